@@ -1,0 +1,47 @@
+# `make demo` and `make test` need nothing but Python 3.11 or newer and a package index: they make their own
+# environment in .venv, install the project under constraints.txt, and run.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+WHEEL_VENV := .venv-wheel
+
+export PIP_CONSTRAINT := $(abspath constraints.txt)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: demo test check lint unit wheel oracle clean
+
+demo: $(STAMP)                 ## an episode of each environment, as a video and a contact sheet
+	$(BIN)/wmcontrol demo
+
+test: unit wheel               ## the tests, then the built wheel in an environment of its own
+
+check: lint test               ## ruff, mypy, and everything that `make test` does
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+unit: $(STAMP)
+	$(BIN)/python -m pytest -n auto $(PYTEST_ARGS)
+
+wheel: $(STAMP)
+	rm -rf dist $(WHEEL_VENV)
+	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
+	$(PYTHON) -m venv $(WHEEL_VENV)
+	$(WHEEL_VENV)/bin/pip install --quiet dist/*.whl
+	bash tests/wheel_smoke.sh $(abspath $(WHEEL_VENV))
+
+oracle: $(STAMP)               ## compare step for step with gym-pusht, gymnasium-robotics and d4rl
+	$(PYTHON) -m venv .venv-oracle
+	.venv-oracle/bin/pip install --quiet -e ".[test,oracle,d4rl]"
+	.venv-oracle/bin/python -m pytest tests/oracle $(PYTEST_ARGS)
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet -e ".[dev]"
+	touch $(STAMP)
+
+clean:
+	rm -rf $(VENV) $(WHEEL_VENV) .venv-oracle dist build outputs

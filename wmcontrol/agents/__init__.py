@@ -1,0 +1,1 @@
+"""Agents: close the loop between an environment and a planner, behind ``predict``."""

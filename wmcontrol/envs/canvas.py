@@ -1,0 +1,86 @@
+"""The one renderer: anti-aliased shapes, drawn by OpenCV straight at the size asked for, without a display.
+
+A camera maps a square window of the world onto a square frame. Pixel centres of a frame of size ``S`` lie at
+``(i + 0.5) / S`` of the window, as in an image that was resized from any other size.
+
+Letters: ``N`` frames, ``K`` shapes per frame, ``V`` corners of a shape.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Frames = NDArray[np.uint8]
+
+_SHIFT = 6  # OpenCV takes sub-pixel coordinates as integers, here in 64ths of a pixel
+_ONE = 1 << _SHIFT
+# OpenCV's anti-aliased edge reaches this far, in pixels, beyond the polygon that it is given. Measured: with this
+# inset the area of a filled polygon is right to 0.5 %, without it a 4-pixel bar comes out 47 % too large.
+_AA_REACH = 0.64
+_CIRCLE = np.linspace(0, 2 * np.pi, 24, endpoint=False)
+# A regular 24-gon of this circumradius has the area of the unit disc.
+_UNIT_DISC = np.stack([np.cos(_CIRCLE), np.sin(_CIRCLE)], -1) * np.sqrt(2 * np.pi / 24 / np.sin(2 * np.pi / 24))
+_SUPERSAMPLING = 8  # of backgrounds, which are drawn once and kept
+
+
+@dataclass(frozen=True)
+class Camera:
+    """The squares of the world that ``N`` frames show: from ``origin`` (N, 2), ``side`` units wide and high."""
+
+    origin: Floats
+    side: float
+
+    def to_pixels(self, points: Floats, size: int) -> Floats:
+        """Map world points (N, …, 2) to pixel coordinates (column, row), in which pixel centres are integers."""
+        origin = self.origin.reshape(-1, *(1,) * (points.ndim - 2), 2)
+        return (points - origin) * (size / self.side) - 0.5
+
+
+def draw_polygons(frames: Frames, camera: Camera, corners: Floats, colors: Floats) -> None:
+    """Fill convex polygons, in order, on every frame.
+
+    Args:
+        frames: (N, S, S, 3), RGB, written in place.
+        camera: what the frames show.
+        corners: (N, K, V, 2) in world units, either orientation.
+        colors: (N, K, 3), 0 to 255.
+    """
+    pixels = camera.to_pixels(corners, frames.shape[1])
+    edges = np.roll(pixels, -1, axis=-2) - pixels
+    leaving = edges / np.maximum(np.sqrt(np.square(edges).sum(-1, keepdims=True)), 1e-9)
+    arriving = np.roll(leaving, 1, axis=-2)
+    turn = np.abs(arriving[..., 0] * leaving[..., 1] - arriving[..., 1] * leaving[..., 0])
+    inset = pixels + _AA_REACH * (leaving - arriving) / np.maximum(turn, 1e-3)[..., None]
+    fixed = np.rint(inset * _ONE).astype(np.int32)
+    for frame, polygons, polygon_colors in zip(frames, fixed, colors.tolist(), strict=True):
+        for polygon, color in zip(polygons, polygon_colors, strict=True):
+            cv2.fillConvexPoly(frame, polygon, color, cv2.LINE_AA, _SHIFT)
+
+
+def draw_discs(frames: Frames, camera: Camera, centers: Floats, radii: Floats, colors: Floats) -> None:
+    """Fill discs, in order, on every frame: ``centers`` (N, K, 2), ``radii`` (N, K), ``colors`` (N, K, 3)."""
+    # Never smaller than what the inset of the anti-aliased edge leaves visible.
+    least = 1.1 * _AA_REACH * camera.side / frames.shape[1]
+    corners = centers[:, :, None] + np.maximum(radii, least)[:, :, None, None] * _UNIT_DISC
+    draw_polygons(frames, camera, corners, colors)
+
+
+def supersample(size: int, paint: Callable[[Frames], None]) -> NDArray[np.uint8]:
+    """Paint a still picture at several times its size and average: exact edges, for what is drawn once.
+
+    Args:
+        size: side of the picture, in pixels.
+        paint: draws on a (1, k * size, k * size, 3) array of zeros.
+    """
+    large = np.zeros((1, size * _SUPERSAMPLING, size * _SUPERSAMPLING, 3), np.uint8)
+    paint(large)
+    return np.asarray(cv2.resize(large[0], (size, size), interpolation=cv2.INTER_AREA), dtype=np.uint8)
+
+
+def rectangle(left: float, top: float, right: float, bottom: float) -> Floats:
+    """Return the corners (4, 2) of an axis-aligned rectangle."""
+    return np.array([[left, top], [right, top], [right, bottom], [left, bottom]])

@@ -1,0 +1,215 @@
+"""Episodes with goals over a batch of worlds: spaces, resets, rewards, observations.
+
+The single and the vector environment share this; they differ only in how they hand it out.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+
+from . import variation
+from .canvas import Floats, Frames
+from .world import Bools, Bounds, Rows, World
+
+ObsType = Literal["pixels_state", "pixels", "state"]
+RewardType = Literal["sparse", "dense"]
+Observation = dict[str, NDArray[Any]]
+
+_OPTIONS = ("state", "goal_state", "variation")
+_DRAWS = 1000  # tries to find a start that is not the goal already
+
+
+def check_choice(name: str, value: object, choices: Any) -> None:
+    """Raise a ValueError unless ``value`` is one of the choices of a Literal type."""
+    if value not in get_args(choices):
+        raise ValueError(f"{name} must be one of {list(get_args(choices))}, got {value!r}")
+
+
+def check_positive(name: str, value: object) -> None:
+    """Raise a ValueError unless ``value`` is a positive whole number."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+        raise ValueError(f"{name} must be a positive whole number, got {value!r}")
+
+
+@dataclass(frozen=True)
+class Episode:
+    """How an episode starts: the values of the variations, and two states (n,)."""
+
+    values: variation.Values
+    state: Floats
+    goal_state: Floats
+
+
+class GoalCore:
+    """Goals, observations and rewards of N worlds. Rows are independent of one another."""
+
+    def __init__(self, world: World, obs_type: ObsType, image_size: int, reward_type: RewardType):
+        check_choice("obs_type", obs_type, ObsType)
+        check_choice("reward_type", reward_type, RewardType)
+        check_positive("image_size", image_size)
+        self.world = world
+        self.obs_type = obs_type
+        self.image_size = image_size
+        self.reward_type = reward_type
+        self.all_rows = np.arange(world.num_worlds)
+        self.desired = np.zeros((world.num_worlds, world.goal_bounds.low.size))
+        self.clipped = np.zeros(world.num_worlds, dtype=np.int64)
+        self.goal_pixels: Frames | None = None
+        if obs_type != "state":
+            self.goal_pixels = np.zeros((world.num_worlds, image_size, image_size, 3), np.uint8)
+
+    # Spaces of one world
+
+    def action_space(self) -> gym.spaces.Box:
+        """Return the space of one world's action."""
+        bounds = self.world.action_bounds
+        return gym.spaces.Box(bounds.low.astype(np.float32), bounds.high.astype(np.float32), dtype=np.float32)
+
+    def observation_space(self) -> gym.spaces.Dict:
+        """Return the space of one world's observation."""
+
+        def box(bounds: Bounds) -> gym.spaces.Box:
+            return gym.spaces.Box(bounds.low, bounds.high, dtype=np.float64)
+
+        spaces: dict[str, gym.Space[Any]] = {}
+        if self.obs_type != "state":
+            image = gym.spaces.Box(0, 255, (self.image_size, self.image_size, 3), np.uint8)
+            spaces |= {"pixels": image, "goal_pixels": image}
+        if self.obs_type != "pixels":
+            goal = box(self.world.goal_bounds)
+            spaces |= {
+                "observation": box(self.world.observation_bounds),
+                "achieved_goal": goal,
+                "desired_goal": goal,
+            }
+        return gym.spaces.Dict(spaces)
+
+    # Episodes
+
+    def check_state(self, value: object, key: str) -> Floats:
+        """Return a user's state as (n,), velocities filled in, or raise a ValueError that says what is wrong."""
+        world = self.world
+        labels, poses = world.state_labels, world.pose_size
+        shapes = f"({len(labels)},)" if poses == len(labels) else f"({len(labels)},) or, at rest, ({poses},)"
+        try:
+            state = np.asarray(value, dtype=float)
+        except (TypeError, ValueError):
+            raise ValueError(f"{key} must be numbers ({', '.join(labels)}), got {value!r}") from None
+        if state.shape not in {(len(labels),), (poses,)}:
+            raise ValueError(f"{key} must have shape {shapes}: {', '.join(labels)}; got shape {state.shape}")
+        state = np.concatenate([state, np.zeros(len(labels) - len(state))])
+        bounds = world.state_bounds
+        wrong = ~((state >= bounds.low) & (state <= bounds.high))
+        if wrong.any():
+            i = int(wrong.argmax())
+            raise ValueError(
+                f"{key}: {labels[i]} must be from {bounds.low[i]:g} to {bounds.high[i]:g}, got {state[i]:g}"
+            )
+        return state
+
+    def prepare(self, rng: np.random.Generator, options: Mapping[str, Any] | None) -> Episode:
+        """Decide how an episode starts, without starting it.
+
+        Raises:
+            ValueError: an unknown option or variation, or an impossible state.
+        """
+        options = options or {}
+        unknown = [key for key in options if key not in _OPTIONS]
+        if unknown:
+            raise ValueError(f"options has unknown {unknown}; known are {list(_OPTIONS)}")
+        values = variation.resolve(options.get("variation"), self.world.variations, rng, self.world.redrawn)
+        return Episode(values, *self._start_and_goal(values, rng, options))
+
+    def start(self, rows: Rows, episodes: Sequence[Episode], rngs: Sequence[np.random.Generator]) -> None:
+        """Start the episodes in these worlds."""
+        world = self.world
+        for row, episode, rng in zip(rows, episodes, rngs, strict=True):
+            world.vary(int(row), episode.values, rng)
+        if len(rows):
+            world.set_states(rows, np.stack([episode.state for episode in episodes]))
+            goals = np.stack([episode.goal_state for episode in episodes])
+            world.goal_states[rows] = goals
+            self.desired[rows] = world.achieved(goals)
+            self.clipped[rows] = 0
+            if self.goal_pixels is not None:
+                self.goal_pixels[rows] = world.draw(rows, goals, self.image_size)
+
+    def _start_and_goal(
+        self, values: variation.Values, rng: np.random.Generator, options: Mapping[str, Any]
+    ) -> tuple[Floats, Floats]:
+        world = self.world
+        given = []
+        for name in ("state", "goal_state"):
+            value, key = options.get(name), f'options["{name}"]'
+            state = None if value is None else self.check_state(value, key)
+            reason = None if state is None else world.refuse(values, state)
+            if reason is not None:
+                raise ValueError(f"{key}: {reason}")
+            given.append(state)
+        if given[0] is not None and given[1] is not None:
+            return given[0], given[1]
+        for _ in range(_DRAWS):
+            drawn = world.sample(values, rng)
+            start, goal = (d if g is None else g for g, d in zip(given, drawn, strict=True))
+            if not world.is_success(world.achieved(start[None]), world.achieved(goal[None]))[0]:
+                return start, goal
+        raise ValueError(f"in {_DRAWS} draws no start was found that is not already at its goal; give another state")
+
+    def step(self, rows: Rows, actions: NDArray[Any]) -> None:
+        """Clip actions (R, A) to the bounds, count those that were outside, and apply them.
+
+        Raises:
+            ValueError: a wrong shape, or an action that is not a number.
+        """
+        bounds = self.world.action_bounds
+        try:
+            asked = np.asarray(actions, dtype=float)
+        except (TypeError, ValueError):
+            raise ValueError(f"actions must be numbers, got {actions!r}") from None
+        if asked.shape != (len(rows), bounds.low.size):
+            expected = (bounds.low.size,) if self.world.num_worlds == 1 else (self.world.num_worlds, bounds.low.size)
+            got = asked.shape[1:] if self.world.num_worlds == 1 else asked.shape
+            raise ValueError(f"the action must have shape {expected}, got {got}")
+        if np.isnan(asked).any():
+            raise ValueError(f"the action of world {int(rows[np.isnan(asked).any(1)][0])} has NaN: {asked.tolist()}")
+        actions = np.clip(asked, bounds.low, bounds.high)
+        self.clipped[rows] += (actions != asked).any(1)
+        self.world.step(rows, actions)
+
+    # What a step gives
+
+    def observation(self, rows: Rows) -> Observation:
+        """Return observations of these worlds, newly allocated, each array (R, …)."""
+        world = self.world
+        states = world.get_states(rows)
+        observation: Observation = {}
+        if self.goal_pixels is not None:
+            observation["pixels"] = world.draw(rows, states, self.image_size)
+            observation["goal_pixels"] = self.goal_pixels[rows]
+        if self.obs_type != "pixels":
+            observation["observation"] = world.observe(rows, states)
+            observation["achieved_goal"] = world.achieved(states)
+            observation["desired_goal"] = self.desired[rows]
+        return observation
+
+    def success(self, rows: Rows) -> Bools:
+        """Say which worlds are at their goals."""
+        return self.world.is_success(self.world.achieved(self.world.get_states(rows)), self.desired[rows])
+
+    def rewards(self, rows: Rows) -> Floats:
+        """Return the rewards of these worlds as they are now."""
+        return self.compute_reward(self.world.achieved(self.world.get_states(rows)), self.desired[rows])
+
+    def compute_reward(self, achieved: NDArray[Any], desired: NDArray[Any]) -> Floats:
+        """Reward achieved for desired goals, both (…, g), shape (…)."""
+        achieved, desired = np.asarray(achieved, float), np.asarray(desired, float)
+        size = self.world.goal_bounds.low.size
+        if achieved.shape[-1:] != (size,) or desired.shape[-1:] != (size,):
+            raise ValueError(f"goals must have shape (…, {size}), got {achieved.shape} and {desired.shape}")
+        if self.reward_type == "sparse":
+            return self.world.is_success(achieved, desired).astype(float)
+        return self.world.dense_reward(achieved, desired)

@@ -1,0 +1,1 @@
+"""The command line: demonstrations, benchmarks, and (later) training, evaluation and comparison."""
