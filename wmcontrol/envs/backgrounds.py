@@ -33,15 +33,15 @@ class Backgrounds:
 
     def frames(self, rows: Rows, size: int) -> Frames:
         """Return new frames (R, size, size, 3) that hold the backgrounds of these worlds."""
-        frames = np.empty((len(rows), size, size, 3), np.uint8)
-        for frame, row in zip(frames, rows, strict=True):
-            frame[:] = self._picture(int(row), size)
-        return frames
+        return np.stack(self.pictures(rows, size))
 
-    def _picture(self, row: int, size: int) -> Frames:
-        key = (self._keys[row], size)
-        if key not in self._painted:
+    def pictures(self, rows: Rows, size: int) -> list[Frames]:
+        """Return the backgrounds of these worlds, each (size, size, 3), to be read only."""
+        return [self._picture(self._keys[row], size, row) for row in rows.tolist()]
+
+    def _picture(self, key: bytes, size: int, row: int) -> Frames:
+        if (key, size) not in self._painted:
             look = self._looks[row]
-            assert look is not None, "change() comes before frames()"
-            self._painted[key] = supersample(size, lambda large: self._painter(large, *look))
-        return self._painted[key]
+            assert look is not None, "change() comes before pictures()"
+            self._painted[key, size] = supersample(size, lambda large: self._painter(large, *look))
+        return self._painted[key, size]
