@@ -1,0 +1,5 @@
+"""PointMaze: a ball under forces, through a maze."""
+
+from .env import PointMazeEnv, PointMazeVectorEnv
+
+__all__ = ["PointMazeEnv", "PointMazeVectorEnv"]

@@ -1,0 +1,88 @@
+"""How the maze looks from above: the colours and the perspective of the reference's MuJoCo frames.
+
+The reference's camera hangs over the median of the model's parts, as far up as the model is wide. Its frames are not
+flipped, so that x runs to the right and y down.
+"""
+
+
+import numpy as np
+
+from ..canvas import Camera, Floats, Frames, draw_discs, draw_polygons, rectangle
+from ..distractor import Distractor, paint
+from ..variation import Values
+from .mazes import BALL_RADIUS, BODY_ORIGIN, WALL_ORIGIN, cells
+from .simulation import compiled
+
+# As MuJoCo lights them.
+FLOOR = (51, 76, 102)  # of the light squares
+WALL = (222, 161, 100)
+BALL = (89, 178, 89)
+TARGET = (178, 89, 89)
+_DARKER = 25.5  # dark squares of the floor against the light ones
+_SIDE = 0.32  # the sides of walls against their tops
+_SQUARE = 2.0  # side of a square of the floor
+_TOP, _BASE = 0.2, -0.1  # heights of the walls' tops and of the floor
+_BALL_DRAWN = 2 * BALL_RADIUS
+_FIELD_OF_VIEW = np.deg2rad(45)
+
+
+class View:
+    """Where the camera hangs over a maze.
+
+    Attributes:
+        side: world units that a frame shows, at the height of the ball.
+        origin: the left and top of them, in the model's coordinates.
+    """
+
+    def __init__(self, maze: str):
+        model = compiled(maze, 1.0, 1.0)
+        # The ground at (0, 0), the ball where it starts, and the walls.
+        parts = np.concatenate([[[0, 0], [BODY_ORIGIN] * 2], cells(maze, free=False) + WALL_ORIGIN])
+        self.center = np.median(parts, 0)
+        self.distance = float(model.stat.extent)
+        self.side = float(2 * self.distance * np.tan(_FIELD_OF_VIEW / 2))
+        self.origin = (float(self.center[0] - self.side / 2), float(self.center[1] - self.side / 2))
+
+    def at_height(self, points: Floats, height: float) -> Floats:
+        """Return where points (…, 2) at a height appear, as points at the height of the ball."""
+        return self.center + (points - self.center) * (self.distance / (self.distance - height))
+
+
+def paint_background(
+    frames: Frames, values: Values, distractors: tuple[Distractor, ...], maze: str, view: View
+) -> None:
+    """Paint floor, distractors and walls on one frame (1, S, S, 3)."""
+    frames[:] = values["background_color"]
+    camera = Camera(np.array([view.origin]) + values["camera_offset"] * view.side, view.side)
+    squares = view.at_height(_dark_squares(view), _BASE)
+    dark = np.maximum(values["background_color"] - _DARKER, 0)
+    draw_polygons(frames, camera, squares[None], np.tile(dark, (1, len(squares), 1)))
+    paint(frames, camera, distractors)
+    walls = (cells(maze, free=False) + WALL_ORIGIN)[:, None] + rectangle(-0.5, -0.5, 0.5, 0.5)
+    for height, color in ((_BASE, _SIDE * values["wall_color"]), (_TOP, values["wall_color"])):
+        corners = view.at_height(walls, height)
+        draw_polygons(frames, camera, corners[None], np.tile(color, (1, len(corners), 1)))
+
+
+def _dark_squares(view: View) -> Floats:
+    reach = int(np.ceil(view.side / _SQUARE)) + 1
+    i, j = (x.ravel() for x in np.meshgrid(*[np.arange(-reach, 2 * reach)] * 2))
+    dark = (i + j) % 2 == 0
+    return np.stack([i, j], -1)[dark][:, None] * _SQUARE + rectangle(0, 0, _SQUARE, _SQUARE)
+
+
+def draw_balls(frames: Frames, camera: Camera, positions: Floats, sizes: Floats, colors: Floats) -> None:
+    """Draw balls at positions (N, 2) in D4RL's coordinates, of sizes (N,) times the reference's, in colours (N, 3)."""
+    draw_discs(frames, camera, positions[:, None] + BODY_ORIGIN, _BALL_DRAWN * sizes[:, None], colors[:, None])
+
+
+def draw_goals(frames: Frames, camera: Camera, positions: Floats, radius: float, colors: Floats) -> None:
+    """Draw rings of ``radius`` around goals (N, 2), and the goals."""
+    angles = np.linspace(0, 2 * np.pi, 41)
+    inner, outer = (r * np.stack([np.cos(angles), np.sin(angles)], -1) for r in (radius - 0.06, radius))
+    pieces = np.stack([inner[:-1], outer[:-1], outer[1:], inner[1:]], 1)  # (40, 4, 2)
+    centers = positions[:, None, None] + BODY_ORIGIN
+    draw_polygons(frames, camera, centers + pieces, np.repeat(colors[:, None], len(pieces), 1))
+    draw_discs(frames, camera, centers[:, 0], np.full((len(positions), 1), 0.1), colors[:, None])
+
+

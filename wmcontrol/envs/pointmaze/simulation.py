@@ -1,0 +1,78 @@
+"""MuJoCo, stepping ``N`` mazes at once.
+
+An action period starts from positions and velocities alone (the solver's warm start is cleared), so that a state
+says all there is to know about the future.
+"""
+
+import os
+import sys
+from functools import cache
+
+import numpy as np
+
+from ..canvas import Floats
+from ..world import Rows
+from .mazes import MAX_SPEED, model_xml
+
+# MuJoCo chooses its way of drawing when it is imported; without a display only EGL and OSMesa work.
+if sys.platform.startswith("linux") and not os.environ.get("DISPLAY"):
+    os.environ.setdefault("MUJOCO_GL", "egl")
+
+import mujoco
+import mujoco.rollout
+
+TIMESTEP = 0.01  # s
+MAX_ACCELERATION = 100 / 4.18879  # of the motors on the ball, m/s²
+
+
+@cache
+def compiled(maze: str, agent_size: float, friction: float) -> "mujoco.MjModel":
+    """Compile a maze's model; models are never changed, so the same one serves everywhere."""
+    return mujoco.MjModel.from_xml_string(model_xml(maze, agent_size=agent_size, friction=friction))
+
+
+class Simulation:
+    """N balls in mazes of the same shape."""
+
+    def __init__(self, maze: str, num_worlds: int, frame_skip: int):
+        self._maze = maze
+        self._frame_skip = frame_skip
+        standard = compiled(maze, 1.0, 1.0)
+        self._models = [standard] * num_worlds
+        self._data = mujoco.MjData(standard)
+        self._rollout = mujoco.rollout.Rollout(nthread=0)
+        # A full state is time, position (2), velocity (2).
+        self._states = np.zeros((num_worlds, 5))
+
+    def build(self, row: int, agent_size: float, friction: float) -> None:
+        """Say what one world is made of."""
+        self._models[row] = compiled(self._maze, agent_size, friction)
+
+    def set_states(self, rows: Rows, states: Floats) -> None:
+        """Put worlds into states (R, 4): position, velocity."""
+        self._states[rows] = np.concatenate([np.zeros((len(rows), 1)), states], 1)
+
+    def get_states(self, rows: Rows) -> Floats:
+        """Return states (R, 4)."""
+        return np.asarray(self._states[rows, 1:])
+
+    def step(self, rows: Rows, actions: Floats) -> None:
+        """Hold actions (R, 2) for one action period. Velocities are clipped first, as in D4RL and DINO-WM."""
+        states = self._states[rows]
+        states[:, 3:] = np.clip(states[:, 3:], -MAX_SPEED, MAX_SPEED)
+        models = [self._models[row] for row in rows.tolist()]
+        if len(rows) == 1:
+            self._states[rows] = self._step_one(models[0], states[0], actions[0])
+        elif len(rows) > 1:
+            control = np.repeat(actions[:, None], self._frame_skip, 1)
+            result, _ = self._rollout.rollout(models, self._data, states, control)
+            self._states[rows] = result[:, -1]
+
+    def _step_one(self, model: "mujoco.MjModel", state: Floats, action: Floats) -> Floats:
+        """Do what the batched call does, bit for bit, in less than half its time for one world."""
+        data = self._data
+        data.time, data.qpos[:], data.qvel[:] = state[0], state[1:3], state[3:]
+        data.qacc_warmstart[:] = 0
+        data.ctrl[:] = action
+        mujoco.mj_step(model, data, self._frame_skip)
+        return np.concatenate([[data.time], data.qpos, data.qvel])

@@ -1,0 +1,122 @@
+"""A point mass in a maze as a world: states, task and variations."""
+
+from functools import partial
+from typing import Literal
+
+import numpy as np
+
+from .. import distractor
+from ..backgrounds import Backgrounds
+from ..canvas import Floats, Frames
+from ..variation import Values, camera_offset, color, distractors, scalar
+from ..world import Bools, Bounds, Rows, World
+from . import scene
+from .mazes import BALL_RADIUS, BODY_ORIGIN, MAX_SPEED, MAZES, WALL_ORIGIN, cells
+from .mujoco_scene import MujocoScene
+from .simulation import MAX_ACCELERATION, TIMESTEP, Simulation
+
+Maze = Literal["umaze", "medium", "large"]
+RenderBackend = Literal["opencv", "mujoco"]
+
+_NOISE = 0.1  # of starts and goals around their cells, as in D4RL
+_VELOCITY_NOISE = 0.1
+# Pressed against a wall the soft contact lets the ball in by 0.06 of its 0.1; closer than this it is inside.
+_CLOSEST = 0.03
+_AGENT_SIZE = (0.6, 1.6)
+
+
+class PointMazeWorld(World):
+    """N balls in mazes of one shape. See :class:`wmcontrol.envs.pointmaze.PointMazeEnv` for what it does."""
+
+    state_labels = ("x", "y", "velocity x", "velocity y")
+    pose_size = 2
+    action_bounds = Bounds.of((-1, 1), (-1, 1))
+
+    def __init__(
+        self, num_worlds: int, maze: Maze, frame_skip: int, success_radius: float, render_backend: RenderBackend
+    ):
+        self.control_rate = 1 / (TIMESTEP * frame_skip)
+        self._success_radius = success_radius
+        self._free = cells(maze, free=True)
+        self._walls = cells(maze, free=False) + WALL_ORIGIN - BODY_ORIGIN
+        # Clipped before the action, the velocity cannot grow by more than the motors (and a contact's rebound) give.
+        lightest = _AGENT_SIZE[0] ** 3
+        speed = MAX_SPEED + 1 + MAX_ACCELERATION / lightest * TIMESTEP * frame_skip
+        rows, columns = len(MAZES[maze]), len(MAZES[maze][0])
+        self.state_bounds = Bounds.of((0, rows), (0, columns), (-speed, speed), (-speed, speed))
+        self.observation_bounds = self.state_bounds
+        self.goal_bounds = self.state_bounds[:2]
+        view = scene.View(maze)
+        self.side, self.window_origin = view.side, view.origin
+        looks = {
+            "background_color": color(scene.FLOOR),
+            "agent_color": color(scene.BALL),
+            "wall_color": color(scene.WALL),
+            "goal_color": color(scene.TARGET),
+            "camera_offset": camera_offset(),
+            "distractors": distractors(),
+        }
+        self.variations = {
+            "agent_size": scalar(*_AGENT_SIZE, 1, "times the reference's radius; the mass follows"),
+            "friction": scalar(0.5, 4, 1, "times the reference's viscous friction"),
+        }
+        if render_backend == "opencv":
+            self.variations |= looks
+        super().__init__(num_worlds)
+        self._simulation = Simulation(maze, num_worlds, frame_skip)
+        self._backgrounds = Backgrounds(partial(scene.paint_background, maze=maze, view=view), num_worlds)
+        self._mujoco = MujocoScene(maze, view) if render_backend == "mujoco" else None
+
+    def vary(self, row: int, values: Values, rng: np.random.Generator) -> None:
+        super().vary(row, values, rng)
+        self._simulation.build(row, float(values["agent_size"][0]), float(values["friction"][0]))
+        if self._mujoco is None:
+            shapes = distractor.place(int(values["distractors"][0]), rng)
+            self._backgrounds.change(row, values, shapes)
+
+    def sample(self, values: Values, rng: np.random.Generator) -> tuple[Floats, Floats]:
+        # The largest balls do not fit where D4RL's noise may put them.
+        noise = min(_NOISE, 0.25 - BALL_RADIUS * float(values["agent_size"][0]))
+        start, goal = self._free[rng.integers(len(self._free), size=2)] + rng.uniform(-noise, noise, (2, 2))
+        velocity = _VELOCITY_NOISE * rng.standard_normal(2)
+        return np.concatenate([start, velocity]), np.concatenate([goal, np.zeros(2)])
+
+    def refuse(self, values: Values, state: Floats) -> str | None:
+        beside = np.maximum(np.abs(state[:2] - self._walls) - 0.5, 0)
+        distance = np.linalg.norm(beside, axis=-1).min()
+        if distance < _CLOSEST:
+            return f"{state[:2].tolist()} is inside a wall; the middle of a free cell is its row and column minus 0.2"
+        return None
+
+    def set_states(self, rows: Rows, states: Floats) -> None:
+        self._simulation.set_states(rows, states)
+
+    def get_states(self, rows: Rows) -> Floats:
+        return self._simulation.get_states(rows)
+
+    def step(self, rows: Rows, actions: Floats) -> None:
+        self._simulation.step(rows, actions)
+
+    def observe(self, rows: Rows, states: Floats) -> Floats:
+        return states.copy()
+
+    def achieved(self, states: Floats) -> Floats:
+        return states[..., :2].copy()
+
+    def is_success(self, achieved: Floats, desired: Floats) -> Bools:
+        return np.asarray(np.linalg.norm(achieved - desired, axis=-1) < self._success_radius)
+
+    def dense_reward(self, achieved: Floats, desired: Floats) -> Floats:
+        return np.asarray(np.exp(-np.linalg.norm(achieved - desired, axis=-1)))
+
+    def draw(self, rows: Rows, states: Floats, size: int, overlay_goals: bool = False) -> Frames:
+        sizes = self.values["agent_size"][rows, 0]
+        goals = self.goal_states[rows, :2] if overlay_goals else None
+        if self._mujoco is not None:
+            return self._mujoco.draw(states[:, :2], sizes, size, goals)
+        frames = self._backgrounds.frames(rows, size)
+        camera = self.camera(rows)
+        if goals is not None:
+            scene.draw_goals(frames, camera, goals, self._success_radius, self.values["goal_color"][rows])
+        scene.draw_balls(frames, camera, states[:, :2], sizes, self.values["agent_color"][rows])
+        return frames
