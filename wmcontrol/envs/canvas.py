@@ -36,12 +36,18 @@ class Camera:
 
     def to_pixels(self, points: Floats, size: int) -> Floats:
         """Map world points (N, …, 2) to pixel coordinates (column, row), in which pixel centres are integers."""
-        origin = self.origin.reshape(-1, *(1,) * (points.ndim - 2), 2)
-        return (points - origin) * (size / self.side) - 0.5
+        scale = size / self.side
+        shift = self.origin * scale + 0.5
+        return points * scale - shift.reshape(-1, *(1,) * (points.ndim - 2), 2)
 
 
-def draw_polygons(frames: Frames, camera: Camera, corners: Floats, colors: Floats) -> None:
-    """Fill convex polygons, in order, on every frame.
+def edge_reach(frames: Frames, camera: Camera) -> float:
+    """Return by how much, in world units, polygons must be inset so that they come out at their true size."""
+    return _AA_REACH * camera.side / frames.shape[1]
+
+
+def fill_polygons(frames: Frames, camera: Camera, corners: Floats, colors: Floats) -> None:
+    """Fill convex polygons, in order, on every frame; they come out larger by ``edge_reach`` on all sides.
 
     Args:
         frames: (N, S, S, 3), RGB, written in place.
@@ -49,24 +55,28 @@ def draw_polygons(frames: Frames, camera: Camera, corners: Floats, colors: Float
         corners: (N, K, V, 2) in world units, either orientation.
         colors: (N, K, 3), 0 to 255.
     """
-    pixels = camera.to_pixels(corners, frames.shape[1])
-    edges = np.roll(pixels, -1, axis=-2) - pixels
-    leaving = edges / np.maximum(np.sqrt(np.square(edges).sum(-1, keepdims=True)), 1e-9)
-    arriving = np.roll(leaving, 1, axis=-2)
-    turn = np.abs(arriving[..., 0] * leaving[..., 1] - arriving[..., 1] * leaving[..., 0])
-    inset = pixels + _AA_REACH * (leaving - arriving) / np.maximum(turn, 1e-3)[..., None]
-    fixed = np.rint(inset * _ONE).astype(np.int32)
+    fixed = np.rint(camera.to_pixels(corners, frames.shape[1]) * _ONE).astype(np.int32)
     for frame, polygons, polygon_colors in zip(frames, fixed, colors.tolist(), strict=True):
         for polygon, color in zip(polygons, polygon_colors, strict=True):
             cv2.fillConvexPoly(frame, polygon, color, cv2.LINE_AA, _SHIFT)
 
 
+def draw_polygons(frames: Frames, camera: Camera, corners: Floats, colors: Floats) -> None:
+    """Fill convex polygons at their true size; arguments as for :func:`fill_polygons`."""
+    edges = np.roll(corners, -1, axis=-2) - corners
+    leaving = edges / np.maximum(np.sqrt(np.square(edges).sum(-1, keepdims=True)), 1e-9)
+    arriving = np.roll(leaving, 1, axis=-2)
+    turn = np.abs(arriving[..., 0] * leaving[..., 1] - arriving[..., 1] * leaving[..., 0])
+    inward = (leaving - arriving) / np.maximum(turn, 1e-3)[..., None]
+    fill_polygons(frames, camera, corners + edge_reach(frames, camera) * inward, colors)
+
+
 def draw_discs(frames: Frames, camera: Camera, centers: Floats, radii: Floats, colors: Floats) -> None:
     """Fill discs, in order, on every frame: ``centers`` (N, K, 2), ``radii`` (N, K), ``colors`` (N, K, 3)."""
-    # Never smaller than what the inset of the anti-aliased edge leaves visible.
-    least = 1.1 * _AA_REACH * camera.side / frames.shape[1]
-    corners = centers[:, :, None] + np.maximum(radii, least)[:, :, None, None] * _UNIT_DISC
-    draw_polygons(frames, camera, corners, colors)
+    reach = edge_reach(frames, camera)
+    # However small, a disc leaves a trace.
+    inner = np.maximum(radii - reach, 0.1 * reach)
+    fill_polygons(frames, camera, centers[:, :, None] + inner[:, :, None, None] * _UNIT_DISC, colors)
 
 
 def supersample(size: int, paint: Callable[[Frames], None]) -> NDArray[np.uint8]:

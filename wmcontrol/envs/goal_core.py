@@ -5,7 +5,7 @@ The single and the vector environment share this; they differ only in how they h
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import gymnasium as gym
 import numpy as np
@@ -42,6 +42,14 @@ class Episode:
     values: variation.Values
     state: Floats
     goal_state: Floats
+
+
+class Outcome(NamedTuple):
+    """What ``R`` worlds show after a reset or a step."""
+
+    observation: Observation  # arrays (R, …)
+    rewards: Floats  # (R,)
+    success: Bools  # (R,)
 
 
 class GoalCore:
@@ -174,35 +182,32 @@ class GoalCore:
             expected = (bounds.low.size,) if self.world.num_worlds == 1 else (self.world.num_worlds, bounds.low.size)
             got = asked.shape[1:] if self.world.num_worlds == 1 else asked.shape
             raise ValueError(f"the action must have shape {expected}, got {got}")
-        if np.isnan(asked).any():
-            raise ValueError(f"the action of world {int(rows[np.isnan(asked).any(1)][0])} has NaN: {asked.tolist()}")
-        actions = np.clip(asked, bounds.low, bounds.high)
-        self.clipped[rows] += (actions != asked).any(1)
-        self.world.step(rows, actions)
+        within = (asked >= bounds.low) & (asked <= bounds.high)
+        if not within.all():
+            if np.isnan(asked).any():
+                row = int(np.isnan(asked).any(1).argmax())
+                raise ValueError(f"the action of environment {rows[row]} is not a number: {asked[row].tolist()}")
+            self.clipped[rows] += ~within.all(1)
+            asked = np.clip(asked, bounds.low, bounds.high)
+        self.world.step(rows, asked)
 
-    # What a step gives
-
-    def observation(self, rows: Rows) -> Observation:
-        """Return observations of these worlds, newly allocated, each array (R, …)."""
+    def outcome(self, rows: Rows) -> Outcome:
+        """Return what these worlds look like now, in arrays of their own."""
         world = self.world
         states = world.get_states(rows)
+        achieved, desired = world.achieved(states), self.desired[rows]
+        success = world.is_success(achieved, desired)
+        sparse = self.reward_type == "sparse"
+        rewards = success.astype(float) if sparse else world.dense_reward(achieved, desired)
         observation: Observation = {}
         if self.goal_pixels is not None:
             observation["pixels"] = world.draw(rows, states, self.image_size)
             observation["goal_pixels"] = self.goal_pixels[rows]
         if self.obs_type != "pixels":
             observation["observation"] = world.observe(rows, states)
-            observation["achieved_goal"] = world.achieved(states)
-            observation["desired_goal"] = self.desired[rows]
-        return observation
-
-    def success(self, rows: Rows) -> Bools:
-        """Say which worlds are at their goals."""
-        return self.world.is_success(self.world.achieved(self.world.get_states(rows)), self.desired[rows])
-
-    def rewards(self, rows: Rows) -> Floats:
-        """Return the rewards of these worlds as they are now."""
-        return self.compute_reward(self.world.achieved(self.world.get_states(rows)), self.desired[rows])
+            observation["achieved_goal"] = achieved
+            observation["desired_goal"] = desired
+        return Outcome(observation, rewards, success)
 
     def compute_reward(self, achieved: NDArray[Any], desired: NDArray[Any]) -> Floats:
         """Reward achieved for desired goals, both (…, g), shape (…)."""

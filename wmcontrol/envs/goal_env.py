@@ -6,7 +6,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from .goal_core import GoalCore, Observation, ObsType, RewardType, check_choice, check_positive
+from .goal_core import GoalCore, Observation, ObsType, Outcome, RewardType, check_choice, check_positive
 from .variation import Variation, Values
 from .window import Window, why_no_window
 from .world import World
@@ -113,7 +113,8 @@ class GoalEnv(gym.Env[Observation, NDArray[np.float32]]):
         self._started = True
         if self.render_mode == "human":
             self.render()
-        return self._observation(), self._info()
+        outcome = self._core.outcome(self._rows)
+        return _first(outcome.observation), self._info(outcome)
 
     def step(self, action: NDArray[Any]) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """Apply one action. Out of bounds it is clipped; NaN or a wrong shape is a ValueError."""
@@ -121,9 +122,10 @@ class GoalEnv(gym.Env[Observation, NDArray[np.float32]]):
         self._core.step(self._rows, np.asarray(action)[None])
         if self.render_mode == "human":
             self.render()
-        info = self._info()
-        reward = float(self._core.rewards(self._rows)[0])
-        return self._observation(), reward, info["is_success"] and self._terminate_on_success, False, info
+        outcome = self._core.outcome(self._rows)
+        info = self._info(outcome)
+        terminated = info["is_success"] and self._terminate_on_success
+        return _first(outcome.observation), float(outcome.rewards[0]), terminated, False, info
 
     def get_state(self) -> NDArray[np.float64]:
         """Return the state, a flat vector; what it holds stands in each environment's docstring."""
@@ -165,9 +167,10 @@ class GoalEnv(gym.Env[Observation, NDArray[np.float32]]):
         if not self._started:
             raise RuntimeError(f"call reset() before {verb}()")
 
-    def _observation(self) -> Observation:
-        return {key: value[0] for key, value in self._core.observation(self._rows).items()}
-
-    def _info(self) -> dict[str, Any]:
-        success = bool(self._core.success(self._rows)[0])
+    def _info(self, outcome: Outcome) -> dict[str, Any]:
+        success = bool(outcome.success[0])
         return {"is_success": success, "success": success, "clipped": int(self._core.clipped[0])}
+
+
+def _first(observation: Observation) -> Observation:
+    return {key: value[0] for key, value in observation.items()}

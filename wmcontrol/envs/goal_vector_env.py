@@ -119,7 +119,8 @@ class GoalVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
             if seeds[row] is not None:
                 self._generators[row] = seeding.np_random(seeds[row])[0]
         self._reset(rows, [self._options_of(row, options) for row in range(self.num_envs)])
-        return self._core.observation(self._core.all_rows), self._infos(rows)
+        outcome = self._core.outcome(self._core.all_rows)
+        return outcome.observation, self._infos(rows, outcome.success)
 
     def step(
         self, actions: NDArray[Any]
@@ -136,29 +137,27 @@ class GoalVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
                 f'episodes {np.flatnonzero(self._done).tolist()} are over: reset(options={{"reset_mask": …}}) first'
             )
         running = np.flatnonzero(~self._done)
+        fresh = self._done  # episodes that start in this step; only ever with AutoresetMode.NEXT_STEP
         core.step(running, actions[running])
         self._steps[running] += 1
-        over = np.flatnonzero(self._done)  # only ever non-empty with AutoresetMode.NEXT_STEP
-        self._reset(over)
+        self._reset(np.flatnonzero(fresh))
 
-        rewards = np.zeros(self.num_envs)
-        terminated = np.zeros(self.num_envs, dtype=bool)
-        rewards[running] = core.rewards(running)
-        if self._terminate_on_success:
-            terminated[running] = core.success(running)
-        truncated = ~self._done & (self._steps >= self._max_steps)
+        outcome = core.outcome(core.all_rows)
+        rewards = np.where(fresh, 0.0, outcome.rewards)
+        terminated = outcome.success & ~fresh if self._terminate_on_success else np.zeros(self.num_envs, bool)
+        truncated = (self._steps >= self._max_steps) & ~fresh
         self._done = terminated | truncated
-        infos = self._infos(core.all_rows)
-        observation = core.observation(core.all_rows)
-        if self._done.any() and self.autoreset_mode == AutoresetMode.SAME_STEP:
+        observation, infos = outcome.observation, self._infos(core.all_rows, outcome.success)
+        if self.autoreset_mode == AutoresetMode.SAME_STEP and self._done.any():
             over = np.flatnonzero(self._done)
             infos = self._final(over, observation, infos)
             self._reset(over)
-            fresh = core.observation(over)
-            for key, value in fresh.items():
-                observation[key][over] = value
-            for key, values in self._infos(core.all_rows).items():
-                infos[key] = values
+            new = core.outcome(over)
+            for key, values in new.observation.items():
+                observation[key][over] = values
+            success = outcome.success
+            success[over] = new.success
+            infos |= self._infos(core.all_rows, success)
         return observation, rewards, terminated, truncated, infos
 
     def get_state(self) -> NDArray[np.float64]:
@@ -211,13 +210,14 @@ class GoalVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         episodes = [self._core.prepare(rng, options[row] if options else None) for row, rng in zip(rows, rngs, strict=True)]
         self._core.start(rows, episodes, rngs)
         self._steps[rows] = 0
+        self._done = self._done.copy()
         self._done[rows] = False
         self._started[rows] = True
 
-    def _infos(self, rows: Rows) -> dict[str, Any]:
+    def _infos(self, rows: Rows, success: Bools) -> dict[str, Any]:
         present = np.zeros(self.num_envs, dtype=bool)
         present[rows] = True
-        success = self._core.success(self._core.all_rows) & present
+        success = success & present
         values = {"is_success": success, "success": success.copy(), "clipped": self._core.clipped * present}
         return {**values, **{f"_{key}": present.copy() for key in values}}
 

@@ -38,6 +38,12 @@ class Bounds:
         return Bounds(self.low[index], self.high[index])
 
 
+def distance(a: Floats, b: Floats) -> Floats:
+    """Return the distance in the plane of points (…, 2)."""
+    way = a - b
+    return np.asarray(np.hypot(way[..., 0], way[..., 1]))
+
+
 class World(ABC):
     """``N`` worlds of one physics. Subclasses set the attributes and implement the abstract methods.
 

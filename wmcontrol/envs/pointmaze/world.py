@@ -9,7 +9,7 @@ from .. import distractor
 from ..backgrounds import Backgrounds
 from ..canvas import Floats, Frames
 from ..variation import Values, camera_offset, color, distractors, scalar
-from ..world import Bools, Bounds, Rows, World
+from ..world import Bools, Bounds, Rows, World, distance
 from . import scene
 from .mazes import BALL_RADIUS, BODY_ORIGIN, MAX_SPEED, MAZES, WALL_ORIGIN, cells
 from .mujoco_scene import MujocoScene
@@ -104,10 +104,10 @@ class PointMazeWorld(World):
         return states[..., :2].copy()
 
     def is_success(self, achieved: Floats, desired: Floats) -> Bools:
-        return np.asarray(np.linalg.norm(achieved - desired, axis=-1) < self._success_radius)
+        return np.asarray(distance(achieved, desired) < self._success_radius)
 
     def dense_reward(self, achieved: Floats, desired: Floats) -> Floats:
-        return np.asarray(np.exp(-np.linalg.norm(achieved - desired, axis=-1)))
+        return np.asarray(np.exp(-distance(achieved, desired)))
 
     def draw(self, rows: Rows, states: Floats, size: int, overlay_goals: bool = False) -> Frames:
         sizes = self.values["agent_size"][rows, 0]

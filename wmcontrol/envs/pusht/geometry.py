@@ -1,7 +1,6 @@
 """The geometry of the T: where its corners are, and how much of one a second one covers."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..canvas import Floats, rectangle
 from .physics import BAR, CENTER_OF_GRAVITY, FREE, STEM
@@ -13,18 +12,24 @@ AREA = 120.0 * 30.0 + 30.0 * 90.0  # of the T, square pixels
 _TIE = 1e-9
 
 
-def corners(poses: Floats, scale: NDArray[np.float64] | float = 1.0, parts: Floats = _T) -> Floats:
-    """Return the corners (…, parts, 4, 2) of blocks at ``poses`` (…, 3): x, y, angle; ``scale`` (…)."""
+def placed(poses: Floats, shapes: Floats) -> Floats:
+    """Turn and move shapes (…, K, V, 2), given in the block's own frame, to ``poses`` (…, 3): x, y, angle."""
     cos, sin = np.cos(poses[..., 2]), np.sin(poses[..., 2])
-    turn = np.stack([np.stack([cos, sin], -1), np.stack([-sin, cos], -1)], -2)  # rows times this: rotated
-    local = np.asarray(scale)[..., None, None, None] * parts
-    return local @ turn[..., None, :, :] + poses[..., None, None, :2]
+    turn = np.empty((*poses.shape[:-1], 1, 2, 2))  # rows times this: rotated
+    turn[..., 0, 0, 0] = turn[..., 0, 1, 1] = cos
+    turn[..., 0, 0, 1] = sin
+    turn[..., 0, 1, 0] = -sin
+    return shapes @ turn + poses[..., None, None, :2]
+
+
+def corners(poses: Floats, scale: Floats | float = 1.0) -> Floats:
+    """Return the corners (…, 2, 4, 2) of the bars and stems of blocks at ``poses`` (…, 3), of sizes ``scale`` (…)."""
+    return placed(poses, np.asarray(scale)[..., None, None, None] * _T)
 
 
 def center_of_gravity(pose: Floats, scale: float) -> Floats:
     """Return the centre of gravity (2,) of a block at ``pose`` (3,): x, y, angle."""
-    point = np.broadcast_to(CENTER_OF_GRAVITY, (1, 1, 2)).astype(float)
-    return corners(pose, scale, point)[0, 0]
+    return placed(pose, np.array([[CENTER_OF_GRAVITY]]) * scale)[0, 0]
 
 
 def within_walls(pose: Floats, scale: float) -> bool:

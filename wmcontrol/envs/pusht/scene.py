@@ -2,10 +2,11 @@
 
 import numpy as np
 
-from ..canvas import Camera, Floats, Frames, draw_discs, draw_polygons, rectangle
+from ..canvas import Camera, Floats, Frames, draw_discs, draw_polygons, edge_reach, fill_polygons, rectangle
 from ..distractor import Distractor, paint
 from ..variation import Values
-from .geometry import corners
+from ..world import Rows
+from .geometry import corners, placed
 from .physics import AGENT_RADIUS, BAR, FIELD, STEM
 
 WHITE = (255, 255, 255)
@@ -20,19 +21,14 @@ _BORDER = 2.0  # half the width of the block's outline, and half the agent's
 _LIGHTER = 1.2  # the inside of a shape against its outline
 
 
-def _grown(box: tuple[float, float, float, float], by: float) -> Floats:
-    left, top, right, bottom = box
-    return rectangle(left - by, top - by, right + by, bottom + by)
-
-
-_SOLID = np.stack([rectangle(*BAR), rectangle(*STEM)])
-_BLOCK = np.stack([_grown(BAR, _BORDER), _grown(BAR, -_BORDER), _grown(STEM, _BORDER), _grown(STEM, -_BORDER)])
+_PARTS = np.stack([rectangle(*BAR), rectangle(*STEM)])
+_OUTWARD = rectangle(-1, -1, 1, 1)  # where each corner goes when a rectangle grows by 1
 _WALLS = np.stack([rectangle(*box) for box in ((3, 3, 508, 7), (504, 3, 508, 508), (3, 504, 508, 508), (3, 3, 7, 508))])
 
 
 def _with_light(color: Floats) -> Floats:
     """Return outline and inside colours (N, 2, 3) of colours (N, 3)."""
-    return np.stack([color, np.minimum(_LIGHTER * color, 255)], 1)
+    return np.minimum(color[:, None] * [[1.0], [_LIGHTER]], 255)
 
 
 def paint_background(
@@ -49,14 +45,16 @@ def paint_background(
 
 def draw_target(frames: Frames, camera: Camera, poses: Floats, scale: Floats, color: Floats) -> None:
     """Draw where a block shall be: ``poses`` (N, 3), ``scale`` (N,), ``color`` (N, 3)."""
-    draw_polygons(frames, camera, corners(poses, scale, _SOLID), np.repeat(color[:, None], 2, 1))
+    draw_polygons(frames, camera, corners(poses, scale), np.repeat(color[:, None], 2, 1))
 
 
-def draw_bodies(frames: Frames, camera: Camera, states: Floats, values: Values) -> None:
-    """Draw agents and blocks in states (N, 7); ``values`` hold (N, k)."""
-    block = corners(states[:, 2:5], values["block_size"][:, 0], _BLOCK)
-    draw_polygons(frames, camera, block, np.tile(_with_light(values["block_color"]), (1, 2, 1)))
+def draw_bodies(frames: Frames, camera: Camera, states: Floats, values: Values, rows: Rows) -> None:
+    """Draw agents and blocks in states (R, 7) on frames of ``rows``; ``values`` hold (N, k)."""
+    # Each part twice: out to the outer edge of its outline, and inside of it.
+    borders = np.array([_BORDER, -_BORDER]) - edge_reach(frames, camera)
+    parts = values["block_size"][rows, :, None, None, None] * _PARTS[:, None] + borders[:, None, None] * _OUTWARD
+    block = placed(states[:, 2:5], parts.reshape(-1, 4, 4, 2))
+    fill_polygons(frames, camera, block, np.tile(_with_light(values["block_color"][rows]), (1, 2, 1)))
     agent = np.repeat(states[:, None, :2], 2, 1)
-    radius = AGENT_RADIUS * values["agent_size"]
-    radii = np.concatenate([radius, radius - 2 * _BORDER], 1)
-    draw_discs(frames, camera, agent, radii, _with_light(values["agent_color"]))
+    radii = AGENT_RADIUS * values["agent_size"][rows] - (0.0, 2 * _BORDER)
+    draw_discs(frames, camera, agent, radii, _with_light(values["agent_color"][rows]))

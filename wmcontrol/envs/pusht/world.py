@@ -110,7 +110,7 @@ class PushTWorld(World):
         return _wrapped(states)
 
     def achieved(self, states: Floats) -> Floats:
-        return _wrapped(states)[..., :5]
+        return _wrapped(states[..., :5])
 
     def is_success(self, achieved: Floats, desired: Floats) -> Bools:
         if self._coverage:
@@ -125,18 +125,18 @@ class PushTWorld(World):
         return -(distance / POSITION_TOLERANCE + angle / ANGLE_TOLERANCE)
 
     def draw(self, rows: Rows, states: Floats, size: int, overlay_goals: bool = False) -> Frames:
-        values = {name: value[rows] for name, value in self.values.items()}
-        camera = self.camera(rows)
+        values, camera = self.values, self.camera(rows)
         if self._coverage or overlay_goals:
             frames = self._without_target.frames(rows, size)
             goals = self.goal_states[rows]
-            scene.draw_target(frames, camera, goals[:, 2:5], values["block_size"][:, 0], values["goal_color"])
+            color = values["goal_color"][rows]
+            scene.draw_target(frames, camera, goals[:, 2:5], values["block_size"][rows, 0], color)
             if overlay_goals and not self._coverage:
-                radius = AGENT_RADIUS * values["agent_size"]
-                draw_discs(frames, camera, goals[:, None, :2], radius, values["goal_color"][:, None])
+                radius = AGENT_RADIUS * values["agent_size"][rows]
+                draw_discs(frames, camera, goals[:, None, :2], radius, color[:, None])
         else:
             frames = self._with_target.frames(rows, size)
-        scene.draw_bodies(frames, camera, states, values)
+        scene.draw_bodies(frames, camera, states, values, rows)
         return frames
 
 
@@ -149,7 +149,7 @@ def _wrapped(states: Floats) -> Floats:
 
 def _errors(achieved: Floats, desired: Floats) -> tuple[Floats, Floats]:
     """Return the distance over agent and block positions together, and the angle between the blocks, 0 to π."""
-    distance = np.linalg.norm(achieved[..., :4] - desired[..., :4], axis=-1)
+    distance = np.sqrt(np.square(achieved[..., :4] - desired[..., :4]).sum(-1))
     turn = np.abs(achieved[..., 4] - desired[..., 4]) % (2 * np.pi)
     return distance, np.minimum(turn, 2 * np.pi - turn)
 

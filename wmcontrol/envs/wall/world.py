@@ -8,7 +8,7 @@ from .. import distractor
 from ..backgrounds import Backgrounds
 from ..canvas import Floats, Frames, draw_discs
 from ..variation import Values, camera_offset, color, distractors, scalar
-from ..world import Bools, Bounds, Rows, World
+from ..world import Bools, Bounds, Rows, World, distance
 from . import scene
 from .dynamics import BORDER, DOOR_Y, HALF_WIDTH, SIZE, WALL_X, Layout, move
 
@@ -92,10 +92,10 @@ class WallWorld(World):
         return states.copy()
 
     def is_success(self, achieved: Floats, desired: Floats) -> Bools:
-        return np.asarray(np.linalg.norm(achieved - desired, axis=-1) < SUCCESS_DISTANCE)
+        return np.asarray(distance(achieved, desired) < SUCCESS_DISTANCE)
 
     def dense_reward(self, achieved: Floats, desired: Floats) -> Floats:
-        return np.asarray(-np.linalg.norm(achieved - desired, axis=-1))
+        return -distance(achieved, desired)
 
     def draw(self, rows: Rows, states: Floats, size: int, overlay_goals: bool = False) -> Frames:
         frames = self._backgrounds.frames(rows, size)
