@@ -3,7 +3,7 @@
 Row ``i`` does, step for step, what a single environment with the same seed does.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -198,7 +198,7 @@ class GoalVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
                     raise ValueError(f'options["{key}"] must be one state or {self.num_envs}, got {len(mine[key])}')
                 mine[key] = mine[key][row]
         asked = mine.get("variation")
-        if isinstance(asked, Sequence) and not isinstance(asked, str) and asked and not isinstance(asked[0], str):
+        if isinstance(asked, Sequence) and asked and all(isinstance(a, Mapping) for a in asked):
             if len(asked) != self.num_envs:
                 raise ValueError(f'options["variation"] must be for all or {self.num_envs}, got {len(asked)}')
             mine["variation"] = asked[row]

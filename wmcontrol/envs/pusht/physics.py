@@ -18,7 +18,13 @@ CONTROL_RATE = 10.0  # Hz
 STIFFNESS, DAMPING = 100.0, 20.0  # of the position control: 1/s², 1/s
 AGENT_RADIUS = 15.0
 WALL_RADIUS = 2.0
-_WALL_CORNERS = ((5.0, 5.0), (506.0, 5.0), (506.0, 506.0), (5.0, 506.0))
+# In the references' order, which decides in what order the engine resolves contacts.
+_WALLS = (
+    ((5.0, 506.0), (5.0, 5.0)),
+    ((5.0, 5.0), (506.0, 5.0)),
+    ((506.0, 5.0), (506.0, 506.0)),
+    ((5.0, 506.0), (506.0, 506.0)),
+)
 FREE = (7.0, 504.0)  # between the inner faces of the walls
 # The bar and the stem of the T in the block's own frame: left, top, right, bottom.
 BAR = (-60.0, 0.0, 60.0, 30.0)
@@ -94,10 +100,7 @@ class PushTSpace:
         build = self.build
         space = pymunk.Space()
         space.damping = 0.0
-        walls = [
-            pymunk.Segment(space.static_body, a, b, WALL_RADIUS)
-            for a, b in zip(_WALL_CORNERS, _WALL_CORNERS[1:] + _WALL_CORNERS[:1], strict=True)
-        ]
+        walls = [pymunk.Segment(space.static_body, a, b, WALL_RADIUS) for a, b in _WALLS]
         agent = pymunk.Body(body_type=pymunk.Body.KINEMATIC)
         disc = pymunk.Circle(agent, build.agent_radius)
         bar, stem = _corners(BAR, build.block_scale), _corners(STEM, build.block_scale)

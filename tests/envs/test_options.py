@@ -1,0 +1,75 @@
+"""Impossible states and unknown options are refused by name, and change nothing."""
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+import wmcontrol
+
+BAD = [
+    # environment, bad state, what the message must say
+    ("wmcontrol/PushT-v0", [np.nan, 0, 256, 256, 0], "agent x must be from"),
+    ("wmcontrol/PushT-v0", [256, 256, 256, 256], r"shape \(7,\) or, at rest, \(5,\)"),
+    ("wmcontrol/PushT-v0", [600, 256, 256, 256, 0], "agent's x and y must be from -20 to 532"),
+    ("wmcontrol/PushT-v0", [256, 256, 256, 600, 0], "block's centre of gravity must be from 0 to 512"),
+    ("wmcontrol/PushT-v0", [256, 256, 1e6, 256, 0], "block x must be from -256 to 768"),
+    ("wmcontrol/PushT-v0", [256, 256, 256, 256, 0, 1e5, 0], "agent velocity x must be from"),
+    ("wmcontrol/Wall-v0", [32, 50], "inside the wall; .* y from 26 to 34"),
+    ("wmcontrol/Wall-v0", [2, 30], "x must be from 4 to 60"),
+    ("wmcontrol/Wall-v0", [10, np.nan], "y must be from 4 to 60"),
+    ("wmcontrol/Wall-v0", [10, 10, 10], r"shape \(2,\)"),
+    ("wmcontrol/Wall-v0", "left", "must be numbers"),
+    ("wmcontrol/PointMaze_UMaze-v0", [1.8, 0.8], "inside a wall"),
+    ("wmcontrol/PointMaze_UMaze-v0", [9, 1], "x must be from 0 to 5"),
+    ("wmcontrol/PointMaze_UMaze-v0", [1, 1, 99, 0], "velocity x must be from"),
+    ("wmcontrol/PointMaze_UMaze-v0", [1, 1, np.inf, 0], "velocity x must be from"),
+    ("wmcontrol/PointMaze_UMaze-v0", [1, 1, 0], r"shape \(4,\) or, at rest, \(2,\)"),
+    ("wmcontrol/PointMaze_Large-v0", [3.8, 1.8], "inside a wall"),
+]
+
+
+@pytest.mark.parametrize("key", ["state", "goal_state"])
+@pytest.mark.parametrize(("env_id", "state", "says"), BAD)
+def test_impossible_states_are_refused(env_id: str, state: object, says: str, key: str) -> None:
+    env = gym.make(env_id)
+    before, _ = env.reset(seed=0)
+    where = env.unwrapped.get_state()
+    with pytest.raises(ValueError, match=says) as error:
+        env.reset(options={key: state, "variation": ["agent_color", "distractors"]})
+    assert key in str(error.value)
+    np.testing.assert_array_equal(env.unwrapped.get_state(), where)
+    # The episode goes on as if nothing had been asked.
+    after, *_ = env.step(np.zeros(2, np.float32))
+    np.testing.assert_array_equal(after["goal_pixels"], before["goal_pixels"])
+
+
+@pytest.mark.parametrize("env_id", wmcontrol.ENV_IDS)
+def test_unknown_options_are_refused(env_id: str) -> None:
+    env = gym.make(env_id)
+    with pytest.raises(ValueError, match=r"unknown \['goal'\]; known are \['state', 'goal_state', 'variation'\]"):
+        env.reset(options={"goal": [1, 2]})
+
+
+@pytest.mark.parametrize("env_id", wmcontrol.ENV_IDS)
+@pytest.mark.parametrize("state", [[np.nan] * 2, [1e9] * 2, [0.0] * 3, "here"])
+def test_set_state_refuses_what_cannot_be(env_id: str, state: object) -> None:
+    env = gym.make(env_id).unwrapped
+    env.reset(seed=0)
+    with pytest.raises(ValueError, match="state"):
+        env.set_state(state)
+
+
+def test_a_state_that_was_reached_is_accepted_as_a_start() -> None:
+    """Also where a ball is pressed into a wall, or an agent overshoots the field."""
+    for env_id in wmcontrol.ENV_IDS:
+        env = gym.make(env_id, obs_type="state", terminate_on_success=False)
+        env.reset(seed=0)
+        rng = np.random.default_rng(0)
+        for step in range(300):
+            if step % 15 == 0:
+                action = rng.choice([-1.0, 1.0, 0.0], 2).astype(np.float32)
+            env.step(action)
+            state = env.unwrapped.get_state()
+            other = gym.make(env_id, obs_type="state")
+            if step % 10 == 0:
+                other.reset(options={"state": state})
