@@ -78,7 +78,9 @@ def test_each_variation_can_be_set_and_changes_the_picture_or_the_physics(env_id
 
 def _where_a_push_leads(env: gym.Env) -> np.ndarray:
     if "PushT" in env.spec.id:  # off-centre, so that a frictional contact turns the block otherwise
-        env.reset(options={"state": [200, 200, 256, 256, 0.3], "variation": {"friction": env.unwrapped.variation["friction"]}})
+        env.reset(
+            options={"state": [200, 200, 256, 256, 0.3], "variation": {"friction": env.unwrapped.variation["friction"]}}
+        )
     for _ in range(25):
         env.step(np.float32([0.4, 0.5]))
     return env.unwrapped.get_state()

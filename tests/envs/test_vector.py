@@ -94,9 +94,7 @@ def test_states_for_all_or_for_each(env_id: str) -> None:
 
 @ALL
 def test_without_autoreset_finished_rows_are_reset_by_mask(env_id: str) -> None:
-    env = gym.make_vec(
-        env_id, num_envs=3, obs_type="state", max_episode_steps=4, autoreset_mode=AutoresetMode.DISABLED
-    )
+    env = gym.make_vec(env_id, num_envs=3, obs_type="state", max_episode_steps=4, autoreset_mode=AutoresetMode.DISABLED)
     env.reset(seed=0)
     still = np.zeros((3, 2), np.float32)
     mask = np.array([True, False, True])

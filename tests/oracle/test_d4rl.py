@@ -1,6 +1,7 @@
 """The maze model against the d4rl package's own."""
 
 import sys
+from pathlib import Path
 
 import mujoco
 import numpy as np
@@ -10,7 +11,7 @@ from wmcontrol.envs.pointmaze.mazes import MAZES, model_xml
 
 
 @pytest.fixture(scope="module")
-def maze_model():  # noqa: ANN201
+def maze_model():
     # d4rl imports mujoco-py, whose binaries no registry has; without it the maze's text still becomes a model.
     sys.modules.setdefault("mujoco_py", None)  # type: ignore[arg-type]
     pytest.importorskip("d4rl", reason='d4rl is not installed: pip install "wmcontrol[d4rl]"')
@@ -21,14 +22,20 @@ def maze_model():  # noqa: ANN201
 
 @pytest.mark.filterwarnings("ignore")  # theirs, not ours
 @pytest.mark.parametrize("maze", MAZES)
-def test_same_maze_and_same_model(maze: str, maze_model, capsys) -> None:  # noqa: ANN001
+def test_same_maze_and_same_model(maze: str, maze_model, capsys) -> None:
     name = {"umaze": "U_MAZE", "medium": "MEDIUM_MAZE", "large": "LARGE_MAZE"}[maze]
     text = getattr(maze_model, name)
     assert "\\".join(MAZES[maze]) == text
     with maze_model.point_maze(text).asfile() as file:
-        theirs = mujoco.MjModel.from_xml_string(open(file.name).read())
+        theirs = mujoco.MjModel.from_xml_string(Path(file.name).read_text())
     ours = mujoco.MjModel.from_xml_string(model_xml(maze))
-    assert (ours.nq, ours.nv, ours.nu, ours.ngeom, ours.nsite) == (theirs.nq, theirs.nv, theirs.nu, theirs.ngeom, theirs.nsite)
+    assert (ours.nq, ours.nv, ours.nu, ours.ngeom, ours.nsite) == (
+        theirs.nq,
+        theirs.nv,
+        theirs.nu,
+        theirs.ngeom,
+        theirs.nsite,
+    )
     skip = {"vis"}
     compared = 0
     for field in dir(theirs):

@@ -38,7 +38,7 @@ def test_same_actions_give_the_same_300_steps(seed: int) -> None:
         if step % 8 == 0:  # push through the block
             aim = their_state(theirs)[2:4] + rng.normal(0, 80, 2)
         action = np.clip(aim + rng.normal(0, 10, 2), 0, 512).astype(np.float32)
-        _, their_reward, _, _, their_info = theirs.step(action.astype(float))
+        _, their_reward, *_ = theirs.step(action.astype(float))
         observation, reward, _, _, _ = ours.step(action)
         np.testing.assert_allclose(observation["observation"], their_state(theirs), atol=1e-6)
         assert reward == pytest.approx(float(their_reward), abs=1e-6)

@@ -43,7 +43,7 @@ class Camera:
 
 def edge_reach(frames: Frames, camera: Camera) -> float:
     """Return by how much, in world units, polygons must be inset so that they come out at their true size."""
-    return _AA_REACH * camera.side / frames.shape[1]
+    return float(_AA_REACH * camera.side / frames.shape[1])
 
 
 def fill_polygons(frames: Frames, camera: Camera, corners: Floats, colors: Floats) -> None:

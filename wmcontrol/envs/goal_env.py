@@ -73,8 +73,8 @@ class GoalEnv(gym.Env[Observation, NDArray[np.float32]]):
         # What is possible on this machine, so that Gymnasium's checker does not try what is not.
         modes = RENDER_MODES[:1] if no_window else RENDER_MODES
         self.metadata = {"render_modes": modes, "render_fps": world.control_rate}
-        self.observation_space = self._core.observation_space()
-        self.action_space = self._core.action_space()
+        self.observation_space: gym.Space[Any] = self._core.observation_space()
+        self.action_space: gym.Space[Any] = self._core.action_space()
         if obs_type != "pixels":
             # An attribute, not a method: its presence tells Stable-Baselines3 that observations have goals.
             self.compute_reward = self._compute_reward
@@ -130,14 +130,15 @@ class GoalEnv(gym.Env[Observation, NDArray[np.float32]]):
     def get_state(self) -> NDArray[np.float64]:
         """Return the state, a flat vector; what it holds stands in each environment's docstring."""
         self._check_started("get_state")
-        return self._core.world.get_states(self._rows)[0]
+        state: NDArray[np.float64] = self._core.world.get_states(self._rows)[0]
+        return state
 
     def set_state(self, state: NDArray[Any]) -> None:
         """Put the world into a state, within the episode. The next observation comes from the next step."""
         self._check_started("set_state")
         self._core.world.set_states(self._rows, self._core.check_state(state, "state")[None])
 
-    def render(self) -> NDArray[np.uint8] | None:  # type: ignore[override]
+    def render(self) -> NDArray[np.uint8] | None:
         """Draw the world with its goal overlaid: (render_size, render_size, 3), or show it in a window."""
         if self.render_mode is None:
             return None

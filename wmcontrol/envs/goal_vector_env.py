@@ -122,9 +122,7 @@ class GoalVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         outcome = self._core.outcome(self._core.all_rows)
         return outcome.observation, self._infos(rows, outcome.success)
 
-    def step(
-        self, actions: NDArray[Any]
-    ) -> tuple[Observation, NDArray[np.float64], Bools, Bools, dict[str, Any]]:
+    def step(self, actions: NDArray[Any]) -> tuple[Observation, NDArray[np.float64], Bools, Bools, dict[str, Any]]:
         """Apply actions (N, A). Out of bounds they are clipped; NaN or a wrong shape is a ValueError."""
         core = self._core
         actions = np.asarray(actions)
@@ -207,7 +205,9 @@ class GoalVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
     def _reset(self, rows: Rows, options: Sequence[dict[str, Any]] | None = None) -> None:
         rngs = [self._generators[row] for row in rows]
         # All of them are checked before any of them starts.
-        episodes = [self._core.prepare(rng, options[row] if options else None) for row, rng in zip(rows, rngs, strict=True)]
+        episodes = [
+            self._core.prepare(rng, options[row] if options else None) for row, rng in zip(rows, rngs, strict=True)
+        ]
         self._core.start(rows, episodes, rngs)
         self._steps[rows] = 0
         self._done = self._done.copy()

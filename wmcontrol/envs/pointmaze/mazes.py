@@ -80,7 +80,9 @@ _MODEL = """
   </actuator>
 </mujoco>
 """
-_WALL = """    <geom name="wall_{i}_{j}" type="box" conaffinity="1" material="wall" pos="{x} {y} 0" size="0.5 0.5 0.2"/>"""
+_WALL = (
+    """    <geom name="wall_{i}_{j}" type="box" conaffinity="1" material="wall" pos="{x} {y} 0" size="0.5 0.5 0.2"/>"""
+)
 
 
 @cache
@@ -100,9 +102,7 @@ def model_xml(maze: str, *, agent_size: float = 1.0, friction: float = 1.0, offs
         friction: times the viscous friction of the ball's joints.
         offscreen: the largest frame that MuJoCo can draw of the model, pixels.
     """
-    walls = [
-        _WALL.format(i=int(i), j=int(j), x=i + WALL_ORIGIN, y=j + WALL_ORIGIN) for i, j in cells(maze, free=False)
-    ]
+    walls = [_WALL.format(i=int(i), j=int(j), x=i + WALL_ORIGIN, y=j + WALL_ORIGIN) for i, j in cells(maze, free=False)]
     return _MODEL.format(
         damping=friction,
         radius=BALL_RADIUS * agent_size,

@@ -5,7 +5,7 @@ import numpy as np
 from ..canvas import Floats, Frames
 from .mazes import BODY_ORIGIN
 from .scene import View
-from .simulation import compiled, mujoco
+from .simulation import compiled, mujoco  # never imported before its way of drawing is chosen
 
 _HIDDEN = (100.0, 100.0)  # out of every frame
 

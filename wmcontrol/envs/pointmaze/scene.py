@@ -4,7 +4,6 @@ The reference's camera hangs over the median of the model's parts, as far up as 
 flipped, so that x runs to the right and y down.
 """
 
-
 import numpy as np
 
 from ..canvas import Camera, Floats, Frames, draw_discs, draw_polygons, rectangle
@@ -45,7 +44,7 @@ class View:
 
     def at_height(self, points: Floats, height: float) -> Floats:
         """Return where points (…, 2) at a height appear, as points at the height of the ball."""
-        return self.center + (points - self.center) * (self.distance / (self.distance - height))
+        return np.asarray(self.center + (points - self.center) * (self.distance / (self.distance - height)))
 
 
 def paint_background(
@@ -68,7 +67,7 @@ def _dark_squares(view: View) -> Floats:
     reach = int(np.ceil(view.side / _SQUARE)) + 1
     i, j = (x.ravel() for x in np.meshgrid(*[np.arange(-reach, 2 * reach)] * 2))
     dark = (i + j) % 2 == 0
-    return np.stack([i, j], -1)[dark][:, None] * _SQUARE + rectangle(0, 0, _SQUARE, _SQUARE)
+    return np.asarray(np.stack([i, j], -1)[dark][:, None] * _SQUARE + rectangle(0, 0, _SQUARE, _SQUARE))
 
 
 def draw_balls(frames: Frames, camera: Camera, positions: Floats, sizes: Floats, colors: Floats) -> None:
@@ -84,5 +83,3 @@ def draw_goals(frames: Frames, camera: Camera, positions: Floats, radius: float,
     centers = positions[:, None, None] + BODY_ORIGIN
     draw_polygons(frames, camera, centers + pieces, np.repeat(colors[:, None], len(pieces), 1))
     draw_discs(frames, camera, centers[:, 0], np.full((len(positions), 1), 0.1), colors[:, None])
-
-

@@ -18,7 +18,7 @@ from .mazes import MAX_SPEED, model_xml
 if sys.platform.startswith("linux") and not os.environ.get("DISPLAY"):
     os.environ.setdefault("MUJOCO_GL", "egl")
 
-import mujoco
+import mujoco as mujoco
 import mujoco.rollout
 
 TIMESTEP = 0.01  # s

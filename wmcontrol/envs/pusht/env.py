@@ -36,8 +36,17 @@ class PushTEnv(GoalEnv):
     Dense reward: minus distance / 20 pixels minus angle / 20°, or with ``"coverage"`` the share covered over 95 %, at
     most 1, as in Diffusion Policy.
 
-    ``set_state`` is exact but for contacts that the engine had not finished resolving. Measured over 25 control steps
-    after ``set_state(get_state())`` against the episode that went on: SET_STATE_ERROR
+    ``set_state`` restores seven numbers, from which the engine's contacts are found anew. Measured over the 25 control
+    steps after ``set_state(get_state())``, at 300 cuts of episodes of constant pushing, against the episode that went
+    on: where the block touched no wall, its position was off by at most 2e-12 pixels. Where it did touch one (208 of
+    the 300), by 0.0008 in the median, 5 at the 90th percentile and 224 at worst: the force on a block that is squeezed
+    between agent and wall grows from step to step in the engine, and no state holds it. Replaying an episode's
+    actions from its reset is always exact.
+
+    Args:
+        action_mode: ``"relative"`` or ``"absolute"``.
+        success: ``"pose"`` or ``"coverage"``.
+        settings: see :class:`~wmcontrol.envs.goal_env.GoalEnv`.
     """
 
     def __init__(

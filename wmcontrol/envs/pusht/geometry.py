@@ -19,7 +19,7 @@ def placed(poses: Floats, shapes: Floats) -> Floats:
     turn[..., 0, 0, 0] = turn[..., 0, 1, 1] = cos
     turn[..., 0, 0, 1] = sin
     turn[..., 0, 1, 0] = -sin
-    return shapes @ turn + poses[..., None, None, :2]
+    return np.asarray(shapes @ turn + poses[..., None, None, :2])
 
 
 def corners(poses: Floats, scale: Floats | float = 1.0) -> Floats:
@@ -29,7 +29,8 @@ def corners(poses: Floats, scale: Floats | float = 1.0) -> Floats:
 
 def center_of_gravity(pose: Floats, scale: float) -> Floats:
     """Return the centre of gravity (2,) of a block at ``pose`` (3,): x, y, angle."""
-    return placed(pose, np.array([[CENTER_OF_GRAVITY]]) * scale)[0, 0]
+    center: Floats = placed(pose, np.array([[CENTER_OF_GRAVITY]]) * scale)[0, 0]
+    return center
 
 
 def within_walls(pose: Floats, scale: float) -> bool:
@@ -90,4 +91,4 @@ def coverage(block: Floats, goal: Floats) -> Floats:
     b = corners(goal - origin)[..., None, :, :, :]
     a, b = np.broadcast_arrays(a, b)
     twice = _inner_boundary(a, b, _TIE) + _inner_boundary(b, a, -_TIE)
-    return np.clip(twice.sum((-1, -2)) / 2 / AREA, 0, 1)
+    return np.asarray(np.clip(twice.sum((-1, -2)) / 2 / AREA, 0, 1))

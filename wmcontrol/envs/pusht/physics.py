@@ -106,7 +106,8 @@ class PushTSpace:
         bar, stem = _corners(BAR, build.block_scale), _corners(STEM, build.block_scale)
         block = pymunk.Body(1.0, 2 * pymunk.moment_for_poly(1.0, bar))
         parts = [pymunk.Poly(block, bar), pymunk.Poly(block, stem)]
-        block.center_of_gravity = tuple(build.block_scale * c for c in CENTER_OF_GRAVITY)
+        x, y = CENTER_OF_GRAVITY
+        block.center_of_gravity = (build.block_scale * x, build.block_scale * y)
         shapes = [*walls, disc, *parts]
         for shape in shapes:
             shape.friction = build.friction

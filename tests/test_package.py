@@ -1,0 +1,118 @@
+"""The house: links, layers, what importing costs."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import wmcontrol
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = Path(wmcontrol.__file__).parent
+ROOMS = ("envs", "planners", "agents", "experiments")
+EVERYTHING = {"envs", "planners", "encoders", "objectives", "models", "data", "training", "agents", "evaluation"}
+MAY_IMPORT = {
+    "envs": set(),
+    "planners": set(),
+    "encoders": set(),
+    "objectives": set(),
+    "models": {"encoders"},
+    "data": {"encoders"},
+    "training": {"models", "data"},
+    "agents": {"models", "planners", "objectives"},
+    "evaluation": {"agents", "envs", "data"},
+    "experiments": EVERYTHING,
+}
+SOURCES = sorted(PACKAGE.rglob("*.py"))
+
+
+def imported_modules(file: Path) -> set[str]:
+    """Absolute names of all modules that a file of the package imports, also those inside functions."""
+    package = ["wmcontrol", *file.relative_to(PACKAGE).parent.parts]
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            module = ".".join([*base, *(node.module or "").split(".")]).strip(".")
+            found |= {module} | {f"{module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def rooms_in(modules: set[str]) -> set[str]:
+    return {parts[1] for parts in (m.split(".") for m in modules) if parts[0] == "wmcontrol" and len(parts) > 1}
+
+
+@pytest.mark.parametrize("file", SOURCES, ids=lambda f: str(f.relative_to(PACKAGE)))
+def test_rooms_import_only_what_they_may(file: Path) -> None:
+    parts = file.relative_to(PACKAGE).parts
+    room = parts[0].removesuffix(".py")
+    if room == "__init__":
+        return
+    allowed = MAY_IMPORT[room] | {room, "__version__", "ENV_IDS"}
+    assert rooms_in(imported_modules(file)) <= allowed
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_links_point_into_the_package(room: str) -> None:
+    link = ROOT / room
+    if not (ROOT / "pyproject.toml").exists():
+        pytest.skip("not in a checkout")
+    assert link.is_symlink()
+    assert link.readlink() == Path("wmcontrol") / room
+    assert link.resolve() == PACKAGE / room
+
+
+def test_nothing_imports_through_the_links() -> None:
+    for file in [*SOURCES, *Path(__file__).parent.rglob("*.py")]:
+        relative = file.is_relative_to(PACKAGE)
+        modules = imported_modules(file) if relative else _absolute_imports(file)
+        assert not {m for m in modules if m.split(".")[0] in ROOMS}, file
+
+
+def _absolute_imports(file: Path) -> set[str]:
+    nodes = list(ast.walk(ast.parse(file.read_text())))
+    names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    return names | {n.module for n in nodes if isinstance(n, ast.ImportFrom) and not n.level and n.module}
+
+
+def run(code: str) -> str:
+    result = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False, timeout=120
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout.strip()
+
+
+def test_importing_is_quick_and_brings_in_nothing_heavy() -> None:
+    seconds = min(
+        float(run("import torch, time; t = time.perf_counter(); import wmcontrol; print(time.perf_counter() - t)"))
+        for _ in range(5)
+    )
+    assert seconds < 0.2
+    heavy = ["transformers", "stable_baselines3", "mujoco", "pymunk", "cv2", "matplotlib", "imageio", "hydra", "rich"]
+    loaded = run(f"import sys, wmcontrol; print([m for m in {heavy} if m in sys.modules])")
+    assert loaded == "[]"
+
+
+def test_each_environment_imports_only_its_own_engine() -> None:
+    for env_id, engines in (("Wall-v0", []), ("PushT-v0", ["pymunk"]), ("PointMaze_UMaze-v0", ["mujoco"])):
+        loaded = run(
+            "import sys, wmcontrol, gymnasium; "
+            f"gymnasium.make('wmcontrol/{env_id}'); print([m for m in ['pymunk', 'mujoco'] if m in sys.modules])"
+        )
+        assert loaded == str(engines)
+
+
+def test_importing_twice_registers_once_and_without_a_warning() -> None:
+    run("import wmcontrol, importlib; importlib.reload(wmcontrol); wmcontrol.envs.register_envs()")
+
+
+def test_typed_and_versioned() -> None:
+    assert (PACKAGE / "py.typed").exists()
+    assert wmcontrol.__version__.count(".") == 2
+    for name in wmcontrol.__all__:
+        assert hasattr(wmcontrol, name)

@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# Use the installed wheel from a folder that holds nothing of the project. Argument: its virtual environment.
+set -euo pipefail
+venv="$1"
+cd "$(mktemp -d)"
+"$venv/bin/python" -W error - "$venv" <<'PY'
+import sys
+from pathlib import Path
+
+import gymnasium as gym
+import numpy as np
+
+import wmcontrol
+
+assert Path(wmcontrol.__file__).is_relative_to(sys.argv[1]), wmcontrol.__file__
+assert (Path(wmcontrol.__file__).parent / "py.typed").exists()
+for env_id in wmcontrol.ENV_IDS:
+    env = gym.make(env_id)
+    observation, _ = env.reset(seed=0)
+    assert observation["pixels"].shape == (64, 64, 3) and observation["pixels"].std() > 0
+    for _ in range(5):
+        observation, *_ = env.step(env.action_space.sample())
+    assert env.observation_space.contains(observation)
+    many = gym.make_vec(env_id, num_envs=3)
+    many.reset(seed=0)
+    assert many.step(np.zeros((3, 2)))[0]["pixels"].shape == (3, 64, 64, 3)
+print(f"wheel: {len(wmcontrol.ENV_IDS)} environments run, wmcontrol {wmcontrol.__version__}")
+PY
+"$venv/bin/wmcontrol" --version
