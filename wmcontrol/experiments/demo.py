@@ -1,12 +1,12 @@
 """``wmcontrol demo``: one episode of each environment, to look at.
 
-The policies here are scripts written for these environments, which know the state and the layout. They show what the
+The policies are scripts written for these environments, which know the state and the layout. They show what the
 environments do; they say nothing of what planning from pixels can do.
 """
 
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +15,14 @@ import imageio.v3 as iio
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from .. import ENV_IDS
-from ..envs.pointmaze.mazes import BODY_ORIGIN, MAZES, WALL_ORIGIN
 from .files import whole_file
+from .scripted import Policy, policy_for
 from .sheets import Captioned, Picture, enlarged, save_sheet
 
 Floats = NDArray[np.float64]
-Policy = Callable[[dict[str, Floats]], Floats]
 
 _RENDER_SIZE = 256
 _FRAMES_ON_SHEET = 8
@@ -43,7 +42,7 @@ class Moment:
 def run_demo(out: Path, seed: int, max_steps: int = 300) -> None:
     """Save a video of each environment and a contact sheet of all in the folder ``out``, and say where they lie."""
     console = Console()
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("steps"))
     rows: dict[str, list[Captioned]] = {}
     videos = []
     with Progress(*columns, console=console) as progress:
@@ -51,7 +50,7 @@ def run_demo(out: Path, seed: int, max_steps: int = 300) -> None:
             name = _short(env_id)
             task = progress.add_task(name, total=max_steps)
             env: gym.Env[Any, Any] = gym.make(env_id, render_mode="rgb_array", render_size=_RENDER_SIZE)
-            moments = _play(env, _policy(name, env), seed, max_steps, lambda task=task: progress.advance(task))
+            moments = _play(env, policy_for(env_id), seed, max_steps, partial(progress.advance, task))
             video = out / f"{name}.mp4"
             _save_video(video, moments, env.unwrapped.control_rate)  # type: ignore[attr-defined]
             env.close()
@@ -129,73 +128,3 @@ def _pick(moments: Sequence[Moment]) -> list[Captioned]:
         distance = "success" if moment.success else f"distance {moment.distance}"
         picked.append((f"step {step}, {distance}", moment.frame))
     return picked
-
-
-# The policies
-
-
-def _policy(name: str, env: gym.Env[Any, Any]) -> Policy:
-    if name == "PushT":
-        return _push
-    if name == "Wall":
-        return _through_door
-    maze = env.spec.kwargs["maze"] if env.spec else ""
-    return lambda observation: _through_maze(maze, observation)
-
-
-def _through_door(observation: dict[str, Floats]) -> Floats:
-    """Head for the door's near side, through it, and then for the goal. For Wall with its fixed layout."""
-    wall, door, clear = 32.0, 30.0, 5.0
-    place, goal = observation["observation"], observation["desired_goal"]
-    side = np.sign(goal[0] - wall)  # of the wall, where the goal is
-    if (place[0] - wall) * side > clear - 1:
-        target = goal
-    elif abs(place[1] - door) < 1:
-        target = np.array([wall + clear * side, door])
-    else:
-        target = np.array([wall - clear * side, door])
-    way = target - place
-    # Two pixels are a whole action.
-    return np.asarray(way / max(2.0, np.abs(way).max()))
-
-
-def _push(observation: dict[str, Floats]) -> Floats:
-    """Go behind the block as seen from its goal, and push through its middle. The angle is left to chance."""
-    agent, block, angle = observation["observation"][:2], observation["observation"][2:4], observation["observation"][4]
-    goal, goal_angle = observation["desired_goal"][2:4], observation["desired_goal"][4]
-    middle, goal_middle = (p + 45 * np.array([-np.sin(a), np.cos(a)]) for p, a in ((block, angle), (goal, goal_angle)))
-    ahead = goal_middle - middle
-    ahead = ahead / max(np.linalg.norm(ahead), 1e-6)
-    aside = np.array([-ahead[1], ahead[0]])
-    along, across = (agent - middle) @ ahead, (agent - middle) @ aside
-    if along < 0 and abs(across) < 15:
-        target = agent + 30 * ahead - across * aside
-    elif along < -80:
-        target = middle - 100 * ahead
-    else:
-        # Around the block, on the side where the agent is.
-        target = middle - 110 * ahead + np.copysign(110, across) * aside
-    return np.clip((target - agent) / 100, -0.5, 0.5)
-
-
-def _through_maze(maze: str, observation: dict[str, Floats]) -> Floats:
-    """Head for the next cell on the shortest way, under PD control."""
-    place, velocity, goal = observation["observation"][:2], observation["observation"][2:], observation["desired_goal"]
-    origin = BODY_ORIGIN - WALL_ORIGIN
-    here, there = (tuple(np.rint(p + origin).astype(int).tolist()) for p in (place, goal))
-    target = goal if here == there else np.array(_next_cell(maze, here, there)) - origin
-    return np.clip(10 * (target - place) - velocity, -1, 1)
-
-
-def _next_cell(maze: str, here: tuple[int, ...], there: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the first step of a shortest way over free cells, found from its end."""
-    toward: dict[tuple[int, ...], tuple[int, ...]] = {there: there}
-    queue = deque([there])
-    while here not in toward:
-        cell = queue.popleft()
-        for step in ((1, 0), (-1, 0), (0, 1), (0, -1)):
-            neighbour = (cell[0] + step[0], cell[1] + step[1])
-            if neighbour not in toward and MAZES[maze][neighbour[0]][neighbour[1]] != "#":
-                toward[neighbour] = cell
-                queue.append(neighbour)
-    return toward[here]
