@@ -14,13 +14,12 @@ from ..envs.variation import Variation
 from .sheets import Captioned, Picture, save_sheet
 
 _SIZES = (64, 96, 224)
-# A start and a goal for each that stay possible whatever varies, and a push that shows what friction does.
-_SCENES: dict[str, tuple[list[float], list[float], list[float]]] = {
-    "PushT": ([330, 400, 300, 200, 0.5], [120, 100, 180, 330, 2.5], [-0.05, -0.4]),
-    "Wall": ([14, 20], [52, 42], [0, 0]),
-    "PointMaze_UMaze": ([0.8, 2.8], [2.8, 0.8], [1, 0]),
+# A start and a goal for each that stay possible whatever varies, and actions that show what friction does.
+_SCENES: dict[str, tuple[list[float], list[float], list[list[float]]]] = {
+    "PushT": ([250, 335, 300, 200, 0.5], [120, 100, 180, 330, 2.5], [[0.27, -0.33]] * 12),
+    "Wall": ([10, 20], [52, 42], []),
+    "PointMaze_UMaze": ([0.8, 2.8], [2.8, 0.8], [[1.0, 0.0]] + [[0.0, 0.0]] * 30),
 }
-_PUSHES = 8  # steps of the push
 
 
 def save_pictures(out: Path) -> None:
@@ -60,7 +59,7 @@ def _variations(name: str) -> dict[str, list[Captioned]]:
     rows = {}
     for kind, variation in unwrapped.variations.items():
         rows[kind] = [
-            (_words(variation, value), _look(env, name, {kind: value}, seed, push=kind == "friction"))
+            (_words(variation, value), _look(env, name, {kind: value}, seed, act=kind == "friction"))
             for seed, value in enumerate(_examples(variation))
         ]
     rows["all"] = [(f"seed {seed}", _look(env, name, "all", seed)) for seed in range(5)]
@@ -83,18 +82,21 @@ def _examples(variation: Variation) -> list[Any]:
 
 
 def _words(variation: Variation, value: Any) -> str:
-    words = ", ".join(f"{number:g}" for number in value)
-    return f"{words} (default)" if np.array_equal(value, variation.default) else words
+    if np.array_equal(value, variation.default):
+        return "default"
+    return ", ".join(f"{number:g}" for number in value)
 
 
-def _look(env: gym.Env[Any, Any], name: str, variation: str | Mapping[str, Any], seed: int, push: bool = False) -> Picture:
-    state, goal_state, action = _SCENES[name]
+def _look(
+    env: gym.Env[Any, Any], name: str, variation: str | Mapping[str, Any], seed: int, act: bool = False
+) -> Picture:
+    state, goal_state, actions = _SCENES[name]
     options: dict[str, Any] = {"variation": variation}
     # With everything drawn, so are start and goal.
     if variation != "all":
         options |= {"state": state, "goal_state": goal_state}
     env.reset(seed=seed, options=options)
-    for _ in range(_PUSHES if push else 0):
+    for action in actions if act else ():
         env.step(np.array(action, np.float32))
     return _render(env)
 
