@@ -13,10 +13,14 @@ def test_the_bench_prints_a_row_per_environment_and_frame_size_and_what_is_asked
     assert main(["bench", "envs", "--seconds", "0.05"]) == 0
     if cores is not None:
         assert os.sched_getaffinity(0) == cores, "the process is left on one core"
-    lines = capsys.readouterr().out.splitlines()
+    printed = capsys.readouterr().out
+    assert "…" not in printed, "the tables do not fit 80 columns"
+    lines = printed.splitlines()
+    small, large = (next(i for i, line in enumerate(lines) if f"frames of {size} px" in line) for size in (64, 224))
     for name in ("PushT", "Wall", "PointMaze_UMaze"):
-        rows = [line.split() for line in lines if line.split()[:1] == [name]]
-        assert {"64", "224"} <= {row[1] for row in rows}
+        for table in (lines[small:large], lines[large:]):
+            (row,) = (line.split() for line in table if line.split()[:1] == [name] and "at least" not in line)
+            assert all(float(rate.replace(",", "")) > 0 for rate in row[1:3])
     assert any(line.startswith("Wall vector at least 20,000 steps/s: ") for line in lines)
 
 

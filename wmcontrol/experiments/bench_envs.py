@@ -196,19 +196,22 @@ def _rate(step: Callable[[], object], steps: int, seconds: float) -> float:
 
 def _print_table(rates: dict[str, Rates], size: int, peer_size: int, console: Console) -> None:
     table = Table(
-        title=f"Steps per second on one core, median of {_ROUNDS} rounds; peers' frames: {peer_size} px",
+        title=f"Steps per second with frames of {size} px; peers: {peer_size} px",
+        caption=f"one core, median of {_ROUNDS} rounds",
         box=SIMPLE,
         pad_edge=False,
+        show_edge=False,
     )
+    # Fits a terminal of 80 columns.
     table.add_column("environment", no_wrap=True)
-    for heading in ("frame", "one", f"{_NUM_ENVS} at once"):
+    for heading in ("one", f"{_NUM_ENVS} at once"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("peer", no_wrap=True)
     for heading in ("its rate", "ratio"):
         table.add_column(heading, justify="right", no_wrap=True)
     for subject in SUBJECTS:
         measured, peer = rates[subject.name], subject.peer
-        cells = [subject.name, f"{size}", f"{measured.single:,.0f}", f"{measured.vector:,.0f}"]
+        cells = [subject.name, f"{measured.single:,.0f}", f"{measured.vector:,.0f}"]
         if peer is None:
             cells += ["none", "", ""]
         elif measured.peer is None or measured.ratio is None:
@@ -217,6 +220,7 @@ def _print_table(rates: dict[str, Rates], size: int, peer_size: int, console: Co
             cells += [peer.package, f"{measured.peer:,.0f}", f"{measured.ratio:.1f}x"]
         table.add_row(*cells)
     console.print(table)
+    console.print()
 
 
 def _print_asked(rates: dict[str, Rates], console: Console) -> None:
