@@ -9,6 +9,7 @@ from .distractor import Distractor
 from .variation import Values
 from .world import Rows
 
+_Key = tuple[bytes, tuple[Distractor, ...]]
 # Paints the floor and what stands on it, on (1, S, S, 3), for one world's values and distractors.
 Painter = Callable[[Frames, Values, tuple[Distractor, ...]], None]
 
@@ -18,16 +19,16 @@ class Backgrounds:
 
     def __init__(self, painter: Painter, num_worlds: int):
         self._painter = painter
-        self._looks: list[tuple[Values, tuple[Distractor, ...]] | None] = [None] * num_worlds
-        self._keys: list[bytes] = [b""] * num_worlds
-        self._painted: dict[tuple[bytes, int], Frames] = {}
+        self._looks: list[Values] = [{}] * num_worlds
+        self._keys: list[_Key] = [(b"", ())] * num_worlds
+        self._painted: dict[tuple[_Key, int], Frames] = {}
 
     def change(self, row: int, values: Values, distractors: tuple[Distractor, ...]) -> None:
         """Say what one world looks like from now on."""
-        key = b"".join(value.tobytes() for value in values.values()) + repr(distractors).encode()
+        key = (b"".join(value.tobytes() for value in values.values()), distractors)
         if key == self._keys[row]:
             return
-        self._keys[row], self._looks[row] = key, (values, distractors)
+        self._keys[row], self._looks[row] = key, values
         kept = set(self._keys)
         self._painted = {k: picture for k, picture in self._painted.items() if k[0] in kept}
 
@@ -39,9 +40,9 @@ class Backgrounds:
         """Return the backgrounds of these worlds, each (size, size, 3), to be read only."""
         return [self._picture(self._keys[row], size, row) for row in rows.tolist()]
 
-    def _picture(self, key: bytes, size: int, row: int) -> Frames:
+    def _picture(self, key: "_Key", size: int, row: int) -> Frames:
         if (key, size) not in self._painted:
-            look = self._looks[row]
-            assert look is not None, "change() comes before pictures()"
-            self._painted[key, size] = supersample(size, lambda large: self._painter(large, *look))
+            look, distractors = self._looks[row], key[1]
+            assert look, "change() comes before pictures()"
+            self._painted[key, size] = supersample(size, lambda large: self._painter(large, look, distractors))
         return self._painted[key, size]

@@ -24,7 +24,8 @@ _AA_REACH = 0.64
 _CIRCLE = np.linspace(0, 2 * np.pi, 24, endpoint=False)
 # A regular 24-gon of this circumradius has the area of the unit disc.
 _UNIT_DISC = np.stack([np.cos(_CIRCLE), np.sin(_CIRCLE)], -1) * np.sqrt(2 * np.pi / 24 / np.sin(2 * np.pi / 24))
-_SUPERSAMPLING = 8  # of backgrounds, which are drawn once and kept
+# Backgrounds are painted once and kept: at this many pixels at least, and at 4 times the size asked for.
+_PAINTED_SIZE = 512
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,9 @@ def edge_reach(frames: Frames, camera: Camera) -> float:
     return float(_AA_REACH * camera.side / frames.shape[1])
 
 
-def fill_polygons(frames: Frames, camera: Camera, corners: Floats, colors: Floats) -> None:
+def fill_polygons(
+    frames: Frames, camera: Camera, corners: Floats, colors: Floats, line_type: int = cv2.LINE_AA
+) -> None:
     """Fill convex polygons, in order, on every frame; they come out larger by ``edge_reach`` on all sides.
 
     Args:
@@ -54,21 +57,32 @@ def fill_polygons(frames: Frames, camera: Camera, corners: Floats, colors: Float
         camera: what the frames show.
         corners: (N, K, V, 2) in world units, either orientation.
         colors: (N, K, 3), 0 to 255.
+        line_type: how OpenCV draws edges.
     """
     fixed = np.rint(camera.to_pixels(corners, frames.shape[1]) * _ONE).astype(np.int32)
     for frame, polygons, polygon_colors in zip(frames, fixed, colors.tolist(), strict=True):
         for polygon, color in zip(polygons, polygon_colors, strict=True):
-            cv2.fillConvexPoly(frame, polygon, color, cv2.LINE_AA, _SHIFT)
+            cv2.fillConvexPoly(frame, polygon, color, line_type, _SHIFT)
 
 
 def draw_polygons(frames: Frames, camera: Camera, corners: Floats, colors: Floats) -> None:
     """Fill convex polygons at their true size; arguments as for :func:`fill_polygons`."""
+    fill_polygons(frames, camera, _inset(corners, edge_reach(frames, camera)), colors)
+
+
+def paint_polygons(frames: Frames, camera: Camera, corners: Floats, colors: Floats) -> None:
+    """Fill convex polygons with hard edges, so that neighbours leave no seam; for :func:`supersample`."""
+    half_pixel = 0.5 * camera.side / frames.shape[1]
+    fill_polygons(frames, camera, _inset(corners, half_pixel), colors, cv2.LINE_8)
+
+
+def _inset(corners: Floats, by: float) -> Floats:
+    """Move all edges of convex polygons (…, V, 2) inwards."""
     edges = np.roll(corners, -1, axis=-2) - corners
     leaving = edges / np.maximum(np.sqrt(np.square(edges).sum(-1, keepdims=True)), 1e-9)
     arriving = np.roll(leaving, 1, axis=-2)
     turn = np.abs(arriving[..., 0] * leaving[..., 1] - arriving[..., 1] * leaving[..., 0])
-    inward = (leaving - arriving) / np.maximum(turn, 1e-3)[..., None]
-    fill_polygons(frames, camera, corners + edge_reach(frames, camera) * inward, colors)
+    return corners + by * (leaving - arriving) / np.maximum(turn, 1e-3)[..., None]
 
 
 def draw_discs(frames: Frames, camera: Camera, centers: Floats, radii: Floats, colors: Floats) -> None:
@@ -80,13 +94,14 @@ def draw_discs(frames: Frames, camera: Camera, centers: Floats, radii: Floats, c
 
 
 def supersample(size: int, paint: Callable[[Frames], None]) -> NDArray[np.uint8]:
-    """Paint a still picture at several times its size and average: exact edges, for what is drawn once.
+    """Paint a still picture at several times its size and average, for what is drawn once and has many parts.
 
     Args:
         size: side of the picture, in pixels.
         paint: draws on a (1, k * size, k * size, 3) array of zeros.
     """
-    large = np.zeros((1, size * _SUPERSAMPLING, size * _SUPERSAMPLING, 3), np.uint8)
+    side = size * max(4, _PAINTED_SIZE // size)
+    large = np.zeros((1, side, side, 3), np.uint8)
     paint(large)
     return np.asarray(cv2.resize(large[0], (size, size), interpolation=cv2.INTER_AREA), dtype=np.uint8)
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .canvas import Camera, Floats, Frames, draw_discs, draw_polygons
+from .canvas import Camera, Frames, draw_discs, paint_polygons
 
 
 @dataclass(frozen=True)
@@ -12,10 +12,10 @@ class Distractor:
     """A disc or a square, in fractions of the frame."""
 
     round: bool
-    center: Floats  # (2,)
+    center: tuple[float, float]
     radius: float
     angle: float
-    color: Floats  # (3,)
+    color: tuple[float, float, float]
 
 
 def place(count: int, rng: np.random.Generator) -> tuple[Distractor, ...]:
@@ -23,10 +23,10 @@ def place(count: int, rng: np.random.Generator) -> tuple[Distractor, ...]:
     return tuple(
         Distractor(
             round=bool(rng.random() < 0.5),
-            center=rng.uniform(0.05, 0.95, 2),
+            center=(rng.uniform(0.05, 0.95), rng.uniform(0.05, 0.95)),
             radius=rng.uniform(0.02, 0.06),
             angle=rng.uniform(0, np.pi / 2),
-            color=rng.uniform(0, 255, 3),
+            color=(rng.uniform(0, 255), rng.uniform(0, 255), rng.uniform(0, 255)),
         )
         for _ in range(count)
     )
@@ -35,12 +35,12 @@ def place(count: int, rng: np.random.Generator) -> tuple[Distractor, ...]:
 def paint(frames: Frames, camera: Camera, distractors: tuple[Distractor, ...]) -> None:
     """Paint distractors on one frame (1, S, S, 3). They stay where they are in the world when the camera moves."""
     for shape in distractors:
-        center = shape.center * camera.side
-        color = shape.color[None, None]
+        center = np.array(shape.center) * camera.side
+        color = np.array([[shape.color]])
         if shape.round:
             radius = np.array([[shape.radius * camera.side]])
             draw_discs(frames, camera, center[None, None], radius, color)
         else:
             angles = shape.angle + np.arange(4) * np.pi / 2
             corners = center + shape.radius * camera.side * np.stack([np.cos(angles), np.sin(angles)], -1)
-            draw_polygons(frames, camera, corners[None, None], color)
+            paint_polygons(frames, camera, corners[None, None], color)

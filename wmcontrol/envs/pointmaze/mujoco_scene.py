@@ -3,9 +3,9 @@
 import numpy as np
 
 from ..canvas import Floats, Frames
-from .mazes import BODY_ORIGIN
+from .mazes import BODY_ORIGIN, model_xml
 from .scene import View
-from .simulation import compiled, mujoco  # never imported before its way of drawing is chosen
+from .simulation import mujoco  # never imported before its way of drawing is chosen
 
 _HIDDEN = (100.0, 100.0)  # out of every frame
 
@@ -26,13 +26,12 @@ class MujocoScene:
         """Draw balls at positions (N, 2), and red targets at goals (N, 2) if given: (N, size, size, 3)."""
         frames = np.empty((len(positions), size, size, 3), np.uint8)
         for i, (position, agent_size) in enumerate(zip(positions, sizes.tolist(), strict=True)):
-            model = compiled(self._maze, agent_size, 1.0)
-            data = mujoco.MjData(model)
-            data.qpos[:] = position
-            mujoco.mj_kinematics(model, data)
-            target = model.site("target_site").id
-            data.site_xpos[target, :2] = _HIDDEN if goals is None else goals[i] + BODY_ORIGIN
             renderer = self._renderer(agent_size, size)
+            data = mujoco.MjData(renderer.model)
+            data.qpos[:] = position
+            mujoco.mj_kinematics(renderer.model, data)
+            target = renderer.model.site("target_site").id
+            data.site_xpos[target, :2] = _HIDDEN if goals is None else goals[i] + BODY_ORIGIN
             renderer.update_scene(data, self._camera)
             frames[i] = renderer.render()[::-1]
         return frames
@@ -42,6 +41,6 @@ class MujocoScene:
         if key not in self._renderers:
             if len(self._renderers) >= 4:  # each holds graphics memory
                 self._renderers.pop(next(iter(self._renderers))).close()
-            model = compiled(self._maze, agent_size, 1.0)
+            model = mujoco.MjModel.from_xml_string(model_xml(self._maze, agent_size=agent_size, offscreen=size))
             self._renderers[key] = mujoco.Renderer(model, size, size)
         return self._renderers[key]

@@ -6,7 +6,7 @@ flipped, so that x runs to the right and y down.
 
 import numpy as np
 
-from ..canvas import Camera, Floats, Frames, draw_discs, draw_polygons, rectangle
+from ..canvas import Camera, Floats, Frames, draw_discs, draw_polygons, paint_polygons, rectangle
 from ..distractor import Distractor, paint
 from ..variation import Values
 from .mazes import BALL_RADIUS, BODY_ORIGIN, WALL_ORIGIN, cells
@@ -55,12 +55,12 @@ def paint_background(
     camera = Camera(np.array([view.origin]) + values["camera_offset"] * view.side, view.side)
     squares = view.at_height(_dark_squares(view), _BASE)
     dark = np.maximum(values["background_color"] - _DARKER, 0)
-    draw_polygons(frames, camera, squares[None], np.tile(dark, (1, len(squares), 1)))
+    paint_polygons(frames, camera, squares[None], np.tile(dark, (1, len(squares), 1)))
     paint(frames, camera, distractors)
     walls = (cells(maze, free=False) + WALL_ORIGIN)[:, None] + rectangle(-0.5, -0.5, 0.5, 0.5)
     for height, color in ((_BASE, _SIDE * values["wall_color"]), (_TOP, values["wall_color"])):
         corners = view.at_height(walls, height)
-        draw_polygons(frames, camera, corners[None], np.tile(color, (1, len(corners), 1)))
+        paint_polygons(frames, camera, corners[None], np.tile(color, (1, len(corners), 1)))
 
 
 def _dark_squares(view: View) -> Floats:

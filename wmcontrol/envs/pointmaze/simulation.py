@@ -6,7 +6,7 @@ says all there is to know about the future.
 
 import os
 import sys
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 
@@ -25,10 +25,10 @@ TIMESTEP = 0.01  # s
 MAX_ACCELERATION = 100 / 4.18879  # of the motors on the ball, m/s²
 
 
-@cache
+@lru_cache(maxsize=64)
 def compiled(maze: str, agent_size: float, friction: float) -> "mujoco.MjModel":
-    """Compile a maze's model; models are never changed, so the same one serves everywhere."""
-    return mujoco.MjModel.from_xml_string(model_xml(maze, agent_size=agent_size, friction=friction))
+    """Compile a maze's model for its physics; models are never changed, so that one serves everywhere."""
+    return mujoco.MjModel.from_xml_string(model_xml(maze, agent_size=agent_size, friction=friction, textures=False))
 
 
 class Simulation:

@@ -2,11 +2,21 @@
 
 import numpy as np
 
-from ..canvas import Camera, Floats, Frames, draw_discs, draw_polygons, edge_reach, fill_polygons, rectangle
+from ..canvas import (
+    Camera,
+    Floats,
+    Frames,
+    draw_discs,
+    draw_polygons,
+    edge_reach,
+    fill_polygons,
+    paint_polygons,
+    rectangle,
+)
 from ..distractor import Distractor, paint
 from ..variation import Values
 from ..world import Rows
-from .geometry import corners, placed
+from .geometry import placed
 from .physics import AGENT_RADIUS, BAR, FIELD, STEM
 
 WHITE = (255, 255, 255)
@@ -21,6 +31,8 @@ _BORDER = 2.0  # half the width of the block's outline, and half the agent's
 _LIGHTER = 1.2  # the inside of a shape against its outline
 
 
+# For drawing without a seam, the target's stem begins at the bar's outer edge.
+_TARGET = np.stack([rectangle(*BAR), rectangle(STEM[0], BAR[1], STEM[2], STEM[3])])
 _PARTS = np.stack([rectangle(*BAR), rectangle(*STEM)])
 _OUTWARD = rectangle(-1, -1, 1, 1)  # where each corner goes when a rectangle grows by 1
 _WALLS = np.stack([rectangle(*box) for box in ((3, 3, 508, 7), (504, 3, 508, 508), (3, 504, 508, 508), (3, 3, 7, 508))])
@@ -40,12 +52,13 @@ def paint_background(
     paint(frames, camera, distractors)
     if target is not None:
         draw_target(frames, camera, target[None], values["block_size"], values["goal_color"][None])
-    draw_polygons(frames, camera, _WALLS[None], np.repeat(values["wall_color"][None, None], 4, 1))
+    paint_polygons(frames, camera, _WALLS[None], np.repeat(values["wall_color"][None, None], 4, 1))
 
 
 def draw_target(frames: Frames, camera: Camera, poses: Floats, scale: Floats, color: Floats) -> None:
     """Draw where a block shall be: ``poses`` (N, 3), ``scale`` (N,), ``color`` (N, 3)."""
-    draw_polygons(frames, camera, corners(poses, scale), np.repeat(color[:, None], 2, 1))
+    parts = placed(poses, scale[:, None, None, None] * _TARGET)
+    draw_polygons(frames, camera, parts, np.repeat(color[:, None], 2, 1))
 
 
 def draw_bodies(frames: Frames, camera: Camera, states: Floats, values: Values, rows: Rows) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..canvas import Camera, Floats, Frames, draw_polygons, rectangle
+from ..canvas import Camera, Floats, Frames, paint_polygons, rectangle
 from ..distractor import Distractor, paint
 from ..variation import Values
 from .dynamics import BORDER, HALF_DOOR, HALF_WIDTH, SIZE
@@ -29,14 +29,14 @@ def paint_background(frames: Frames, values: Values, distractors: tuple[Distract
     camera = _camera(values)
     paint(frames, camera, distractors)
     walls = _walls(values)
-    draw_polygons(frames, camera, walls[None], np.tile(values["wall_color"], (1, len(walls), 1)))
+    paint_polygons(frames, camera, walls[None], np.tile(values["wall_color"], (1, len(walls), 1)))
 
 
 def paint_floor_mask(frames: Frames, values: Values, distractors: tuple[Distractor, ...]) -> None:
     """Paint the floor white and the walls black: dots are seen only on the floor."""
     frames[:] = WHITE
     walls = _walls(values)
-    draw_polygons(frames, _camera(values), walls[None], np.zeros((1, len(walls), 3)))
+    paint_polygons(frames, _camera(values), walls[None], np.zeros((1, len(walls), 3)))
 
 
 def _camera(values: Values) -> Camera:
