@@ -121,7 +121,7 @@ def test_no_window_without_a_display(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.platform", "linux")
     monkeypatch.delenv("DISPLAY", raising=False)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
-    with pytest.raises(RuntimeError, match='needs a display.*use render_mode="rgb_array"'):
+    with pytest.raises(RuntimeError, match=r'needs a display.*use render_mode="rgb_array"'):
         gym.make("wmcontrol/Wall-v0", render_mode="human")
     # Then it is not among what Gymnasium's checker tries.
     assert gym.make("wmcontrol/Wall-v0").unwrapped.metadata["render_modes"] == ["rgb_array"]

@@ -11,7 +11,7 @@ FIXED = Layout(np.array([32.0]), np.array([30.0]))
 
 
 def after(x: float, y: float, dx: float, dy: float) -> list[float]:
-    return move(np.array([[x, y]]), np.array([[dx, dy]]), FIXED)[0].tolist()
+    return move(np.array([[x, y]], float), np.array([[dx, dy]], float), FIXED)[0].tolist()
 
 
 # Made with DINO-WM's collision function, given the same numbers: it put 20,000 random moves where `move` does.

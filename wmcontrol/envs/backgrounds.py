@@ -4,14 +4,14 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .canvas import Frames, supersample
+from .canvas import Frames
 from .distractor import Distractor
 from .variation import Values
 from .world import Rows
 
 _Key = tuple[bytes, tuple[Distractor, ...]]
-# Paints the floor and what stands on it, on (1, S, S, 3), for one world's values and distractors.
-Painter = Callable[[Frames, Values, tuple[Distractor, ...]], None]
+# Paints a picture (size, size, 3) of one world: its size, values and distractors.
+Painter = Callable[[int, Values, tuple[Distractor, ...]], Frames]
 
 
 class Backgrounds:
@@ -44,5 +44,5 @@ class Backgrounds:
         if (key, size) not in self._painted:
             look, distractors = self._looks[row], key[1]
             assert look, "change() comes before pictures()"
-            self._painted[key, size] = supersample(size, lambda large: self._painter(large, look, distractors))
+            self._painted[key, size] = self._painter(size, look, distractors)
         return self._painted[key, size]

@@ -82,7 +82,7 @@ def _inset(corners: Floats, by: float) -> Floats:
     leaving = edges / np.maximum(np.sqrt(np.square(edges).sum(-1, keepdims=True)), 1e-9)
     arriving = np.roll(leaving, 1, axis=-2)
     turn = np.abs(arriving[..., 0] * leaving[..., 1] - arriving[..., 1] * leaving[..., 0])
-    return corners + by * (leaving - arriving) / np.maximum(turn, 1e-3)[..., None]
+    return np.asarray(corners + by * (leaving - arriving) / np.maximum(turn, 1e-3)[..., None])
 
 
 def draw_discs(frames: Frames, camera: Camera, centers: Floats, radii: Floats, colors: Floats) -> None:
@@ -93,7 +93,7 @@ def draw_discs(frames: Frames, camera: Camera, centers: Floats, radii: Floats, c
     fill_polygons(frames, camera, centers[:, :, None] + inner[:, :, None, None] * _UNIT_DISC, colors)
 
 
-def supersample(size: int, paint: Callable[[Frames], None]) -> NDArray[np.uint8]:
+def supersample(size: int, paint: Callable[[Frames], None]) -> Frames:
     """Paint a still picture at several times its size and average, for what is drawn once and has many parts.
 
     Args:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .goal_core import GoalCore, Observation, ObsType, Outcome, RewardType, check_choice, check_positive
-from .variation import Variation, Values
+from .variation import Values, Variation
 from .window import Window, why_no_window
 from .world import World
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
-from gymnasium.utils import seeding
 from numpy.typing import NDArray
 
 from .goal_core import GoalCore, Observation, ObsType, RewardType, check_positive

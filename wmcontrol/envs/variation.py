@@ -6,7 +6,8 @@ Off by default. ``reset(options={"variation": …})`` takes
 - a sequence of names: those are drawn,
 - a mapping of names to values, or to ``"random"`` to have one drawn.
 
-Draws come from the environment's own generator, so the same seed gives the same look.
+Draws come from the environment's own generator, so the same seed gives the same look. Each is drawn by itself: colours
+may come out so close to one another that an agent is hard to see, as they may in the world.
 """
 
 from collections.abc import Collection, Mapping, Sequence

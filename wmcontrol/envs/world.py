@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .canvas import Camera, Floats, Frames
+from .distractor import Distractor, place
 from .variation import Values, Variation
 
 Bools = NDArray[np.bool_]
@@ -87,6 +88,15 @@ class World(ABC):
         """Give one world the values of its variations; ``rng`` places what they leave open."""
         for name, value in values.items():
             self.values[name][row] = value
+
+    def spot(self, rng: np.random.Generator) -> tuple[float, float]:
+        """Draw a place for a distractor: anywhere that the frame shows."""
+        x, y = np.array(self.window_origin) + self.side * rng.uniform(0.05, 0.95, 2)
+        return float(x), float(y)
+
+    def place_distractors(self, values: Values, rng: np.random.Generator) -> tuple[Distractor, ...]:
+        """Place as many distractors as the values say."""
+        return place(int(values["distractors"][0]), rng, self.side, self.spot)
 
     @abstractmethod
     def sample(self, values: Values, rng: np.random.Generator) -> tuple[Floats, Floats]:

@@ -6,7 +6,7 @@ flipped, so that x runs to the right and y down.
 
 import numpy as np
 
-from ..canvas import Camera, Floats, Frames, draw_discs, draw_polygons, paint_polygons, rectangle
+from ..canvas import Camera, Floats, Frames, draw_discs, draw_polygons, paint_polygons, rectangle, supersample
 from ..distractor import Distractor, paint
 from ..variation import Values
 from .mazes import BALL_RADIUS, BODY_ORIGIN, WALL_ORIGIN, cells
@@ -47,20 +47,22 @@ class View:
         return np.asarray(self.center + (points - self.center) * (self.distance / (self.distance - height)))
 
 
-def paint_background(
-    frames: Frames, values: Values, distractors: tuple[Distractor, ...], maze: str, view: View
-) -> None:
-    """Paint floor, distractors and walls on one frame (1, S, S, 3)."""
-    frames[:] = values["background_color"]
+def paint_background(size: int, values: Values, distractors: tuple[Distractor, ...], maze: str, view: View) -> Frames:
+    """Paint floor, distractors and walls: (size, size, 3)."""
     camera = Camera(np.array([view.origin]) + values["camera_offset"] * view.side, view.side)
-    squares = view.at_height(_dark_squares(view), _BASE)
     dark = np.maximum(values["background_color"] - _DARKER, 0)
-    paint_polygons(frames, camera, squares[None], np.tile(dark, (1, len(squares), 1)))
-    paint(frames, camera, distractors)
+    squares = view.at_height(_dark_squares(view), _BASE)
     walls = (cells(maze, free=False) + WALL_ORIGIN)[:, None] + rectangle(-0.5, -0.5, 0.5, 0.5)
-    for height, color in ((_BASE, _SIDE * values["wall_color"]), (_TOP, values["wall_color"])):
-        corners = view.at_height(walls, height)
-        paint_polygons(frames, camera, corners[None], np.tile(color, (1, len(corners), 1)))
+
+    def painting(frames: Frames) -> None:
+        frames[:] = values["background_color"]
+        paint_polygons(frames, camera, squares[None], np.tile(dark, (1, len(squares), 1)))
+        paint(frames, camera, distractors)
+        for height, color in ((_BASE, _SIDE * values["wall_color"]), (_TOP, values["wall_color"])):
+            corners = view.at_height(walls, height)
+            paint_polygons(frames, camera, corners[None], np.tile(color, (1, len(corners), 1)))
+
+    return supersample(size, painting)
 
 
 def _dark_squares(view: View) -> Floats:
@@ -77,8 +79,9 @@ def draw_balls(frames: Frames, camera: Camera, positions: Floats, sizes: Floats,
 
 def draw_goals(frames: Frames, camera: Camera, positions: Floats, radius: float, colors: Floats) -> None:
     """Draw rings of ``radius`` around goals (N, 2), and the goals."""
+    width = max(0.06, 2 * camera.side / frames.shape[1])  # two pixels at least
     angles = np.linspace(0, 2 * np.pi, 41)
-    inner, outer = (r * np.stack([np.cos(angles), np.sin(angles)], -1) for r in (radius - 0.06, radius))
+    inner, outer = (r * np.stack([np.cos(angles), np.sin(angles)], -1) for r in (radius - width, radius))
     pieces = np.stack([inner[:-1], outer[:-1], outer[1:], inner[1:]], 1)  # (40, 4, 2)
     centers = positions[:, None, None] + BODY_ORIGIN
     draw_polygons(frames, camera, centers + pieces, np.repeat(colors[:, None], len(pieces), 1))

@@ -5,7 +5,6 @@ from typing import Literal
 
 import numpy as np
 
-from .. import distractor
 from ..backgrounds import Backgrounds
 from ..canvas import Floats, Frames
 from ..variation import Values, camera_offset, color, distractors, scalar
@@ -71,8 +70,13 @@ class PointMazeWorld(World):
         super().vary(row, values, rng)
         self._simulation.build(row, float(values["agent_size"][0]), float(values["friction"][0]))
         if self._mujoco is None:
-            shapes = distractor.place(int(values["distractors"][0]), rng)
+            shapes = self.place_distractors(values, rng)
             self._backgrounds.change(row, values, shapes)
+
+    def spot(self, rng: np.random.Generator) -> tuple[float, float]:
+        """Draw a place for a distractor: in a free cell, since walls would hide it."""
+        x, y = self._free[rng.integers(len(self._free))] + WALL_ORIGIN + rng.uniform(-0.4, 0.4, 2)
+        return float(x), float(y)
 
     def sample(self, values: Values, rng: np.random.Generator) -> tuple[Floats, Floats]:
         # The largest balls do not fit where D4RL's noise may put them.

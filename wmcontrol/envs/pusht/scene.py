@@ -12,6 +12,7 @@ from ..canvas import (
     fill_polygons,
     paint_polygons,
     rectangle,
+    supersample,
 )
 from ..distractor import Distractor, paint
 from ..variation import Values
@@ -43,16 +44,18 @@ def _with_light(color: Floats) -> Floats:
     return np.minimum(color[:, None] * [[1.0], [_LIGHTER]], 255)
 
 
-def paint_background(
-    frames: Frames, values: Values, distractors: tuple[Distractor, ...], target: Floats | None
-) -> None:
-    """Paint the floor, distractors, target ``(x, y, angle)`` and walls on one frame (1, S, S, 3)."""
-    frames[:] = values["background_color"]
-    camera = Camera(np.array([WINDOW_ORIGIN]) + values["camera_offset"] * FIELD, FIELD)
-    paint(frames, camera, distractors)
-    if target is not None:
-        draw_target(frames, camera, target[None], values["block_size"], values["goal_color"][None])
-    paint_polygons(frames, camera, _WALLS[None], np.repeat(values["wall_color"][None, None], 4, 1))
+def paint_background(size: int, values: Values, distractors: tuple[Distractor, ...], target: Floats | None) -> Frames:
+    """Paint the floor, distractors, target ``(x, y, angle)`` and walls: (size, size, 3)."""
+
+    def painting(frames: Frames) -> None:
+        frames[:] = values["background_color"]
+        camera = Camera(np.array([WINDOW_ORIGIN]) + values["camera_offset"] * FIELD, FIELD)
+        paint(frames, camera, distractors)
+        if target is not None:
+            draw_target(frames, camera, target[None], values["block_size"], values["goal_color"][None])
+        paint_polygons(frames, camera, _WALLS[None], np.repeat(values["wall_color"][None, None], 4, 1))
+
+    return supersample(size, painting)
 
 
 def draw_target(frames: Frames, camera: Camera, poses: Floats, scale: Floats, color: Floats) -> None:

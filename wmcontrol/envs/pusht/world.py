@@ -5,7 +5,6 @@ from typing import Literal
 
 import numpy as np
 
-from .. import distractor
 from ..backgrounds import Backgrounds
 from ..canvas import Floats, Frames, draw_discs
 from ..variation import Values, camera_offset, color, distractors, scalar
@@ -71,7 +70,7 @@ class PushTWorld(World):
             block_scale=float(values["block_size"][0]),
             friction=float(values["friction"][0]),
         )
-        shapes = distractor.place(int(values["distractors"][0]), rng)
+        shapes = self.place_distractors(values, rng)
         self._with_target.change(row, values, shapes)
         self._without_target.change(row, values, shapes)
 

@@ -46,6 +46,20 @@ def _crossing(start: Floats, end: Floats, at: Floats | float) -> tuple[np.ndarra
 
 def move(positions: Floats, steps: Floats, layout: Layout) -> Floats:
     """Move dots at ``positions`` (N, 2) by ``steps`` (N, 2) as far as walls allow; return their new positions."""
+    ends = positions + steps
+    left, right = layout.wall_x - HALF_WIDTH, layout.wall_x + HALF_WIDTH
+    low, high = BORDER
+    within = (positions > low) & (positions < high) & (ends > low) & (ends < high)
+    x, end_x = positions[:, 0], ends[:, 0]
+    one_room = ((x < left) & (end_x < left)) | ((x > right) & (end_x > right))
+    near = np.flatnonzero(~(within.all(1) & one_room))  # what may touch something; mostly few
+    if len(near):
+        ends[near] = _stopped(positions[near], steps[near], Layout(layout.wall_x[near], layout.door_y[near]))
+    return ends
+
+
+def _stopped(positions: Floats, steps: Floats, layout: Layout) -> Floats:
+    """Apply all the rules, as :func:`move` does where they matter."""
     x, y = positions.T
     dx, dy = steps.T
     end_x, end_y = (positions + steps).T

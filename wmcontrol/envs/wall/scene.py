@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..canvas import Camera, Floats, Frames, paint_polygons, rectangle
+from ..canvas import Camera, Floats, Frames, supersample
 from ..distractor import Distractor, paint
 from ..variation import Values
 from .dynamics import BORDER, HALF_DOOR, HALF_WIDTH, SIZE
@@ -13,42 +13,49 @@ WHITE, BLACK, RED, GREEN = (255, 255, 255), (0, 0, 0), (255, 0, 0), (0, 170, 0)
 DOT_SIGMA = 1.7  # of the Gaussian dot
 WINDOW_ORIGIN = (-0.5, -0.5)
 _REACH = 4.0  # how many sigmas of the dot are drawn
-# Walls are whole pixels of the reference frame: a line at 4 covers 3.5 to 4.5.
-_LOW, _HIGH = BORDER[0] - 0.5, BORDER[1] + 0.5
-_FRAME = [
-    rectangle(-0.5, _LOW, SIZE, _LOW + 1),
-    rectangle(-0.5, _HIGH - 1, SIZE, _HIGH),
-    rectangle(_LOW, -0.5, _LOW + 1, SIZE),
-    rectangle(_HIGH - 1, -0.5, _HIGH, SIZE),
-]
 
 
-def paint_background(frames: Frames, values: Values, distractors: tuple[Distractor, ...]) -> None:
-    """Paint the floor, distractors and walls on one frame (1, S, S, 3)."""
-    frames[:] = values["background_color"]
-    camera = _camera(values)
-    paint(frames, camera, distractors)
-    walls = _walls(values)
-    paint_polygons(frames, camera, walls[None], np.tile(values["wall_color"], (1, len(walls), 1)))
+def paint_background(size: int, values: Values, distractors: tuple[Distractor, ...]) -> Frames:
+    """Paint the floor, distractors and walls: (size, size, 3)."""
+    floor = np.broadcast_to(values["background_color"], (size, size, 3))
+    if distractors:
+
+        def painting(frames: Frames) -> None:
+            frames[:] = values["background_color"]
+            paint(frames, Camera(_origin(values)[None], SIZE), distractors)
+
+        floor = supersample(size, painting).astype(float)
+    cover = _wall_cover(size, values)[..., None]
+    return np.rint(floor + cover * (values["wall_color"] - floor)).astype(np.uint8)
 
 
-def paint_floor_mask(frames: Frames, values: Values, distractors: tuple[Distractor, ...]) -> None:
-    """Paint the floor white and the walls black: dots are seen only on the floor."""
-    frames[:] = WHITE
-    walls = _walls(values)
-    paint_polygons(frames, _camera(values), walls[None], np.zeros((1, len(walls), 3)))
+def paint_floor_mask(size: int, values: Values, distractors: tuple[Distractor, ...]) -> Frames:
+    """Paint the floor white and the walls black, (size, size, 3): dots are seen only on the floor."""
+    return np.repeat(np.rint(255 * (1 - _wall_cover(size, values)))[..., None], 3, -1).astype(np.uint8)
 
 
-def _camera(values: Values) -> Camera:
-    return Camera(np.array([WINDOW_ORIGIN]) + values["camera_offset"] * SIZE, SIZE)
+def _origin(values: Values) -> Floats:
+    return np.array(WINDOW_ORIGIN) + values["camera_offset"] * SIZE
 
 
-def _walls(values: Values) -> Floats:
-    x, door = values["wall_position"][0], values["door_position"][0]
-    left, right = x - HALF_WIDTH - 0.5, x + HALF_WIDTH + 0.5
-    above = rectangle(left, -0.5, right, door - HALF_DOOR - 0.5)
-    below = rectangle(left, door + HALF_DOOR + 0.5, right, SIZE)
-    return np.stack([*_FRAME, above, below])
+def _wall_cover(size: int, values: Values) -> Floats:
+    """Return how much of each pixel walls cover, (size, size)."""
+    x, door = float(values["wall_position"][0]), float(values["door_position"][0])
+    origin = _origin(values)
+
+    def cover(low: float, high: float, axis: int) -> Floats:
+        """Return how much of each column or row lies between two coordinates, (size,)."""
+        edges = origin[axis] + np.arange(size + 1) * (SIZE / size)
+        inside = np.clip(edges, low, high)
+        return np.asarray(np.diff(inside) * (size / SIZE))
+
+    # Walls are whole pixels of the reference frame: a line at 4 covers 3.5 to 4.5.
+    lines = [(edge - 0.5, edge + 0.5) for edge in BORDER]
+    columns = 1 - np.sum([cover(*line, 0) for line in lines], 0)
+    rows = 1 - np.sum([cover(*line, 1) for line in lines], 0)
+    wall = cover(x - HALF_WIDTH - 0.5, x + HALF_WIDTH + 0.5, 0)
+    beside_door = 1 - cover(door - HALF_DOOR - 0.5, door + HALF_DOOR + 0.5, 1)
+    return np.asarray(1 - rows[:, None] * columns * (1 - beside_door[:, None] * wall))
 
 
 def draw_dots(

@@ -4,7 +4,6 @@ from typing import Literal
 
 import numpy as np
 
-from .. import distractor
 from ..backgrounds import Backgrounds
 from ..canvas import Floats, Frames, draw_discs
 from ..variation import Values, camera_offset, color, distractors, scalar
@@ -55,7 +54,7 @@ class WallWorld(World):
 
     def vary(self, row: int, values: Values, rng: np.random.Generator) -> None:
         super().vary(row, values, rng)
-        shapes = distractor.place(int(values["distractors"][0]), rng)
+        shapes = self.place_distractors(values, rng)
         self._backgrounds.change(row, values, shapes)
         self._floors.change(row, {name: values[name] for name in (*_LAYOUT, "camera_offset")}, ())
 
