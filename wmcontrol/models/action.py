@@ -1,0 +1,101 @@
+"""Actions for a predictor that was pretrained without them.
+
+Source: DINO-world (arXiv 2507.19468), section 3.3 and appendix A.1: after each block ``q + γ · MLP(LN([q, a]))``, with
+γ zero at the start, so that the wrapped predictor computes at first what it computed before.
+"""
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from .blocks import MLP
+from .checks import check_actions
+from .context import Context
+from .predictor import AfterBlock, Predictor, initialize
+
+Trainable = Literal["action_only", "full"]
+
+# The paper does not give the hidden width, only that the base predictor's 12 blocks add about 22M parameters; 25/24 of
+# the width makes it 22.2M.
+_HIDDEN = 25 / 24
+
+
+class ActionBlock(nn.Module):
+    """``q + γ · MLP(LN([q, a]))``."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.norm = nn.LayerNorm(2 * width)
+        self.mlp = MLP(2 * width, round(_HIDDEN * width), width)
+        self.scale = nn.Parameter(torch.zeros(width))
+
+    def forward(self, q: Tensor, action: Tensor) -> Tensor:
+        """Update queries (…, P, width) with the action embedding (…, width) of their frame."""
+        a = action[..., None, :].expand_as(q)
+        return q + self.scale * self.mlp(self.norm(torch.cat([q, a], -1)))
+
+
+class ActionConditioned(nn.Module):
+    """A predictor that takes actions: the frame at ``t + 1`` is predicted from the action at ``t``.
+
+    Args:
+        predictor: a pretrained predictor, or a fresh one. It is used, not copied.
+        action_dim: A, numbers in a model action: frameskip times the environment's.
+    """
+
+    def __init__(self, predictor: Predictor, action_dim: int):
+        super().__init__()
+        if not isinstance(action_dim, int) or action_dim < 1:
+            raise ValueError(f"action_dim must be a positive whole number, got {action_dim!r}")
+        self.predictor = predictor
+        self.action_dim = action_dim
+        self.embed_action = nn.Linear(action_dim, predictor.width)
+        self.action_blocks = nn.ModuleList(ActionBlock(predictor.width) for _ in range(predictor.depth))
+        initialize(self.embed_action)
+        initialize(self.action_blocks)
+        like = next(predictor.parameters())
+        self.embed_action.to(like)
+        self.action_blocks.to(like)
+
+    @property
+    def dim(self) -> int:
+        """D, width of the encoder's tokens."""
+        return self.predictor.dim
+
+    def trainable(self, which: Trainable) -> int:
+        """Set which parameters learn: only what takes actions, or all of them. Return how many numbers that is."""
+        if which not in ("action_only", "full"):
+            raise ValueError(f'which must be "action_only" or "full", got {which!r}')
+        self.predictor.requires_grad_(which == "full")
+        self.embed_action.requires_grad_(True)
+        self.action_blocks.requires_grad_(True)
+        return sum(parameter.numel() for parameter in self.parameters() if parameter.requires_grad)
+
+    def forward(self, tokens: Tensor, times: Tensor, actions: Tensor | None = None, *, grid: tuple[int, int]) -> Tensor:
+        """Predict frames 2 to T + 1, teacher forced; actions (B, T, A), the rest as for ``Predictor.forward``."""
+        B, T = tokens.shape[:2]
+        embedded = self.embed_action(check_actions(actions, (B, T, self.action_dim)))
+        return self.predictor(tokens, times, grid=grid, after_block=self._after_block(embedded))
+
+    def context(self, tokens: Tensor, times: Tensor, *, grid: tuple[int, int]) -> Context:
+        """Compute once what predictions need of frames that were seen; as ``Predictor.context``."""
+        return self.predictor.context(tokens, times, grid=grid)
+
+    def step(self, context: Context, time: Tensor, action: Tensor | None = None) -> tuple[Tensor, Context]:
+        """Predict the next frame; action (B, A), or (B, S, A) with candidates; as ``Predictor.step``."""
+        B, S = len(context.origin), context.num_candidates
+        shape = (B, self.action_dim) if S is None else (B, S, self.action_dim)
+        embedded = self.embed_action(check_actions(action, shape)).view(B * (S or 1), 1, -1)
+        return self.predictor.step(context, time, after_block=self._after_block(embedded))
+
+    def _after_block(self, embedded: Tensor) -> AfterBlock:
+        """Apply action blocks to queries (B, T * P, width), with embedded actions (B, T, width)."""
+        T = embedded.shape[1]
+
+        def after_block(index: int, q: Tensor) -> Tensor:
+            by_frame = q.unflatten(1, (T, -1))
+            updated: Tensor = self.action_blocks[index](by_frame, embedded)
+            return updated.flatten(1, 2)
+
+        return after_block

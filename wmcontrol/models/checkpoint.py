@@ -1,0 +1,201 @@
+"""World models in a folder: ``model.safetensors`` and ``config.json``, and nothing that runs code.
+
+The folder holds all that acting needs: weights, the encoder's name and settings (and its weights, where they are its
+own and not a published model's), action statistics and bounds, frameskip, control rate and frame size.
+"""
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from ..encoders import build_encoder, encoder_name
+from .action import ActionConditioned
+from .frame_causal import FrameCausalPredictor
+from .hardware import fast_dtype
+from .normalizer import ActionNormalizer
+from .predictor import Predictor
+from .world_model import WorldModel
+
+FORMAT_VERSION = 1
+WEIGHTS, CONFIG = "model.safetensors", "config.json"
+_ASSETS = Path(__file__).parents[1] / "assets"
+_KEYS = {"format_version", "encoder", "predictor", "actions", "control_rate", "frame_size"}
+
+
+def save(model: WorldModel, folder: Path) -> None:
+    """Write a model to a folder, whole or not at all: under another name first, then renamed."""
+    config = {
+        "format_version": FORMAT_VERSION,
+        "encoder": {"name": encoder_name(model.encoder), "settings": model.encoder.settings()},
+        "predictor": _describe(model.predictor),
+        "actions": model.normalizer.settings() if model.normalizer else None,
+        "control_rate": model.control_rate,
+        "frame_size": list(model.frame_size),
+    }
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial, old = (folder.with_name(f".{folder.name}.{kind}-{os.getpid()}") for kind in ("partial", "old"))
+    try:
+        partial.mkdir()
+        save_file({key: value.detach().cpu().contiguous() for key, value in _weights(model).items()}, partial / WEIGHTS)
+        (partial / CONFIG).write_text(json.dumps(config, indent=2) + "\n")
+        if folder.exists():
+            folder.rename(old)
+        partial.rename(folder)
+    except BaseException:
+        if old.exists() and not folder.exists():
+            old.rename(folder)
+        raise
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def load(folder_or_name: str | os.PathLike[str], device: torch.device, dtype: torch.dtype | None) -> WorldModel:
+    """Load a model; see :meth:`WorldModel.load`.
+
+    Raises:
+        FileNotFoundError: no such folder, or a file is missing in it.
+        ValueError: a file is damaged, of a newer format, or does not fit the model that it describes.
+        ImportError: the encoder's package is not installed; the message has the command.
+    """
+    folder = _find(folder_or_name)
+    config = _read_config(folder / CONFIG)
+    weights = _read_weights(folder / WEIGHTS)
+    encoder = build_encoder(config["encoder"]["name"], config["encoder"]["settings"])
+    actions = config["actions"]
+    model = WorldModel(
+        encoder,
+        _build(config["predictor"], folder / CONFIG),
+        ActionNormalizer(**actions) if actions else None,
+        control_rate=config["control_rate"],
+        frame_size=tuple(config["frame_size"]),
+    )
+    _assign(model, weights, folder / WEIGHTS)
+    model.requires_grad_(False)
+    model.to(device)
+    model.predictor.to(dtype or fast_dtype(device))
+    return model
+
+
+def _weights(model: WorldModel) -> dict[str, Tensor]:
+    """What is saved: the predictor, and of the encoder what is not a published model's."""
+    kept = {f"predictor.{key}": value for key, value in model.predictor.state_dict().items()}
+    return kept | {f"encoder.{key}": value for key, value in model.encoder.state_dict().items()}
+
+
+def _describe(predictor: nn.Module) -> dict[str, Any]:
+    if isinstance(predictor, ActionConditioned):
+        return {"type": "ActionConditioned", "action_dim": predictor.action_dim, **_settings(predictor.predictor)}
+    if isinstance(predictor, (Predictor, FrameCausalPredictor)):
+        return {"type": type(predictor).__name__, **_settings(predictor)}
+    raise TypeError(f"a checkpoint holds one of this package's predictors, got a {type(predictor).__name__}")
+
+
+def _settings(predictor: Predictor | FrameCausalPredictor) -> dict[str, Any]:
+    return {"settings": predictor.settings()}
+
+
+def _build(described: dict[str, Any], file: Path) -> nn.Module:
+    kind = described.get("type")
+    classes: dict[str, type[Predictor] | type[FrameCausalPredictor]] = {
+        "Predictor": Predictor,
+        "ActionConditioned": Predictor,
+        "FrameCausalPredictor": FrameCausalPredictor,
+    }
+    if kind not in classes:
+        raise ValueError(f"{file}: predictor.type must be one of {list(classes)}, got {kind!r}")
+    expected = {"type", "settings"} | ({"action_dim"} if kind == "ActionConditioned" else set())
+    _check_keys(described, expected, f"{file}: predictor")
+    try:
+        predictor = classes[kind](**described["settings"])
+    except TypeError as error:
+        raise ValueError(f"{file}: predictor.settings: {error}") from None
+    if kind == "ActionConditioned":
+        assert isinstance(predictor, Predictor)
+        return ActionConditioned(predictor, described["action_dim"])
+    return predictor
+
+
+def _find(folder_or_name: str | os.PathLike[str]) -> Path:
+    name = os.fspath(folder_or_name)
+    if name.startswith("hf://"):
+        return _download(name.removeprefix("hf://"))
+    if Path(name).is_dir():
+        return Path(name)
+    packaged = sorted(path.name for path in _ASSETS.iterdir() if path.is_dir()) if _ASSETS.is_dir() else []
+    if name in packaged:
+        return _ASSETS / name
+    raise FileNotFoundError(
+        f"no folder {name!r}, and no packaged model of that name (there are: {packaged or 'none'}); "
+        "for a model on the Hugging Face hub say hf://owner/name"
+    )
+
+
+def _download(name: str) -> Path:
+    try:
+        from huggingface_hub import snapshot_download
+    except ImportError:
+        raise ImportError('models from the hub need: pip install "wmcontrol[encoders]"') from None
+    return Path(snapshot_download(name, allow_patterns=[WEIGHTS, CONFIG]))
+
+
+def _read_config(file: Path) -> dict[str, Any]:
+    try:
+        config = json.loads(file.read_text())
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{file} is missing; a model is a folder with {CONFIG} and {WEIGHTS}") from None
+    except ValueError as error:
+        raise ValueError(f"{file} is not JSON: {error}") from None
+    if not isinstance(config, dict):
+        raise ValueError(f"{file} must hold a JSON object, got a {type(config).__name__}")
+    version = config.get("format_version")
+    if isinstance(version, int) and version > FORMAT_VERSION:
+        raise ValueError(
+            f"{file} has format version {version}, this wmcontrol reads up to {FORMAT_VERSION}: pip install -U wmcontrol"
+        )
+    _check_keys(config, _KEYS, str(file))
+    if version != FORMAT_VERSION:
+        raise ValueError(f"{file}: format_version must be {FORMAT_VERSION}, got {version!r}")
+    _check_keys(config["encoder"], {"name", "settings"}, f"{file}: encoder")
+    if config["actions"] is not None:
+        _check_keys(config["actions"], {"mean", "std", "low", "high", "frameskip"}, f"{file}: actions")
+    return config
+
+
+def _check_keys(found: object, expected: set[str], where: str) -> None:
+    if not isinstance(found, dict):
+        raise ValueError(f"{where} must be an object with {sorted(expected)}, got {found!r}")
+    unknown, missing = sorted(set(found) - expected), sorted(expected - set(found))
+    if unknown or missing:
+        raise ValueError(f"{where}: unknown keys {unknown}, missing keys {missing}")
+
+
+def _read_weights(file: Path) -> dict[str, Tensor]:
+    if not file.exists():
+        raise FileNotFoundError(f"{file} is missing; a model is a folder with {CONFIG} and {WEIGHTS}")
+    try:
+        return load_file(file)
+    except (SafetensorError, OSError) as error:
+        raise ValueError(f"{file} is damaged or cut short ({error}); copy it again") from None
+
+
+def _assign(model: WorldModel, weights: dict[str, Tensor], file: Path) -> None:
+    expected = _weights(model)
+    unknown, missing = sorted(set(weights) - set(expected)), sorted(set(expected) - set(weights))
+    if unknown or missing:
+        raise ValueError(f"{file} does not fit {CONFIG}: unknown tensors {unknown[:5]}, missing tensors {missing[:5]}")
+    for key, value in weights.items():
+        if value.shape != expected[key].shape:
+            raise ValueError(
+                f"{file}: {key} must have shape {tuple(expected[key].shape)} by {CONFIG}, got {tuple(value.shape)}"
+            )
+    for prefix, part in (("predictor.", model.predictor), ("encoder.", model.encoder)):
+        own = {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}
+        part.load_state_dict(own, strict=False)

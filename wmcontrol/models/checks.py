@@ -1,0 +1,33 @@
+"""Checks of what users hand to predictors: what was expected, what came, what to do."""
+
+from torch import Tensor
+
+from .context import Context
+
+
+def check_tokens(tokens: Tensor, dim: int, grid: tuple[int, int]) -> None:
+    """Refuse tokens that are not (B, T, P, D) with P = rows * columns of the grid and D = dim."""
+    rows, columns = grid
+    shape = tuple(tokens.shape)
+    if len(shape) != 4 or shape[1] < 1 or shape[2:] != (rows * columns, dim):
+        raise ValueError(
+            f"tokens must have shape (B, T, {rows * columns}, {dim}), T at least 1, for a grid of {rows} x {columns} "
+            f"and an encoder of {dim}; got {shape}"
+        )
+
+
+def check_actions(actions: Tensor | None, shape: tuple[int, ...]) -> Tensor:
+    """Refuse actions of another shape, or none at all."""
+    if actions is None:
+        raise ValueError(f"actions of shape {shape} are needed, got none; without actions use the wrapped predictor")
+    if tuple(actions.shape) != shape:
+        raise ValueError(f"actions must have shape {shape}, got {tuple(actions.shape)}")
+    return actions
+
+
+def check_context(context: Context, depth: int, time: Tensor) -> None:
+    """Refuse a context of another predictor, or times that do not fit it."""
+    if len(context.shared) != depth:
+        raise ValueError(f"this context was made by a predictor of {len(context.shared)} blocks, not of {depth}")
+    if time.shape != context.last_time.shape:
+        raise ValueError(f"time must have shape {tuple(context.last_time.shape)}, got {tuple(time.shape)}")

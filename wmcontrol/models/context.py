@@ -1,0 +1,57 @@
+"""What a predictor remembers of the frames before the one that it predicts.
+
+Frames never attend to one another, so that the keys and values of a frame, in every block, depend on that frame alone.
+Keeping them is exact. Those of frames that candidates share are kept once, whatever the number of candidates.
+
+Letters: ``B`` environments, ``S`` candidates, ``N`` tokens of shared frames, ``M`` tokens of a candidate's own frames,
+``h`` heads, ``d`` numbers per head, ``L`` blocks.
+"""
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+KeysValues = tuple[Tensor, Tensor]
+
+
+@dataclass(frozen=True)
+class Context:
+    """Keys and values of the frames so far, per block. Made by ``Predictor.context``, extended by ``Predictor.step``.
+
+    Attributes:
+        shared: L pairs (B, h, N, d): frames that all candidates share.
+        own: L pairs (B * S, h, M, d): frames of each candidate, or None before there are any.
+        origin: (B,) seconds; times are counted from here.
+        last_time: (B,) seconds, of the newest frame.
+        grid: rows and columns of patches.
+        num_candidates: S, or None where there are no candidates and new frames are shared ones.
+    """
+
+    shared: tuple[KeysValues, ...]
+    own: tuple[KeysValues, ...] | None
+    origin: Tensor
+    last_time: Tensor
+    grid: tuple[int, int]
+    num_candidates: int | None = None
+
+    def branch(self, num_candidates: int) -> "Context":
+        """Let ``num_candidates`` futures per environment begin here. Nothing is copied."""
+        if self.num_candidates is not None:
+            raise ValueError(f"this context already has {self.num_candidates} candidates; branch the one before it")
+        if num_candidates < 1:
+            raise ValueError(f"num_candidates must be at least 1, got {num_candidates}")
+        return replace(self, num_candidates=num_candidates)
+
+    def extended(self, new: tuple[KeysValues, ...], time: Tensor) -> "Context":
+        """Add one frame at ``time`` (B,): its keys and values per block, (B, h, P, d) or (B * S, h, P, d)."""
+        if self.num_candidates is None:
+            return replace(self, shared=_joined(self.shared, new), last_time=time)
+        own = new if self.own is None else _joined(self.own, new)
+        return replace(self, own=own, last_time=time)
+
+
+def _joined(old: tuple[KeysValues, ...], new: tuple[KeysValues, ...]) -> tuple[KeysValues, ...]:
+    return tuple(
+        (torch.cat([k, new_k], 2), torch.cat([v, new_v], 2)) for (k, v), (new_k, new_v) in zip(old, new, strict=True)
+    )

@@ -1,0 +1,205 @@
+"""The predictor of DINO-world: queries for a future frame attend to the tokens of all frames before it.
+
+Source: arXiv 2507.19468, section 3.2 and appendix A.1. Initialisation as of DINOv2's vision transformer: weights
+from a normal distribution of standard deviation 0.02, truncated; biases zero.
+
+Letters: ``B`` clips, ``S`` candidates, ``T`` frames, ``P`` patches of a frame, ``D`` encoder width, ``A`` numbers in a
+model action.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .blocks import Block
+from .checks import check_context, check_tokens
+from .context import Context, KeysValues
+from .rotary import patch_positions, periods_per_axis, rotation
+
+SIZES: dict[str, dict[str, int]] = {
+    # Without action blocks 2.0M parameters, with them 2.5M; the others are those of the paper's table 5.
+    "tiny": {"width": 128, "depth": 10, "num_heads": 2},
+    "base": {"width": 768, "depth": 12, "num_heads": 12},
+    "large": {"width": 1024, "depth": 24, "num_heads": 16},
+    "giant": {"width": 1536, "depth": 40, "num_heads": 24},
+}
+# What ActionConditioned puts after each block: takes its index and the queries.
+AfterBlock = Callable[[int, Tensor], Tensor]
+
+
+class Predictor(nn.Module):
+    """Predict the tokens of the next frame, at any time after the frames that are given.
+
+    Args:
+        dim: D, width of the encoder's tokens.
+        width: of the predictor's own tokens.
+        depth: number of blocks.
+        num_heads: of each block's attention; divides ``width``.
+        mlp_ratio: width of an MLP's hidden layer over ``width``.
+        spatial_range: positions of a frame's edges. The paper says both [-1, 1] (section 3.2) and [0, 1] (A.1).
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        width: int,
+        depth: int,
+        num_heads: int,
+        mlp_ratio: float = 4.0,
+        spatial_range: tuple[float, float] = (-1.0, 1.0),
+    ):
+        super().__init__()
+        for name, value in (("dim", dim), ("width", width), ("depth", depth), ("num_heads", num_heads)):
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name} must be a positive whole number, got {value!r}")
+        if width % num_heads:
+            raise ValueError(f"width must be divisible by num_heads, got {width} and {num_heads}")
+        if width // num_heads < 6:
+            raise ValueError(f"a head must have at least 6 numbers to hold a position, got {width // num_heads}")
+        if not mlp_ratio > 0:
+            raise ValueError(f"mlp_ratio must be positive, got {mlp_ratio!r}")
+        low, high = spatial_range
+        if not low < high:
+            raise ValueError(f"spatial_range must be (low, high) with low < high, got {spatial_range!r}")
+        self.dim, self.width, self.depth, self.num_heads = dim, width, depth, num_heads
+        self.mlp_ratio, self.spatial_range = float(mlp_ratio), (float(low), float(high))
+        self.num_periods = periods_per_axis(width // num_heads)
+        self.embed = nn.Linear(dim, width)
+        self.query = nn.Parameter(torch.empty(width))
+        self.blocks = nn.ModuleList(Block(width, num_heads, mlp_ratio) for _ in range(depth))
+        self.norm = nn.LayerNorm(width)
+        self.head = nn.Linear(width, dim)
+        initialize(self)
+        nn.init.trunc_normal_(self.query, std=0.02)
+
+    @classmethod
+    def from_size(cls, size: str, *, dim: int) -> "Predictor":
+        """Make a predictor of a named size, a key of ``SIZES``, for tokens of ``dim`` numbers."""
+        if size not in SIZES:
+            raise ValueError(f"size must be one of {list(SIZES)}, got {size!r}")
+        return cls(dim, **SIZES[size])
+
+    def settings(self) -> dict[str, Any]:
+        """Return the arguments that make a predictor like this one."""
+        return {
+            "dim": self.dim,
+            "width": self.width,
+            "depth": self.depth,
+            "num_heads": self.num_heads,
+            "mlp_ratio": self.mlp_ratio,
+            "spatial_range": list(self.spatial_range),
+        }
+
+    def forward(
+        self,
+        tokens: Tensor,
+        times: Tensor,
+        actions: Tensor | None = None,
+        *,
+        grid: tuple[int, int],
+        after_block: AfterBlock | None = None,
+    ) -> Tensor:
+        """Predict every next frame from the true frames before it (teacher forcing), all in parallel.
+
+        Args:
+            tokens: (B, T, P, D), of frames 1 to T.
+            times: (B, T + 1) seconds, of frames 1 to T + 1. Only differences matter. Give float64 where they are
+                large: the shortest period is a hundredth of a second.
+            actions: none; wrap the predictor in ``ActionConditioned`` to give it actions.
+            grid: rows and columns of patches, P in all.
+            after_block: what ``ActionConditioned`` does after each block.
+
+        Returns:
+            (B, T, P, D): frames 2 to T + 1.
+        """
+        if actions is not None:
+            raise ValueError("this predictor takes no actions: wrap it in ActionConditioned")
+        check_tokens(tokens, self.dim, grid)
+        B, T, P, _ = tokens.shape
+        if times.shape != (B, T + 1):
+            raise ValueError(f"times must have shape {(B, T + 1)}, one more than frames, got {tuple(times.shape)}")
+        times = times - times[:, :1]
+        context = self.embed(tokens.flatten(1, 2))  # (B, T * P, width)
+        cos, sin = self._rotation(times[:, :-1], grid, context.dtype)
+        q_cos, q_sin = self._rotation(times[:, 1:], grid, context.dtype)
+        frame = torch.arange(T, device=tokens.device).repeat_interleave(P)
+        mask = frame[:, None] >= frame  # a query for frame t + 1 sees frames up to t
+        q = self.query.expand(B, T * P, -1)
+        for i, block in enumerate(self.blocks):
+            kv = block.attention.keys_values(context, cos, sin)
+            q = q + block.attention(block.norm_attention(q), q_cos, q_sin, kv, mask)
+            q = q + block.mlp(block.norm_mlp(q))
+            if after_block is not None:
+                q = after_block(i, q)
+        predicted: Tensor = self.head(self.norm(q))
+        return predicted.view(B, T, P, -1)
+
+    def context(self, tokens: Tensor, times: Tensor, *, grid: tuple[int, int]) -> Context:
+        """Compute once what predictions need of frames that were seen.
+
+        Args:
+            tokens: (B, T, P, D).
+            times: (B, T) seconds.
+            grid: rows and columns of patches.
+        """
+        check_tokens(tokens, self.dim, grid)
+        B, T, _, _ = tokens.shape
+        if times.shape != (B, T):
+            raise ValueError(f"times must have shape {(B, T)}, one for each frame, got {tuple(times.shape)}")
+        origin = times[:, 0]
+        shared = self._keys_values(tokens, times - origin[:, None], grid)
+        return Context(shared, None, origin, times[:, -1], grid)
+
+    def step(
+        self, context: Context, time: Tensor, action: Tensor | None = None, after_block: AfterBlock | None = None
+    ) -> tuple[Tensor, Context]:
+        """Predict the next frame and remember it.
+
+        Args:
+            context: of the frames before it; with S candidates after ``context.branch(S)``.
+            time: (B,) seconds, of the frame to predict.
+            action: none, see ``forward``.
+            after_block: see ``forward``.
+
+        Returns:
+            the frame's tokens, (B, P, D) or with candidates (B, S, P, D), and the context that includes it.
+        """
+        if action is not None:
+            raise ValueError("this predictor takes no actions: wrap it in ActionConditioned")
+        check_context(context, self.depth, time)
+        B, P, S = len(context.origin), context.grid[0] * context.grid[1], context.num_candidates
+        elapsed = (time - context.origin)[:, None]
+        cos, sin = self._rotation(elapsed, context.grid, self.query.dtype)
+        q = self.query.expand(B * (S or 1), P, -1)
+        cos_S, sin_S = (x if S is None else x.repeat_interleave(S, 0) for x in (cos, sin))
+        for i, block in enumerate(self.blocks):
+            own = None if context.own is None else context.own[i]
+            normed = block.norm_attention(q)
+            q = q + block.attention.to_shared_and_own(normed, cos_S, sin_S, context.shared[i], own)
+            q = q + block.mlp(block.norm_mlp(q))
+            if after_block is not None:
+                q = after_block(i, q)
+        predicted: Tensor = self.head(self.norm(q))
+        embedded = self.embed(predicted)
+        new = tuple(block.attention.keys_values(embedded, cos_S, sin_S) for block in self.blocks)
+        shaped = predicted if S is None else predicted.view(B, S, P, -1)
+        return shaped, context.extended(new, time)
+
+    def _keys_values(self, tokens: Tensor, times: Tensor, grid: tuple[int, int]) -> tuple[KeysValues, ...]:
+        embedded = self.embed(tokens.flatten(1, 2))
+        cos, sin = self._rotation(times, grid, embedded.dtype)
+        return tuple(block.attention.keys_values(embedded, cos, sin) for block in self.blocks)
+
+    def _rotation(self, times: Tensor, grid: tuple[int, int], dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        patches = patch_positions(grid, *self.spatial_range, times.device)
+        return rotation(times, patches, self.num_periods, dtype)
+
+
+def initialize(module: nn.Module) -> None:
+    """Initialise linear layers as DINOv2's vision transformer does."""
+    for part in module.modules():
+        if isinstance(part, nn.Linear):
+            nn.init.trunc_normal_(part.weight, std=0.02)
+            nn.init.zeros_(part.bias)

@@ -1,0 +1,209 @@
+"""The world model: an encoder, a predictor, and what stands between them and an environment."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol, cast
+
+import torch
+from torch import Tensor, nn
+
+from ..encoders import Encoder
+from .action import ActionConditioned
+from .context import Context
+from .normalizer import ActionNormalizer
+from .predictor import Predictor
+
+
+class Rollable(Protocol):
+    """What a world model needs of a context: to branch into candidates, and its newest frame's time."""
+
+    last_time: Tensor
+
+    def branch(self, num_candidates: int) -> "Rollable":
+        """Let candidates begin here."""
+        ...
+
+
+class WorldModel(nn.Module):
+    """Encode frames, and imagine what actions lead to.
+
+    In evaluation mode, in which it is made and loaded, no gradient reaches the parameters: a cost of a rollout can be
+    differentiated by the actions, and nothing gathers on the model.
+
+    Args:
+        encoder: frames to tokens; frozen.
+        predictor: with actions; or without, for a model that only watches.
+        normalizer: statistics and bounds of actions, and the frameskip; None without actions.
+        control_rate: environment actions per second, Hz.
+        frame_size: height and width of the frames that the model was trained on.
+        memory_budget: how many bytes a rollout may take beside its result; candidates are split to keep within it.
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        predictor: Predictor | ActionConditioned | nn.Module,
+        normalizer: ActionNormalizer | None = None,
+        *,
+        control_rate: float,
+        frame_size: tuple[int, int] = (64, 64),
+        memory_budget: int = 2**30,
+    ):
+        super().__init__()
+        if encoder.dim != predictor.dim:
+            raise ValueError(f"the encoder makes tokens of {encoder.dim}, the predictor takes {predictor.dim}")
+        action_dim = getattr(predictor, "action_dim", None)
+        if action_dim != (normalizer.action_dim if normalizer else None):
+            raise ValueError(
+                f"the predictor takes actions of {action_dim}, the normalizer makes "
+                f"{normalizer.action_dim if normalizer else None}; they are frameskip times the environment's"
+            )
+        if not control_rate > 0:
+            raise ValueError(f"control_rate must be positive, got {control_rate!r}")
+        self.encoder = encoder
+        self.predictor = predictor
+        self.normalizer = normalizer
+        self.control_rate = float(control_rate)
+        self.frame_size = (int(frame_size[0]), int(frame_size[1]))
+        self.memory_budget = memory_budget
+        self._step = predictor.step
+        self.eval()
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The number type that the predictor computes in."""
+        return next(self.predictor.parameters()).dtype
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return next(self.predictor.parameters()).device
+
+    @property
+    def frameskip(self) -> int:
+        """Environment actions per model step."""
+        return self.normalizer.frameskip if self.normalizer else 1
+
+    @property
+    def step_seconds(self) -> float:
+        """Seconds from one predicted frame to the next."""
+        return self.frameskip / self.control_rate
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns of patches."""
+        return self.encoder.grid(*self.frame_size)
+
+    def compile_step(self) -> None:
+        """Compile the prediction of a frame with ``torch.compile``: slow at first, the same numbers."""
+        self._step = torch.compile(self.predictor.step)
+
+    def encode(self, frames: Tensor) -> Tensor:
+        """Encode frames (B, T, height, width, 3), uint8, to tokens (B, T, P, D)."""
+        if frames.ndim != 5 or tuple(frames.shape[2:]) != (*self.frame_size, 3):
+            height, width = self.frame_size
+            raise ValueError(
+                f"frames must have shape (B, T, {height}, {width}, 3), as in training; got {tuple(frames.shape)}"
+            )
+        tokens: Tensor = self.encoder(frames.to(self.device))
+        return tokens.to(self.dtype)
+
+    def context(self, tokens: Tensor, times: Tensor | None = None) -> Context:
+        """Compute once what rollouts need of frames that were seen.
+
+        Args:
+            tokens: (B, T, P, D), from ``encode``.
+            times: (B, T) seconds; by default one model step apart.
+        """
+        B, T = tokens.shape[:2]
+        if times is None:
+            times = self.step_seconds * torch.arange(T, device=tokens.device, dtype=torch.float64).expand(B, T)
+        with self._parameters_fixed():
+            context: Context = self.predictor.context(tokens, times, grid=self.grid)
+        return context
+
+    def rollout(self, context: Rollable, actions: Tensor) -> Tensor:
+        """Imagine what candidate actions lead to.
+
+        Args:
+            context: of the B environments, from ``context``.
+            actions: (B, S, H, A), normalised: see ``normalizer``.
+
+        Returns:
+            (B, S, H, P, D): tokens of the H next frames, for each candidate; the same, to rounding, however few
+            candidates at a time fit into the memory budget.
+        """
+        B = len(context.last_time)
+        action_dim = self.normalizer.action_dim if self.normalizer else None
+        if actions.ndim != 4 or actions.shape[0] != B or actions.shape[-1] != action_dim or not actions.shape[1]:
+            raise ValueError(
+                f"actions must have shape ({B}, S, H, {action_dim}), S at least 1; got {tuple(actions.shape)}"
+            )
+        actions = actions.to(self.dtype)
+        chunk = self._candidates_at_once(context, actions.shape[2])
+        with self._parameters_fixed():
+            return torch.cat([self._rollout(context, part) for part in actions.split(chunk, 1)], 1)
+
+    def save(self, folder: str | os.PathLike[str]) -> None:
+        """Save to a folder all that acting needs; see :mod:`wmcontrol.models.checkpoint`."""
+        from .checkpoint import save
+
+        save(self, Path(folder))
+
+    @staticmethod
+    def load(
+        folder_or_name: str | os.PathLike[str],
+        *,
+        device: str | torch.device = "cpu",
+        dtype: torch.dtype | None = None,
+    ) -> "WorldModel":
+        """Load a model from a folder, by a packaged name, or from ``hf://owner/name``.
+
+        Args:
+            folder_or_name: where it is.
+            device: where it goes.
+            dtype: what the predictor computes in; by default bfloat16 where the device is fast at it, else float32.
+        """
+        from .checkpoint import load
+
+        return load(folder_or_name, torch.device(device), dtype)
+
+    def _rollout(self, context: Rollable, actions: Tensor) -> Tensor:
+        branched = context.branch(actions.shape[1])
+        frames = []
+        for step in range(actions.shape[2]):
+            time = context.last_time + (step + 1) * self.step_seconds
+            frame, branched = self._step(branched, time, actions[:, :, step])
+            frames.append(frame)
+        return torch.stack(frames, 2)
+
+    def _candidates_at_once(self, context: Rollable, horizon: int) -> int:
+        """How many candidates of every environment fit into the memory budget at once."""
+        rows, columns = self.grid
+        P, B = rows * columns, len(context.last_time)
+        predictor = self.predictor.predictor if isinstance(self.predictor, ActionConditioned) else self.predictor
+        if not isinstance(predictor, Predictor):
+            return max(1, self.memory_budget // (B * P * horizon * self.encoder.dim * 4096))
+        context = cast(Context, context)
+        kept = 2 * predictor.depth * horizon * P * predictor.width  # keys and values of its own frames
+        seen = context.shared[0][0].shape[2] + horizon * P
+        scores = 3 * predictor.num_heads * P * seen  # attention weights, and what the softmax makes of them
+        activations = 16 * P * predictor.width
+        numbers = kept + scores + activations
+        if torch.is_grad_enabled():
+            numbers += (scores + activations) * predictor.depth * horizon  # kept for the backward pass
+        return max(1, self.memory_budget // (B * numbers * self.dtype.itemsize))
+
+    @contextmanager
+    def _parameters_fixed(self) -> Iterator[None]:
+        """In evaluation mode, leave parameters out of the graph that is built meanwhile."""
+        learning = [] if self.training else [p for p in self.predictor.parameters() if p.requires_grad]
+        for parameter in learning:
+            parameter.requires_grad_(False)
+        try:
+            yield
+        finally:
+            for parameter in learning:
+                parameter.requires_grad_(True)
