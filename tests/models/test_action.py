@@ -1,0 +1,104 @@
+"""Action blocks: nothing at first, and then only what they may change."""
+
+import pytest
+import torch
+from helpers import GRID, clip, scrambled, small_predictor
+
+from wmcontrol.models.action import ActionConditioned
+
+A = 4
+
+
+def actions(B: int = 2, T: int = 3) -> torch.Tensor:
+    return torch.randn(B, T, A, generator=torch.Generator().manual_seed(2))
+
+
+def test_at_first_it_returns_bit_for_bit_what_the_predictor_returns() -> None:
+    predictor = small_predictor()
+    wrapped = ActionConditioned(predictor, A)
+    tokens, times = clip()
+    expected = predictor(tokens, times, grid=GRID)
+    for scale in (0.0, 1.0, 1e6):
+        assert torch.equal(wrapped(tokens, times, scale * actions(), grid=GRID), expected)
+    context = wrapped.context(tokens, times[:, :-1], grid=GRID)
+    plain, _ = predictor.step(context.branch(5), times[:, -1])
+    stepped, _ = wrapped.step(context.branch(5), times[:, -1], torch.randn(2, 5, A))
+    assert torch.equal(stepped, plain)
+
+
+@pytest.mark.parametrize("which", ["action_only", "full"])
+def test_one_step_of_training_changes_only_what_is_trainable(which: str) -> None:
+    predictor = small_predictor()
+    wrapped = ActionConditioned(predictor, A)
+    count = wrapped.trainable(which)
+    own = sum(p.numel() for p in wrapped.parameters()) - sum(p.numel() for p in predictor.parameters())
+    assert count == (own if which == "action_only" else sum(p.numel() for p in wrapped.parameters()))
+    before = {name: value.clone() for name, value in wrapped.state_dict().items()}
+    optimizer = torch.optim.AdamW([p for p in wrapped.parameters() if p.requires_grad], lr=1e-2)
+    tokens, times = clip()
+    wrapped(tokens, times, actions(), grid=GRID).square().mean().backward()
+    optimizer.step()
+    changed = {name for name, value in wrapped.state_dict().items() if not torch.equal(value, before[name])}
+    assert any(name.endswith("scale") for name in changed)
+    assert any(name.startswith("predictor.") for name in changed) == (which == "full")
+
+
+def test_each_action_changes_its_own_frame_and_no_other_one() -> None:
+    wrapped = scrambled(ActionConditioned(small_predictor(), A))
+    tokens, times = clip()
+    before = wrapped(tokens, times, actions(), grid=GRID)
+    for t in range(3):
+        changed = actions()
+        changed[:, t] += 1
+        after = wrapped(tokens, times, changed, grid=GRID)
+        others = [i for i in range(3) if i != t]
+        assert torch.equal(after[:, others], before[:, others])
+        assert (after[:, t] != before[:, t]).any()
+
+
+def test_step_by_step_is_teacher_forced_on_its_own_predictions() -> None:
+    """1 and 3 frames of context, 5 steps, single and with candidates."""
+    wrapped = scrambled(ActionConditioned(small_predictor(), A))
+    for T in (1, 3):
+        tokens, _ = clip(T=T)
+        times = 0.25 * torch.arange(T + 5, dtype=torch.float64).expand(2, -1)
+        plans = torch.randn(2, 4, T + 5, A, generator=torch.Generator().manual_seed(3))
+        context = wrapped.context(tokens, times[:, :T], grid=GRID)
+        branched = context.branch(4)
+        frames = tokens[:, None].expand(-1, 4, -1, -1, -1)
+        for h in range(5):
+            new, branched = wrapped.step(branched, times[:, T + h], plans[:, :, T - 1 + h])
+            for s in range(4):
+                expected = wrapped(frames[:, s], times[:, : T + h + 1], plans[:, s, : T + h], grid=GRID)[:, -1]
+                torch.testing.assert_close(new[:, s], expected, atol=1e-5, rtol=1e-5)
+            frames = torch.cat([frames, new[:, :, None]], 2)
+
+
+def test_candidates_share_the_keys_of_frames_that_were_seen() -> None:
+    wrapped = ActionConditioned(small_predictor(), A)
+    tokens, times = clip()
+    context = wrapped.context(tokens, times[:, :-1], grid=GRID)
+    branched = context.branch(100)
+    for h in range(2):
+        _, branched = wrapped.step(branched, times[:, -1] + h, torch.randn(2, 100, A))
+        for (keys, values), (old_keys, old_values) in zip(branched.shared, context.shared, strict=True):
+            assert keys.data_ptr() == old_keys.data_ptr()
+            assert values.data_ptr() == old_values.data_ptr()
+        assert branched.own is not None
+        assert all(keys.shape[:3] == (200, 2, 6 * (h + 1)) for keys, _ in branched.own)
+
+
+def test_bad_input_is_refused() -> None:
+    wrapped = ActionConditioned(small_predictor(), A)
+    tokens, times = clip()
+    with pytest.raises(ValueError, match=r"actions of shape \(2, 3, 4\) are needed"):
+        wrapped(tokens, times, grid=GRID)
+    with pytest.raises(ValueError, match=r"must have shape \(2, 3, 4\), got \(2, 3, 5\)"):
+        wrapped(tokens, times, torch.zeros(2, 3, 5), grid=GRID)
+    context = wrapped.context(tokens, times[:, :-1], grid=GRID)
+    with pytest.raises(ValueError, match=r"must have shape \(2, 7, 4\)"):
+        wrapped.step(context.branch(7), times[:, -1], torch.zeros(2, 4))
+    with pytest.raises(ValueError, match='"action_only" or "full"'):
+        wrapped.trainable("scratch")
+    with pytest.raises(ValueError, match="action_dim"):
+        ActionConditioned(small_predictor(), 0)
