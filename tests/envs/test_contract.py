@@ -1,6 +1,7 @@
 """What holds for every environment and every kind of observation."""
 
 import copy
+import pickle
 
 import gymnasium as gym
 import numpy as np
@@ -269,3 +270,65 @@ def test_starts_are_possible_and_never_at_the_goal(env_id: str) -> None:
         assert not info["is_success"]
         # What was drawn is accepted when it is given.
         env.reset(options={"state": env.unwrapped.get_state(), "goal_state": observation["desired_goal"]})
+
+
+@ALL
+def test_copies_and_pickles_go_on_as_the_original(env_id: str) -> None:
+    """Push-T too, as long as the block is not squeezed against a wall."""
+    env = gym.make(env_id)
+    env.reset(seed=0, options={"variation": ["agent_color", "agent_size"]})
+    env.action_space.seed(0)
+    for _ in range(5):
+        env.step(env.action_space.sample())
+    copies = [copy.deepcopy(env), pickle.loads(pickle.dumps(env))]
+    for _ in range(20):
+        action = env.action_space.sample()
+        expected = env.step(action)
+        for twin in copies:
+            assert_same(twin.step(action), expected)
+    assert_same(copies[0].reset(), env.reset())
+
+
+@ALL
+def test_a_standing_variation_holds_in_every_episode_until_an_option_says_otherwise(env_id: str) -> None:
+    env = gym.make(env_id, obs_type="state", variation=["agent_size"])
+    sizes = []
+    for _ in range(5):
+        env.reset()
+        sizes.append(float(env.unwrapped.variation["agent_size"][0]))
+    assert len(set(sizes)) == 5
+    env.reset(options={"variation": {}})
+    assert env.unwrapped.variation["agent_size"] == 1
+    many = gym.make_vec(env_id, num_envs=2, obs_type="state", variation="all", max_episode_steps=1)
+    many.reset(seed=0)
+    for _ in range(3):
+        before = many.variation["agent_size"].copy()
+        many.step(np.zeros((2, 2)))
+        many.step(np.zeros((2, 2)))
+        assert np.all(many.variation["agent_size"] != before)
+    with pytest.raises(ValueError, match="unknown"):
+        gym.make(env_id, variation=["colour"])
+
+
+@ALL
+def test_a_refused_reset_leaves_the_generator_where_it_was(env_id: str) -> None:
+    env, twin = gym.make(env_id, obs_type="state"), gym.make(env_id, obs_type="state")
+    env.reset(seed=0)
+    twin.reset(seed=0)
+    with pytest.raises(ValueError, match="state"):
+        env.reset(options={"variation": "all", "state": [np.nan] * 2})
+    assert_same(env.reset(), twin.reset())
+
+
+@ALL
+@pytest.mark.parametrize("num_envs", [0, -1, 1.5])
+def test_numbers_of_environments_are_checked(env_id: str, num_envs: object) -> None:
+    with pytest.raises(ValueError, match="num_envs must be a positive whole number"):
+        gym.make_vec(env_id, num_envs=num_envs)
+
+
+@ALL
+@pytest.mark.parametrize("options", [5, "all", ["state"]])
+def test_options_must_be_a_mapping(env_id: str, options: object) -> None:
+    with pytest.raises(TypeError, match="options must be a mapping"):
+        gym.make(env_id).unwrapped.reset(options=options)

@@ -130,3 +130,27 @@ def test_flat_frames_look_like_mujocos(name: str) -> None:
         error = np.square(flat.reset(options=options)[0][key].astype(float) - expected[key]).mean()
         assert 10 * np.log10(255**2 / error) > 35, key
     assert set(shaded.unwrapped.variations) == {"agent_size", "friction"}
+
+
+@pytest.mark.parametrize("frame_skip", [5, 10])
+@pytest.mark.parametrize("name", ["UMaze", "Medium", "Large"])
+def test_no_variation_lets_a_ball_through_a_wall(name: str, frame_skip: int) -> None:
+    walls = cells(name.lower(), free=False) - 0.2
+    env = gym.make_vec(
+        f"wmcontrol/PointMaze_{name}-v0",
+        num_envs=48,
+        obs_type="state",
+        frame_skip=frame_skip,
+        terminate_on_success=False,
+    )
+    sizes = np.linspace(env.variations["agent_size"].low[0], env.variations["agent_size"].high[0], 48)
+    varied = [{"agent_size": size, "friction": 0.5} for size in sizes]
+    env.reset(seed=0, options={"variation": varied})
+    rng = np.random.default_rng(0)
+    for step in range(300):
+        if step % 5 == 0:
+            force = rng.choice([-1.0, 0.0, 1.0], (48, 2))
+        observation, *_ = env.step(force)
+        assert env.observation_space.contains(observation)
+        beside = np.maximum(np.abs(observation["achieved_goal"][:, None] - walls) - 0.5, 0)
+        assert np.linalg.norm(beside, axis=-1).min() > 0

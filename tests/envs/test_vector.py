@@ -138,6 +138,14 @@ def test_bad_actions_are_refused(env_id: str) -> None:
 
 
 @ALL
+def test_verbs_before_reset_are_refused(env_id: str) -> None:
+    env = gym.make_vec(env_id, num_envs=2, render_mode="rgb_array")
+    for verb, call in (("get_state", env.get_state), ("set_state", lambda: env.set_state([])), ("render", env.render)):
+        with pytest.raises(RuntimeError, match=rf"reset\(\) before {verb}"):
+            call()
+
+
+@ALL
 def test_seeds_may_be_listed(env_id: str) -> None:
     env = gym.make_vec(env_id, num_envs=3, obs_type="state")
     listed, _ = env.reset(seed=[4, 5, 6])

@@ -117,3 +117,21 @@ def test_success_is_within_4_and_a_half_pixels() -> None:
     goal = np.array([40.0, 20.0])
     assert env.compute_reward(goal + [4.49, 0], goal, {}) == 1
     assert env.compute_reward(goal + [3.2, 3.2], goal, {}) == 0
+
+
+@pytest.mark.parametrize("given", ["state", "goal_state"])
+def test_what_is_not_given_is_drawn_in_the_other_room(given: str) -> None:
+    env = gym.make("wmcontrol/Wall-v0", obs_type="state")
+    for seed in range(30):
+        observation, _ = env.reset(seed=seed, options={given: [10, 10]})
+        ends = sorted([observation["achieved_goal"][0], observation["desired_goal"][0]])
+        assert ends[0] == 10
+        assert ends[1] > 35
+
+
+def test_set_state_refuses_walls() -> None:
+    for env_id, state in (("wmcontrol/Wall-v0", [32, 10]), ("wmcontrol/PointMaze_UMaze-v0", [1.8, 0.8])):
+        env = gym.make(env_id).unwrapped
+        env.reset(seed=0)
+        with pytest.raises(ValueError, match="inside"):
+            env.set_state(state)

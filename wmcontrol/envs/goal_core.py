@@ -5,7 +5,7 @@ The single and the vector environment share this; they differ only in how they h
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple
 
 import gymnasium as gym
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from . import variation
 from .canvas import Floats, Frames
+from .checks import as_numbers, check_choice, check_positive
 from .world import Bools, Bounds, Rows, World
 
 ObsType = Literal["pixels_state", "pixels", "state"]
@@ -21,18 +22,6 @@ Observation = dict[str, NDArray[Any]]
 
 _OPTIONS = ("state", "goal_state", "variation")
 _DRAWS = 1000  # tries to find a start that is not the goal already
-
-
-def check_choice(name: str, value: object, choices: Any) -> None:
-    """Raise a ValueError unless ``value`` is one of the choices of a Literal type."""
-    if value not in get_args(choices):
-        raise ValueError(f"{name} must be one of {list(get_args(choices))}, got {value!r}")
-
-
-def check_positive(name: str, value: object) -> None:
-    """Raise a ValueError unless ``value`` is a positive whole number."""
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-        raise ValueError(f"{name} must be a positive whole number, got {value!r}")
 
 
 @dataclass(frozen=True)
@@ -55,7 +44,9 @@ class Outcome(NamedTuple):
 class GoalCore:
     """Goals, observations and rewards of N worlds. Rows are independent of one another."""
 
-    def __init__(self, world: World, obs_type: ObsType, image_size: int, reward_type: RewardType):
+    def __init__(
+        self, world: World, obs_type: ObsType, image_size: int, reward_type: RewardType, asked_variation: object
+    ):
         check_choice("obs_type", obs_type, ObsType)
         check_choice("reward_type", reward_type, RewardType)
         check_positive("image_size", image_size)
@@ -63,6 +54,8 @@ class GoalCore:
         self.obs_type = obs_type
         self.image_size = image_size
         self.reward_type = reward_type
+        variation.resolve(asked_variation, world.variations, np.random.default_rng(0))  # refused here, if at all
+        self.variation = asked_variation
         self.all_rows = np.arange(world.num_worlds)
         self.desired = np.zeros((world.num_worlds, world.goal_bounds.low.size))
         self.clipped = np.zeros(world.num_worlds, dtype=np.int64)
@@ -103,10 +96,7 @@ class GoalCore:
         world = self.world
         labels, poses = world.state_labels, world.pose_size
         shapes = f"({len(labels)},)" if poses == len(labels) else f"({len(labels)},) or, at rest, ({poses},)"
-        try:
-            state = np.asarray(value, dtype=float)
-        except (TypeError, ValueError):
-            raise ValueError(f"{key} must be numbers ({', '.join(labels)}), got {value!r}") from None
+        state = as_numbers(key, value)
         if state.shape not in {(len(labels),), (poses,)}:
             raise ValueError(f"{key} must have shape {shapes}: {', '.join(labels)}; got shape {state.shape}")
         state = np.concatenate([state, np.zeros(len(labels) - len(state))])
@@ -119,18 +109,35 @@ class GoalCore:
             )
         return state
 
+    def check_state_within(self, row: int, value: object, key: str) -> Floats:
+        """Return a state to put one world into, within its episode; as ``check_state``, and not inside a wall."""
+        state = self.check_state(value, key)
+        values = {name: held[row] for name, held in self.world.values.items()}
+        reason = self.world.in_wall(values, state)
+        if reason is not None:
+            raise ValueError(f"{key}: {reason}")
+        return state
+
     def prepare(self, rng: np.random.Generator, options: Mapping[str, Any] | None) -> Episode:
         """Decide how an episode starts, without starting it.
 
         Raises:
             ValueError: an unknown option or variation, or an impossible state.
         """
-        options = options or {}
+        options = {} if options is None else options
+        if not isinstance(options, Mapping):
+            raise TypeError(f"options must be a mapping with any of {list(_OPTIONS)}, got {options!r}")
         unknown = [key for key in options if key not in _OPTIONS]
         if unknown:
             raise ValueError(f"options has unknown {unknown}; known are {list(_OPTIONS)}")
-        values = variation.resolve(options.get("variation"), self.world.variations, rng, self.world.redrawn)
-        return Episode(values, *self._start_and_goal(values, rng, options))
+        asked = options.get("variation", self.variation)
+        before = rng.bit_generator.state
+        try:
+            values = variation.resolve(asked, self.world.variations, rng, self.world.redrawn)
+            return Episode(values, *self._start_and_goal(values, rng, options))
+        except (ValueError, TypeError):
+            rng.bit_generator.state = before  # what is refused leaves no trace
+            raise
 
     def start(self, rows: Rows, episodes: Sequence[Episode], rngs: Sequence[np.random.Generator]) -> None:
         """Start the episodes in these worlds."""
@@ -163,9 +170,12 @@ class GoalCore:
         for _ in range(_DRAWS):
             drawn = world.sample(values, rng)
             start, goal = (d if g is None else g for g, d in zip(given, drawn, strict=True))
-            if not world.is_success(world.achieved(start[None]), world.achieved(goal[None]))[0]:
+            if world.is_task(values, start, goal):
                 return start, goal
-        raise ValueError(f"in {_DRAWS} draws no start was found that is not already at its goal; give another state")
+        raise ValueError(
+            f"{_DRAWS} draws gave no task that is not already done: is what is given at the goal already? "
+            'Give options["state"] and options["goal_state"] both to start there all the same'
+        )
 
     def step(self, rows: Rows, actions: NDArray[Any]) -> None:
         """Clip actions (R, A) to the bounds, count those that were outside, and apply them.
@@ -174,10 +184,7 @@ class GoalCore:
             ValueError: a wrong shape, or an action that is not a number.
         """
         bounds = self.world.action_bounds
-        try:
-            asked = np.asarray(actions, dtype=float)
-        except (TypeError, ValueError):
-            raise ValueError(f"actions must be numbers, got {actions!r}") from None
+        asked = as_numbers("the action", actions)
         if asked.shape != (len(rows), bounds.low.size):
             expected = (bounds.low.size,) if self.world.num_worlds == 1 else (self.world.num_worlds, bounds.low.size)
             got = asked.shape[1:] if self.world.num_worlds == 1 else asked.shape

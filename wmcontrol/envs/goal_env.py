@@ -6,7 +6,8 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from .goal_core import GoalCore, Observation, ObsType, Outcome, RewardType, check_choice, check_positive
+from .checks import as_numbers, check_choice, check_positive
+from .goal_core import GoalCore, Observation, ObsType, Outcome, RewardType
 from .variation import Values, Variation
 from .window import Window, why_no_window
 from .world import World
@@ -22,6 +23,7 @@ class GoalSettings(TypedDict, total=False):
     image_size: int
     reward_type: RewardType
     terminate_on_success: bool
+    variation: object
     render_mode: RenderMode | None
     render_size: int
 
@@ -30,7 +32,8 @@ class GoalEnv(gym.Env[Observation, NDArray[np.float32]]):
     """An environment with goals, in the convention that hindsight replay expects.
 
     Observations are a flat dict: ``pixels`` and ``goal_pixels`` (image_size, image_size, 3) uint8, and
-    ``observation``, ``achieved_goal``, ``desired_goal`` float64. ``info`` holds ``is_success`` and ``success`` (the
+    ``observation``, ``achieved_goal``, ``desired_goal`` float64. Hindsight replay relabels the vectors but cannot
+    relabel ``goal_pixels``: use it with ``obs_type="state"``. ``info`` holds ``is_success`` and ``success`` (the
     same; two libraries read two names) and ``clipped``, how many actions of this episode were out of bounds.
 
     Args:
@@ -40,6 +43,7 @@ class GoalEnv(gym.Env[Observation, NDArray[np.float32]]):
         image_size: side of ``pixels`` and ``goal_pixels``.
         reward_type: ``"sparse"``, 1 at the goal and else 0, or ``"dense"``, which each environment defines.
         terminate_on_success: whether an episode ends at its goal. Protocols with a fixed budget say False.
+        variation: what varies in every episode, as for ``options["variation"]`` of ``reset``, which goes before it.
         render_mode: ``"rgb_array"`` or ``"human"``; the goal is overlaid.
         render_size: side of what ``render`` draws.
     """
@@ -54,10 +58,11 @@ class GoalEnv(gym.Env[Observation, NDArray[np.float32]]):
         image_size: int = 64,
         reward_type: RewardType = "sparse",
         terminate_on_success: bool = True,
+        variation: object = None,
         render_mode: RenderMode | None = None,
         render_size: int = 512,
     ):
-        self._core = GoalCore(world, obs_type, image_size, reward_type)
+        self._core = GoalCore(world, obs_type, image_size, reward_type, variation)
         self._rows = self._core.all_rows
         self._terminate_on_success = terminate_on_success
         self._window: Window | None = None
@@ -102,7 +107,8 @@ class GoalEnv(gym.Env[Observation, NDArray[np.float32]]):
         Args:
             seed: makes the episode, and those after it, reproducible.
             options: ``"state"`` and ``"goal_state"``, vectors as ``get_state`` returns them, or without velocities;
-                and ``"variation"``: ``"all"`` or names to draw, or names with values (see ``variations``).
+                and ``"variation"``, for this episode: ``"all"`` or names to draw, or names with values (see
+                ``variations``).
 
         Raises:
             ValueError: an unknown option, or an impossible state; it names the key and the range.
@@ -119,7 +125,7 @@ class GoalEnv(gym.Env[Observation, NDArray[np.float32]]):
     def step(self, action: NDArray[Any]) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """Apply one action. Out of bounds it is clipped; NaN or a wrong shape is a ValueError."""
         self._check_started("step")
-        self._core.step(self._rows, np.asarray(action)[None])
+        self._core.step(self._rows, as_numbers("the action", action)[None])
         if self.render_mode == "human":
             self.render()
         outcome = self._core.outcome(self._rows)
@@ -136,7 +142,7 @@ class GoalEnv(gym.Env[Observation, NDArray[np.float32]]):
     def set_state(self, state: NDArray[Any]) -> None:
         """Put the world into a state, within the episode. The next observation comes from the next step."""
         self._check_started("set_state")
-        self._core.world.set_states(self._rows, self._core.check_state(state, "state")[None])
+        self._core.world.set_states(self._rows, self._core.check_state_within(0, state, "state")[None])
 
     def render(self) -> NDArray[np.uint8] | None:
         """Draw the world with its goal overlaid: (render_size, render_size, 3), or show it in a window."""

@@ -12,7 +12,8 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from .goal_core import GoalCore, Observation, ObsType, RewardType, check_positive
+from .checks import as_numbers, check_positive
+from .goal_core import GoalCore, Observation, ObsType, RewardType
 from .goal_env import RENDER_MODES, GoalSettings
 from .variation import Values, Variation
 from .world import Bools, Rows, World
@@ -46,10 +47,11 @@ class GoalVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         image_size: int = 64,
         reward_type: RewardType = "sparse",
         terminate_on_success: bool = True,
+        variation: object = None,
         render_mode: str | None = None,
         render_size: int = 512,
     ):
-        self._core = GoalCore(world, obs_type, image_size, reward_type)
+        self._core = GoalCore(world, obs_type, image_size, reward_type, variation)
         if max_episode_steps is not None:
             check_positive("max_episode_steps", max_episode_steps)
         check_positive("render_size", render_size)
@@ -104,6 +106,8 @@ class GoalVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
                 each (N, n), and ``"variation"`` for all or a list of N mappings; and ``"reset_mask"`` (N,) bool to
                 reset some only.
         """
+        if options is not None and not isinstance(options, Mapping):
+            raise TypeError(f"options must be a mapping, got {options!r}")
         options = dict(options or {})
         rows = self._rows_to_reset(options.pop("reset_mask", None))
         seeds: Sequence[int | None]
@@ -111,8 +115,10 @@ class GoalVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
             seeds = [None] * self.num_envs
         elif isinstance(seed, (int, np.integer)):
             seeds = [int(seed) + i for i in range(self.num_envs)]
-        else:
+        elif isinstance(seed, Sequence):
             seeds = seed
+        else:
+            raise TypeError(f"seed must be an int or {self.num_envs} of them, got {seed!r}")
         if len(seeds) != self.num_envs:
             raise ValueError(f"seed must be an int or {self.num_envs} of them, got {len(seeds)}")
         for row in rows:
@@ -125,11 +131,10 @@ class GoalVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
     def step(self, actions: NDArray[Any]) -> tuple[Observation, NDArray[np.float64], Bools, Bools, dict[str, Any]]:
         """Apply actions (N, A). Out of bounds they are clipped; NaN or a wrong shape is a ValueError."""
         core = self._core
-        actions = np.asarray(actions)
+        actions = as_numbers("actions", actions)
         if actions.shape != self.action_space.shape:
             raise ValueError(f"actions must have shape {self.action_space.shape}, got {actions.shape}")
-        if not self._started.all():
-            raise RuntimeError("call reset() before step()")
+        self._check_started("step")
         if self._done.any() and self.autoreset_mode == AutoresetMode.DISABLED:
             raise RuntimeError(
                 f'episodes {np.flatnonzero(self._done).tolist()} are over: reset(options={{"reset_mask": …}}) first'
@@ -160,13 +165,15 @@ class GoalVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
 
     def get_state(self) -> NDArray[np.float64]:
         """Return the states (N, n)."""
+        self._check_started("get_state")
         return self._core.world.get_states(self._core.all_rows)
 
     def set_state(self, states: NDArray[Any]) -> None:
         """Put the worlds into states (N, n), within their episodes."""
-        if len(states) != self.num_envs:
-            raise ValueError(f"states must be {self.num_envs} vectors, got {len(states)}")
-        checked = [self._core.check_state(state, f"states[{i}]") for i, state in enumerate(states)]
+        self._check_started("set_state")
+        if np.ndim(states) != 2 or len(states) != self.num_envs:
+            raise ValueError(f"states must be {self.num_envs} vectors, got shape {np.shape(states)}")
+        checked = [self._core.check_state_within(i, state, f"states[{i}]") for i, state in enumerate(states)]
         self._core.world.set_states(self._core.all_rows, np.array(checked))
 
     def compute_reward(self, achieved_goal: NDArray[Any], desired_goal: NDArray[Any], info: Any) -> Any:
@@ -177,8 +184,13 @@ class GoalVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         """Draw all worlds with their goals overlaid, each (render_size, render_size, 3)."""
         if self.render_mode is None:
             return None
+        self._check_started("render")
         core = self._core
         return tuple(core.world.draw(core.all_rows, self.get_state(), self.render_size, overlay_goals=True))
+
+    def _check_started(self, verb: str) -> None:
+        if not self._started.all():
+            raise RuntimeError(f"call reset() before {verb}()")
 
     def _rows_to_reset(self, mask: NDArray[np.bool_] | None) -> Rows:
         if mask is None:
@@ -196,7 +208,7 @@ class GoalVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
                     raise ValueError(f'options["{key}"] must be one state or {self.num_envs}, got {len(mine[key])}')
                 mine[key] = mine[key][row]
         asked = mine.get("variation")
-        if isinstance(asked, Sequence) and asked and all(isinstance(a, Mapping) for a in asked):
+        if isinstance(asked, Sequence) and asked and all(a is None or isinstance(a, Mapping) for a in asked):
             if len(asked) != self.num_envs:
                 raise ValueError(f'options["variation"] must be for all or {self.num_envs}, got {len(asked)}')
             mine["variation"] = asked[row]

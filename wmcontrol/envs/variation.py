@@ -1,6 +1,7 @@
 """What about an environment may vary from episode to episode, and how a user asks for it.
 
-Off by default. ``reset(options={"variation": …})`` takes
+Off by default. ``reset(options={"variation": …})``, for one episode, and the setting ``variation``, for all of them,
+take
 
 - ``"all"``: every variation is drawn within its range,
 - a sequence of names: those are drawn,
@@ -42,10 +43,11 @@ class Variation:
             array = np.atleast_1d(np.asarray(value, dtype=float))
         except (TypeError, ValueError):
             raise ValueError(f'options["variation"]["{name}"] must be {expected}, got {value!r}') from None
-        inside = array.shape == self.low.shape and np.all((array >= self.low) & (array <= self.high))
+        slack = 1e-6 * (self.high - self.low)  # for bounds that went through single precision
+        inside = array.shape == self.low.shape and np.all((array >= self.low - slack) & (array <= self.high + slack))
         if not inside or (self.integer and np.any(array % 1)):
             raise ValueError(f'options["variation"]["{name}"] must be {expected}, got {value!r}')
-        return array
+        return np.asarray(np.clip(array, self.low, self.high))
 
 
 def scalar(low: float, high: float, default: float, unit: str, integer: bool = False) -> Variation:

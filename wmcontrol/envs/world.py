@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .canvas import Camera, Floats, Frames
+from .checks import check_positive
 from .distractor import Distractor, place
 from .variation import Values, Variation
 
@@ -78,6 +79,7 @@ class World(ABC):
     window_origin: tuple[float, float]
 
     def __init__(self, num_worlds: int):
+        check_positive("num_envs", num_worlds)
         self.num_worlds = num_worlds
         self.values: Values = {
             name: np.repeat(variation.default[None], num_worlds, 0) for name, variation in self.variations.items()
@@ -101,6 +103,14 @@ class World(ABC):
     @abstractmethod
     def sample(self, values: Values, rng: np.random.Generator) -> tuple[Floats, Floats]:
         """Draw a start and a goal, both states (n,), for a world with these values of its variations."""
+
+    def is_task(self, values: Values, start: Floats, goal: Floats) -> bool:
+        """Say whether going from ``start`` to ``goal`` is something to do; what is drawn must be."""
+        return not self.is_success(self.achieved(start[None]), self.achieved(goal[None]))[0]
+
+    def in_wall(self, values: Values, state: Floats) -> str | None:
+        """Say why the world cannot be in ``state`` (n,), not even on its way, or None."""
+        return self.refuse(values, state)
 
     @abstractmethod
     def refuse(self, values: Values, state: Floats) -> str | None:

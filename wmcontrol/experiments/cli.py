@@ -24,13 +24,16 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command line and return its exit code: 0, or 2 for a mistake of the user's."""
+    """Run a command line and return its exit code: 0, 2 for a mistake of the user's, 130 when interrupted."""
     arguments = _parser().parse_args(argv)
     try:
         arguments.run(arguments)
     except UsageError as error:
         print(f"wmcontrol: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("wmcontrol: interrupted; what was finished is kept", file=sys.stderr)
+        return 130
     return 0
 
 

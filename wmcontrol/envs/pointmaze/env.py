@@ -2,10 +2,10 @@
 
 from typing import Unpack
 
-from ..goal_core import check_choice, check_positive
+from ..checks import check_choice, check_number, check_positive
 from ..goal_env import GoalEnv, GoalSettings
 from ..goal_vector_env import GoalVectorEnv, VectorSettings
-from .world import Maze, PointMazeWorld, RenderBackend
+from .world import MAX_FRAME_SKIP, Maze, PointMazeWorld, RenderBackend
 
 
 def _world(
@@ -13,10 +13,10 @@ def _world(
 ) -> PointMazeWorld:
     check_choice("maze", maze, Maze)
     check_positive("frame_skip", frame_skip)
+    check_number("frame_skip", frame_skip, 0, MAX_FRAME_SKIP)
     check_choice("render_backend", render_backend, RenderBackend)
-    if not success_radius > 0:
-        raise ValueError(f"success_radius must be positive, got {success_radius!r}")
-    return PointMazeWorld(num_worlds, maze, frame_skip, success_radius, render_backend)
+    radius = check_number("success_radius", success_radius, 0, 10)
+    return PointMazeWorld(num_worlds, maze, frame_skip, radius, render_backend)
 
 
 class PointMazeEnv(GoalEnv):
@@ -36,7 +36,8 @@ class PointMazeEnv(GoalEnv):
 
     Args:
         maze: ``"umaze"``, ``"medium"`` or ``"large"``.
-        frame_skip: 5 in DINO-WM (20 Hz); 1 in D4RL and gymnasium-robotics (100 Hz).
+        frame_skip: 5 in DINO-WM (20 Hz); 1 in D4RL and gymnasium-robotics (100 Hz); at most 10, since velocities are
+            clipped only between actions and a faster ball would pass through walls.
         success_radius: 0.5 in D4RL and DINO-WM, 0.45 in gymnasium-robotics.
         render_backend: ``"opencv"``: flat and fast; ``"mujoco"``: shaded, for comparison; it offers only the
             variations of the physics.

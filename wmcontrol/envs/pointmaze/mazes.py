@@ -62,7 +62,7 @@ _MODEL = """
     <geom name="ground" size="40 40 0.25" pos="0 0 -0.1" type="plane" contype="1" conaffinity="0"
           material="groundplane"/>
     <body name="particle" pos="1.2 1.2 0">
-      <geom name="particle_geom" type="sphere" size="{radius}" rgba="0.0 0.0 1.0 0.0" contype="1"/>
+      <geom name="particle_geom" type="sphere" size="{radius}" rgba="0.0 0.0 1.0 0.0" contype="1"{density}/>
       <site name="particle_site" pos="0.0 0.0 0" size="{site_radius}" rgba="0.3 0.6 0.3 1"/>
       <joint name="ball_x" type="slide" pos="0 0 0" axis="1 0 0"/>
       <joint name="ball_y" type="slide" pos="0 0 0" axis="0 1 0"/>
@@ -102,7 +102,7 @@ def model_xml(
 
     Args:
         maze: a key of MAZES.
-        agent_size: times the ball's radius; its mass follows.
+        agent_size: times the ball's radius, at the same mass.
         friction: times the viscous friction of the ball's joints.
         textures: whether the model has D4RL's textures; without them it compiles in a tenth of the time.
         offscreen: the largest frame that MuJoCo can draw of the model, pixels.
@@ -112,6 +112,7 @@ def model_xml(
         damping=friction,
         ground=_GROUND if textures else _PLAIN_GROUND,
         radius=BALL_RADIUS * agent_size,
+        density="" if agent_size == 1 else f' density="{1000 / agent_size**3}"',
         site_radius=2 * BALL_RADIUS * agent_size,
         offscreen=offscreen,
         walls="\n".join(walls),

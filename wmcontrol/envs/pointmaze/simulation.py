@@ -7,6 +7,7 @@ says all there is to know about the future.
 import os
 import sys
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -37,15 +38,28 @@ class Simulation:
     def __init__(self, maze: str, num_worlds: int, frame_skip: int):
         self._maze = maze
         self._frame_skip = frame_skip
-        standard = compiled(maze, 1.0, 1.0)
-        self._models = [standard] * num_worlds
-        self._data = mujoco.MjData(standard)
-        self._rollout = mujoco.rollout.Rollout(nthread=0)
+        self._builds = [(1.0, 1.0)] * num_worlds
+        self._start()
         # A full state is time, position (2), velocity (2).
         self._states = np.zeros((num_worlds, 5))
 
+    def _start(self) -> None:
+        """Make what MuJoCo needs and nobody can copy."""
+        self._models = [compiled(self._maze, *build) for build in self._builds]
+        self._data = mujoco.MjData(compiled(self._maze, 1.0, 1.0))
+        self._rollout = mujoco.rollout.Rollout(nthread=0)
+
+    def __getstate__(self) -> dict[str, Any]:
+        engine = ("_models", "_data", "_rollout")
+        return {name: value for name, value in self.__dict__.items() if name not in engine}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._start()
+
     def build(self, row: int, agent_size: float, friction: float) -> None:
         """Say what one world is made of."""
+        self._builds[row] = (agent_size, friction)
         self._models[row] = compiled(self._maze, agent_size, friction)
 
     def set_states(self, rows: Rows, states: Floats) -> None:

@@ -19,9 +19,10 @@ RenderBackend = Literal["opencv", "mujoco"]
 
 _NOISE = 0.1  # of starts and goals around their cells, as in D4RL
 _VELOCITY_NOISE = 0.1
-# Pressed against a wall the soft contact lets the ball in by 0.06 of its 0.1; closer than this it is inside.
-_CLOSEST = 0.03
-_AGENT_SIZE = (0.6, 1.6)
+# Soft contacts let a ball sink into a wall, the smallest and fastest until its centre is 0.01 from the wall's face.
+_CLOSEST = 0.005
+_AGENT_SIZE = (0.8, 1.6)  # smaller balls slip through walls
+MAX_FRAME_SKIP = 10
 
 
 class PointMazeWorld(World):
@@ -38,9 +39,8 @@ class PointMazeWorld(World):
         self._success_radius = success_radius
         self._free = cells(maze, free=True)
         self._walls = cells(maze, free=False) + WALL_ORIGIN - BODY_ORIGIN
-        # Clipped before the action, the velocity cannot grow by more than the motors (and a contact's rebound) give.
-        lightest = _AGENT_SIZE[0] ** 3
-        speed = MAX_SPEED + 1 + MAX_ACCELERATION / lightest * TIMESTEP * frame_skip
+        # Clipped before the action, the velocity grows by what the motors give; a contact's rebound may add to it.
+        speed = 2 * (MAX_SPEED + MAX_ACCELERATION * TIMESTEP * frame_skip)
         rows, columns = len(MAZES[maze]), len(MAZES[maze][0])
         self.state_bounds = Bounds.of((0, rows), (0, columns), (-speed, speed), (-speed, speed))
         self.observation_bounds = self.state_bounds
@@ -56,7 +56,7 @@ class PointMazeWorld(World):
             "distractors": distractors(),
         }
         self.variations = {
-            "agent_size": scalar(*_AGENT_SIZE, 1, "times the reference's radius; the mass follows"),
+            "agent_size": scalar(*_AGENT_SIZE, 1, "times the reference's radius, at the same mass"),
             "friction": scalar(0.5, 4, 1, "times the reference's viscous friction"),
         }
         if render_backend == "opencv":

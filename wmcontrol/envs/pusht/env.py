@@ -2,7 +2,7 @@
 
 from typing import Unpack
 
-from ..goal_core import check_choice
+from ..checks import check_choice
 from ..goal_env import GoalEnv, GoalSettings
 from ..goal_vector_env import GoalVectorEnv, VectorSettings
 from .world import ActionMode, PushTWorld, Success

@@ -78,6 +78,13 @@ class PushTSpace:
         angle = self._block.angle % (2 * np.pi)
         return [*self._agent.position, *self._block.position, angle, *self._agent.velocity]
 
+    def __getstate__(self) -> tuple[list[float], Build]:
+        # pymunk's own copy loses the block's centre of gravity.
+        return self.get_state(), self.build
+
+    def __setstate__(self, state: tuple[list[float], Build]) -> None:
+        self.set_state(np.array(state[0]), state[1])
+
     def agent_position(self) -> tuple[float, float]:
         """Return where the agent is, pixels."""
         x, y = self._agent.position

@@ -24,7 +24,11 @@ COVERAGE_THRESHOLD = 0.95
 _OVERSHOOT = 20.0
 _ANYWHERE = (-256.0, 768.0)  # a block can be squeezed out of the field, but no further than the agent reaches
 _ANGLE = (0.0, 2 * np.pi)
-_SPEED = (-3000.0, 3000.0)  # of the agent, pixels/s; the position control stays below 2,000
+_SPEED = (-3000.0, 3000.0)  # of the agent, pixels/s
+# What may be set: the position control makes no more than 2,000 pixels/s, and blocks get no further out.
+_SETTABLE_AGENT = (-_OVERSHOOT, FIELD + _OVERSHOOT)
+_SETTABLE_BLOCK = (-192.0, 704.0)
+_SETTABLE_SPEED = (-2000.0, 2000.0)
 
 
 class PushTWorld(World):
@@ -36,7 +40,7 @@ class PushTWorld(World):
     observation_bounds = Bounds.of(*[_ANYWHERE] * 4, _ANGLE, *[_SPEED] * 2)
     goal_bounds = observation_bounds[:5]
     # Any angle may be set; what comes back is within [0, 2π].
-    state_bounds = Bounds.of(*[_ANYWHERE] * 4, (-1e6, 1e6), *[_SPEED] * 2)
+    state_bounds = Bounds.of(*[_SETTABLE_AGENT] * 2, *[_SETTABLE_BLOCK] * 2, (-1e6, 1e6), *[_SETTABLE_SPEED] * 2)
     side = FIELD
     window_origin = scene.WINDOW_ORIGIN
 
@@ -80,10 +84,10 @@ class PushTWorld(World):
             goal[2:5] = scene.TARGET_POSE
         return start, goal
 
+    def in_wall(self, values: Values, state: Floats) -> str | None:
+        return None  # an agent can squeeze a block through a wall
+
     def refuse(self, values: Values, state: Floats) -> str | None:
-        agent, low, high = state[:2], -_OVERSHOOT, FIELD + _OVERSHOOT
-        if np.any((agent < low) | (agent > high)):
-            return f"the agent's x and y must be from {low:g} to {high:g}, got {agent.tolist()}"
         center = center_of_gravity(state[2:5], float(values["block_size"][0]))
         if np.any((center < 0) | (center > FIELD)):
             return f"the block's centre of gravity must be from 0 to {FIELD:g} in x and y, got {center.tolist()}"

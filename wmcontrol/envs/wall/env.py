@@ -2,7 +2,7 @@
 
 from typing import Unpack
 
-from ..goal_core import check_choice
+from ..checks import check_choice, check_number
 from ..goal_env import GoalEnv, GoalSettings
 from ..goal_vector_env import GoalVectorEnv, VectorSettings
 from .world import LayoutName, WallWorld
@@ -10,9 +10,7 @@ from .world import LayoutName, WallWorld
 
 def _world(num_worlds: int, layout: LayoutName, action_scale: float) -> WallWorld:
     check_choice("layout", layout, LayoutName)
-    if not 0 < action_scale <= 10:
-        raise ValueError(f"action_scale must be over 0 and at most 10 pixels, got {action_scale!r}")
-    return WallWorld(num_worlds, layout, action_scale)
+    return WallWorld(num_worlds, layout, check_number("action_scale", action_scale, 0, 10))
 
 
 class WallEnv(GoalEnv):

@@ -65,6 +65,10 @@ class WallWorld(World):
         right = rng.uniform((wall + HALF_WIDTH + _PADDING, low), (high, high))
         return (left, right) if rng.random() < 0.5 else (right, left)
 
+    def is_task(self, values: Values, start: Floats, goal: Floats) -> bool:
+        side_of_start, side_of_goal = np.sign([start[0], goal[0]] - values["wall_position"])
+        return super().is_task(values, start, goal) and bool(side_of_start != side_of_goal)
+
     def refuse(self, values: Values, state: Floats) -> str | None:
         wall, door = values["wall_position"], values["door_position"]
         if Layout(wall, door).inside_wall(state[None])[0]:
