@@ -1,0 +1,282 @@
+"""An encoder that needs no weights: blurred copies of the frame, projected on principal components.
+
+Letters: ``N`` frames, ``H`` and ``W`` their height and width, ``P`` tokens of a frame, ``F`` pyramid samples that a
+token sees, ``D`` numbers of a token.
+"""
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from itertools import pairwise
+from typing import Any, ClassVar, NamedTuple
+
+import torch
+from torch import Tensor
+
+from .blur import blur_pixels, blur_samples
+from .encoder import Encoder
+
+# Samples per standard deviation of the blur. What is finer than the samples can carry is by then damped to
+# exp(-(0.75 pi)^2 / 2) = 6 % or less.
+_SAMPLES_PER_WIDTH = 0.75
+_MIN_RATIO = 1.5
+# Numbers of a chunk of frames in float32: on a CPU so few that they stay in its cache.
+_CHUNK = {"cpu": 2**19}
+_CHUNK_ELSEWHERE = 2**27
+
+
+class PyramidEncoder(Encoder):
+    """Gaussian-blurred copies of the frame, coarsely sampled, on principal components: a linear map of the image.
+
+    The distance between two tokens is a distance between blurred frames: it keeps growing as a thing moves away from
+    where it was, long after the sharp frames have stopped to overlap. That makes it a good cost for planning. Blurring
+    is separable (two matrix products per width), and each copy is made of the one before, by the width that is
+    missing (Burt and Adelson, "The Laplacian pyramid as a compact image code", 1983). A copy counts in proportion to
+    ``blur_weights``, by default to its width; so weighted, distances follow those of the earth mover (Indyk and
+    Thaper, "Fast image retrieval via embeddings", 2003).
+
+    With more than one token, each sees the samples in its own cell of the frame; wide blurs let it see beyond. All
+    cells share mean and components: what a token says about its cell does not depend on where the cell is, as with
+    the patches of a vision transformer, and every cell of every frame is a sample to fit on.
+
+    Frames of any size give tokens that can be compared, as long as they show the same: widths and grids are fractions
+    of the frame. At its borders a blur averages what is inside.
+
+    Call :meth:`fit` once on frames of what is to be seen, or load a state that was fitted.
+    """
+
+    carries_weights: ClassVar[bool] = True
+    mean: Tensor  # (F,)
+    components: Tensor  # (D, F), orthonormal rows
+    scale: Tensor  # (), 0 as long as nothing is fitted
+
+    def __init__(
+        self,
+        num_components: int = 128,
+        *,
+        tokens: Sequence[int] = (1, 1),
+        blurs: Sequence[float] = (1 / 32, 1 / 16, 1 / 8, 1 / 4),
+        blur_weights: Sequence[float] | None = None,
+        grids: Sequence[Sequence[int]] | None = None,
+        channel_weights: Sequence[float] = (1.0, 1.0, 1.0),
+    ) -> None:
+        """Make an encoder that is still to be fitted.
+
+        Args:
+            num_components: numbers of a token.
+            tokens: rows and columns of tokens.
+            blurs: standard deviations, as fractions of the frame, each at least 1.5 times the one before.
+            blur_weights: how much each copy counts; None: in proportion to its width.
+            grids: rows and columns of samples of each copy, multiples of those of the tokens; None: as few as the
+                blur allows, 0.75 per standard deviation.
+            channel_weights: how much red, green and blue count.
+
+        Raises:
+            ValueError: a setting is out of range, or does not go with the others.
+        """
+        super().__init__()
+        self._shape = _checked_shape(tokens, blurs, blur_weights, grids, channel_weights)
+        per_token = [rows * columns * 3 for rows, columns in self._shape.cells]
+        if not 1 <= num_components <= sum(per_token):
+            raise ValueError(
+                f"num_components must be from 1 to {sum(per_token)}, the samples that a token sees, "
+                f"got {num_components}; finer grids or narrower blurs give a token more samples"
+            )
+        self.dim = num_components
+        self.register_buffer("mean", torch.zeros(sum(per_token)))
+        self.register_buffer("components", torch.zeros(num_components, sum(per_token)))
+        self.register_buffer("scale", torch.zeros(()))
+        self.eval()
+
+    def settings(self) -> dict[str, Any]:
+        """Return what the constructor takes to make this encoder again, as JSON can write it."""
+        shape = self._shape
+        return {
+            "num_components": self.dim,
+            "tokens": list(shape.tokens),
+            "blurs": list(shape.blurs),
+            "blur_weights": list(shape.blur_weights),
+            "grids": [list(grid) for grid in shape.grids],
+            "channel_weights": list(shape.channel_weights),
+        }
+
+    def grid(self, height: int, width: int) -> tuple[int, int]:
+        """Return how many rows and columns of tokens a frame has: the same for every size."""
+        if min(height, width) < 1:
+            raise ValueError(f"expected frames of at least 1 by 1 pixel, got {height} by {width}")
+        return self._shape.tokens
+
+    def samples(self, frames: Tensor) -> Tensor:
+        """Return what the components project: the weighted samples (N, P, F) of uint8 frames (N, H, W, 3)."""
+        count, height, width, _ = frames.shape
+        shape, work = self._shape, torch.promote_types(self.components.dtype, torch.float32)
+        steps = _steps(shape, height, width, frames.device, work)
+        # Rows first: (rows, H) @ (N, H, W * 3). Colours ride along with the columns, so that both are dense products.
+        level = frames.reshape(count, height, width * 3).to(work)
+        parts = []
+        for (rows, columns), weight, by_rows, by_columns in zip(
+            shape.grids, shape.sample_weights, *zip(*steps, strict=True), strict=True
+        ):
+            level = torch.matmul(by_rows, level).flatten(0, 1) @ by_columns  # (N * rows, columns * 3)
+            level = level.view(count, rows, columns * 3)
+            parts.append(_by_token(level * weight, shape.tokens, (rows, columns)))
+        return torch.cat(parts, -1)
+
+    @torch.no_grad()
+    def fit(self, frames: Tensor | Iterable[Tensor]) -> float:
+        """Set mean and components to those of these frames, and the scale so that a token's numbers vary by 1.
+
+        The same frames give the same components: they are eigenvectors, in float64, of the samples' covariance, of
+        which the largest number is positive. One scale serves all components, so distances keep their proportions.
+
+        Args:
+            frames: uint8 (N, H, W, 3), or several such batches, one after another.
+
+        Returns:
+            The share of the samples' variance that the components keep.
+
+        Raises:
+            ValueError: too few frames, or all the same.
+        """
+        features = self.components.shape[1]
+        device = self.components.device
+        count = 0
+        total = torch.zeros(features, dtype=torch.float64, device=device)
+        square = torch.zeros(features, features, dtype=torch.float64, device=device)
+        # The first sample is subtracted from all, so that the difference of squares loses nothing.
+        shift: Tensor | None = None
+        for batch in _batches(frames):
+            self._check(batch, 3)
+            for part in torch.split(batch.reshape(-1, *batch.shape[-3:]), 256):
+                rows = self.samples(part.to(device)).flatten(0, 1).double()
+                shift = rows[0] if shift is None else shift
+                rows = rows - shift
+                count += len(rows)
+                total += rows.sum(0)
+                square += rows.T @ rows
+        if count < 2 or shift is None:
+            raise ValueError(f"expected at least 2 frames to fit on, got {count}")
+        mean = total / count
+        covariance = square / count - torch.outer(mean, mean)
+        values, vectors = torch.linalg.eigh(covariance)
+        values, vectors = values.flip(0)[: self.dim], vectors.flip(1)[:, : self.dim]
+        largest = vectors.gather(0, vectors.abs().argmax(0, keepdim=True))
+        variance = float(values.mean())
+        if not variance > 1e-12:
+            raise ValueError("all frames to fit on look the same; give frames in which things move")
+        self.mean.copy_(mean + shift)
+        self.components.copy_((vectors * largest.sign()).T)
+        self.scale.fill_(variance**-0.5)
+        return float(values.sum() / covariance.trace())
+
+    def _tokens(self, frames: Tensor) -> Tensor:
+        if not self.scale > 0:
+            raise ValueError(
+                "this PyramidEncoder has no components yet: call fit(frames) with uint8 frames (N, height, width, 3) "
+                "of what it is to see, or load_state_dict of one that was fitted"
+            )
+        chunk = max(1, _CHUNK.get(frames.device.type, _CHUNK_ELSEWHERE) // frames[0].numel())
+        work = torch.promote_types(self.components.dtype, torch.float32)
+        components, mean, scale = self.components.to(work), self.mean.to(work), self.scale.to(work)
+        parts = [(self.samples(part) - mean) @ components.T * scale for part in torch.split(frames, chunk)]
+        return torch.cat(parts).to(self.components.dtype)
+
+
+class _Shape(NamedTuple):
+    """The settings that say what is sampled, one entry per copy but for ``tokens`` and ``channel_weights``."""
+
+    tokens: tuple[int, int]
+    blurs: tuple[float, ...]
+    blur_weights: tuple[float, ...]
+    grids: tuple[tuple[int, int], ...]
+    channel_weights: tuple[float, ...]
+
+    @property
+    def cells(self) -> list[tuple[int, int]]:
+        """Rows and columns of samples that one token sees."""
+        return [(rows // self.tokens[0], columns // self.tokens[1]) for rows, columns in self.grids]
+
+    @property
+    def sample_weights(self) -> list[float]:
+        """Weights of one sample: a copy counts the same on a fine grid as on a coarse one."""
+        cells = self.cells
+        return [w / math.sqrt(rows * columns) for w, (rows, columns) in zip(self.blur_weights, cells, strict=True)]
+
+
+def _checked_shape(
+    tokens: Sequence[int],
+    blurs: Sequence[float],
+    blur_weights: Sequence[float] | None,
+    grids: Sequence[Sequence[int]] | None,
+    channel_weights: Sequence[float],
+) -> _Shape:
+    if len(tokens) != 2 or min(tokens) < 1:
+        raise ValueError(f"tokens must be rows and columns, each at least 1, got {tokens!r}")
+    if not blurs or blurs[0] <= 0 or any(b < _MIN_RATIO * a * (1 - 1e-9) for a, b in pairwise(blurs)):
+        raise ValueError(
+            f"blurs must be positive widths as fractions of the frame, each at least {_MIN_RATIO} times the one "
+            f"before, got {blurs!r}"
+        )
+    if blur_weights is None:
+        blur_weights = [blur / blurs[0] for blur in blurs]
+    if len(blur_weights) != len(blurs) or min(blur_weights) <= 0:
+        raise ValueError(
+            f"blur_weights must be {len(blurs)} positive numbers, one per entry of blurs, got {blur_weights!r}"
+        )
+    if grids is None:
+        # Rounded up to whole samples per token.
+        grids = [[n * math.ceil(_SAMPLES_PER_WIDTH / blur / n - 1e-9) for n in tokens] for blur in blurs]
+    if len(grids) != len(blurs) or any(
+        len(grid) != 2 or min(grid) < 1 or any(g % n for g, n in zip(grid, tokens, strict=True)) for grid in grids
+    ):
+        raise ValueError(
+            f"grids must be {len(blurs)} pairs of rows and columns, one per entry of blurs and multiples of tokens, "
+            f"{tuple(tokens)}, got {grids!r}"
+        )
+    if len(channel_weights) != 3 or min(channel_weights) < 0 or max(channel_weights) == 0:
+        raise ValueError(f"channel_weights must be 3 numbers, none negative, not all 0, got {channel_weights!r}")
+    return _Shape(
+        (int(tokens[0]), int(tokens[1])),
+        tuple(float(blur) for blur in blurs),
+        tuple(float(weight) for weight in blur_weights),
+        tuple((int(rows), int(columns)) for rows, columns in grids),
+        tuple(float(weight) for weight in channel_weights),
+    )
+
+
+def _by_token(level: Tensor, tokens: tuple[int, int], grid: tuple[int, int]) -> Tensor:
+    """Sort samples (N, rows, columns * 3) by the token that sees them: (N, P, samples * 3)."""
+    if tokens == (1, 1):
+        return level.flatten(1)[:, None]
+    (token_rows, token_columns), (rows, columns) = tokens, grid
+    split = level.view(len(level), token_rows, rows // token_rows, token_columns, columns // token_columns * 3)
+    return split.transpose(2, 3).flatten(3).flatten(1, 2)
+
+
+@lru_cache(maxsize=32)
+def _steps(
+    shape: _Shape, height: int, width: int, device: torch.device, dtype: torch.dtype
+) -> list[tuple[Tensor, Tensor]]:
+    """Return, for each copy, what makes it of the one before: rows (rows, H) and columns (W * 3, columns * 3)."""
+    steps = []
+    for index, (blur, (rows, columns)) in enumerate(zip(shape.blurs, shape.grids, strict=True)):
+        if index == 0:
+            colors = torch.diag(torch.tensor(shape.channel_weights, dtype=torch.float64)) / 255
+            by_rows, by_columns = blur_pixels(height, rows, blur), blur_pixels(width, columns, blur)
+        else:
+            colors = torch.eye(3, dtype=torch.float64)
+            missing = math.sqrt(blur**2 - shape.blurs[index - 1] ** 2)
+            before_rows, before_columns = shape.grids[index - 1]
+            by_rows = blur_samples(before_rows, rows, missing)
+            by_columns = blur_samples(before_columns, columns, missing)
+        # (columns, W) -> (W * 3, columns * 3), each colour by itself
+        with_colors = torch.einsum("cw,ij->wicj", by_columns, colors).reshape(by_columns.shape[1] * 3, columns * 3)
+        steps.append((by_rows.to(device, dtype), with_colors.to(device, dtype)))
+    return steps
+
+
+def _batches(frames: Tensor | Iterable[Tensor]) -> Iterator[Tensor]:
+    if isinstance(frames, Tensor):
+        yield frames
+    else:
+        yield from frames
