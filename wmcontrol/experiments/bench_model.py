@@ -57,7 +57,9 @@ def run(console: Console, subjects: tuple[Subject, ...] = SUBJECTS) -> None:
     """Measure all subjects and print a table."""
     dtypes = list(dict.fromkeys([torch.float32, fast_dtype(torch.device("cpu"))]))
     table = Table(
-        title=f"One candidate's next frame, of {CANDIDATES} candidates x {HORIZON} steps", box=SIMPLE, title_justify="left"
+        title=f"One candidate's next frame, of {CANDIDATES} candidates x {HORIZON} steps",
+        box=SIMPLE,
+        title_justify="left",
     )
     for column in ("size", "tokens", "numbers", "frames by", "ms per frame", "MB per frame", "of matmul rate", "gain"):
         table.add_column(column, justify="left" if column in ("size", "numbers", "frames by") else "right")

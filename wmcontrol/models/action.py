@@ -33,7 +33,8 @@ class ActionBlock(nn.Module):
     def forward(self, q: Tensor, action: Tensor) -> Tensor:
         """Update queries (…, P, width) with the action embedding (…, width) of their frame."""
         a = action[..., None, :].expand_as(q)
-        return q + self.scale * self.mlp(self.norm(torch.cat([q, a], -1)))
+        update: Tensor = self.scale * self.mlp(self.norm(torch.cat([q, a], -1)))
+        return q + update
 
 
 class ActionConditioned(nn.Module):
@@ -76,7 +77,8 @@ class ActionConditioned(nn.Module):
         """Predict frames 2 to T + 1, teacher forced; actions (B, T, A), the rest as for ``Predictor.forward``."""
         B, T = tokens.shape[:2]
         embedded = self.embed_action(check_actions(actions, (B, T, self.action_dim)))
-        return self.predictor(tokens, times, grid=grid, after_block=self._after_block(embedded))
+        predicted: Tensor = self.predictor(tokens, times, grid=grid, after_block=self._after_block(embedded))
+        return predicted
 
     def context(self, tokens: Tensor, times: Tensor, *, grid: tuple[int, int]) -> Context:
         """Compute once what predictions need of frames that were seen; as ``Predictor.context``."""

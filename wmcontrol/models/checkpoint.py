@@ -87,7 +87,9 @@ def load(folder_or_name: str | os.PathLike[str], device: torch.device, dtype: to
 def _weights(model: WorldModel) -> dict[str, Tensor]:
     """What is saved: the predictor, and of the encoder what is not a published model's."""
     kept = {f"predictor.{key}": value for key, value in model.predictor.state_dict().items()}
-    return kept | {f"encoder.{key}": value for key, value in model.encoder.state_dict().items()}
+    if model.encoder.carries_weights:
+        kept |= {f"encoder.{key}": value for key, value in model.encoder.state_dict().items()}
+    return kept
 
 
 def _describe(predictor: nn.Module) -> dict[str, Any]:
@@ -102,7 +104,7 @@ def _settings(predictor: Predictor | FrameCausalPredictor) -> dict[str, Any]:
     return {"settings": predictor.settings()}
 
 
-def _build(described: dict[str, Any], file: Path) -> nn.Module:
+def _build(described: dict[str, Any], file: Path) -> Predictor | ActionConditioned | FrameCausalPredictor:
     kind = described.get("type")
     classes: dict[str, type[Predictor] | type[FrameCausalPredictor]] = {
         "Predictor": Predictor,
@@ -158,7 +160,8 @@ def _read_config(file: Path) -> dict[str, Any]:
     version = config.get("format_version")
     if isinstance(version, int) and version > FORMAT_VERSION:
         raise ValueError(
-            f"{file} has format version {version}, this wmcontrol reads up to {FORMAT_VERSION}: pip install -U wmcontrol"
+            f"{file} has format version {version}, this wmcontrol reads up to {FORMAT_VERSION}: "
+            "pip install -U wmcontrol"
         )
     _check_keys(config, _KEYS, str(file))
     if version != FORMAT_VERSION:
@@ -198,4 +201,5 @@ def _assign(model: WorldModel, weights: dict[str, Tensor], file: Path) -> None:
             )
     for prefix, part in (("predictor.", model.predictor), ("encoder.", model.encoder)):
         own = {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}
-        part.load_state_dict(own, strict=False)
+        if own:
+            part.load_state_dict(own)

@@ -8,7 +8,7 @@ tokens of a window, C = D and the embeddings, h heads.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +26,7 @@ class FrameWindow:
     seen: Tensor  # (B, T, P, D) given frames; T falls to 0 as they leave the window
     predicted: Tensor  # (B, S, K, P, D)
     actions: Tensor  # (B, S, T + K - 1, A), each taken after the frame of its place; the newest frame has none yet
+    last_time: Tensor  # (B,) seconds, of the newest frame
     branched: bool = False
 
     def branch(self, num_candidates: int) -> "FrameWindow":
@@ -35,7 +36,8 @@ class FrameWindow:
         if num_candidates < 1:
             raise ValueError(f"num_candidates must be at least 1, got {num_candidates}")
         predicted = self.predicted.expand(-1, num_candidates, -1, -1, -1)
-        return FrameWindow(self.seen, predicted, self.actions.expand(-1, num_candidates, -1, -1), branched=True)
+        actions = self.actions.expand(-1, num_candidates, -1, -1)
+        return FrameWindow(self.seen, predicted, actions, self.last_time, branched=True)
 
     def frames(self) -> Tensor:
         """Return the window of every candidate, (B, S, T + K, P, D)."""
@@ -224,7 +226,7 @@ class FrameCausalPredictor(nn.Module):
             actions = tokens.new_zeros(B, T - 1, self.action_dim)
         _check_shape("actions", actions, (B, T - 1, self.action_dim), "one normalised model action between frames")
         predicted = tokens.new_zeros(B, 1, 0, *tokens.shape[2:])
-        return self._newest(tokens, predicted, actions[:, None], branched=False)
+        return self._newest(FrameWindow(tokens, predicted, actions[:, None], times[:, -1]))
 
     def step(self, context: FrameWindow, time: Tensor, action: Tensor) -> tuple[Tensor, FrameWindow]:
         """Predict one frame further.
@@ -248,13 +250,19 @@ class FrameCausalPredictor(nn.Module):
         frames = context.frames()
         new = self._predict(frames.flatten(0, 1), actions.flatten(0, 1))[:, -1].reshape(B, S, *frames.shape[3:])
         predicted = torch.cat([context.predicted, new[:, :, None]], 2)
-        return new if context.branched else new[:, 0], self._newest(context.seen, predicted, actions, context.branched)
+        longer = FrameWindow(context.seen, predicted, actions, time, context.branched)
+        return new if context.branched else new[:, 0], self._newest(longer)
 
-    def _newest(self, seen: Tensor, predicted: Tensor, actions: Tensor, branched: bool) -> FrameWindow:
+    def _newest(self, context: FrameWindow) -> FrameWindow:
         """Return a context of the newest ``num_frames`` frames."""
-        extra = max(0, seen.shape[1] + predicted.shape[2] - self.num_frames)
-        from_predicted = max(0, extra - seen.shape[1])
-        return FrameWindow(seen[:, extra:], predicted[:, :, from_predicted:], actions[:, :, extra:], branched)
+        T = context.seen.shape[1]
+        extra = max(0, T + context.predicted.shape[2] - self.num_frames)
+        return replace(
+            context,
+            seen=context.seen[:, extra:],
+            predicted=context.predicted[:, :, max(0, extra - T) :],
+            actions=context.actions[:, :, extra:],
+        )
 
     def _predict(self, frames: Tensor, actions: Tensor) -> Tensor:
         """Predict the frame after each of (B, T, P, D), given the actions (B, T, A) after each."""

@@ -1,6 +1,6 @@
 """Between an environment's actions and a model's: grouping by frameskip, and normalisation."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -76,9 +76,9 @@ class ActionNormalizer(nn.Module):
         vectors = {name: getattr(self, name).tolist() for name in ("mean", "std", "low", "high")}
         return {**vectors, "frameskip": self.frameskip}
 
-    def _apply(self, fn, recurse: bool = True):  # type: ignore[no-untyped-def]
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "ActionNormalizer":
         """Move with the model, but stay in single precision: bounds must not be rounded."""
-        super()._apply(fn, recurse)
+        device = fn(torch.zeros(1, device=self.mean.device)).device
         for name in ("mean", "std", "low", "high"):
-            setattr(self, name, getattr(self, name).float())
+            setattr(self, name, getattr(self, name).to(device))
         return self

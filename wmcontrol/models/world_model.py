@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,18 +12,11 @@ from torch import Tensor, nn
 from ..encoders import Encoder
 from .action import ActionConditioned
 from .context import Context
+from .frame_causal import FrameCausalPredictor, FrameWindow
 from .normalizer import ActionNormalizer
 from .predictor import Predictor
 
-
-class Rollable(Protocol):
-    """What a world model needs of a context: to branch into candidates, and its newest frame's time."""
-
-    last_time: Tensor
-
-    def branch(self, num_candidates: int) -> "Rollable":
-        """Let candidates begin here."""
-        ...
+AnyContext = Context | FrameWindow  # of one of our predictors, or of the baseline
 
 
 class WorldModel(nn.Module):
@@ -44,7 +37,7 @@ class WorldModel(nn.Module):
     def __init__(
         self,
         encoder: Encoder,
-        predictor: Predictor | ActionConditioned | nn.Module,
+        predictor: Predictor | ActionConditioned | FrameCausalPredictor,
         normalizer: ActionNormalizer | None = None,
         *,
         control_rate: float,
@@ -52,6 +45,10 @@ class WorldModel(nn.Module):
         memory_budget: int = 2**30,
     ):
         super().__init__()
+        if encoder.tubelet != 1:
+            raise ValueError(
+                f"a world model encodes frame by frame; this encoder takes {encoder.tubelet} frames at a time"
+            )
         if encoder.dim != predictor.dim:
             raise ValueError(f"the encoder makes tokens of {encoder.dim}, the predictor takes {predictor.dim}")
         action_dim = getattr(predictor, "action_dim", None)
@@ -68,7 +65,7 @@ class WorldModel(nn.Module):
         self.control_rate = float(control_rate)
         self.frame_size = (int(frame_size[0]), int(frame_size[1]))
         self.memory_budget = memory_budget
-        self._step = predictor.step
+        self._step: Any = predictor.step
         self.eval()
 
     @property
@@ -110,21 +107,24 @@ class WorldModel(nn.Module):
         tokens: Tensor = self.encoder(frames.to(self.device))
         return tokens.to(self.dtype)
 
-    def context(self, tokens: Tensor, times: Tensor | None = None) -> Context:
+    def context(self, tokens: Tensor, times: Tensor | None = None, actions: Tensor | None = None) -> AnyContext:
         """Compute once what rollouts need of frames that were seen.
 
         Args:
             tokens: (B, T, P, D), from ``encode``.
             times: (B, T) seconds; by default one model step apart.
+            actions: (B, T - 1, A), normalised, taken between these frames. Only the DINO-WM baseline looks at them:
+                by design the other predictors read the past from its frames.
         """
         B, T = tokens.shape[:2]
         if times is None:
             times = self.step_seconds * torch.arange(T, device=tokens.device, dtype=torch.float64).expand(B, T)
         with self._parameters_fixed():
-            context: Context = self.predictor.context(tokens, times, grid=self.grid)
-        return context
+            if isinstance(self.predictor, FrameCausalPredictor):
+                return self.predictor.context(tokens, times, grid=self.grid, actions=actions)
+            return self.predictor.context(tokens, times, grid=self.grid)
 
-    def rollout(self, context: Rollable, actions: Tensor) -> Tensor:
+    def rollout(self, context: AnyContext, actions: Tensor) -> Tensor:
         """Imagine what candidate actions lead to.
 
         Args:
@@ -170,7 +170,7 @@ class WorldModel(nn.Module):
 
         return load(folder_or_name, torch.device(device), dtype)
 
-    def _rollout(self, context: Rollable, actions: Tensor) -> Tensor:
+    def _rollout(self, context: AnyContext, actions: Tensor) -> Tensor:
         branched = context.branch(actions.shape[1])
         frames = []
         for step in range(actions.shape[2]):
@@ -179,14 +179,17 @@ class WorldModel(nn.Module):
             frames.append(frame)
         return torch.stack(frames, 2)
 
-    def _candidates_at_once(self, context: Rollable, horizon: int) -> int:
+    def _candidates_at_once(self, context: AnyContext, horizon: int) -> int:
         """How many candidates of every environment fit into the memory budget at once."""
         rows, columns = self.grid
         P, B = rows * columns, len(context.last_time)
+        if isinstance(self.predictor, FrameCausalPredictor):
+            window = self.predictor.num_frames * P
+            settings = self.predictor.settings()
+            numbers = settings["depth"] * settings["heads"] * (window + 16 * settings["dim_head"]) * window
+            return max(1, self.memory_budget // int(B * numbers * self.dtype.itemsize))
         predictor = self.predictor.predictor if isinstance(self.predictor, ActionConditioned) else self.predictor
-        if not isinstance(predictor, Predictor):
-            return max(1, self.memory_budget // (B * P * horizon * self.encoder.dim * 4096))
-        context = cast(Context, context)
+        assert isinstance(context, Context)
         kept = 2 * predictor.depth * horizon * P * predictor.width  # keys and values of its own frames
         seen = context.shared[0][0].shape[2] + horizon * P
         scores = 3 * predictor.num_heads * P * seen  # attention weights, and what the softmax makes of them
@@ -194,7 +197,7 @@ class WorldModel(nn.Module):
         numbers = kept + scores + activations
         if torch.is_grad_enabled():
             numbers += (scores + activations) * predictor.depth * horizon  # kept for the backward pass
-        return max(1, self.memory_budget // (B * numbers * self.dtype.itemsize))
+        return max(1, self.memory_budget // int(B * numbers * self.dtype.itemsize))
 
     @contextmanager
     def _parameters_fixed(self) -> Iterator[None]:

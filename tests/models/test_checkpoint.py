@@ -1,0 +1,197 @@
+"""Checkpoints: what goes in comes out, and every damage is named."""
+
+import json
+import struct
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from test_world_model import A, D, encoder, frames, normalizer, plans, world_model
+
+from wmcontrol.models import ActionConditioned, FrameCausalPredictor, Predictor, WorldModel, checkpoint
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    world_model().save(tmp_path / "model")
+    return tmp_path / "model"
+
+
+def rollout(model: WorldModel) -> torch.Tensor:
+    return model.rollout(model.context(model.encode(frames())), plans())
+
+
+def change(folder: Path, **changes: object) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    for key, value in changes.items():
+        if value is None and key != "actions":
+            del config[key]
+        else:
+            config[key] = value
+    (folder / "config.json").write_text(json.dumps(config))
+
+
+def test_a_loaded_model_imagines_the_same_and_does_not_learn(folder: Path) -> None:
+    model = WorldModel.load(folder, dtype=torch.float32)
+    assert torch.equal(rollout(model), rollout(world_model()))
+    assert not any(parameter.requires_grad for parameter in model.parameters())
+    assert not model.training
+    assert model.control_rate == 10
+    assert model.frameskip == 2
+    assert model.frame_size == (32, 32)
+    for mine, theirs in zip(model.normalizer.bounds(), normalizer().bounds(), strict=True):
+        assert torch.equal(mine, theirs)
+    assert sorted(path.name for path in folder.iterdir()) == ["config.json", "model.safetensors"]
+
+
+def test_saving_again_replaces_and_leaves_nothing_behind(folder: Path) -> None:
+    model = world_model()
+    with torch.no_grad():
+        model.predictor.predictor.query.add_(1)
+    model.save(folder)
+    assert torch.equal(WorldModel.load(folder).predictor.predictor.query.float(), model.predictor.predictor.query) or (
+        WorldModel.load(folder).dtype == torch.bfloat16
+    )
+    assert [path.name for path in folder.parent.iterdir()] == ["model"]
+
+
+def test_a_save_that_fails_leaves_the_old_model(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = rollout(WorldModel.load(folder, dtype=torch.float32))
+
+    def full_disk(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoint, "save_file", full_disk)
+    with pytest.raises(OSError, match="No space"):
+        world_model().save(folder)
+    assert torch.equal(rollout(WorldModel.load(folder, dtype=torch.float32)), expected)
+    assert [path.name for path in folder.parent.iterdir()] == ["model"]
+
+
+def test_a_predictor_without_actions_and_the_baseline_come_back_too(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    baseline = FrameCausalPredictor(
+        dim=D, action_dim=A, num_patches=4, num_frames=2, depth=1, heads=2, dim_head=8, mlp_dim=16
+    )
+    for predictor, norm in ((Predictor(D, 32, 2, 2), None), (baseline, normalizer())):
+        model = WorldModel(encoder(), predictor, norm, control_rate=20, frame_size=(32, 32))
+        model.save(tmp_path / "model")
+        loaded = WorldModel.load(tmp_path / "model", dtype=torch.float32)
+        assert type(loaded.predictor) is type(predictor)
+        tokens, time = model.encode(frames(T=1)), torch.tensor([0.1, 0.1], dtype=torch.float64)
+        action = () if norm is None else (torch.ones(2, A),)
+        expected, _ = model.predictor.step(model.context(tokens), time, *action)
+        got, _ = loaded.predictor.step(loaded.context(loaded.encode(frames(T=1))), time, *action)
+        assert torch.equal(got, expected)
+
+
+def test_a_predictor_that_was_pretrained_and_saved_can_be_wrapped(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    WorldModel(encoder(), Predictor(D, 32, 2, 2), control_rate=10, frame_size=(32, 32)).save(tmp_path / "base")
+    base = WorldModel.load(tmp_path / "base", dtype=torch.float32)
+    wrapped = WorldModel(
+        base.encoder, ActionConditioned(base.predictor, A), normalizer(), control_rate=10, frame_size=(32, 32)
+    )
+    tokens, time = base.encode(frames()), torch.tensor([0.2, 0.2], dtype=torch.float64)
+    expected, _ = base.predictor.step(base.context(tokens), time)
+    got, _ = wrapped.predictor.step(wrapped.context(tokens), time, torch.randn(2, A))
+    assert torch.equal(got, expected)
+    assert wrapped.predictor.trainable("full") > wrapped.predictor.trainable("action_only") > 0
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
+def test_a_missing_file_is_named(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    with pytest.raises(FileNotFoundError, match=f"{name} is missing; a model is a folder with"):
+        WorldModel.load(folder)
+
+
+def test_an_unknown_name_lists_what_there_is(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"no folder .*nowhere.*packaged.*hf://owner/name"):
+        WorldModel.load(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("keep", [0, 4, 100, 3000])
+def test_a_truncated_tensor_file_is_named(folder: Path, keep: int) -> None:
+    file = folder / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:keep])
+    with pytest.raises(ValueError, match=r"model\.safetensors is damaged or cut short"):
+        WorldModel.load(folder)
+
+
+def test_a_tensor_file_with_an_absurd_header_is_named(folder: Path) -> None:
+    (folder / "model.safetensors").write_bytes(struct.pack("<Q", 2**60) + b"{}")
+    with pytest.raises(ValueError, match="damaged"):
+        WorldModel.load(folder)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"format_version": 2}, "format version 2, this wmcontrol reads up to 1: pip install -U"),
+        ({"format_version": "one"}, "format_version must be 1, got 'one'"),
+        ({"surprise": 1}, r"unknown keys \['surprise'\]"),
+        ({"control_rate": None}, r"missing keys \['control_rate'\]"),
+        ({"encoder": {"name": "pyramid"}}, r"encoder: .*missing keys \['settings'\]"),
+        ({"encoder": {"name": "magic", "settings": {}}}, "no encoder 'magic'"),
+        ({"encoder": 3}, "encoder must be an object"),
+        ({"predictor": {"type": "GPT", "settings": {}}}, "predictor.type must be one of"),
+        ({"predictor": {"type": "Predictor", "settings": {"dim": 4}}}, "predictor.settings"),
+        ({"actions": {"mean": [0]}}, "missing keys"),
+        ({"actions": None}, "takes actions of 4, the normalizer makes None"),
+    ],
+)
+def test_a_config_that_does_not_fit_is_named(folder: Path, changes: dict, says: str) -> None:
+    change(folder, **changes)
+    with pytest.raises(ValueError, match=says):
+        WorldModel.load(folder)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1, 2]", "\x00\x01"])
+def test_a_config_that_is_no_json_object_is_named(folder: Path, text: str) -> None:
+    (folder / "config.json").write_text(text)
+    with pytest.raises(ValueError, match=r"config\.json"):
+        WorldModel.load(folder)
+
+
+def test_tensors_that_do_not_fit_are_named(folder: Path) -> None:
+    file = folder / "model.safetensors"
+    good = load_file(file)
+    for bad, says in (
+        ({**good, "extra": torch.zeros(1)}, r"unknown tensors \['extra'\]"),
+        (
+            {k: v for k, v in good.items() if k != "predictor.predictor.query"},
+            r"missing tensors \['predictor.predictor.q",
+        ),
+        (
+            {**good, "predictor.predictor.query": torch.zeros(3)},
+            r"query must have shape \(32,\) by config.json, got \(3,\)",
+        ),
+    ):
+        save_file(bad, file)
+        with pytest.raises(ValueError, match=says):
+            WorldModel.load(folder)
+
+
+def test_an_encoder_that_is_not_installed_is_named_with_the_command(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "timm", None)
+    change(folder, encoder={"name": "timm", "settings": {"model_name": "vit_tiny_patch16_224"}})
+    with pytest.raises(ImportError, match=r'pip install "wmcontrol\[timm\]"'):
+        WorldModel.load(folder)
+
+
+def test_the_hub_needs_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "huggingface_hub", None)
+    with pytest.raises(ImportError, match=r'pip install "wmcontrol\[encoders\]"'):
+        WorldModel.load("hf://owner/name")
+
+
+def test_a_model_comes_from_the_hub(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hub = pytest.importorskip("huggingface_hub")
+    asked: list[str] = []
+    monkeypatch.setattr(hub, "snapshot_download", lambda name, **_: (asked.append(name), str(folder))[1])
+    assert torch.equal(rollout(WorldModel.load("hf://owner/name", dtype=torch.float32)), rollout(world_model()))
+    assert asked == ["owner/name"]
