@@ -189,3 +189,57 @@ def test_a_model_comes_from_the_hub(folder: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(hub, "snapshot_download", lambda name, **_: (asked.append(name), str(folder))[1])
     assert torch.equal(rollout(WorldModel.load("hf://owner/name", dtype=torch.float32)), rollout(world_model()))
     assert asked == ["owner/name"]
+
+
+def test_saving_never_touches_what_is_not_a_model(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "precious.csv").write_text("1")
+    (tmp_path / "file").write_text("precious")
+    for target in ("data", "file"):
+        with pytest.raises(FileExistsError, match="give a new or empty"):
+            world_model().save(tmp_path / target)
+    assert (tmp_path / "data" / "precious.csv").read_text() == "1"
+    assert (tmp_path / "file").read_text() == "precious"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "file"]
+
+
+def test_a_link_stays_a_link_and_both_files_can_be_read_by_whom_the_folder_lets_in(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    world_model().save(tmp_path / "link")
+    assert (tmp_path / "link").is_symlink()
+    modes = {path.stat().st_mode for path in (tmp_path / "real").iterdir()}
+    assert len(modes) == 1
+
+
+def test_a_file_of_a_model_is_not_its_folder(folder: Path) -> None:
+    with pytest.raises(ValueError, match="is a file; a model is the folder"):
+        WorldModel.load(folder / "config.json")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"predictor": []},
+        {"frame_size": 5},
+        {"frame_size": [5]},
+        {"control_rate": "x"},
+        {"control_rate": 0},
+        {"encoder": {"name": [], "settings": {}}},
+        {"actions": {"mean": "x", "std": [1], "low": [0], "high": [1], "frameskip": 2}},
+    ],
+)
+def test_nonsense_in_a_config_names_the_file(folder: Path, changes: dict) -> None:
+    change(folder, **changes)
+    with pytest.raises(ValueError, match=r"config\.json"):
+        WorldModel.load(folder)
+
+
+def test_weights_that_are_not_numbers_are_named(folder: Path) -> None:
+    file = folder / "model.safetensors"
+    good = load_file(file)
+    query = "predictor.predictor.query"
+    for bad in (torch.full_like(good[query], float("nan")), good[query].int()):
+        save_file({**good, query: bad}, file)
+        with pytest.raises(ValueError, match="query must hold finite numbers"):
+            WorldModel.load(folder)

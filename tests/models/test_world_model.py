@@ -1,5 +1,8 @@
 """The world model: encoding, rolling out for any chunk size, gradients, and the hardware's number types."""
 
+import copy
+import pickle
+
 import pytest
 import torch
 from helpers import scrambled
@@ -65,8 +68,8 @@ def test_small_budgets_really_split_candidates() -> None:
     model = world_model(memory_budget=1)
     context = model.context(model.encode(frames()))
     sizes: list[int] = []
-    step = model._step
-    model._step = lambda context, time, action: (sizes.append(action.shape[1]), step(context, time, action))[1]
+    step = model.predictor.step
+    model.predictor.step = lambda context, time, action: (sizes.append(action.shape[1]), step(context, time, action))[1]
     model.rollout(context, plans())
     assert sizes == [1] * (S * H)
 
@@ -179,6 +182,40 @@ def test_parts_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ValueError, match=r"\(B, T, 32, 32, 3\), as in training"):
         model.encode(frames(size=48))
     context = model.context(model.encode(frames()))
-    for wrong in (plans()[..., :3], plans()[:1], plans()[:, :0], plans()[0]):
+    for wrong in (plans()[..., :3], plans()[:1], plans()[:, :0], plans()[:, :, :0], plans()[0]):
         with pytest.raises(ValueError, match=r"actions must have shape \(2, S, H, 4\)"):
             model.rollout(context, wrong)
+
+
+def test_another_predictor_takes_over_wholly_and_copies_are_their_own() -> None:
+    model = world_model()
+    expected = model.rollout(model.context(model.encode(frames())), plans())
+    for twin in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        assert torch.equal(twin.rollout(twin.context(twin.encode(frames())), plans()), expected)
+        with torch.no_grad():
+            for parameter in twin.predictor.parameters():
+                parameter.zero_()
+        assert twin.rollout(twin.context(twin.encode(frames())), plans()).abs().max() == 0
+        model.predictor = twin.predictor
+        assert model.rollout(model.context(model.encode(frames())), plans()).abs().max() == 0
+        model = world_model()
+
+
+def test_times_are_kept_in_double_precision_or_refused() -> None:
+    model = world_model()
+    tokens = model.encode(frames(T=2))
+    near = torch.tensor([[0.0, 0.2]] * B)
+    expected = model.rollout(model.context(tokens, near), plans())
+    far = near.double() + 1.7e9
+    torch.testing.assert_close(model.rollout(model.context(tokens, far), plans()), expected, atol=1e-4, rtol=1e-4)
+    with pytest.raises(ValueError, match="must be float64"):
+        model.context(tokens, near + 1e5)
+    for wrong in (near.flip(1), torch.full_like(near, float("nan")), near * 0):
+        with pytest.raises(ValueError, match="must rise"):
+            model.context(tokens, wrong)
+
+
+def test_a_model_without_actions_says_so() -> None:
+    model = WorldModel(encoder(), Predictor(D, 32, 1, 2), control_rate=10, frame_size=(32, 32))
+    with pytest.raises(ValueError, match=r"takes no actions; .*predictor\.step"):
+        model.rollout(model.context(model.encode(frames())), plans())

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from .blocks import MLP
-from .checks import check_actions
+from .checks import check_actions, check_tokens
 from .context import Context
 from .predictor import AfterBlock, Predictor, initialize
 
@@ -47,6 +47,8 @@ class ActionConditioned(nn.Module):
 
     def __init__(self, predictor: Predictor, action_dim: int):
         super().__init__()
+        if not isinstance(predictor, Predictor):
+            raise TypeError(f"predictor must be a Predictor without actions, got a {type(predictor).__name__}")
         if not isinstance(action_dim, int) or action_dim < 1:
             raise ValueError(f"action_dim must be a positive whole number, got {action_dim!r}")
         self.predictor = predictor
@@ -75,6 +77,7 @@ class ActionConditioned(nn.Module):
 
     def forward(self, tokens: Tensor, times: Tensor, actions: Tensor | None = None, *, grid: tuple[int, int]) -> Tensor:
         """Predict frames 2 to T + 1, teacher forced; actions (B, T, A), the rest as for ``Predictor.forward``."""
+        check_tokens(tokens, self.dim, grid)
         B, T = tokens.shape[:2]
         embedded = self.embed_action(check_actions(actions, (B, T, self.action_dim)))
         predicted: Tensor = self.predictor(tokens, times, grid=grid, after_block=self._after_block(embedded))

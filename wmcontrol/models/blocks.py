@@ -54,8 +54,8 @@ class CrossAttention(nn.Module):
 
         Args:
             queries: (B * S, P, width).
-            cos: of the queries' positions, (B * S, 1, P, m) or (1, 1, P, m); sin the same.
-            sin: see cos.
+            cos: of the queries' positions, (B * S, 1, P, m).
+            sin: the same.
             shared: (B, h, N, d).
             own: (B * S, h, M, d), or None.
         """

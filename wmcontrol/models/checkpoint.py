@@ -9,6 +9,7 @@ import os
 import shutil
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import torch
 from safetensors import SafetensorError
@@ -29,8 +30,20 @@ _ASSETS = Path(__file__).parents[1] / "assets"
 _KEYS = {"format_version", "encoder", "predictor", "actions", "control_rate", "frame_size"}
 
 
-def save(model: WorldModel, folder: Path) -> None:
-    """Write a model to a folder, whole or not at all: under another name first, then renamed."""
+def save(model: WorldModel, folder: str | os.PathLike[str]) -> None:
+    """Write a model to a folder: under another name first, then renamed, so that no half of it is ever there.
+
+    Raises:
+        FileExistsError: the folder is a file, or holds something else than a model.
+    """
+    target = Path(folder).expanduser().resolve()
+    if target.exists() and not target.is_dir():
+        raise FileExistsError(f"{target} is a file; a model is saved as a folder: give a new or empty one")
+    others = (
+        sorted(path.name for path in target.iterdir() if path.name not in (WEIGHTS, CONFIG)) if target.exists() else []
+    )
+    if others:
+        raise FileExistsError(f"{target} holds more than a model ({others[:3]} …): give a new or empty folder")
     config = {
         "format_version": FORMAT_VERSION,
         "encoder": {"name": encoder_name(model.encoder), "settings": model.encoder.settings()},
@@ -39,18 +52,20 @@ def save(model: WorldModel, folder: Path) -> None:
         "control_rate": model.control_rate,
         "frame_size": list(model.frame_size),
     }
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    partial, old = (folder.with_name(f".{folder.name}.{kind}-{os.getpid()}") for kind in ("partial", "old"))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    mine = uuid4().hex[:8]
+    partial, old = (target.with_name(f".{target.name}.{kind}-{mine}") for kind in ("partial", "old"))
     try:
         partial.mkdir()
         save_file({key: value.detach().cpu().contiguous() for key, value in _weights(model).items()}, partial / WEIGHTS)
         (partial / CONFIG).write_text(json.dumps(config, indent=2) + "\n")
-        if folder.exists():
-            folder.rename(old)
-        partial.rename(folder)
+        (partial / WEIGHTS).chmod((partial / CONFIG).stat().st_mode)  # safetensors leaves it to its owner alone
+        if target.exists():
+            target.rename(old)
+        partial.rename(target)
     except BaseException:
-        if old.exists() and not folder.exists():
-            old.rename(folder)
+        if old.exists() and not target.exists():
+            old.rename(target)
         raise
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -63,25 +78,34 @@ def load(folder_or_name: str | os.PathLike[str], device: torch.device, dtype: to
     Raises:
         FileNotFoundError: no such folder, or a file is missing in it.
         ValueError: a file is damaged, of a newer format, or does not fit the model that it describes.
+        OSError: the weights of a published encoder are not at hand.
         ImportError: the encoder's package is not installed; the message has the command.
     """
     folder = _find(folder_or_name)
     config = _read_config(folder / CONFIG)
     weights = _read_weights(folder / WEIGHTS)
-    encoder = build_encoder(config["encoder"]["name"], config["encoder"]["settings"])
-    actions = config["actions"]
-    model = WorldModel(
-        encoder,
-        _build(config["predictor"], folder / CONFIG),
-        ActionNormalizer(**actions) if actions else None,
-        control_rate=config["control_rate"],
-        frame_size=tuple(config["frame_size"]),
-    )
+    try:
+        model = _model(config)
+    except (ValueError, TypeError, AttributeError, IndexError) as error:
+        raise ValueError(f"{folder / CONFIG} does not describe a model: {error}") from error
     _assign(model, weights, folder / WEIGHTS)
     model.requires_grad_(False)
     model.to(device)
     model.predictor.to(dtype or fast_dtype(device))
     return model
+
+
+def _model(config: dict[str, Any]) -> WorldModel:
+    actions, size = config["actions"], config["frame_size"]
+    if not isinstance(size, list) or len(size) != 2:
+        raise ValueError(f"frame_size must be [height, width], got {size!r}")
+    return WorldModel(
+        build_encoder(config["encoder"]["name"], config["encoder"]["settings"]),
+        _build(config["predictor"]),
+        ActionNormalizer(**actions) if actions else None,
+        control_rate=config["control_rate"],
+        frame_size=(size[0], size[1]),
+    )
 
 
 def _weights(model: WorldModel) -> dict[str, Tensor]:
@@ -94,43 +118,36 @@ def _weights(model: WorldModel) -> dict[str, Tensor]:
 
 def _describe(predictor: nn.Module) -> dict[str, Any]:
     if isinstance(predictor, ActionConditioned):
-        return {"type": "ActionConditioned", "action_dim": predictor.action_dim, **_settings(predictor.predictor)}
+        base = predictor.predictor
+        return {"type": "ActionConditioned", "action_dim": predictor.action_dim, "settings": base.settings()}
     if isinstance(predictor, (Predictor, FrameCausalPredictor)):
-        return {"type": type(predictor).__name__, **_settings(predictor)}
+        return {"type": type(predictor).__name__, "settings": predictor.settings()}
     raise TypeError(f"a checkpoint holds one of this package's predictors, got a {type(predictor).__name__}")
 
 
-def _settings(predictor: Predictor | FrameCausalPredictor) -> dict[str, Any]:
-    return {"settings": predictor.settings()}
-
-
-def _build(described: dict[str, Any], file: Path) -> Predictor | ActionConditioned | FrameCausalPredictor:
+def _build(described: dict[str, Any]) -> Predictor | ActionConditioned | FrameCausalPredictor:
     kind = described.get("type")
-    classes: dict[str, type[Predictor] | type[FrameCausalPredictor]] = {
-        "Predictor": Predictor,
-        "ActionConditioned": Predictor,
-        "FrameCausalPredictor": FrameCausalPredictor,
-    }
-    if kind not in classes:
-        raise ValueError(f"{file}: predictor.type must be one of {list(classes)}, got {kind!r}")
-    expected = {"type", "settings"} | ({"action_dim"} if kind == "ActionConditioned" else set())
-    _check_keys(described, expected, f"{file}: predictor")
-    try:
-        predictor = classes[kind](**described["settings"])
-    except TypeError as error:
-        raise ValueError(f"{file}: predictor.settings: {error}") from None
     if kind == "ActionConditioned":
-        assert isinstance(predictor, Predictor)
-        return ActionConditioned(predictor, described["action_dim"])
-    return predictor
+        _check_keys(described, {"type", "settings", "action_dim"}, "predictor")
+        return ActionConditioned(Predictor(**described["settings"]), described["action_dim"])
+    _check_keys(described, {"type", "settings"}, "predictor")
+    if kind == "Predictor":
+        return Predictor(**described["settings"])
+    if kind == "FrameCausalPredictor":
+        return FrameCausalPredictor(**described["settings"])
+    known = ["ActionConditioned", "Predictor", "FrameCausalPredictor"]
+    raise ValueError(f"predictor.type must be one of {known}, got {kind!r}")
 
 
 def _find(folder_or_name: str | os.PathLike[str]) -> Path:
     name = os.fspath(folder_or_name)
-    if name.startswith("hf://"):
-        return _download(name.removeprefix("hf://"))
-    if Path(name).is_dir():
-        return Path(name)
+    if name.startswith("hf:/"):  # a Path makes one slash of two
+        return _download(name.removeprefix("hf:").strip("/"))
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        return folder
+    if folder.is_file():
+        raise ValueError(f"{folder} is a file; a model is the folder with {CONFIG} and {WEIGHTS}")
     packaged = sorted(path.name for path in _ASSETS.iterdir() if path.is_dir()) if _ASSETS.is_dir() else []
     if name in packaged:
         return _ASSETS / name
@@ -166,15 +183,19 @@ def _read_config(file: Path) -> dict[str, Any]:
     _check_keys(config, _KEYS, str(file))
     if version != FORMAT_VERSION:
         raise ValueError(f"{file}: format_version must be {FORMAT_VERSION}, got {version!r}")
+    _check_keys(config["predictor"], None, f"{file}: predictor")
     _check_keys(config["encoder"], {"name", "settings"}, f"{file}: encoder")
     if config["actions"] is not None:
         _check_keys(config["actions"], {"mean", "std", "low", "high", "frameskip"}, f"{file}: actions")
     return config
 
 
-def _check_keys(found: object, expected: set[str], where: str) -> None:
+def _check_keys(found: object, expected: set[str] | None, where: str) -> None:
+    """Refuse what is no object, or has other keys than expected; None expects any."""
     if not isinstance(found, dict):
-        raise ValueError(f"{where} must be an object with {sorted(expected)}, got {found!r}")
+        raise ValueError(f"{where} must be an object, got {found!r}")
+    if expected is None:
+        return
     unknown, missing = sorted(set(found) - expected), sorted(expected - set(found))
     if unknown or missing:
         raise ValueError(f"{where}: unknown keys {unknown}, missing keys {missing}")
@@ -199,6 +220,8 @@ def _assign(model: WorldModel, weights: dict[str, Tensor], file: Path) -> None:
             raise ValueError(
                 f"{file}: {key} must have shape {tuple(expected[key].shape)} by {CONFIG}, got {tuple(value.shape)}"
             )
+        if not value.is_floating_point() or not value.isfinite().all():
+            raise ValueError(f"{file}: {key} must hold finite numbers of floating point, got {value.dtype} or NaN")
     for prefix, part in (("predictor.", model.predictor), ("encoder.", model.encoder)):
         own = {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}
         if own:

@@ -1,5 +1,6 @@
 """Checks of what users hand to predictors: what was expected, what came, what to do."""
 
+import torch
 from torch import Tensor
 
 from .context import Context
@@ -14,6 +15,21 @@ def check_tokens(tokens: Tensor, dim: int, grid: tuple[int, int]) -> None:
             f"tokens must have shape (B, T, {rows * columns}, {dim}), T at least 1, for a grid of {rows} x {columns} "
             f"and an encoder of {dim}; got {shape}"
         )
+
+
+def check_times(times: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Return the times of frames in double precision; refuse those that do not rise, or that lost their digits."""
+    if tuple(times.shape) != shape:
+        raise ValueError(f"times must have shape {shape}, one for each frame, got {tuple(times.shape)}")
+    if times.dtype != torch.float64 and bool((times.abs() > 1000).any()):
+        raise ValueError(
+            f"times over 1000 s must be float64, got {times.dtype}: the shortest period is 0.01 s; "
+            "or count from the first frame"
+        )
+    times = times.double()
+    if not bool((times[:, 1:] > times[:, :-1]).all() and times.isfinite().all()):
+        raise ValueError(f"times must rise from frame to frame, got {times.tolist()}")
+    return times
 
 
 def check_actions(actions: Tensor | None, shape: tuple[int, ...]) -> Tensor:

@@ -15,7 +15,7 @@ from torch import Tensor
 KeysValues = tuple[Tensor, Tensor]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Context:
     """Keys and values of the frames so far, per block. Made by ``Predictor.context``, extended by ``Predictor.step``.
 

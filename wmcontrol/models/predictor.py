@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from .blocks import Block
-from .checks import check_context, check_tokens
+from .checks import check_context, check_times, check_tokens
 from .context import Context, KeysValues
 from .rotary import patch_positions, periods_per_axis, rotation
 
@@ -144,13 +144,12 @@ class Predictor(nn.Module):
 
         Args:
             tokens: (B, T, P, D).
-            times: (B, T) seconds.
+            times: (B, T) seconds, rising; in float64 where they are over 1,000.
             grid: rows and columns of patches.
         """
         check_tokens(tokens, self.dim, grid)
         B, T, _, _ = tokens.shape
-        if times.shape != (B, T):
-            raise ValueError(f"times must have shape {(B, T)}, one for each frame, got {tuple(times.shape)}")
+        times = check_times(times, (B, T))
         origin = times[:, 0]
         shared = self._keys_values(tokens, times - origin[:, None], grid)
         return Context(shared, None, origin, times[:, -1], grid)

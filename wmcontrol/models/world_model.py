@@ -3,7 +3,6 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,6 +10,7 @@ from torch import Tensor, nn
 
 from ..encoders import Encoder
 from .action import ActionConditioned
+from .checks import check_tokens
 from .context import Context
 from .frame_causal import FrameCausalPredictor, FrameWindow
 from .normalizer import ActionNormalizer
@@ -32,6 +32,7 @@ class WorldModel(nn.Module):
         control_rate: environment actions per second, Hz.
         frame_size: height and width of the frames that the model was trained on.
         memory_budget: how many bytes a rollout may take beside its result; candidates are split to keep within it.
+            One whose actions ask for a gradient takes more: what the backward pass needs is kept for all of them.
     """
 
     def __init__(
@@ -57,15 +58,18 @@ class WorldModel(nn.Module):
                 f"the predictor takes actions of {action_dim}, the normalizer makes "
                 f"{normalizer.action_dim if normalizer else None}; they are frameskip times the environment's"
             )
-        if not control_rate > 0:
+        if not 0 < control_rate < float("inf"):
             raise ValueError(f"control_rate must be positive, got {control_rate!r}")
+        if len(frame_size) != 2 or not all(isinstance(side, int) and side > 0 for side in frame_size):
+            raise ValueError(f"frame_size must be a height and a width in pixels, got {frame_size!r}")
         self.encoder = encoder
         self.predictor = predictor
         self.normalizer = normalizer
         self.control_rate = float(control_rate)
-        self.frame_size = (int(frame_size[0]), int(frame_size[1]))
+        self.frame_size = frame_size
         self.memory_budget = memory_budget
-        self._step: Any = predictor.step
+        self._compile = False
+        self._compiled: tuple[Any, Any] | None = None  # whose step, and the step
         self.eval()
 
     @property
@@ -94,8 +98,8 @@ class WorldModel(nn.Module):
         return self.encoder.grid(*self.frame_size)
 
     def compile_step(self) -> None:
-        """Compile the prediction of a frame with ``torch.compile``: slow at first, the same numbers."""
-        self._step = torch.compile(self.predictor.step)
+        """Compile the prediction of a frame with ``torch.compile``: a minute at first, then the same to rounding."""
+        self._compile = True
 
     def encode(self, frames: Tensor) -> Tensor:
         """Encode frames (B, T, height, width, 3), uint8, to tokens (B, T, P, D)."""
@@ -112,11 +116,13 @@ class WorldModel(nn.Module):
 
         Args:
             tokens: (B, T, P, D), from ``encode``.
-            times: (B, T) seconds; by default one model step apart.
+            times: (B, T) seconds, rising; by default one model step apart. In float64 where they are large.
             actions: (B, T - 1, A), normalised, taken between these frames. Only the DINO-WM baseline looks at them:
                 by design the other predictors read the past from its frames.
         """
+        check_tokens(tokens, self.encoder.dim, self.grid)
         B, T = tokens.shape[:2]
+        tokens = tokens.to(self.dtype)
         if times is None:
             times = self.step_seconds * torch.arange(T, device=tokens.device, dtype=torch.float64).expand(B, T)
         with self._parameters_fixed():
@@ -136,10 +142,12 @@ class WorldModel(nn.Module):
             candidates at a time fit into the memory budget.
         """
         B = len(context.last_time)
-        action_dim = self.normalizer.action_dim if self.normalizer else None
-        if actions.ndim != 4 or actions.shape[0] != B or actions.shape[-1] != action_dim or not actions.shape[1]:
+        if self.normalizer is None:
+            raise ValueError("this model takes no actions; imagine without them by predictor.step")
+        action_dim = self.normalizer.action_dim
+        if actions.ndim != 4 or actions.shape[0] != B or actions.shape[-1] != action_dim or not actions.numel():
             raise ValueError(
-                f"actions must have shape ({B}, S, H, {action_dim}), S at least 1; got {tuple(actions.shape)}"
+                f"actions must have shape ({B}, S, H, {action_dim}), none of them 0; got {tuple(actions.shape)}"
             )
         actions = actions.to(self.dtype)
         chunk = self._candidates_at_once(context, actions.shape[2])
@@ -147,10 +155,13 @@ class WorldModel(nn.Module):
             return torch.cat([self._rollout(context, part) for part in actions.split(chunk, 1)], 1)
 
     def save(self, folder: str | os.PathLike[str]) -> None:
-        """Save to a folder all that acting needs; see :mod:`wmcontrol.models.checkpoint`."""
+        """Save to a new folder, or over a model, all that acting needs; see :mod:`wmcontrol.models.checkpoint`.
+
+        Weights are saved in the number type that the predictor has: a model that was loaded in bfloat16 stays so.
+        """
         from .checkpoint import save
 
-        save(self, Path(folder))
+        save(self, folder)
 
     @staticmethod
     def load(
@@ -165,19 +176,34 @@ class WorldModel(nn.Module):
             folder_or_name: where it is.
             device: where it goes.
             dtype: what the predictor computes in; by default bfloat16 where the device is fast at it, else float32.
+                To train it or save it again, say ``torch.float32``.
+
+        Returns:
+            The model in evaluation mode, its parameters asking for no gradient.
         """
         from .checkpoint import load
 
         return load(folder_or_name, torch.device(device), dtype)
 
     def _rollout(self, context: AnyContext, actions: Tensor) -> Tensor:
-        branched = context.branch(actions.shape[1])
+        branched, predict = context.branch(actions.shape[1]), self._step()
         frames = []
         for step in range(actions.shape[2]):
             time = context.last_time + (step + 1) * self.step_seconds
-            frame, branched = self._step(branched, time, actions[:, :, step])
+            frame, branched = predict(branched, time, actions[:, :, step])
             frames.append(frame)
         return torch.stack(frames, 2)
+
+    def _step(self) -> Any:
+        """Return the predictor's step, compiled if asked for."""
+        if not self._compile:
+            return self.predictor.step
+        if self._compiled is None or self._compiled[0] is not self.predictor:
+            self._compiled = (self.predictor, torch.compile(self.predictor.step))
+        return self._compiled[1]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_compiled": None}  # a copy compiles its own
 
     def _candidates_at_once(self, context: AnyContext, horizon: int) -> int:
         """How many candidates of every environment fit into the memory budget at once."""
@@ -195,8 +221,6 @@ class WorldModel(nn.Module):
         scores = 3 * predictor.num_heads * P * seen  # attention weights, and what the softmax makes of them
         activations = 16 * P * predictor.width
         numbers = kept + scores + activations
-        if torch.is_grad_enabled():
-            numbers += (scores + activations) * predictor.depth * horizon  # kept for the backward pass
         return max(1, self.memory_budget // int(B * numbers * self.dtype.itemsize))
 
     @contextmanager
