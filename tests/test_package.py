@@ -24,6 +24,7 @@ MAY_IMPORT = {
     "agents": {"models", "planners", "objectives"},
     "evaluation": {"agents", "envs", "data"},
     "experiments": EVERYTHING,
+    "__main__": {"experiments"},
 }
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 

@@ -136,7 +136,7 @@ def test_a_tensor_file_with_an_absurd_header_is_named(folder: Path) -> None:
         ({"encoder": {"name": "magic", "settings": {}}}, "no encoder 'magic'"),
         ({"encoder": 3}, "encoder must be an object"),
         ({"predictor": {"type": "GPT", "settings": {}}}, "predictor.type must be one of"),
-        ({"predictor": {"type": "Predictor", "settings": {"dim": 4}}}, "predictor.settings"),
+        ({"predictor": {"type": "Predictor", "settings": {"dim": 4}}}, "missing 3 required positional arguments"),
         ({"actions": {"mean": [0]}}, "missing keys"),
         ({"actions": None}, "takes actions of 4, the normalizer makes None"),
     ],
