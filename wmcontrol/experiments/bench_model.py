@@ -57,11 +57,11 @@ def run(console: Console, subjects: tuple[Subject, ...] = SUBJECTS) -> None:
     """Measure all subjects and print a table."""
     dtypes = list(dict.fromkeys([torch.float32, fast_dtype(torch.device("cpu"))]))
     table = Table(
-        title=f"One candidate's next frame, of {CANDIDATES} candidates x {HORIZON} steps",
+        title=f"Per frame of {CANDIDATES} candidates x {HORIZON} steps",
         box=SIMPLE,
         title_justify="left",
     )
-    for column in ("size", "tokens", "numbers", "frames by", "ms per frame", "MB per frame", "of matmul rate", "gain"):
+    for column in ("size", "tokens", "numbers", "frames by", "ms", "MB", "of peak", "gain"):
         table.add_column(column, justify="left" if column in ("size", "numbers", "frames by") else "right")
     for subject in subjects:
         for dtype in dtypes:
@@ -82,7 +82,7 @@ def run(console: Console, subjects: tuple[Subject, ...] = SUBJECTS) -> None:
     for subject in subjects:
         if subject.candidates != CANDIDATES:
             console.print(f"{subject.size} was measured with {subject.candidates} candidates.")
-    console.print(f"{torch.get_num_threads()} threads; 'of matmul rate': against the best product of large matrices.")
+    console.print(f"{torch.get_num_threads()} threads; 'of peak': against the best product of large matrices.")
 
 
 def _in_process(function: Callable[..., T], *arguments: object) -> T:
