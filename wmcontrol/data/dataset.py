@@ -1,0 +1,105 @@
+"""What every set of trajectories offers, whatever layout it lies in on disk."""
+
+import hashlib
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .statistics import ActionStatistics
+from .trajectory import Trajectory
+from .windows import Windows
+
+
+@runtime_checkable
+class TrajectoryDataset(Protocol):
+    """A set of trajectories, read when they are asked for.
+
+    Readers (:mod:`wmcontrol.data.formats`) inherit from it and give the attributes, ``trajectory`` and
+    ``fingerprint``; the rest follows.
+
+    Attributes:
+        lengths: (N,) how many frames (or states) each trajectory has, known without reading them.
+        control_rate: environment actions per second, Hz; None for videos, whose frames have times of their own.
+        env_id: the Gymnasium id of the environment that made them, where it is known.
+        action_bounds: the lowest and highest action of that environment, both (A,), where they are known.
+    """
+
+    lengths: NDArray[np.int64]
+    control_rate: float | None
+    env_id: str | None
+    action_bounds: tuple[NDArray[np.float64], NDArray[np.float64]] | None
+
+    @abstractmethod
+    def trajectory(self, index: int) -> Trajectory:
+        """Return one trajectory, its frames unread.
+
+        Raises:
+            IndexError: no such trajectory.
+            ValueError: a broken record; it names the file and the record.
+        """
+
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """Return a digest that changes when what is on disk changes, or how it is read or drawn."""
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def windows(self, num_frames: int, frameskip: int = 1) -> Windows:
+        """Return all windows of ``num_frames`` frames, ``frameskip`` apart, with the actions between them.
+
+        Raises:
+            ValueError: not a single trajectory is long enough.
+        """
+        return Windows(self, num_frames, frameskip)
+
+    def split(self, fraction: float, seed: int) -> "tuple[Subset, Subset]":
+        """Split by trajectory, never by window: ``fraction`` of them, and the rest; neither is empty.
+
+        The same seed gives the same split on any machine and with any version of any library: trajectories are
+        ordered by a hash of the seed and their number.
+        """
+        if not 0 < fraction < 1:
+            raise ValueError(f"fraction must lie between 0 and 1, got {fraction!r}")
+        if len(self) < 2:
+            raise ValueError(f"a split needs 2 trajectories or more, got {len(self)}")
+        order = sorted(range(len(self)), key=lambda i: hashlib.sha256(f"{int(seed)}:{i}".encode()).digest())
+        first = min(max(1, round(fraction * len(self))), len(self) - 1)
+        return Subset(self, sorted(order[:first])), Subset(self, sorted(order[first:]))
+
+    def action_statistics(self) -> ActionStatistics:
+        """Return mean, standard deviation and bounds of the actions of these trajectories: of the training split."""
+        return ActionStatistics.of(self)
+
+
+class Subset(TrajectoryDataset):
+    """Some trajectories of a set, in the order given.
+
+    Args:
+        whole: the set, or itself a subset of one.
+        members: which of its trajectories.
+    """
+
+    def __init__(self, whole: TrajectoryDataset, members: Sequence[int]):
+        chosen = np.asarray(members, dtype=np.int64)
+        if not len(chosen) or chosen.min() < 0 or chosen.max() >= len(whole):
+            raise ValueError(f"members must be numbers from 0 to {len(whole) - 1}, at least one; got {members!r}")
+        self.whole: TrajectoryDataset = whole.whole if isinstance(whole, Subset) else whole
+        self.members: NDArray[np.int64] = whole.members[chosen] if isinstance(whole, Subset) else chosen
+        self.lengths = whole.lengths[chosen]
+        self.control_rate = whole.control_rate
+        self.env_id = whole.env_id
+        self.action_bounds = whole.action_bounds
+
+    def trajectory(self, index: int) -> Trajectory:
+        """Return one trajectory of the subset."""
+        if not 0 <= index < len(self):
+            raise IndexError(f"there are {len(self)} trajectories in this subset, got number {index}")
+        return self.whole.trajectory(int(self.members[index]))
+
+    def fingerprint(self) -> str:
+        """Return a digest of the whole set's and of which trajectories these are."""
+        return hashlib.sha256(self.whole.fingerprint().encode() + self.members.tobytes()).hexdigest()

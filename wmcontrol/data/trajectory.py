@@ -1,0 +1,95 @@
+"""One trajectory: what was seen, where the world was, what was done, when.
+
+Letters: ``T`` frames (of this trajectory), ``n`` numbers in a state, ``A`` numbers in one environment action.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Pixels = NDArray[np.uint8]
+
+
+class Frames(Protocol):
+    """Frames that are read, decoded or drawn only when they are asked for."""
+
+    def __len__(self) -> int:
+        """How many there are."""
+
+    def read(self, indices: Sequence[int] | NDArray[np.integer[Any]]) -> Pixels:
+        """Return the frames with these indices, in this order, (len(indices), height, width, 3) uint8."""
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where a trajectory comes from: what errors name, and what a report can cite."""
+
+    layout: str  # the name of the reader
+    path: Path  # the file or folder
+    record: str  # which trajectory in it, in that layout's own words, as "episode_12"
+
+    def __str__(self) -> str:
+        return f"{self.path} ({self.layout}, {self.record})"
+
+
+@dataclass(frozen=True)
+class ArrayFrames:
+    """Frames that are in memory, or in an array that reads what is indexed: (T, height, width, 3) uint8."""
+
+    array: Any
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+    def read(self, indices: Sequence[int] | NDArray[np.integer[Any]]) -> Pixels:
+        """Return the frames with these indices, (len(indices), height, width, 3)."""
+        return np.asarray(self.array[np.asarray(indices, dtype=np.intp)])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trajectory:
+    """T frames or states, and the T - 1 actions between them: action ``t`` leads from frame ``t`` to ``t + 1``.
+
+    Layouts that record an action with the last frame too lose it, since nobody saw what it did.
+
+    Raises:
+        ValueError: lengths that disagree, numbers that are not finite, times that do not rise; it names the record.
+    """
+
+    times: Floats  # (T,) seconds
+    provenance: Provenance
+    frames: Frames | None = None  # None: nobody kept or can draw them
+    states: Floats | None = None  # (T, n), as the environment's get_state() where it is one of ours
+    actions: Floats | None = None  # (T - 1, A), in the environment's units
+    variation: Mapping[str, Floats] = field(default_factory=dict)  # how this world looked, where it is one of ours
+
+    def __post_init__(self) -> None:
+        T = len(self.times)
+        lengths = {"times": (T, self.times)}
+        if self.states is not None:
+            lengths["states"] = (T, self.states)
+        if self.actions is not None:
+            lengths["actions"] = (T - 1, self.actions)
+        for name, (expected, values) in lengths.items():
+            if len(values) != expected:
+                raise ValueError(f"{self.provenance}: expected {expected} {name} for {T} times, got {len(values)}")
+            finite = np.isfinite(values).reshape(len(values), -1).all(1)
+            if not finite.all():
+                raise ValueError(f"{self.provenance}: {name}[{finite.argmin()}] is not finite")
+        if self.frames is not None and len(self.frames) != T:
+            raise ValueError(f"{self.provenance}: expected {T} frames, one for each time, got {len(self.frames)}")
+        if T == 0:
+            raise ValueError(f"{self.provenance}: it is empty")
+        if T > 1 and not (np.diff(self.times) > 0).all():
+            row = int((np.diff(self.times) <= 0).argmax())
+            raise ValueError(
+                f"{self.provenance}: times must rise, got {self.times[row]} and then {self.times[row + 1]} at {row + 1}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.times)
