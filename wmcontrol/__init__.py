@@ -11,29 +11,78 @@ from typing import TYPE_CHECKING, Any
 from .envs import ENV_IDS, register_envs
 
 if TYPE_CHECKING:
+    from .data import TrajectoryDataset
     from .encoders import Encoder, PyramidEncoder, TransformersEncoder
     from .models import ActionConditioned, ActionNormalizer, Context, Predictor, WorldModel
+    from .objectives import ActionPenalty, GoalDistance, Guardrail, Objective, Smoothness
+    from .planners import (
+        CEM,
+        CMA,
+        ICEM,
+        MPPI,
+        CostFn,
+        Gradient,
+        Hybrid,
+        Plan,
+        Planner,
+        RandomShooting,
+        Search,
+    )
 
 __version__ = version("wmcontrol")
 # Where the names are that need torch; imported when first asked for.
 _LAZY = {
     "ActionConditioned": "models",
     "ActionNormalizer": "models",
+    "ActionPenalty": "objectives",
+    "CEM": "planners",
+    "CMA": "planners",
     "Context": "models",
+    "CostFn": "planners",
     "Encoder": "encoders",
+    "GoalDistance": "objectives",
+    "Gradient": "planners",
+    "Guardrail": "objectives",
+    "Hybrid": "planners",
+    "ICEM": "planners",
+    "MPPI": "planners",
+    "Objective": "objectives",
+    "Plan": "planners",
+    "Planner": "planners",
     "Predictor": "models",
     "PyramidEncoder": "encoders",
+    "RandomShooting": "planners",
+    "Search": "planners",
+    "Smoothness": "objectives",
+    "TrajectoryDataset": "data",
     "TransformersEncoder": "encoders",
     "WorldModel": "models",
 }
 __all__ = [
+    "CEM",
+    "CMA",
     "ENV_IDS",
+    "ICEM",
+    "MPPI",
     "ActionConditioned",
     "ActionNormalizer",
+    "ActionPenalty",
     "Context",
+    "CostFn",
     "Encoder",
+    "GoalDistance",
+    "Gradient",
+    "Guardrail",
+    "Hybrid",
+    "Objective",
+    "Plan",
+    "Planner",
     "Predictor",
     "PyramidEncoder",
+    "RandomShooting",
+    "Search",
+    "Smoothness",
+    "TrajectoryDataset",
     "TransformersEncoder",
     "WorldModel",
     "__version__",

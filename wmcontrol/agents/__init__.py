@@ -1,1 +1,5 @@
-"""Agents: close the loop between an environment and a planner, behind ``predict``."""
+"""Agents: close the loop between an environment, a world model and a planner."""
+
+from .latent_cost import LatentCost
+
+__all__ = ["LatentCost"]

@@ -130,16 +130,17 @@ class WorldModel(nn.Module):
                 return self.predictor.context(tokens, times, grid=self.grid, actions=actions)
             return self.predictor.context(tokens, times, grid=self.grid)
 
-    def rollout(self, context: AnyContext, actions: Tensor) -> Tensor:
+    def rollout(self, context: AnyContext, actions: Tensor, *, last_only: bool = False) -> Tensor:
         """Imagine what candidate actions lead to.
 
         Args:
             context: of the B environments, from ``context``.
             actions: (B, S, H, A), normalised: see ``normalizer``.
+            last_only: keep only the last frame, which is all that many objectives read.
 
         Returns:
             (B, S, H, P, D): tokens of the H next frames, for each candidate; the same, to rounding, however few
-            candidates at a time fit into the memory budget.
+            candidates at a time fit into the memory budget. (B, S, 1, P, D) with ``last_only``.
         """
         B = len(context.last_time)
         if self.normalizer is None:
@@ -152,7 +153,7 @@ class WorldModel(nn.Module):
         actions = actions.to(self.dtype)
         chunk = self._candidates_at_once(context, actions.shape[2])
         with self._parameters_fixed():
-            return torch.cat([self._rollout(context, part) for part in actions.split(chunk, 1)], 1)
+            return torch.cat([self._rollout(context, part, last_only) for part in actions.split(chunk, 1)], 1)
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Save to a new folder, or over a model, all that acting needs; see :mod:`wmcontrol.models.checkpoint`.
@@ -185,13 +186,13 @@ class WorldModel(nn.Module):
 
         return load(folder_or_name, torch.device(device), dtype)
 
-    def _rollout(self, context: AnyContext, actions: Tensor) -> Tensor:
+    def _rollout(self, context: AnyContext, actions: Tensor, last_only: bool) -> Tensor:
         branched, predict = context.branch(actions.shape[1]), self._step()
-        frames = []
+        frames: list[Tensor] = []
         for step in range(actions.shape[2]):
             time = context.last_time + (step + 1) * self.step_seconds
             frame, branched = predict(branched, time, actions[:, :, step])
-            frames.append(frame)
+            frames = [frame] if last_only else [*frames, frame]
         return torch.stack(frames, 2)
 
     def _step(self) -> Any:

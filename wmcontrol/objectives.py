@@ -1,0 +1,237 @@
+"""What a plan should achieve: costs of imagined latents, which planners minimise.
+
+Letters: ``B`` environments, ``S`` candidates, ``H`` model steps ahead, ``P`` patches of a frame, ``D`` numbers in a
+token, ``A`` numbers in one model action.
+
+Objectives add up and take weights: ``GoalDistance() + 0.1 * ActionPenalty()``. Any function of the same arguments can
+stand beside them in a sum.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import torch
+from torch import Tensor
+
+Objective = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""Latents (B, S, H, P, D), goal (B, P, D) and actions (B, S, H, A), in normalised units, to costs (B, S)."""
+
+Metric = Literal["l2", "squared", "l1", "cosine"]
+
+
+class Term(ABC):
+    """An objective that can be summed and weighted.
+
+    Attributes:
+        last_only: whether it reads only the last of the H latents, so that nobody need keep the others: it then takes
+            (B, S, 1, P, D) as well.
+    """
+
+    last_only: bool = False
+
+    @abstractmethod
+    def __call__(self, latents: Tensor, goal: Tensor, actions: Tensor) -> Tensor:
+        """Return the costs (B, S)."""
+
+    def report(self, latents: Tensor, goal: Tensor, actions: Tensor) -> Mapping[str, Tensor]:
+        """Say of each candidate what its plan's ``info`` should tell, each (B, S)."""
+        return {}
+
+    def __add__(self, other: Objective) -> "Sum":
+        if not callable(other):
+            return NotImplemented
+        return Sum((*_terms(self), *_terms(other)))
+
+    def __radd__(self, other: Objective) -> "Sum":
+        if not callable(other):
+            return NotImplemented
+        return Sum((*_terms(other), *_terms(self)))
+
+    def __mul__(self, weight: float) -> "Sum":
+        if isinstance(weight, bool) or not isinstance(weight, (int, float)):
+            return NotImplemented
+        if not 0 <= weight < float("inf"):
+            raise ValueError(f"a weight must be a finite number from 0 up, got {weight!r}")
+        return Sum(tuple((weight * old, term) for old, term in _terms(self)))
+
+    __rmul__ = __mul__
+
+
+@dataclass(frozen=True)
+class Sum(Term):
+    """A weighted sum of objectives; made by ``+`` and ``*``."""
+
+    terms: tuple[tuple[float, Objective], ...]
+
+    @property
+    def last_only(self) -> bool:  # type: ignore[override]
+        """Whether all of them read only the last latents."""
+        return all(getattr(term, "last_only", False) for _, term in self.terms)
+
+    def __call__(self, latents: Tensor, goal: Tensor, actions: Tensor) -> Tensor:
+        """Return the costs (B, S)."""
+        costs = [weight * term(latents, goal, actions) for weight, term in self.terms]
+        return torch.stack(costs).sum(0)
+
+    def report(self, latents: Tensor, goal: Tensor, actions: Tensor) -> Mapping[str, Tensor]:
+        """Say what all of them say; where two say the same word, the second gets a number."""
+        told: dict[str, Tensor] = {}
+        for _, term in self.terms:
+            if isinstance(term, Term):
+                for word, value in term.report(latents, goal, actions).items():
+                    count = sum(name.split(" ")[0] == word for name in told)
+                    told[f"{word} {count + 1}" if count else word] = value
+        return told
+
+
+def _terms(objective: Objective) -> tuple[tuple[float, Objective], ...]:
+    return objective.terms if isinstance(objective, Sum) else ((1.0, objective),)
+
+
+@dataclass(frozen=True)
+class GoalDistance(Term):
+    """The distance of imagined latents to the goal's.
+
+    Args:
+        metric: ``"l2"``, the Euclidean norm over all tokens of a frame (DINO-world, arXiv 2507.19468, equation 8);
+            ``"squared"``, the mean of squares (DINO-WM); ``"l1"``, the mean of absolute differences; ``"cosine"``, one
+            minus the cosine of each token with the goal's, averaged over tokens.
+        steps: which of the H steps count: ``"last"`` as in the papers; ``"mean"``, all the same; or a discount over 0
+            and at most 1: step ``h`` counts ``discount ** (H - 1 - h)``, so that the last counts most; weights sum
+            to 1.
+    """
+
+    metric: Metric = "l2"
+    steps: Literal["last", "mean"] | float = "last"
+
+    def __post_init__(self) -> None:
+        if self.metric not in get_args(Metric):
+            raise ValueError(f"metric must be one of {list(get_args(Metric))}, got {self.metric!r}")
+        discount = isinstance(self.steps, (int, float)) and not isinstance(self.steps, bool) and 0 < self.steps <= 1
+        if self.steps not in ("last", "mean") and not discount:
+            raise ValueError(f'steps must be "last", "mean" or a discount over 0 and at most 1, got {self.steps!r}')
+
+    @property
+    def last_only(self) -> bool:  # type: ignore[override]
+        """Whether only the last step counts."""
+        return self.steps == "last"
+
+    def __call__(self, latents: Tensor, goal: Tensor, actions: Tensor) -> Tensor:
+        """Return the costs (B, S)."""
+        _check_shapes(latents, goal)
+        if self.steps == "last":
+            return self._distance(latents[:, :, -1:], goal)[:, :, 0]
+        distances = self._distance(latents, goal)  # (B, S, H)
+        discount = 1.0 if self.steps == "mean" else float(self.steps)
+        H = distances.shape[2]
+        weights = discount ** torch.arange(H - 1, -1, -1, device=distances.device, dtype=distances.dtype)
+        return (distances * weights).sum(2) / weights.sum()
+
+    def _distance(self, latents: Tensor, goal: Tensor) -> Tensor:
+        """Return the distances (B, S, H) of latents (B, S, H, P, D) to goals (B, P, D), in float32 at least."""
+        latents = latents.to(torch.promote_types(latents.dtype, torch.float32))
+        goal = goal.to(latents)[:, None, None]
+        if self.metric == "cosine":
+            return 1 - torch.cosine_similarity(latents, goal, dim=-1).mean(-1)
+        difference = latents - goal
+        if self.metric == "l2":
+            norm: Tensor = torch.linalg.vector_norm(difference, dim=(-2, -1))
+            return norm
+        return (difference.square() if self.metric == "squared" else difference.abs()).mean((-2, -1))
+
+
+@dataclass(frozen=True)
+class ActionPenalty(Term):
+    """The mean square of actions, in normalised units: gentle plans cost less."""
+
+    last_only = True
+
+    def __call__(self, latents: Tensor, goal: Tensor, actions: Tensor) -> Tensor:
+        """Return the costs (B, S)."""
+        return actions.square().mean((2, 3))
+
+
+@dataclass(frozen=True)
+class Smoothness(Term):
+    """The mean square of what changes from one environment action to the next, in normalised units.
+
+    Args:
+        frameskip: how many environment actions one model action holds, as the model says.
+    """
+
+    frameskip: int = 1
+    last_only = True
+
+    def __post_init__(self) -> None:
+        if isinstance(self.frameskip, bool) or not isinstance(self.frameskip, int) or self.frameskip < 1:
+            raise ValueError(f"frameskip must be a whole number from 1 up, got {self.frameskip!r}")
+
+    def __call__(self, latents: Tensor, goal: Tensor, actions: Tensor) -> Tensor:
+        """Return the costs (B, S)."""
+        B, S, H, A = actions.shape
+        if A % self.frameskip:
+            raise ValueError(f"a model action of {A} numbers does not hold {self.frameskip} environment actions")
+        single = actions.reshape(B, S, H * self.frameskip, A // self.frameskip)
+        if single.shape[2] == 1:
+            return actions.new_zeros(B, S)
+        return single.diff(dim=2).square().mean((2, 3))
+
+
+@dataclass(frozen=True)
+class Guardrail(Term):
+    """A limit on something read from the latents, which a plan must keep at every step.
+
+    What breaks it pays ``height`` at once, and ``height`` more for each unit by which it breaks it, at the worst step:
+    with a height over all other costs, no plan that breaks it is better than one that keeps it, and gradients lead
+    back. If no candidate keeps it, the plan breaks it least. Whether it does is in the plan's info: ``guardrail_kept``,
+    and by how much, in ``guardrail_excess``: 0 or less when kept.
+
+    Args:
+        probe: latents (B, S, H, P, D) to what is limited (B, S, H), in units of one's own; differentiable, if a planner
+            that follows gradients is to get back.
+        limit: the most that is allowed.
+        height: of the barrier, in units of cost.
+    """
+
+    probe: Callable[[Tensor], Tensor]
+    limit: float
+    height: float = 1e4
+
+    def __post_init__(self) -> None:
+        if not callable(self.probe):
+            raise TypeError(f"probe must be a function of latents, got {self.probe!r}")
+        if not -float("inf") < self.limit < float("inf"):
+            raise ValueError(f"limit must be a finite number, got {self.limit!r}")
+        if not 0 < self.height < float("inf"):
+            raise ValueError(f"height must be a finite number over 0, got {self.height!r}")
+
+    def __call__(self, latents: Tensor, goal: Tensor, actions: Tensor) -> Tensor:
+        """Return the costs (B, S)."""
+        excess = self._excess(latents)
+        return self.height * (excess.relu() + (excess > 0))  # NaN stays NaN, and its candidate loses
+
+    def report(self, latents: Tensor, goal: Tensor, actions: Tensor) -> Mapping[str, Tensor]:
+        """Say which candidates keep it, and by how much each exceeds it."""
+        excess = self._excess(latents)
+        return {"guardrail_kept": excess <= 0, "guardrail_excess": excess}
+
+    def _excess(self, latents: Tensor) -> Tensor:
+        """Return how far over the limit the worst step is, (B, S)."""
+        values = self.probe(latents)
+        if tuple(values.shape) != tuple(latents.shape[:3]):
+            raise ValueError(
+                f"the probe must return {tuple(latents.shape[:3])} of latents {tuple(latents.shape)}, "
+                f"got {tuple(values.shape)}"
+            )
+        return values.to(torch.promote_types(values.dtype, torch.float32)).amax(2) - self.limit
+
+
+def _check_shapes(latents: Tensor, goal: Tensor) -> None:
+    shape: tuple[Any, ...] = tuple(latents.shape)
+    if latents.ndim != 5 or tuple(goal.shape) != (shape[0], *shape[3:]):
+        expected = f"({shape[0]}, {shape[3]}, {shape[4]})" if latents.ndim == 5 else "(B, P, D)"
+        raise ValueError(
+            f"latents must have shape (B, S, H, P, D) and goal {expected}, got {shape} and {tuple(goal.shape)}"
+        )

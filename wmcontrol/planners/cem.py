@@ -1,0 +1,107 @@
+"""The cross-entropy method."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .checks import check_elites, check_number, check_positive, check_whole
+from .noise import coloured
+from .planner import Planner
+from .search import Search
+
+
+@dataclass(frozen=True, kw_only=True)
+class CEM(Planner):
+    """Sample around a mean, and move mean and standard deviation to those of the best candidates.
+
+    The budget is that of DINO-world (arXiv 2507.19468, table 8). Unlike there, the mean itself and the best candidate
+    so far are among the candidates, and the search does not die early: the elites' standard deviation is taken around
+    the mean that they were drawn from, and has a floor.
+
+    Args:
+        num_samples: candidates per iteration, S.
+        num_elites: how many of the best make the next mean and standard deviation.
+        num_iterations: how often.
+        std: standard deviation at the start, in normalised action units.
+        min_std: its floor, as a share of ``std``.
+        momentum: how much of the old mean and standard deviation stays in an iteration, from 0 to below 1.
+        tolerance: an environment's search ends early once the elites' standard deviation is nowhere over this; 0
+            for never, so that the budget is fixed.
+    """
+
+    num_samples: int = 300
+    num_elites: int = 10
+    num_iterations: int = 30
+    std: float = 1.0
+    min_std: float = 0.01
+    momentum: float = 0.0
+    tolerance: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_whole("num_samples", self.num_samples)
+        check_elites(self.num_elites, self.num_samples)
+        check_whole("num_iterations", self.num_iterations)
+        check_positive("std", self.std)
+        check_number("min_std", self.min_std)
+        check_number("momentum", self.momentum, below=1.0)
+        check_number("tolerance", self.tolerance)
+
+    def minimise(self, search: Search) -> None:
+        """Run the iterations; the last elites stay with the plan."""
+        mean = search.starts[:, 0]
+        std = torch.full_like(mean, self.std)
+        given = search.starts[:, : self.num_samples]
+        for _ in range(self.num_iterations):
+            elites, weights = elites_around(search, mean, std, given, self.num_samples, self.num_elites)
+            search.keep(elites)
+            elite_mean, elite_std = moments(elites, weights, around=mean)
+            mean = torch.lerp(elite_mean, mean, self.momentum)
+            std = torch.lerp(elite_std, std, self.momentum).clamp_min(self.min_std * self.std)
+            given = torch.stack([mean, search.best], 1)[:, : self.num_samples]
+            if self.tolerance:
+                search.finish(elite_std.flatten(1).amax(1) <= self.tolerance)
+                if search.done:
+                    return
+
+
+def elites_around(
+    search: Search,
+    mean: Tensor,
+    std: Tensor,
+    given: Tensor,
+    num_samples: int,
+    num_elites: int,
+    noise_beta: float = 0.0,
+) -> tuple[Tensor, Tensor]:
+    """Score ``given`` (B, K, H, A) and candidates drawn around ``mean``, ``num_samples`` in all.
+
+    Returns:
+        The best (B, num_elites, H, A), best first, and which of them count (B, num_elites, 1, 1): a candidate whose
+        cost is infinite does not.
+    """
+    actions, costs = search.score(drawn_around(search, mean, std, given, num_samples, noise_beta))
+    least, index = costs.topk(num_elites, dim=1, largest=False)
+    elites = actions[torch.arange(len(actions), device=actions.device)[:, None], index]
+    return elites, least.isfinite().to(actions)[:, :, None, None]
+
+
+def drawn_around(
+    search: Search, mean: Tensor, std: Tensor, given: Tensor, num_samples: int, noise_beta: float = 0.0
+) -> Tensor:
+    """Return ``given`` (B, K, H, A) and candidates drawn around ``mean``: (B, num_samples, H, A) in all."""
+    noise = coloured(search.normal(num_samples), noise_beta)
+    drawn = torch.addcmul(mean[:, None], std[:, None], noise, out=noise)
+    drawn[:, : given.shape[1]] = given
+    return drawn
+
+
+def moments(actions: Tensor, weights: Tensor, around: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the weighted mean of candidates (B, S, H, A), and their deviation from ``around``, both (B, H, A).
+
+    Weights are (B, S, 1, 1). Around the mean that candidates were drawn from, as in CMA-ES, the deviation stays large
+    along the way that the mean takes; around their own mean it vanishes there long before the way is at its end.
+    """
+    total = weights.sum(1)
+    mean = (weights * actions).sum(1) / total
+    return mean, ((weights * (actions - around[:, None]) ** 2).sum(1) / total).sqrt()

@@ -1,0 +1,79 @@
+"""Covariance matrix adaptation, through the ``cma`` package."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from .checks import check_positive, check_whole
+from .planner import Planner
+from .search import Search
+
+
+@dataclass(frozen=True, kw_only=True)
+class CMA(Planner):
+    """CMA-ES (Hansen, arXiv 1604.00772) by ask and tell: ``pip install "wmcontrol[cma]"``.
+
+    It learns how the numbers of a plan hang together, and takes time for it: a process of its own for each
+    environment, in NumPy. A row that has converged by the package's own criteria rests.
+
+    Args:
+        num_samples: candidates per iteration, S, 4 or more.
+        num_iterations: how often, at most.
+        std: standard deviation at the start, in normalised action units.
+    """
+
+    num_samples: int = 30
+    num_iterations: int = 300
+    std: float = 0.5
+
+    def __post_init__(self) -> None:
+        check_whole("num_samples", self.num_samples, least=4)
+        check_whole("num_iterations", self.num_iterations)
+        check_positive("std", self.std)
+
+    def minimise(self, search: Search) -> None:
+        """Ask each row's process for candidates, score all rows at once, and tell."""
+        processes = [self._process(search, row) for row in range(len(search.starts))]
+        start = search.starts[:, :1]
+        free = (search.low < search.high).expand(start.shape[2:]).reshape(-1)
+        for iteration in range(self.num_iterations):
+            candidates = start.repeat(1, self.num_samples, 1, 1)
+            asked = [process.ask() if search.active[row] else [] for row, process in enumerate(processes)]
+            flat = candidates.view(len(processes), self.num_samples, -1)
+            for row, answers in enumerate(asked):
+                if answers:
+                    flat[row, :, free] = torch.as_tensor(np.array(answers)).to(flat)
+            if iteration == 0:
+                given = search.starts[:, : self.num_samples]
+                candidates[:, : given.shape[1]] = given
+            actions, costs = search.score(candidates)
+            scored = actions.view_as(flat)[:, :, free].double().cpu().numpy()
+            for row, process in enumerate(processes):
+                if asked[row]:
+                    process.tell(list(scored[row]), costs[row].double().tolist())
+            search.finish(torch.tensor([bool(process.stop()) for process in processes]))
+            if search.done:
+                return
+
+    def _process(self, search: Search, row: int) -> Any:
+        """Start one row's evolution, over the numbers that are free, with randomness from the row's generator alone."""
+        try:
+            import cma
+        except ImportError as error:
+            raise ImportError('CMA needs the package "cma": pip install "wmcontrol[cma]"') from error
+        start = search.starts[row, 0]
+        low, high = (bound.expand_as(start).flatten() for bound in (search.low, search.high))
+        free = low < high
+        if int(free.sum()) < 2:
+            raise ValueError(f"CMA needs 2 free numbers or more in a plan, got {int(free.sum())}; take CEM")
+        rng = np.random.default_rng(search.seed(row))
+        options = {
+            "bounds": [bound[free].double().cpu().numpy() for bound in (low, high)],
+            "popsize": self.num_samples,
+            "randn": lambda *shape: rng.standard_normal(shape),
+            "seed": float("nan"),  # or it would seed NumPy's global generator
+            "verbose": -9,
+        }
+        return cma.CMAEvolutionStrategy(start.flatten()[free].double().cpu().numpy(), self.std, options)

@@ -1,0 +1,79 @@
+"""The improved cross-entropy method."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .cem import elites_around, moments
+from .checks import check_elites, check_number, check_positive, check_whole
+from .planner import Planner
+from .search import Search
+
+
+@dataclass(frozen=True, kw_only=True)
+class ICEM(Planner):
+    """The cross-entropy method with noise that is smooth in time, elites that stay, and fewer candidates each time.
+
+    iCEM (Pinneri et al. 2020, arXiv 2008.06389). Elites are kept from iteration to iteration, and from plan to plan if
+    the start is ``plan.shift(k, elites=True)``. It scores a fraction of the candidates that ``CEM`` does.
+
+    Args:
+        num_samples: candidates in the first iteration, S.
+        num_elites: how many of the best make the next mean and standard deviation.
+        num_iterations: how often.
+        std: standard deviation at the start, in normalised action units.
+        min_std: its floor, as a share of ``std``.
+        momentum: how much of the old mean and standard deviation stays in an iteration, from 0 to below 1.
+        noise_beta: how smooth the noise is in time: its power falls as ``1 / f ** noise_beta``; 0 for white.
+        decay: by which factor candidates get fewer in each iteration, 1 or more; never fewer than 2 * num_elites.
+        keep: share of the elites that are candidates again in the next iteration.
+    """
+
+    num_samples: int = 300
+    num_elites: int = 30
+    num_iterations: int = 30
+    std: float = 1.0
+    min_std: float = 0.01
+    momentum: float = 0.1
+    noise_beta: float = 1.0
+    decay: float = 1.25
+    keep: float = 0.3
+
+    def __post_init__(self) -> None:
+        check_whole("num_samples", self.num_samples)
+        check_elites(self.num_elites, self.num_samples)
+        check_whole("num_iterations", self.num_iterations)
+        check_positive("std", self.std)
+        check_number("min_std", self.min_std)
+        check_number("momentum", self.momentum, below=1.0)
+        check_number("noise_beta", self.noise_beta)
+        check_number("decay", self.decay, least=1.0)
+        check_number("keep", self.keep, below=1.0 + 1e-9)
+
+    def minimise(self, search: Search) -> None:
+        """Run the iterations; the last elites stay with the plan."""
+        mean = search.starts[:, 0]
+        std = torch.full_like(mean, self.std)
+        given = search.starts
+        for iteration in range(self.num_iterations):
+            num_samples = self._population(iteration)
+            elites, weights = elites_around(
+                search, mean, std, given[:, :num_samples], num_samples, self.num_elites, self.noise_beta
+            )
+            search.keep(elites)
+            elite_mean, elite_std = moments(elites, weights, around=mean)
+            mean = torch.lerp(elite_mean, mean, self.momentum)
+            std = torch.lerp(elite_std, std, self.momentum).clamp_min(self.min_std * self.std)
+            given = self._next_given(mean, search)
+
+    def _population(self, iteration: int) -> int:
+        """How many candidates this iteration scores."""
+        least = min(2 * self.num_elites, self.num_samples)
+        return max(least, int(self.num_samples * self.decay**-iteration))
+
+    def _next_given(self, mean: Tensor, search: Search) -> Tensor:
+        """The mean, and the elites that stay; the best of all iterations goes before them."""
+        assert search.elites is not None
+        kept = search.elites[:, : round(self.keep * self.num_elites)]
+        return torch.cat([mean[:, None], search.best[:, None], kept], 1)

@@ -1,0 +1,73 @@
+"""Model predictive path integral control."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .cem import drawn_around, moments
+from .checks import check_number, check_positive, check_whole
+from .planner import Planner
+from .search import Search
+
+
+@dataclass(frozen=True, kw_only=True)
+class MPPI(Planner):
+    """Move the mean to the average of all candidates, each weighted by ``exp(-cost / temperature)``.
+
+    The information-theoretic update (Williams et al. 2017, arXiv 1707.02342) without its control cost, several times
+    over. The temperature is relative to the spread of the costs, the median's distance from the least: a cost in other
+    units gives the same plan, which an absolute temperature does not.
+
+    Args:
+        num_samples: candidates per iteration, S.
+        num_iterations: how often.
+        temperature: share of the spread; the smaller, the greedier.
+        std: standard deviation at the start, in normalised action units.
+        adapt_std: whether it follows that of the weighted candidates; else it stays.
+        min_std: its floor when it does, as a share of ``std``.
+        noise_beta: how smooth the noise is in time: its power falls as ``1 / f ** noise_beta``; 0 for white.
+    """
+
+    num_samples: int = 300
+    num_iterations: int = 30
+    temperature: float = 0.2
+    std: float = 1.0
+    adapt_std: bool = True
+    min_std: float = 0.01
+    noise_beta: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_whole("num_samples", self.num_samples)
+        check_whole("num_iterations", self.num_iterations)
+        check_positive("temperature", self.temperature)
+        check_positive("std", self.std)
+        check_number("min_std", self.min_std)
+        check_number("noise_beta", self.noise_beta)
+
+    def minimise(self, search: Search) -> None:
+        """Run the iterations."""
+        mean = search.starts[:, 0]
+        std = torch.full_like(mean, self.std)
+        given = search.starts[:, : self.num_samples]
+        for _ in range(self.num_iterations):
+            actions, costs = search.score(drawn_around(search, mean, std, given, self.num_samples, self.noise_beta))
+            weights = path_weights(costs, self.temperature * spread(costs))
+            mean, weighted_std = moments(actions, weights[:, :, None, None], around=mean)
+            if self.adapt_std:
+                std = weighted_std.clamp_min(self.min_std * self.std)
+            given = torch.stack([mean, search.best], 1)[:, : self.num_samples]
+
+
+def path_weights(costs: Tensor, temperature: Tensor) -> Tensor:
+    """Return weights (B, S), which sum to 1, of costs (B, S) at absolute temperatures (B,); infinite costs get 0."""
+    # Equal costs have no spread and get equal weights.
+    temperature = temperature.clamp_min(torch.finfo(costs.dtype).tiny)
+    return torch.softmax((costs.amin(1, keepdim=True) - costs) / temperature[:, None], 1)
+
+
+def spread(costs: Tensor) -> Tensor:
+    """Return how far the median of the finite costs (B, S) lies above the least of them, (B,)."""
+    finite = costs.where(costs.isfinite(), float("nan"))
+    median: Tensor = finite.nanmedian(1).values
+    return median - costs.amin(1)

@@ -1,0 +1,41 @@
+"""Random shooting."""
+
+from dataclasses import dataclass
+
+import torch
+
+from .checks import check_whole
+from .planner import Planner
+from .search import Search
+
+
+@dataclass(frozen=True, kw_only=True)
+class RandomShooting(Planner):
+    """Draw candidates uniformly between the bounds, and keep the best: the floor under every other planner.
+
+    The start is among them. The bounds must be finite.
+
+    Args:
+        num_samples: candidates per iteration, S.
+        num_iterations: how often; more candidates than memory holds at once.
+    """
+
+    num_samples: int = 300
+    num_iterations: int = 30
+
+    def __post_init__(self) -> None:
+        check_whole("num_samples", self.num_samples)
+        check_whole("num_iterations", self.num_iterations)
+
+    def minimise(self, search: Search) -> None:
+        """Draw and score."""
+        if not (search.low.isfinite() & search.high.isfinite()).all():
+            raise ValueError(
+                "RandomShooting draws uniformly between the bounds, which must be finite; "
+                f"got low {search.low.tolist()} and high {search.high.tolist()}"
+            )
+        given = search.starts[:, : self.num_samples]
+        for _ in range(self.num_iterations):
+            drawn = search.uniform(self.num_samples - given.shape[1])
+            search.score(torch.cat([given, drawn], 1))
+            given = given[:, :0]

@@ -1,0 +1,189 @@
+"""A problem while a planner works on it: the only way to score candidates, and the memory of the best.
+
+Whatever a planner does, what is scored lies inside the bounds, the best ever scored is what is returned, and no row
+sees another.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from .checks import check_bounds, check_generators, check_start
+from .noise import NoiseSource
+from .plan import CostFn, Plan
+
+_INFINITY = float("inf")
+
+
+class Search:
+    """The problems of B rows, and what is known of them so far.
+
+    Args:
+        cost, init, low, high, generators: as for :meth:`Planner.plan`.
+
+    Attributes:
+        starts: (B, K, H, A), inside the bounds; the first of them is the start.
+        low, high: (A,).
+        best: (B, H, A), the best candidate so far; the start before any was scored.
+        best_cost: (B,), its cost; infinite before any was scored.
+        elites: (B, K, H, A), best first, if the planner keeps some; see ``keep``.
+        active: for each row, whether it still searches; see ``finish``.
+    """
+
+    def __init__(
+        self,
+        cost: CostFn,
+        init: Tensor,
+        low: Tensor,
+        high: Tensor,
+        generators: Sequence[torch.Generator] | None = None,
+    ):
+        check_start(init)
+        check_bounds(low, high, init.shape[-1])
+        starts = init[:, None] if init.ndim == 3 else init
+        # What is scored is what is returned, so nothing may be rounded in between.
+        starts = starts.detach().to(torch.promote_types(init.dtype, torch.float32))
+        B = len(starts)
+        if generators is None:
+            seeds = torch.randint(2**63 - 1, (B,)).tolist()
+            generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        check_generators(generators, B)
+        self._cost = cost
+        self._generators = generators
+        self._noise = NoiseSource(generators, starts.device, starts.dtype)
+        # One number for each of a plan's: clamping broadcasts over whole plans in a third of the time.
+        self._low = low.to(starts).expand_as(starts[0, 0]).contiguous()
+        self._high = high.to(starts).expand_as(starts[0, 0]).contiguous()
+        self.low, self.high = self._low[0], self._high[0]
+        self.starts = self._inside(starts)
+        self.best = self.starts[:, 0]
+        self.best_cost = starts.new_full((B,), _INFINITY)
+        self.elites: Tensor | None = None
+        self.active = [True] * B
+        self._history: list[Tensor] = []
+        self._counts = {name: torch.zeros(B, dtype=torch.int64) for name in ("evaluations", "iterations", "non_finite")}
+
+    @property
+    def done(self) -> bool:
+        """Whether every row has finished."""
+        return not any(self.active)
+
+    def normal(self, num_samples: int) -> Tensor:
+        """Draw standard normal noise (B, num_samples, H, A), each row from its own generator."""
+        return self._noise.draw((num_samples, *self.starts.shape[2:]), "normal", self.active)
+
+    def uniform(self, num_samples: int) -> Tensor:
+        """Draw candidates (B, num_samples, H, A) uniformly between the bounds, each row from its own generator."""
+        share = self._noise.draw((num_samples, *self.starts.shape[2:]), "uniform", self.active)
+        return self._inside(torch.lerp(self.low, self.high, share))
+
+    def seed(self, row: int) -> int:
+        """Draw a seed from a row's generator, for a library with randomness of its own."""
+        generator = self._generators[row]
+        return int(torch.randint(2**63 - 1, (), generator=generator, device=generator.device))
+
+    def score(self, candidates: Tensor) -> tuple[Tensor, Tensor]:
+        """Move candidates into the bounds, in place, and score them: one iteration.
+
+        Args:
+            candidates: (B, S, H, A).
+
+        Returns:
+            The candidates, and their costs (B, S), infinite where the cost is not finite.
+
+        Raises:
+            ValueError: costs of another shape, or not a finite one in a row.
+        """
+        if candidates.shape[:1] + candidates.shape[2:] != self.starts.shape[:1] + self.starts.shape[2:]:
+            B, _, H, A = self.starts.shape
+            raise ValueError(f"candidates must have shape ({B}, S, {H}, {A}), got {tuple(candidates.shape)}")
+        with torch.no_grad():
+            actions = candidates.clamp_(self._low, self._high)
+            costs = self._cost(actions)
+        return actions, self._remember(actions, costs)
+
+    def score_and_gradient(self, candidates: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Score as ``score`` does, and return also the gradients of the costs (B, S, H, A); not finite ones are 0.
+
+        Only candidates get gradients: nothing gathers on the parameters of a model behind the cost.
+        """
+        with torch.enable_grad():
+            actions = self._inside(candidates).requires_grad_()
+            costs = self._cost(actions)
+            self._check_shape(actions, costs)
+            if not costs.requires_grad:
+                raise ValueError(
+                    "the cost must be differentiable by the actions, and it is not: "
+                    "does it detach them, or run under torch.no_grad()? Take a planner that follows no gradients"
+                )
+            (gradients,) = torch.autograd.grad(costs.sum(), actions)
+        actions = actions.detach()
+        return actions, self._remember(actions, costs.detach()), gradients.nan_to_num(0.0, 0.0, 0.0)
+
+    def keep(self, elites: Tensor) -> Tensor:
+        """Make these the elites (B, K, H, A), and return them; rows that rest keep theirs."""
+        if self.elites is None or all(self.active):
+            self.elites = elites
+        else:
+            searching = torch.tensor(self.active, device=elites.device)[:, None, None, None]
+            self.elites = elites.where(searching, self.elites)
+        return self.elites
+
+    def finish(self, rows: Tensor) -> None:
+        """Let rows (B,) bool rest: nothing more is drawn for them, and nothing more is learnt of them.
+
+        They still stand in every batch of candidates; what becomes of them there does not count.
+        """
+        self.active = [active and not rest for active, rest in zip(self.active, rows.tolist(), strict=True)]
+
+    def plan(self) -> Plan:
+        """Return the best of all that was scored."""
+        if not self._history:
+            raise RuntimeError("this planner scored nothing")
+        info = dict(self._counts)
+        if self.elites is not None:
+            info["elites"] = self.elites
+        report = getattr(self._cost, "report", None)
+        if report is not None:
+            info.update(report(self.best))
+        return Plan(actions=self.best, cost=self.best_cost, history=torch.stack(self._history), info=info)
+
+    def _inside(self, actions: Tensor) -> Tensor:
+        return actions.clamp(self._low, self._high)
+
+    def _check_shape(self, actions: Tensor, costs: Tensor) -> None:
+        expected = tuple(actions.shape[:2])
+        if not isinstance(costs, Tensor) or tuple(costs.shape) != expected or not costs.is_floating_point():
+            got = f"{tuple(costs.shape)} of {costs.dtype}" if isinstance(costs, Tensor) else type(costs).__name__
+            raise ValueError(
+                f"the cost of candidates {tuple(actions.shape)} must be {expected} floating-point numbers, got {got}"
+            )
+
+    def _remember(self, actions: Tensor, costs: Tensor) -> Tensor:
+        self._check_shape(actions, costs)
+        costs = costs.to(torch.promote_types(costs.dtype, self.starts.dtype))
+        num_samples, counts = costs.shape[1], self._counts
+        active = torch.tensor(self.active)
+        if not costs.sum().isfinite():  # a tenth of the time of looking at each, and right whenever it says yes
+            finite = costs.isfinite()
+            costs = costs.where(finite, _INFINITY)
+            lost = (num_samples - finite.sum(1)).cpu() * active
+            counts["non_finite"] += lost
+            if (lost == num_samples).any():
+                row = int((lost == num_samples).nonzero()[0])
+                raise ValueError(
+                    f"row {row}, iteration {len(self._history)}: the costs of all {num_samples} candidates are NaN or "
+                    "infinite; look for NaN in the observation, the goal or the model"
+                )
+        value, index = costs.min(1)
+        better = value < self.best_cost
+        if not all(self.active):
+            better &= active.to(better.device)
+        chosen = actions[torch.arange(len(actions), device=actions.device), index]
+        self.best = chosen.where(better[:, None, None], self.best)
+        self.best_cost = value.where(better, self.best_cost)
+        self._history.append(self.best_cost)
+        counts["evaluations"] += num_samples * active
+        counts["iterations"] += active
+        return costs
