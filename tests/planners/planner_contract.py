@@ -1,0 +1,287 @@
+"""What every planner keeps to. ``check(planner)`` runs all of it: the documentation's own planner goes through it too."""
+
+from collections.abc import Callable, Sequence
+
+import pytest
+import torch
+from problems import PROBLEMS, A, H, box, inside, rotated
+from torch import Tensor
+
+from wmcontrol.planners import Plan, Planner
+
+CostFn = Callable[[Tensor], Tensor]
+
+
+def generators(*seeds: int) -> list[torch.Generator]:
+    return [torch.Generator().manual_seed(seed) for seed in seeds]
+
+
+def plan(
+    planner: Planner, cost: CostFn, seeds: Sequence[int] = (0,), init: Tensor | None = None, **bounds: Tensor
+) -> Plan:
+    low, high = box()
+    init = torch.zeros(len(seeds), H, A) if init is None else init
+    return planner.plan(
+        cost, init, low=bounds.get("low", low), high=bounds.get("high", high), generators=generators(*seeds)
+    )
+
+
+def same(a: Plan, b: Plan) -> bool:
+    return torch.equal(a.actions, b.actions) and torch.equal(a.cost, b.cost) and torch.equal(a.history, b.history)
+
+
+def reaches_the_optimum(planner: Planner, problem_name: str, leaves: float) -> None:
+    problem = PROBLEMS[problem_name]()
+    found = plan(planner, problem.cost, (0, 1, 2), low=problem.low, high=problem.high)
+    gap = (found.cost - problem.best_cost) / (problem.start_cost - problem.best_cost)
+    assert gap.min() > -1e-4  # nothing is better than the optimum
+    assert gap.median() < leaves
+
+
+def scores_only_inside_the_bounds(planner: Planner) -> None:
+    low, high = torch.tensor([-0.5, 0.2]), torch.tensor([0.1, 0.2])  # one number has no freedom at all
+    scored: list[Tensor] = []
+
+    def cost(a: Tensor) -> Tensor:
+        scored.append(a.detach().clone())
+        return ((a - 3) ** 2).sum((-1, -2))
+
+    found = plan(planner, cost, (0, 1), init=torch.full((2, H, A), 9.0), low=low, high=high)
+    for actions in (*scored, found.actions):
+        assert bool((actions >= low).all())
+        assert bool((actions <= high).all())
+    assert torch.equal(found.actions[..., 1], torch.full((2, H), 0.2))
+
+
+def never_loses_the_best(planner: Planner) -> None:
+    problem = rotated()
+    scored: list[Tensor] = []
+
+    def cost(a: Tensor) -> Tensor:
+        costs = problem.cost(a)
+        scored.append(costs.detach().clone())
+        return costs
+
+    found = plan(planner, cost, (0, 1))
+    assert torch.equal(found.cost, torch.cat(scored, 1).amin(1))
+    assert torch.equal(found.history[-1], found.cost)
+    assert bool((found.history.diff(dim=0) <= 0).all())
+    assert found.history.shape == (len(scored), 2)
+    assert found.info["evaluations"].tolist() == [sum(costs.shape[1] for costs in scored)] * 2
+    torch.testing.assert_close(problem.cost(found.actions[:, None])[:, 0], found.cost, rtol=1e-5, atol=1e-5)
+
+
+def is_no_worse_than_its_start(planner: Planner) -> None:
+    start = inside().best_actions[None]
+    found = plan(planner, inside().cost, init=start)
+    assert float(found.cost) < 1e-9
+    assert torch.equal(found.actions, start)
+
+
+def takes_further_candidates(planner: Planner) -> None:
+    target = inside().best_actions
+    starts = torch.stack([torch.zeros(H, A), target])[None]
+    assert float(plan(planner, inside().cost, init=starts).cost) < 1e-9
+
+
+def repeats_itself(planner: Planner) -> None:
+    cost = rotated().cost
+    first, second = plan(planner, cost, (5,)), plan(planner, cost, (5,))
+    assert same(first, second)
+    assert not same(first, plan(planner, cost, (6,)))
+
+
+def goes_on_with_its_generator(planner: Planner) -> None:
+    """The second plan from one generator differs from the first, and again repeats."""
+    low, high = box()
+    init, cost = torch.zeros(1, H, A), rotated().cost
+    runs = []
+    for _ in range(2):
+        generator = generators(5)
+        runs.append([planner.plan(cost, init, low=low, high=high, generators=generator) for _ in range(2)])
+    assert same(runs[0][1], runs[1][1])
+    assert not same(runs[0][0], runs[0][1])
+
+
+def keeps_rows_apart(planner: Planner) -> None:
+    """A row's plan and its generator's state are what they are alone, whatever stands beside it."""
+    targets = torch.linspace(-1.5, 1.5, 3 * H * A).view(3, H, A)
+
+    def cost_of(rows: Sequence[int]) -> CostFn:
+        return lambda a: ((a - targets[list(rows), None]) ** 2).sum((-1, -2))
+
+    low, high = box()
+    together_generators = generators(0, 1, 2)
+    together = planner.plan(
+        cost_of((0, 1, 2)), torch.zeros(3, H, A), low=low, high=high, generators=together_generators
+    )
+    for row in range(3):
+        (generator,) = generators(row)
+        alone = planner.plan(cost_of((row,)), torch.zeros(1, H, A), low=low, high=high, generators=[generator])
+        assert torch.equal(alone.actions[0], together.actions[row])
+        assert torch.equal(alone.cost[0], together.cost[row])
+        iterations = len(alone.history)
+        assert torch.equal(alone.history[:, 0], together.history[:iterations, row])
+        for count in ("evaluations", "iterations", "non_finite"):
+            assert alone.info[count][0] == together.info[count][row]
+        assert torch.equal(generator.get_state(), together_generators[row].get_state())
+
+
+def does_not_depend_on_chunks(planner: Planner) -> None:
+    cost = inside().cost
+    in_chunks: CostFn = lambda a: torch.cat([cost(part) for part in a.split(7, 1)], 1)  # noqa: E731
+    assert same(plan(planner, cost), plan(planner, in_chunks))
+
+
+def plans_one_step(planner: Planner) -> None:
+    low, high = box()
+    found = planner.plan(lambda a: ((a - 0.5) ** 2).sum((-1, -2)), torch.zeros(2, 1, A), low=low, high=high)
+    assert found.actions.shape == (2, 1, A)
+    assert bool((found.cost < 0.5).all())
+
+
+def plans_in_every_type(planner: Planner) -> None:
+    low, high = box()
+    for dtype in (torch.float32, torch.float64, torch.bfloat16):
+        cost: CostFn = lambda a, dtype=dtype: inside().cost(a).to(dtype)  # noqa: E731
+        found = plan(planner, cost)
+        assert found.actions.dtype == torch.float32
+        assert found.cost.dtype == (torch.float64 if dtype == torch.float64 else torch.float32)
+        assert torch.equal(cost(found.actions[:, None])[:, 0].to(found.cost), found.cost)
+    precise = planner.plan(
+        inside().cost, torch.zeros(1, H, A, dtype=torch.float64), low=low, high=high, generators=generators(0)
+    )
+    assert precise.actions.dtype == torch.float64
+    rough = planner.plan(
+        inside().cost, torch.zeros(1, H, A, dtype=torch.bfloat16), low=low, high=high, generators=generators(0)
+    )
+    assert rough.actions.dtype == torch.float32
+
+
+def does_not_care_about_the_unit_of_cost(planner: Planner) -> None:
+    problem = rotated()
+    plain = plan(planner, problem.cost, (0, 1, 2))
+    for scale in (2.0**-20, 2.0**20):  # powers of two, so that nothing is rounded
+        scaled = plan(planner, lambda a, scale=scale: scale * problem.cost(a), (0, 1, 2))
+        torch.testing.assert_close(scaled.actions, plain.actions, rtol=1e-3, atol=1e-3)
+        torch.testing.assert_close(scaled.cost / scale, plain.cost, rtol=1e-2, atol=1e-3)
+    for scale in (1e-6, 1e6):
+        scaled = plan(planner, lambda a, scale=scale: scale * problem.cost(a), (0, 1, 2))
+        gaps = torch.stack([scaled.cost / scale, plain.cost]) / problem.start_cost
+        assert float((gaps[0] - gaps[1]).abs().max()) < 0.05
+
+
+def lets_what_is_not_finite_lose(planner: Planner) -> None:
+    def cost(a: Tensor) -> Tensor:
+        costs = inside().cost(a)
+        spoilt = a[..., 0, 0] > 0.3  # about half of all candidates
+        for value in (float("nan"), float("inf"), -float("inf")):
+            costs = costs.where(~(spoilt & (a[..., 1, 0] > 0)), torch.full_like(costs, value))
+            spoilt = spoilt & (a[..., 1, 1] > 0)
+        return costs
+
+    found = plan(planner, cost, (0, 1))
+    assert bool(found.cost.isfinite().all())
+    assert bool(found.history.isfinite().all())
+    assert bool(((found.actions[:, 0, 0] <= 0.3) | (found.actions[:, 1, 0] <= 0)).all())
+    assert bool((found.cost < inside().start_cost + 1e-6).all())
+
+
+def names_the_row_that_has_no_finite_cost(planner: Planner) -> None:
+    def cost(a: Tensor) -> Tensor:
+        costs = inside().cost(a)
+        return torch.stack([costs[0], costs[1] * float("nan")])
+
+    with pytest.raises(ValueError, match=r"row 1, iteration 0: .*NaN or infinite"):
+        plan(planner, cost, (0, 1))
+
+
+def leaves_models_alone(planner: Planner) -> None:
+    weights = torch.nn.Parameter(inside().best_actions.clone())
+    start = torch.zeros(1, H, A, requires_grad=True)
+    found = plan(planner, lambda a: ((a - weights) ** 2).sum((-1, -2)), init=start)
+    assert weights.grad is None
+    assert start.grad is None
+    assert not found.actions.requires_grad
+    assert not found.cost.requires_grad
+
+
+def works_under_no_grad(planner: Planner) -> None:
+    with torch.no_grad():
+        under = plan(planner, inside().cost)
+    assert same(under, plan(planner, inside().cost))
+
+
+def refuses_wrong_use_before_work(planner: Planner) -> None:
+    low, high = box()
+    calls = []
+
+    def cost(a: Tensor) -> Tensor:
+        calls.append(a)
+        return inside().cost(a)
+
+    init, nan = torch.zeros(2, H, A), float("nan")
+    for message, call in {
+        r"low must not be over high; number 1": {"high": torch.tensor([2.0, -3.0])},
+        r"low must not be NaN": {"low": torch.tensor([nan, 0.0])},
+        r"high must not be NaN": {"high": torch.tensor([nan, 0.0])},
+        r"low must have shape \(2,\), as init's last axis, got \(3,\)": {"low": -torch.ones(3)},
+        r"init must be finite; row 1": {"init": torch.stack([init[0], init[1] * nan])},
+        r"init must have shape \(B, H, A\).*got \(4, 2\)": {"init": init[0]},
+        r"init must have shape .*got \(0, 4, 2\)": {"init": init[:0]},
+        r"generators must be 2, one for each row of init, got 1": {"generators": generators(0)},
+        r"generators must differ": {"generators": generators(0) * 2},
+    }.items():
+        arguments = {"init": init, "low": low, "high": high, "generators": generators(0, 1)} | call
+        with pytest.raises(ValueError, match=message):
+            planner.plan(cost, arguments.pop("init"), **arguments)
+    for message, call in {
+        r"init must be a tensor of floating-point numbers, got a tensor of torch.int64": {"init": init.long()},
+        r"low must be a tensor of shape \(2,\), got float": {"low": -1.0},
+        r"generators\[1\] must be a torch.Generator, got int": {"generators": [*generators(0), 1]},
+    }.items():
+        arguments = {"init": init, "low": low, "high": high, "generators": generators(0, 1)} | call
+        with pytest.raises(TypeError, match=message):
+            planner.plan(cost, arguments.pop("init"), **arguments)
+    assert not calls
+
+
+def refuses_costs_of_another_shape(planner: Planner) -> None:
+    with pytest.raises(ValueError, match=r"the cost of candidates \(1, \d+, 4, 2\) must be \(1, \d+\)"):
+        plan(planner, lambda a: a.sum())
+    with pytest.raises(ValueError, match=r"floating-point numbers, got \(1, \d+\) of torch.int64"):
+        plan(planner, lambda a: a.sum((-1, -2)).long())
+
+
+def passes_on_what_a_cost_reports(planner: Planner) -> None:
+    class Cost:
+        def __call__(self, a: Tensor) -> Tensor:
+            return inside().cost(a)
+
+        def report(self, a: Tensor) -> dict[str, Tensor]:
+            return {"first": a[:, 0, 0]}
+
+    found = plan(planner, Cost(), (0, 1))
+    assert torch.equal(found.info["first"], found.actions[:, 0, 0])
+
+
+PROMISES = (
+    scores_only_inside_the_bounds,
+    never_loses_the_best,
+    is_no_worse_than_its_start,
+    takes_further_candidates,
+    repeats_itself,
+    goes_on_with_its_generator,
+    keeps_rows_apart,
+    does_not_depend_on_chunks,
+    plans_one_step,
+    plans_in_every_type,
+    does_not_care_about_the_unit_of_cost,
+    lets_what_is_not_finite_lose,
+    names_the_row_that_has_no_finite_cost,
+    leaves_models_alone,
+    works_under_no_grad,
+    refuses_wrong_use_before_work,
+    refuses_costs_of_another_shape,
+    passes_on_what_a_cost_reports,
+)

@@ -1,0 +1,22 @@
+"""One suite over every planner."""
+
+from collections.abc import Callable
+
+import pytest
+from planner_contract import PROMISES, reaches_the_optimum
+from problems import PROBLEMS
+from solvers import PLANNERS, REACHES
+
+from wmcontrol.planners import Planner
+
+
+@pytest.mark.parametrize("promise", PROMISES, ids=lambda f: f.__name__)
+@pytest.mark.parametrize("name", PLANNERS)
+def test_every_planner(name: str, promise: Callable[[Planner], None]) -> None:
+    promise(PLANNERS[name])
+
+
+@pytest.mark.parametrize("problem", PROBLEMS)
+@pytest.mark.parametrize("name", PLANNERS)
+def test_every_planner_finds_the_optimum(name: str, problem: str) -> None:
+    reaches_the_optimum(PLANNERS[name], problem, REACHES.get(name, 0.02))
