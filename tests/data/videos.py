@@ -19,7 +19,7 @@ def picture(number: int, height: int = 48, width: int = 64) -> np.ndarray:
 
 def numbers(frames: np.ndarray) -> list[int]:
     """The numbers that frames show, read off the middle of each bar."""
-    T, height, width, _ = frames.shape
+    height, width = frames.shape[1:3]
     middles = frames[:, height // 2, width // 16 :: width // 8].mean(-1) > 128
     return (middles << np.arange(8)).sum(1).tolist()
 

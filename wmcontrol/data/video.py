@@ -160,11 +160,13 @@ class _Decoder:
         how["interpolation"] = "AREA" if scale < 1 else "BILINEAR"
         try:
             # Without this PyAV starts threads for every frame, which is several times slower.
-            pixels = self.reformatter.reformat(frame, **how, threads=1).to_ndarray()
+            rgb = self.reformatter.reformat(frame, **how, threads=1)
         except TypeError:  # before PyAV 17
-            pixels = self.reformatter.reformat(frame, **how).to_ndarray()
+            rgb = self.reformatter.reformat(frame, **how)
+        pixels: Any = rgb.to_ndarray()
         top, left = (height - rows) // 2, (width - columns) // 2
-        return np.rot90(pixels[top : top + rows, left : left + columns], turns).copy()
+        upright: Pixels = np.rot90(pixels[top : top + rows, left : left + columns], turns).copy()
+        return upright
 
 
 def _decode(packets: Iterator[Any], entry: int) -> Iterator[Any]:

@@ -73,11 +73,13 @@ def open_video(path: Path) -> tuple[Any, Any]:
         raise FileNotFoundError(f"{path}: there is no such video file")
     try:
         container = av.open(str(path))
-    except OSError:
+    except PermissionError:
         raise
     except av.FFmpegError as error:
         raise ValueError(f"{path}: not a video, or cut short: {error.strerror}") from error
-    streams = [s for s in container.streams.video if not int(getattr(s, "disposition", 0)) & _ATTACHED_PICTURE]
+    streams: list[Any] = [
+        s for s in container.streams.video if not int(getattr(s, "disposition", 0)) & _ATTACHED_PICTURE
+    ]
     flaw = None
     if not streams:
         flaw = "there is no video in it"
