@@ -34,6 +34,18 @@ FILES = {
 }
 
 
+def with_edit_list(source: Path, path: Path, seconds: float) -> Path:
+    """Copy a film so that an edit list hides its beginning, with the keyframe that the rest needs."""
+    with av.open(str(source)) as old, av.open(str(path), "w", options={"avoid_negative_ts": "disabled"}) as new:
+        stream = new.add_stream_from_template(old.streams.video[0])
+        offset = int(seconds / old.streams.video[0].time_base)
+        for packet in old.demux(video=0):
+            if packet.size:
+                packet.pts, packet.dts, packet.stream = packet.pts - offset, packet.dts - offset, stream
+                new.mux(packet)
+    return path
+
+
 @pytest.fixture(scope="module", params=FILES)
 def file(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_video(tmp_path_factory.mktemp("video") / request.param, **{"pts": PTS, **FILES[request.param]})
@@ -80,6 +92,15 @@ def test_lossless_frames_of_odd_size_come_back_exactly(lossless: tuple[Path, np.
     np.testing.assert_array_equal(frames.read([7, 0, 11, 7]), written[[7, 0, 11, 7]])
     assert frames.read([]).shape == (0, 37, 53, 3)
     assert frames.read([]).dtype == np.uint8
+
+
+def test_frames_that_an_edit_list_hides_do_not_count_but_are_decoded_from(plain: Path, tmp_path: Path) -> None:
+    frames = VideoFrames(with_edit_list(plain, tmp_path / "edited.mp4", 0.28))
+    assert frames.index.keyframes[0] < 0
+    np.testing.assert_allclose(frames.times, 0.04 * np.arange(53), rtol=0, atol=1e-9)
+    assert numbers(frames.read(range(53))) == list(range(7, 60))
+    assert numbers(frames.read([0])) == [7]
+    assert numbers(frames.read([30, 1])) == [37, 8]
 
 
 def test_nearest_frame(plain: Path) -> None:

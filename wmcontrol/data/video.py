@@ -65,20 +65,28 @@ class VideoFrames:
             raise IndexError(f"{self.path}: there are {len(self)} frames, got indices {asked.min()} to {asked.max()}")
         if not asked.size:
             return self.read([0])[:0]
-        rising, places = np.unique(asked, return_inverse=True)
         decoder = _take(self.index)
-        frames: list[Pixels] = []
-        for frame in rising.tolist():
+        frames = np.empty((0, 0, 0, 3), dtype=np.uint8)
+        previous = -1
+        for place in np.argsort(asked, kind="stable").tolist():
+            frame = int(asked[place])
+            if previous >= 0 and frame == asked[previous]:
+                frames[place] = frames[previous]
+                continue
             try:
-                frames.append(decoder.pixels(frame, self.size))
-                if frames[-1].shape != frames[0].shape:
-                    raise ValueError(f"it is {frames[-1].shape[:2]} in size, {frames[0].shape[:2]} before; give size")
+                pixels = decoder.pixels(frame, self.size)
+                if previous < 0:
+                    frames = np.empty((len(asked), *pixels.shape), dtype=np.uint8)
+                elif pixels.shape != frames.shape[1:]:
+                    raise ValueError(f"it is {pixels.shape[:2]} in size, {frames.shape[1:3]} before; give size")
             except (av.FFmpegError, ValueError) as error:
                 decoder.close()
                 reason = getattr(error, "strerror", None) or error
                 raise ValueError(f"{self.path}: frame {frame} of {len(self)} cannot be read: {reason}") from error
+            frames[place] = pixels
+            previous = place
         _give_back(decoder)
-        return np.stack(frames)[places]
+        return frames
 
 
 class _Decoder:
@@ -165,7 +173,7 @@ class _Decoder:
             rgb = self.reformatter.reformat(frame, **how)
         pixels: Any = rgb.to_ndarray()
         top, left = (height - rows) // 2, (width - columns) // 2
-        upright: Pixels = np.rot90(pixels[top : top + rows, left : left + columns], turns).copy()
+        upright: Pixels = np.rot90(pixels[top : top + rows, left : left + columns], turns)
         return upright
 
 
