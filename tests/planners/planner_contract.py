@@ -1,4 +1,4 @@
-"""What every planner keeps to. ``check(planner)`` runs all of it: the documentation's own planner goes through it too."""
+"""What every planner keeps to; the planner in the documentation goes through it too."""
 
 from collections.abc import Callable, Sequence
 

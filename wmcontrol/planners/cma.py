@@ -71,7 +71,7 @@ class CMA(Planner):
         rng = np.random.default_rng(search.seed(row))
         options = {
             "bounds": [bound[free].double().cpu().numpy() for bound in (low, high)],
-            "BoundaryHandler": "BoundPenalty",  # the default transform hardly gets to an optimum on the bounds
+            "BoundaryHandler": cma.BoundPenalty,  # the default transform hardly gets to an optimum on the bounds
             "popsize": self.num_samples,
             "randn": lambda *shape: rng.standard_normal(shape),
             "seed": float("nan"),  # or it would seed NumPy's global generator
