@@ -1,0 +1,1 @@
+"""Readers and writers of the layouts in which trajectories lie on disk."""
