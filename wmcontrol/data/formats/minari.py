@@ -19,6 +19,8 @@ from .minari_observations import find_frames, find_states, leaves
 
 LAYOUT = "minari"
 
+_LOOKS = "options/variation/"  # what the names of attributes begin with that say how an episode looked
+
 
 def recognises(path: Path) -> bool:
     """Say whether this is a Minari data set, or an unfinished one of ours; never raises."""
@@ -95,7 +97,7 @@ class MinariTrajectories(TrajectoryDataset):
             actions = _numbers(group["actions"], provenance)
             frames: Frames | None = find_frames(found, self._spaces, self._file, record)
             times = np.arange(T) / self._known_rate() if kept_times is None else kept_times[()]
-            variation = _variation(group.attrs)
+            variation = self._variation(group.attrs)
         if self._maze is not None and states is not None:
             states, actions = self._maze.states(states), self._maze.actions(actions)
         drawable = self._maze is not None or self._ours is not None
@@ -124,6 +126,14 @@ class MinariTrajectories(TrajectoryDataset):
         if group is None:
             raise ValueError(f"{self._file.path} has no episode_{index}, of {len(self)} that metadata.json counts")
         return group
+
+    def _variation(self, attributes: Any) -> dict[str, Floats]:
+        """Return how the world looked, if it was one of ours: what all episodes share, and what is this one's own."""
+        if self._ours is None:
+            return {}
+        found = dict(self._ours["variation"])
+        found |= {name.removeprefix(_LOOKS): attributes[name] for name in attributes if name.startswith(_LOOKS)}
+        return {name: np.atleast_1d(np.asarray(value, np.float64)) for name, value in found.items()}
 
     def _read_lengths(self) -> NDArray[np.int64]:
         """Return how many observations each episode has: from our metadata, or from the episodes' attributes."""
@@ -205,9 +215,3 @@ def _numbers(dataset: Any, provenance: Provenance) -> Floats:
         shape = getattr(dataset, "shape", "a group")
         raise ValueError(f"{provenance}: actions must be floats (steps, A), got {kind} {shape}")
     return np.asarray(dataset[()], np.float64)
-
-
-def _variation(attributes: Any) -> dict[str, Floats]:
-    prefix = "options/variation/"
-    found = {name[len(prefix) :]: attributes[name] for name in attributes if name.startswith(prefix)}
-    return {name: np.atleast_1d(np.asarray(value, np.float64)) for name, value in found.items()}

@@ -14,7 +14,7 @@ import numpy as np
 
 from ... import ENV_IDS
 from .hdf5_file import import_h5py
-from .minari_parts import LEVEL, Episode, Shapes, safe_file
+from .minari_parts import LEVEL, Common, Episode, Shapes, safe_file
 
 Progress = Callable[[int, int], None]
 
@@ -35,7 +35,7 @@ def check_room(folder: Path, parts: Sequence[Path], total: int) -> None:
 
 
 def write_main_file(
-    path: Path, episodes: Iterable[Episode], shapes: Shapes, timed: bool, total: int, progress: Progress | None
+    path: Path, episodes: Iterable[Episode], shapes: Shapes, common: Common, total: int, progress: Progress | None
 ) -> list[int]:
     """Write all episodes, and return how many frames each has.
 
@@ -46,7 +46,7 @@ def write_main_file(
     try:
         with import_h5py().File(path, "w") as file:
             for number, episode in enumerate(episodes):
-                _write_episode(file.create_group(f"episode_{number}"), number, episode, shapes, timed)
+                _write_episode(file.create_group(f"episode_{number}"), number, episode, shapes, common)
                 lengths.append(len(episode.times))
                 if progress is not None:
                     progress(number + 1, total)
@@ -61,16 +61,18 @@ def write_main_file(
     return lengths
 
 
-def _write_episode(group: Any, number: int, episode: Episode, shapes: Shapes, timed: bool) -> None:
+def _write_episode(group: Any, number: int, episode: Episode, shapes: Shapes, common: Common) -> None:
     T = len(episode.times)
     attributes = {"id": number, "total_steps": T - 1, "provenance": episode.provenance}
-    attributes |= {f"options/variation/{name}": value for name, value in episode.variation.items()}
+    # Looks that all share stand in the metadata once: most sets vary nothing, and an attribute takes long to read.
+    own = {name: value for name, value in episode.variation.items() if name not in common.variation}
+    attributes |= {f"options/variation/{name}": value for name, value in own.items()}
     for name, value in attributes.items():
         group.attrs[name] = value
     observations = group.create_group("observations")
     if episode.states is not None:
         observations.create_dataset("state", data=episode.states)
-    if timed:
+    if common.timed:
         observations.create_dataset("time", data=episode.times)
     if episode.frames is not None and shapes.image is not None:
         pixels = observations.create_dataset(
@@ -91,12 +93,14 @@ def _write_episode(group: Any, number: int, episode: Episode, shapes: Shapes, ti
     group.create_dataset("truncations", data=np.arange(1, T) == T - 1)
 
 
-def write_metadata(folder: Path, settings: dict[str, Any], shapes: Shapes, timed: bool, lengths: Sequence[int]) -> None:
+def write_metadata(
+    folder: Path, settings: dict[str, Any], shapes: Shapes, common: Common, lengths: Sequence[int]
+) -> None:
     """Write what Minari wants to know of a set, and under ``wmcontrol`` what we do, lengths of episodes included."""
     subspaces = {}
     if shapes.state is not None:
         subspaces["state"] = _box((shapes.state,), "float64", -np.inf, np.inf)
-    if timed:
+    if common.timed:
         subspaces["time"] = _box((), "float64", -np.inf, np.inf)
     if shapes.image is not None:
         subspaces["pixels"] = _box(shapes.image, "uint8", 0, 255)
@@ -113,7 +117,7 @@ def write_metadata(folder: Path, settings: dict[str, Any], shapes: Shapes, timed
         "dataset_id": _dataset_id(env_id),
         "minari_version": MINARI_VERSION,
         "dataset_size": round((folder / "main_data.hdf5").stat().st_size / 1e6, 1),
-        "wmcontrol": {"format": 1, **settings, "lengths": list(lengths)},
+        "wmcontrol": {"format": 1, **settings, "variation": common.variation, "lengths": list(lengths)},
     }
     if env_id in ENV_IDS:
         metadata["env_spec"] = gym.spec(env_id).to_json()

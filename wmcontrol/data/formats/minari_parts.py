@@ -172,10 +172,30 @@ def _pack(frames: Frames, image: tuple[int, ...], name: str) -> Iterator[bytes]:
             yield zlib.compress(frame.tobytes(), LEVEL)
 
 
-def read_timed(path: Path) -> bool:
-    """Say whether a part has a trajectory whose times are not regular."""
-    with _opened(path) as arrays:
-        return bool(arrays["timed"].any())
+@dataclass(frozen=True)
+class Common:
+    """What holds for all episodes of a set.
+
+    Attributes:
+        timed: whether any has times that do not follow from the control rate.
+        variation: the looks that none differs in.
+    """
+
+    timed: bool
+    variation: dict[str, list[float]]
+
+    @staticmethod
+    def of(parts: Sequence[Path]) -> "Common":
+        """Find it out from all parts."""
+        timed, common = False, None
+        for path in parts:
+            with _opened(path) as arrays:
+                timed |= bool(arrays["timed"].any())
+                notes = json.loads(arrays["notes"].tobytes())
+            for note in notes:
+                looks = note["variation"]
+                common = looks if common is None else {k: v for k, v in common.items() if looks.get(k) == v}
+        return Common(timed, common or {})
 
 
 def read_part(path: Path) -> Iterator[Episode]:
@@ -207,7 +227,7 @@ def read_part(path: Path) -> Iterator[Episode]:
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             yield arrays
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise OSError(f"{path} is not whole: {error}; remove it and the parts after it, and run again") from error

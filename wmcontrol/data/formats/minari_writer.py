@@ -5,7 +5,9 @@ On the way each batch is a file in ``parts``; at the end they are merged into ``
 and, where frames were given, ``pixels`` (T, height, width, 3) uint8, each frame compressed by itself; ``time`` (T,)
 stands beside them, in seconds, where times do not follow from the control rate. Rewards are zero and every episode ends
 by truncation. Its attributes hold ``provenance`` and, as Minari keeps the options of a reset,
-``options/variation/...``. The same trajectories give the same bytes, however they were batched and whatever was killed.
+``options/variation/...``, the looks that differ between episodes; those that all share stand in ``metadata.json``.
+
+The same trajectories give the same bytes, however they were batched and whatever was killed.
 """
 
 import json
@@ -20,7 +22,7 @@ from numpy.typing import ArrayLike
 from ..trajectory import Floats, Trajectory
 from .hdf5_file import import_h5py
 from .minari_merge import Progress, check_room, write_main_file, write_metadata
-from .minari_parts import Shapes, list_parts, read_part, read_timed, safe_file, sync_folder, write_part
+from .minari_parts import Common, Shapes, list_parts, read_part, safe_file, sync_folder, write_part
 
 _TIME_TOLERANCE = 1e-9  # s
 
@@ -123,13 +125,13 @@ class MinariWriter:
             raise ValueError(f"there are no episodes in {self.folder} to finish")
         shapes = self._shapes
         check_room(self.folder, parts, self.written)
-        timed = any(read_timed(part) for part in parts)
+        common = Common.of(parts)
         episodes = (episode for part in parts for episode in read_part(part))
         try:
             self._merging.mkdir()
             main = self._merging / "main_data.hdf5"
-            lengths = write_main_file(main, episodes, shapes, timed, self.written, progress)
-            write_metadata(self._merging, self._settings, shapes, timed, lengths)
+            lengths = write_main_file(main, episodes, shapes, common, self.written, progress)
+            write_metadata(self._merging, self._settings, shapes, common, lengths)
             sync_folder(self._merging)
             self._merging.replace(self._data)
         except BaseException:
