@@ -24,8 +24,8 @@ _LOOKS = "options/variation/"  # what the names of attributes begin with that sa
 
 def recognises(path: Path) -> bool:
     """Say whether this is a Minari data set, or an unfinished one of ours; never raises."""
-    folder = _folder(path)
     try:
+        folder = _folder(path)
         if (folder / "main_data.hdf5").exists() or (path / "parts" / "settings.json").exists():
             return True
         return "minari_version" in json.loads((folder / "metadata.json").read_text())
