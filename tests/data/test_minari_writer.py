@@ -140,34 +140,39 @@ def test_an_unfinished_set_goes_on_where_it_stopped(tmp_path: Path) -> None:
 
 
 WORKER = """
-import sys
+import sys, time
 sys.path.insert(0, sys.argv[2])
 from minari_helpers import SETTINGS, episodes
 from wmcontrol.data.formats.minari_writer import MinariWriter
+
+def say(line):
+    print(line, flush=True)
+    if line == sys.argv[3]:
+        time.sleep(100)  # to be killed here
+
 written = episodes(200, size=32)
 writer = MinariWriter(sys.argv[1], **SETTINGS)
-print("ready", writer.written, flush=True)
+say(f"found {writer.written}")
 for start in range(writer.written, 200, 5):
     writer.add(written[start : start + 5])
-print("merging", flush=True)
-writer.finish(lambda done, total: print("merged", done, flush=True))
+    say(f"added {writer.written}")
+say("merging")
+writer.finish(lambda done, total: say(f"merged {done}"))
 """
 
 
-def start(folder: Path) -> subprocess.Popen[str]:
-    root = str(Path(__file__).parent)
-    return subprocess.Popen([sys.executable, "-c", WORKER, str(folder), root], stdout=subprocess.PIPE, text=True)
+def worker(folder: Path, hold: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", WORKER, str(folder), str(Path(__file__).parent), hold]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
-def kill_when(process: subprocess.Popen[str], line: str, seconds: float) -> None:
-    assert process.stdout is not None
-    for said in process.stdout:
-        if said.strip() == line:
-            break
-    time.sleep(seconds)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    process.stdout.close()
+def kill_at(folder: Path, line: str, hold: str, seconds: float = 0.0) -> None:
+    """Kill a run some time after it said a line; it goes no further than ``hold``."""
+    with worker(folder, hold) as process:
+        assert process.stdout is not None
+        assert any(said.strip() == line for said in process.stdout)
+        time.sleep(seconds)
+        process.send_signal(signal.SIGKILL)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
@@ -175,20 +180,27 @@ def test_kills_at_any_moment_change_no_byte(tmp_path: Path) -> None:
     expected = digests(write(tmp_path / "whole", episodes(200), batch=64))
     folder = tmp_path / "killed"
     written = []
-    for line, seconds in [("ready 0", 0.01), (None, 0.02), ("merging", 0.0), ("merged 50", 0.0), ("merged 199", 0.0)]:
-        process = start(folder)
-        kill_when(process, line or f"ready {written[-1]}", seconds)
+    for line, hold, seconds in [
+        ("found 0", "found 0", 0.0),
+        ("added 20", "added 20", 0.0),
+        ("added 60", "merging", 0.003),  # wherever that is
+        ("merging", "merging", 0.0),
+        ("merged 50", "merged 50", 0.0),
+        ("merged 199", "merged 199", 0.0),
+        ("merged 100", "merged 200", 0.003),
+    ]:
+        kill_at(folder, line, hold, seconds)
         assert not (folder / "data").exists()
         with pytest.raises(ValueError, match="unfinished"):
             MinariTrajectories(folder)
         written.append(MinariWriter(folder, **SETTINGS).written)
-    assert written == sorted(written)
-    assert 0 < written[1] <= 200
-    assert written[2:] == [200] * 3
-    process = start(folder)
-    output, _ = process.communicate(timeout=60)
+    assert written[:2] == [0, 20]
+    assert 60 <= written[2] <= 200
+    assert written[3:] == [200] * 4
+    with worker(folder, "never") as process:
+        output, _ = process.communicate(timeout=60)
     assert process.returncode == 0
-    assert "ready 200" in output
+    assert "found 200" in output
     assert digests(folder / "data") == expected
     assert [path.name for path in folder.iterdir()] == ["data"]
 
