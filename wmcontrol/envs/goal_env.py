@@ -144,6 +144,28 @@ class GoalEnv(gym.Env[Observation, NDArray[np.float32]]):
         self._check_started("set_state")
         self._core.world.set_states(self._rows, self._core.check_state_within(0, state, "state")[None])
 
+    def draw(self, states: NDArray[Any]) -> NDArray[np.uint8]:
+        """Draw what an agent's ``pixels`` would be in states (R, n), with this episode's looks; nothing moves.
+
+        Returns:
+            (R, image_size, image_size, 3), equal to the observation's ``pixels`` in these states bit for bit.
+
+        Raises:
+            ValueError: the states have a wrong shape, or are not finite.
+        """
+        self._check_started("draw")
+        world, size = self._core.world, self._core.image_size
+        asked = as_numbers("states", states)
+        labels = world.state_labels
+        if asked.ndim != 2 or asked.shape[1] != len(labels):
+            raise ValueError(f"states must have shape (R, {len(labels)}): {', '.join(labels)}; got {asked.shape}")
+        finite = np.isfinite(asked).all(1)
+        if not finite.all():
+            raise ValueError(f"states[{finite.argmin()}] is not finite: {asked[finite.argmin()].tolist()}")
+        if not len(asked):
+            return np.zeros((0, size, size, 3), np.uint8)
+        return world.draw(np.zeros(len(asked), np.intp), asked, size)
+
     def render(self) -> NDArray[np.uint8] | None:
         """Draw the world with its goal overlaid: (render_size, render_size, 3), or show it in a window."""
         if self.render_mode is None:

@@ -1,1 +1,1 @@
-"""Readers of the layouts that trajectories come in."""
+"""Readers and writers of the layouts in which trajectories lie on disk."""

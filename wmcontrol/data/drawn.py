@@ -1,0 +1,84 @@
+"""Frames that nobody kept: drawn again, when they are asked for, from the states of one of our environments."""
+
+import threading
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import ENV_IDS
+from .trajectory import Floats, Pixels
+
+_Looks = tuple[int, tuple[tuple[str, bytes], ...]]
+
+
+@dataclass(frozen=True, eq=False)
+class DrawnFrames:
+    """The frames of one trajectory, equal bit for bit to the ``pixels`` that an agent would see in its states.
+
+    Each thread of each process makes the environment once and changes its looks only from one look to another, so
+    that these travel to worker processes as no more than states.
+
+    Distractors are the exception: a variation says how many there are and not where, so they lie at places that the
+    trajectory's first state decides, always the same, and not where they lay when it was recorded.
+
+    Args:
+        env_id: one of ``wmcontrol.ENV_IDS``.
+        states: (T, n), as the environment's ``get_state()`` gives them.
+        image_size: side of the frames, pixels.
+        variation: how this world looked, by name, as the environment's ``variation`` gives it; the rest is as usual.
+
+    Raises:
+        ValueError: an environment that is not ours; when frames are read, states or a variation that are not its.
+    """
+
+    env_id: str
+    states: Floats  # (T, n)
+    image_size: int = 64
+    variation: Mapping[str, Floats] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.env_id not in ENV_IDS:
+            raise ValueError(f"frames can be drawn for {', '.join(ENV_IDS)}; not for {self.env_id!r}")
+
+    def __len__(self) -> int:
+        return len(self.states)
+
+    def read(self, indices: Sequence[int] | NDArray[np.integer[Any]]) -> Pixels:
+        """Draw the frames with these indices, (len(indices), image_size, image_size, 3)."""
+        drawn: Pixels = self._easel().draw(self.states[np.asarray(indices, dtype=np.intp)])
+        return drawn
+
+    def _easel(self) -> Any:
+        """Return this thread's environment, looking as this trajectory's did."""
+        key, looks = (self.env_id, self.image_size), self._looks()
+        env, shown = _EASELS.made.get(key, (None, None))
+        if env is None:
+            # Without pixels of its own, since a reset would draw them; the size is that of what it draws for us.
+            made: Any = gym.make(self.env_id, obs_type="state", image_size=self.image_size, disable_env_checker=True)
+            env = made.unwrapped
+        if looks != shown:
+            _EASELS.made.pop(key, None)  # should the reset fail, nobody knows how it looks
+            env.reset(seed=looks[0], options={"variation": dict(self.variation)})
+            _EASELS.made[key] = (env, looks)
+        return env
+
+    def _looks(self) -> _Looks:
+        values = {name: np.asarray(value, dtype=np.float64) for name, value in self.variation.items()}
+        scattered = bool(np.any(values.get("distractors", 0)))
+        seed = zlib.crc32(np.ascontiguousarray(self.states[0]).tobytes()) if scattered and len(self.states) else 0
+        return seed, tuple(sorted((name, value.tobytes()) for name, value in values.items()))
+
+
+class _Easels(threading.local):
+    """Environments to draw with: two threads must not change the looks of one."""
+
+    def __init__(self) -> None:
+        self.made: dict[tuple[str, int], tuple[Any, _Looks]] = {}
+
+
+_EASELS = _Easels()
