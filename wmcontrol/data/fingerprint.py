@@ -1,4 +1,4 @@
-"""What a data set on disk is told by: names, sizes and times of its files, and the settings it is read with."""
+"""What tells one state of a data set on disk from another."""
 
 import hashlib
 import json
@@ -9,23 +9,17 @@ from typing import Any
 
 
 def fingerprint(layout: str, files: Iterable[Path], settings: Mapping[str, Any]) -> str:
-    """Return a digest that changes when a file is added, removed, renamed or written, or a setting is changed.
+    """Return a digest of files, by name, size and time of change, and of the settings they are read with.
 
-    Contents are not read: a file that is written anew has another time of change. Names count from the files' common
-    folder, so that a data set may be moved as a whole.
+    Names count from the folder that all files have in common, so a set that moves as a whole keeps its digest.
 
     Args:
         layout: the name of the reader.
-        files: all files that are read.
-        settings: what the reader was given beside the path, as JSON can write it.
-
-    Raises:
-        OSError: a file is gone.
+        files: all that it reads.
+        settings: what else decides what comes out, as JSON can write it.
     """
-    paths = sorted({os.path.abspath(file) for file in files})
-    root = os.path.commonpath([os.path.dirname(path) for path in paths]) if paths else ""
-    digest = hashlib.sha256(json.dumps([layout, dict(settings)], sort_keys=True).encode())
-    for path in paths:
-        status = os.stat(path)
-        digest.update(f"{os.path.relpath(path, root)}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
-    return digest.hexdigest()
+    paths = sorted(Path(file) for file in files)
+    root = os.path.commonpath([path.parent for path in paths]) if paths else ""
+    stats = [(path, path.stat()) for path in paths]
+    rows = [(path.relative_to(root).as_posix(), stat.st_size, stat.st_mtime_ns) for path, stat in stats]
+    return hashlib.sha256(json.dumps([layout, rows, dict(settings)], sort_keys=True).encode()).hexdigest()
