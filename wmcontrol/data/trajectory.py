@@ -78,7 +78,7 @@ class Trajectory:
         for name, (expected, values) in lengths.items():
             if len(values) != expected:
                 raise ValueError(f"{self.provenance}: expected {expected} {name} for {T} times, got {len(values)}")
-            finite = np.isfinite(values).reshape(len(values), -1).all(1)
+            finite = np.isfinite(values).all(axis=tuple(range(1, np.ndim(values))))
             if not finite.all():
                 raise ValueError(f"{self.provenance}: {name}[{finite.argmin()}] is not finite")
         if self.frames is not None and len(self.frames) != T:

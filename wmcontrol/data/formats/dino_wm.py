@@ -231,13 +231,12 @@ def _load(path: Path) -> Tensor:
     try:
         # Files of torch before 1.6 are no zip files and cannot be mapped.
         value = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+        value = torch.tensor(value) if isinstance(value, list) else value
     except Exception as error:  # whatever a damaged file makes of itself
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ValueError(
             f"{path}: not a whole file of torch.save that holds nothing but a tensor ({reason}); fetch it again"
         ) from error
-    if isinstance(value, list):
-        value = torch.tensor(value)
     if not isinstance(value, Tensor) or value.ndim == 0:
         raise ValueError(f"{path}: expected a tensor with a dimension or more, got {type(value).__name__}")
     return value

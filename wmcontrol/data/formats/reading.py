@@ -58,10 +58,10 @@ def check_files(layout: str, files: Iterable[Path]) -> None:
 def checked_lengths(path: Path, lengths: Any) -> NDArray[np.int64]:
     """Return the lengths of episodes, (N,), of which there must be one, and none empty; ``path`` has them."""
     array = np.asarray(lengths)
+    if not array.size:
+        raise ValueError(f"{path}: there is not a single episode")
     if array.ndim != 1 or array.dtype.kind not in "iu":
         raise ValueError(f"{path}: expected one whole number per episode, got {array.dtype} of shape {array.shape}")
-    if not len(array):
-        raise ValueError(f"{path}: there is not a single episode")
     if array.min() < 1:
         raise ValueError(
             f"{path}: episode_{array.argmin()} has {array.min()} frames; every episode must have one or more"
