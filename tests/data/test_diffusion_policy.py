@@ -122,9 +122,14 @@ def test_a_missing_chunk_is_no_black_frame(tmp_path: Path) -> None:
         DiffusionPolicy(path)
 
 
-@pytest.mark.parametrize("name", ["data/img/1.0.0.0", "data/state/1.0"])
-def test_a_chunk_that_blosc_would_read_beyond_is_refused_at_opening(tmp_path: Path, name: str) -> None:
-    path = write(tmp_path / "set.zarr", arrays_of(), compressors=numcodecs.Blosc(cname="lz4"))
+@pytest.mark.parametrize(
+    ("zarr_format", "name"), [(2, "data/img/1.0.0.0"), (2, "data/state/1.0"), (3, "data/img/c/1/0/0/0")]
+)
+def test_a_chunk_that_blosc_would_read_beyond_is_refused_at_opening(
+    tmp_path: Path, zarr_format: int, name: str
+) -> None:
+    compressors = numcodecs.Blosc(cname="lz4") if zarr_format == 2 else zarr.codecs.BloscCodec()
+    path = write(tmp_path / "set.zarr", arrays_of(), zarr_format, compressors)
     content = (path / name).read_bytes()
     for kept in (0, 10, 20, len(content) - 1):
         (path / name).write_bytes(content[:kept])
