@@ -353,6 +353,13 @@ def test_files_of_an_old_torch_are_read_too(tmp_path: Path) -> None:
     np.testing.assert_array_equal(DinoWM(tmp_path).trajectory(2).states, tensors["states"][2])
 
 
+def test_tensors_of_half_the_precision_are_read_too(tmp_path: Path) -> None:
+    tensors = write_maze(tmp_path)
+    for dtype in (torch.float16, torch.bfloat16):
+        torch.save(tensors["states"].to(dtype), tmp_path / "states.pth")
+        np.testing.assert_array_equal(DinoWM(tmp_path).trajectory(2).states, tensors["states"][2].to(dtype).double())
+
+
 def test_a_number_beyond_the_last_trajectory_is_an_index_error(tmp_path: Path) -> None:
     write_maze(tmp_path)
     for number in (3, -1):

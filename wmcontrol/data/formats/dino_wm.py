@@ -239,7 +239,7 @@ def _load(path: Path) -> Tensor:
         ) from error
     if not isinstance(value, Tensor) or value.ndim == 0:
         raise ValueError(f"{path}: expected a tensor with a dimension or more, got {type(value).__name__}")
-    return value
+    return value.float() if value.dtype == torch.bfloat16 else value  # which NumPy does not know
 
 
 class _NumbersOnly(pickle.Unpickler):

@@ -99,8 +99,8 @@ class LeRobot(TrajectoryDataset):
         off = ~(np.abs(table["timestamp"][:, 0] - times) < 0.5 / fps)
         if off.any():
             raise ValueError(
-                f"{provenance}: timestamp[{off.argmax()}] is {table['timestamp'][off.argmax(), 0]:g}, at {fps:g} fps it "
-                f"must be {times[off.argmax()]:g}"
+                f"{provenance}: timestamp[{off.argmax()}] is {table['timestamp'][off.argmax(), 0]:g}, at {fps:g} fps "
+                f"it must be {times[off.argmax()]:g}"
             )
         frames = None
         if self.camera:
