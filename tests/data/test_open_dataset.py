@@ -3,6 +3,7 @@
 import pickle
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 
 from wmcontrol.data import TrajectoryDataset
 from wmcontrol.data.fingerprint import fingerprint
-from wmcontrol.data.formats import LAYOUTS, open_dataset
+from wmcontrol.data.formats import LAYOUTS, Layout, open_dataset
 from wmcontrol.data.formats.diffusion_policy import DiffusionPolicy
 from wmcontrol.data.formats.dino_wm import DinoWM
 from wmcontrol.data.formats.lewm import LeWM
@@ -117,6 +118,17 @@ def test_two_layouts_in_one_folder_are_an_error(tmp_path: Path) -> None:
     (tmp_path / "meta" / "info.json").write_text("{}")
     with pytest.raises(ValueError, match=r"fits more than one layout(.|\n)*dino_wm\.DinoWM(.|\n)*lerobot\.LeRobot"):
         open_dataset(tmp_path)
+
+
+def test_a_layout_of_last_resort_stands_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as a folder with films below it, which other layouts have too."""
+    anything = types.ModuleType("wmcontrol.data.formats.anything")
+    anything.recognises, anything.Anything = Path.is_dir, lambda path: ("anything", path)
+    monkeypatch.setitem(sys.modules, anything.__name__, anything)
+    last_resort = Layout("anything", "Anything", "a folder", fallback=True)
+    monkeypatch.setattr("wmcontrol.data.formats.LAYOUTS", (last_resort, *LAYOUTS))
+    assert isinstance(open_dataset(write_dino_wm(tmp_path / "set")), DinoWM)
+    assert open_dataset(tmp_path) == ("anything", tmp_path)
 
 
 @pytest.mark.parametrize("name", ["states.pth", "actions.pth", "seq_lengths.pth", "obses/episode_000.pth"])

@@ -1,6 +1,7 @@
 """Readers of the layouts that trajectories come in, and :func:`open_dataset`, which finds the one for a path."""
 
 import inspect
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -19,6 +20,7 @@ class Layout:
     module: str  # of this package; imported when a path is looked at
     reader: str  # the class in it: TrajectoryDataset(path, **settings)
     telltale: str
+    fallback: bool = False  # fits what others fit better: asked only where none of them does
 
     def load(self) -> Any:
         """Return the module."""
@@ -49,21 +51,17 @@ def open_dataset(path: str | Path, **settings: Any) -> TrajectoryDataset:
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"there is no file or folder {path}")
-    fitting: list[tuple[Layout, Any]] = []
     not_installed: list[ImportError] = []
-    for layout in LAYOUTS:
-        try:
-            module = layout.load()
-            if module.recognises(path):
-                fitting.append((layout, module))
-        except ImportError as error:
-            not_installed.append(error)
+    for fallback in (False, True):
+        fitting = _fitting(path, [layout for layout in LAYOUTS if layout.fallback == fallback], not_installed)
+        if fitting:
+            break
     if not fitting:
         if not_installed:
             raise not_installed[0]
         raise ValueError(f"{path} is in no layout that is known. It {_seen(path)}. Known are:\n{_known(LAYOUTS)}")
     if len(fitting) > 1:
-        several = _known(tuple(layout for layout, _ in fitting))
+        several = _known([layout for layout, _ in fitting])
         raise ValueError(
             f"{path} fits more than one layout; use the reader meant, of wmcontrol.data.formats, or separate the files:"
             f"\n{several}"
@@ -78,7 +76,20 @@ def open_dataset(path: str | Path, **settings: Any) -> TrajectoryDataset:
     return dataset
 
 
-def _known(layouts: tuple[Layout, ...]) -> str:
+def _fitting(path: Path, layouts: Sequence[Layout], not_installed: list[ImportError]) -> list[tuple[Layout, Any]]:
+    """Return the layouts that recognise a path, with their modules; note what could not be asked."""
+    fitting = []
+    for layout in layouts:
+        try:
+            module = layout.load()
+            if module.recognises(path):
+                fitting.append((layout, module))
+        except ImportError as error:
+            not_installed.append(error)
+    return fitting
+
+
+def _known(layouts: Sequence[Layout]) -> str:
     return "\n".join(f"- {layout.telltale} ({layout.module}.{layout.reader})" for layout in layouts)
 
 
