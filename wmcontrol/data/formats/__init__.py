@@ -1,1 +1,107 @@
-"""Readers and writers of the layouts in which trajectories lie on disk."""
+"""Readers of the layouts that trajectories come in, and :func:`open_dataset`, which finds the one for a path."""
+
+import inspect
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from ..dataset import TrajectoryDataset
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A layout that is known: where its reader is, and what a person tells it by.
+
+    The module has ``recognises(path: Path) -> bool``, which looks at names and first bytes, not at the data.
+    """
+
+    module: str  # of this package; imported when a path is looked at
+    reader: str  # the class in it: TrajectoryDataset(path, **settings)
+    telltale: str
+    fallback: bool = False  # fits what others fit better: asked only where none of them does
+
+    def load(self) -> Any:
+        """Return the module."""
+        return import_module(f".{self.module}", __package__)
+
+
+LAYOUTS = (
+    Layout("dino_wm", "DinoWM", "DINO-WM: a folder with states.pth and obses/"),
+    Layout("diffusion_policy", "DiffusionPolicy", "Diffusion Policy: zarr, folder or zip, with meta/episode_ends"),
+    Layout("lerobot", "LeRobot", "LeRobot: a folder with meta/info.json"),
+    Layout("minari", "MinariTrajectories", "Minari: a folder with data/metadata.json and data/main_data.hdf5"),
+    Layout("d4rl", "D4RLTrajectories", "D4RL: an HDF5 file with observations, actions and infos/qpos"),
+    Layout("lewm", "LeWM", "LeWM and stable-worldmodel: an HDF5 file with ep_len and ep_offset"),
+    Layout("video_folder", "VideoFolder", "videos without actions: a folder with mp4, mkv, … below it", fallback=True),
+)
+
+
+def open_dataset(path: str | Path, **settings: Any) -> TrajectoryDataset:
+    """Open trajectories in whatever layout they lie at ``path``; frames are read when they are asked for.
+
+    Args:
+        path: a file or folder.
+        settings: of the reader that fits, see its class.
+
+    Raises:
+        OSError: there is nothing at the path, a file of the layout is missing, or one cannot be read.
+        ValueError: no layout fits, or more than one; or what is in the files contradicts itself.
+        TypeError: a setting that the reader does not have.
+        ImportError: a library that reads the layout is not installed; it says how to install it.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"there is no file or folder {path}")
+    not_installed: list[ImportError] = []
+    for fallback in (False, True):
+        fitting = _fitting(path, [layout for layout in LAYOUTS if layout.fallback == fallback], not_installed)
+        if fitting:
+            break
+    if not fitting:
+        if not_installed:
+            raise not_installed[0]
+        raise ValueError(f"{path} is in no layout that is known. It {_seen(path)}. Known are:\n{_known(LAYOUTS)}")
+    if len(fitting) > 1:
+        several = _known([layout for layout, _ in fitting])
+        raise ValueError(
+            f"{path} fits more than one layout; use the reader meant, of wmcontrol.data.formats, or separate the files:"
+            f"\n{several}"
+        )
+    layout, module = fitting[0]
+    reader = getattr(module, layout.reader)
+    names = list(inspect.signature(reader).parameters)[1:]
+    for name in settings:
+        if name not in names:
+            raise TypeError(f"{layout.reader}, which reads {path}, has no setting {name!r}; it has {names}")
+    dataset: TrajectoryDataset = reader(path, **settings)
+    return dataset
+
+
+def _fitting(path: Path, layouts: Sequence[Layout], not_installed: list[ImportError]) -> list[tuple[Layout, Any]]:
+    """Return the layouts that recognise a path, with their modules; note what could not be asked."""
+    fitting = []
+    for layout in layouts:
+        try:
+            module = layout.load()
+            if module.recognises(path):
+                fitting.append((layout, module))
+        except ImportError as error:
+            not_installed.append(error)
+    return fitting
+
+
+def _known(layouts: Sequence[Layout]) -> str:
+    return "\n".join(f"- {layout.telltale} ({layout.module}.{layout.reader})" for layout in layouts)
+
+
+def _seen(path: Path) -> str:
+    if path.is_file():
+        with path.open("rb") as file:
+            return f"is a file of {path.stat().st_size} bytes that begins with {file.read(8)!r}"
+    names = sorted(item.name + "/" * item.is_dir() for item in path.iterdir())
+    if not names:
+        return "is an empty folder"
+    more = f" and {len(names) - 6} more" if len(names) > 6 else ""
+    return f"holds {', '.join(names[:6])}{more}"

@@ -1,0 +1,263 @@
+"""Diffusion Policy's zarr, as a folder and as a zip file, and people's 206 demonstrations."""
+
+import pickle
+import shutil
+import zipfile
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+import wmcontrol  # noqa: F401
+from wmcontrol.data.formats.diffusion_policy import DiffusionPolicy
+
+zarr = pytest.importorskip("zarr")
+numcodecs = pytest.importorskip("numcodecs")
+LENGTHS = [5, 1, 7]
+
+
+def arrays_of(lengths: list[int] = LENGTHS) -> dict[str, np.ndarray]:
+    """What the layout has; each episode is one that the environment went through."""
+    env = gym.make("wmcontrol/PushT-v0", obs_type="state", action_mode="absolute")
+    rng = np.random.default_rng(0)
+    states, actions, velocities = [], [], []
+    for length in lengths:
+        env.reset(options={"state": [*rng.uniform(50, 450, 2), 250, 250, 1, *rng.normal(0, 30, 2)]})
+        for _ in range(length):
+            state = env.unwrapped.get_state()
+            states.append(state[:5])
+            velocities.append(state[5:])
+            actions.append(np.clip(state[:2] + rng.normal(0, 40, 2), 0, 512))
+            env.step(actions[-1].astype(np.float32))
+    total = sum(lengths)
+    return {
+        "data/img": rng.integers(0, 256, (total, 6, 7, 3)).astype(np.float32),
+        "data/state": np.array(states, np.float32),
+        "data/action": np.array(actions, np.float32),
+        "data/keypoint": np.zeros((total, 9, 2), np.float32),
+        "data/n_contacts": np.zeros((total, 1), np.float32),
+        "meta/episode_ends": np.cumsum(lengths),
+        "velocities": np.array(velocities),
+    }
+
+
+def write(path: Path, arrays: dict[str, np.ndarray], zarr_format: int = 2, compressors: object = "auto") -> Path:
+    group = zarr.open_group(path, mode="w", zarr_format=zarr_format)
+    for name, array in arrays.items():
+        if name != "velocities":
+            group.create_array(name, data=array, chunks=(4, *array.shape[1:]), compressors=compressors)
+    return path
+
+
+def zipped(folder: Path) -> Path:
+    path = folder.with_name(folder.name + ".zip")
+    with zipfile.ZipFile(path, "w") as archive:
+        for file in sorted(folder.rglob("*")):
+            if file.is_file():
+                archive.write(file, file.relative_to(folder).as_posix())
+    return path
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+@pytest.mark.parametrize("zip_it", [False, True])
+def test_episodes_equal_what_was_written(tmp_path: Path, zip_it: bool, zarr_format: int) -> None:
+    arrays = arrays_of()
+    path = write(tmp_path / "set.zarr", arrays, zarr_format)
+    dataset = DiffusionPolicy(zipped(path) if zip_it else path)
+    assert dataset.lengths.tolist() == LENGTHS
+    assert (dataset.env_id, dataset.control_rate) == ("wmcontrol/PushT-v0", 10)
+    np.testing.assert_array_equal(dataset.action_bounds, [[0, 0], [512, 512]])
+    for index, (length, end) in enumerate(zip(LENGTHS, np.cumsum(LENGTHS), strict=True)):
+        trajectory, rows = dataset.trajectory(index), slice(end - length, end)
+        np.testing.assert_array_equal(trajectory.states[:, :5], arrays["data/state"][rows])
+        np.testing.assert_array_equal(trajectory.actions, arrays["data/action"][rows][:-1])
+        np.testing.assert_allclose(trajectory.times, np.arange(length) / 10)
+        frames = trajectory.frames.read([length - 1, 0, length - 1])
+        assert frames.dtype == np.uint8
+        np.testing.assert_array_equal(frames, arrays["data/img"][rows][[length - 1, 0, length - 1]])
+
+
+def test_velocities_are_those_that_the_agent_had(tmp_path: Path) -> None:
+    arrays = arrays_of([30, 30])
+    dataset = DiffusionPolicy(write(tmp_path / "set.zarr", arrays))
+    found = np.concatenate([dataset.trajectory(i).states[:, 5:] for i in range(2)])
+    # Places have seven digits in float32, and 0.03 of a velocity is left of it after a step.
+    np.testing.assert_allclose(found, arrays["velocities"], atol=5e-3)
+    assert np.abs(arrays["velocities"]).max() > 50
+
+
+def read_in_a_process(dataset: DiffusionPolicy) -> np.ndarray:
+    return dataset.trajectory(2).frames.read([1, 3])
+
+
+@pytest.mark.parametrize("zip_it", [False, True])
+@pytest.mark.parametrize("method", ["spawn", "fork"])
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+def test_other_processes_read_the_same(tmp_path: Path, zip_it: bool, method: str) -> None:
+    path = write(tmp_path / "set.zarr", arrays_of())
+    dataset = DiffusionPolicy(zipped(path) if zip_it else path)
+    here = read_in_a_process(dataset)
+    frames = dataset.trajectory(2).frames
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(frames)).read([1, 3]), here)
+    with ProcessPoolExecutor(1, get_context(method)) as pool:
+        np.testing.assert_array_equal(pool.submit(read_in_a_process, dataset).result(60), here)
+
+
+@pytest.mark.parametrize("name", ["data/img", "data/state", "data/action", "meta/episode_ends"])
+def test_a_missing_array_is_named(tmp_path: Path, name: str) -> None:
+    path = write(tmp_path / "set.zarr", arrays_of())
+    shutil.rmtree(path / name)
+    for store in (path, zipped(path)):
+        with pytest.raises(FileNotFoundError, match=f"{name} is missing"):
+            DiffusionPolicy(store)
+
+
+def test_a_missing_chunk_is_no_black_frame(tmp_path: Path) -> None:
+    path = write(tmp_path / "set.zarr", arrays_of())
+    (path / "data" / "img" / "1.0.0.0").unlink()
+    with pytest.raises(FileNotFoundError, match="data/img: 1 of 4 chunks are missing"):
+        DiffusionPolicy(path)
+
+
+@pytest.mark.parametrize(
+    ("zarr_format", "name"), [(2, "data/img/1.0.0.0"), (2, "data/state/1.0"), (3, "data/img/c/1/0/0/0")]
+)
+def test_a_chunk_that_blosc_would_read_beyond_is_refused_at_opening(
+    tmp_path: Path, zarr_format: int, name: str
+) -> None:
+    compressors = numcodecs.Blosc(cname="lz4") if zarr_format == 2 else zarr.codecs.BloscCodec()
+    path = write(tmp_path / "set.zarr", arrays_of(), zarr_format, compressors)
+    content = (path / name).read_bytes()
+    for kept in (0, 10, 20, len(content) - 1):
+        (path / name).write_bytes(content[:kept])
+        with pytest.raises(OSError, match=f"{name} is cut short"):
+            DiffusionPolicy(path)
+    (path / name).write_bytes(content)
+    DiffusionPolicy(path)
+
+
+@pytest.mark.parametrize("compressor", ["Zstd", None])
+def test_a_chunk_cut_short_is_named_when_it_is_read(tmp_path: Path, compressor: str | None) -> None:
+    path = write(tmp_path / "set.zarr", arrays_of(), compressors=compressor and getattr(numcodecs, compressor)())
+    for name in ("data/img/1.0.0.0", "data/state/1.0"):
+        (path / name).write_bytes((path / name).read_bytes()[:20])
+    dataset = DiffusionPolicy(path)
+    with pytest.raises(OSError, match=r"set\.zarr .*episode_2\): data/state cannot be read"):
+        dataset.trajectory(2)
+    shutil.copy(path / "data/state/0.0", path / "data/state/1.0")
+    frames = dataset.trajectory(2).frames
+    frames.read([3])
+    with pytest.raises(OSError, match=r"set\.zarr .*episode_2\): data/img cannot be read"):
+        frames.read([0])
+
+
+def test_a_zip_file_cut_short_is_refused(tmp_path: Path) -> None:
+    path = zipped(write(tmp_path / "set.zarr", arrays_of()))
+    content = path.read_bytes()
+    for kept in (0, 100, len(content) - 1):
+        path.write_bytes(content[:kept])
+        with pytest.raises(OSError, match=r"set\.zarr\.zip: not a whole zarr store"):
+            DiffusionPolicy(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "array", "message"),
+    [
+        ("meta/episode_ends", np.array([5, 5, 13]), "episode_1 has 0 frames"),
+        ("meta/episode_ends", np.array([5, 4, 13]), "episode_1 has -1 frames"),
+        ("meta/episode_ends", np.array([5, 6, 12]), "counts 12 frames, but data/img has 13"),
+        ("meta/episode_ends", np.array([5.0, 6, 13]), "whole number"),
+        ("data/state", np.ones((12, 5)), "counts 13 frames, but data/state has 12"),
+        ("data/state", np.ones((13, 4)), r"data/state has shape \(13, 4\)"),
+        ("data/action", np.ones((13, 3)), r"data/action has shape \(13, 3\)"),
+        ("data/img", np.ones((13, 6, 7, 1)), r"data/img has shape \(13, 6, 7, 1\)"),
+    ],
+)
+def test_arrays_that_disagree_are_refused_at_opening(
+    tmp_path: Path, name: str, array: np.ndarray, message: str
+) -> None:
+    path = write(tmp_path / "set.zarr", {**arrays_of(), name: array})
+    with pytest.raises((ValueError, OSError), match=f"set.zarr.*{message}"):
+        DiffusionPolicy(path)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_is_not_finite_names_file_and_record(tmp_path: Path, value: float) -> None:
+    arrays = arrays_of()
+    arrays["data/action"][4] = value  # at the last frame of an episode: nobody saw what it did
+    arrays["data/action"][8] = value
+    dataset = DiffusionPolicy(write(tmp_path / "set.zarr", arrays))
+    dataset.trajectory(0)
+    with pytest.raises(ValueError, match=r"set\.zarr .*episode_2\): (states|actions)\[2\] is not finite"):
+        dataset.trajectory(2)
+
+
+@pytest.mark.parametrize("value", [0.5, -1, 256, np.nan])
+def test_pixels_that_are_no_bytes_are_refused(tmp_path: Path, value: float) -> None:
+    arrays = arrays_of()
+    arrays["data/img"][8, 1, 1, 1] = value
+    frames = DiffusionPolicy(write(tmp_path / "set.zarr", arrays)).trajectory(2).frames
+    frames.read([1, 3])
+    with pytest.raises(ValueError, match=r"episode_2\): pixels must be whole numbers from 0 to 255"):
+        frames.read([2])
+
+
+def test_frames_of_another_episode_cannot_be_reached(tmp_path: Path) -> None:
+    frames = DiffusionPolicy(write(tmp_path / "set.zarr", arrays_of())).trajectory(0).frames
+    for index in (5, -1):
+        with pytest.raises(IndexError, match="5 frames"):
+            frames.read([index])
+
+
+def test_the_fingerprint_follows_every_file(tmp_path: Path) -> None:
+    path = write(tmp_path / "set.zarr", arrays_of())
+    before = DiffusionPolicy(path).fingerprint()
+    moved = path.rename(tmp_path / "moved.zarr")
+    assert DiffusionPolicy(moved).fingerprint() == before, "moved as a whole it is the same"
+    chunk = moved / "data" / "img" / "1.0.0.0"
+    chunk.write_bytes(chunk.read_bytes())
+    assert DiffusionPolicy(moved).fingerprint() != before
+
+
+@pytest.fixture(scope="module")
+def demonstrated(request: pytest.FixtureRequest, demonstrations: dict) -> DiffusionPolicy:
+    return DiffusionPolicy(request.config.getoption("--demonstrations"))
+
+
+def test_peoples_demonstrations_equal_what_zarr_returns(demonstrated: DiffusionPolicy, demonstrations: dict) -> None:
+    ends = demonstrations["episode_ends"]
+    assert len(demonstrated) == 206
+    assert demonstrated.lengths.sum() == 25_650
+    np.testing.assert_array_equal(np.cumsum(demonstrated.lengths), ends)
+    images = demonstrations["images"]
+    for index, (start, end) in enumerate(zip([0, *ends[:-1]], ends, strict=True)):
+        trajectory = demonstrated.trajectory(index)
+        np.testing.assert_array_equal(trajectory.states[:, :5], demonstrations["state"][start:end])
+        np.testing.assert_array_equal(trajectory.actions, demonstrations["action"][start : end - 1])
+        picked = [frame for frame in images if start <= frame < end]
+        if picked and index % 5 == 0:
+            frames = trajectory.frames.read(np.array(picked) - start)
+            np.testing.assert_array_equal(frames, [images[frame] for frame in picked])
+
+
+def test_people_started_from_rest(demonstrated: DiffusionPolicy) -> None:
+    first = np.array([demonstrated.trajectory(i).states[0, 5:] for i in range(206)])
+    assert np.abs(first).max() < 1e-3
+    fastest = max(np.abs(demonstrated.trajectory(i).states[:, 5:]).max() for i in range(0, 206, 10))
+    assert fastest > 100
+
+
+def test_peoples_demonstrations_are_replayed_from_a_state(demonstrated: DiffusionPolicy) -> None:
+    """The state with its velocity puts our environment where the recorded one was."""
+    env = gym.make(demonstrated.env_id, obs_type="state", **demonstrated.env_settings)
+    errors = []
+    for index in range(0, 206, 10):
+        trajectory = demonstrated.trajectory(index)
+        env.reset(options={"state": trajectory.states[20]})
+        for action in trajectory.actions[20:30]:
+            observation, *_ = env.step(action.astype(np.float32))
+        errors.append(np.abs(observation["observation"][[0, 1, 5, 6]] - trajectory.states[30, [0, 1, 5, 6]]).max())
+    assert max(errors) < 2e-3

@@ -1,0 +1,348 @@
+"""LeRobot's version 3, written here from its public description: several episodes in a table and in a film."""
+
+import json
+import pickle
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+
+from wmcontrol.data.formats.lerobot import LeRobot
+
+pa = pytest.importorskip("pyarrow")
+pq = pytest.importorskip("pyarrow.parquet")
+
+FPS = 10
+TOP, SIDE = "observation.images.top", "observation.images.side"
+# Episodes 0 and 1 share a table, 2 and 3 the next; 1, 2 and 3 share the second film. Tables and films need not agree.
+LENGTHS, TABLES, FILMS = [5, 1, 7, 4], [0, 0, 1, 1], [0, 1, 1, 1]
+
+
+def grey(episode: int, frame: int) -> int:
+    return 20 + 45 * episode + 6 * frame
+
+
+def write_film(path: Path, greys: list[int], fps: int = FPS) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=fps, options={"crf": "0", "g": "2"})
+        stream.width = stream.height = 32
+        stream.pix_fmt, stream.time_base = "yuv420p", Fraction(1, fps)
+        for value in greys:
+            frame = av.VideoFrame.from_ndarray(np.full((32, 32, 3), value, np.uint8), format="rgb24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+
+
+def rows_of(episode: int) -> dict[str, np.ndarray]:
+    rng, T = np.random.default_rng(episode), LENGTHS[episode]
+    return {
+        "observation.state": rng.normal(0, 100, (T, 3)).astype(np.float32),
+        "action": rng.normal(0, 100, (T, 2)).astype(np.float32),
+        "timestamp": (np.arange(T) / FPS).astype(np.float32),
+        "frame_index": np.arange(T),
+        "episode_index": np.full(T, episode),
+        "index": sum(LENGTHS[:episode]) + np.arange(T),
+        "task_index": np.zeros(T, int),
+    }
+
+
+def write_table(path: Path, episodes: list[dict[str, np.ndarray]], row_group_size: int = 3) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    columns: dict[str, Any] = {}
+    for name in episodes[0]:
+        values = np.concatenate([episode[name] for episode in episodes])
+        columns[name] = pa.array(list(values)) if values.ndim == 2 else pa.array(values)
+    pq.write_table(pa.table(columns), path, row_group_size=row_group_size)
+
+
+def episode_rows() -> list[dict[str, Any]]:
+    rows, starts = [], [0.0, 0.0]
+    for i, length in enumerate(LENGTHS):
+        film = FILMS[i]
+        rows.append(
+            {
+                "episode_index": i,
+                "tasks": ["push"],
+                "length": length,
+                "data/chunk_index": 0,
+                "data/file_index": TABLES[i],
+                "dataset_from_index": sum(LENGTHS[:i]),
+                "dataset_to_index": sum(LENGTHS[: i + 1]),
+                f"videos/{TOP}/chunk_index": 0,
+                f"videos/{TOP}/file_index": film,
+                f"videos/{TOP}/from_timestamp": starts[film],
+                f"videos/{TOP}/to_timestamp": starts[film] + length / FPS,
+                "stats/action/mean": [0.0, 0.0],
+            }
+        )
+        starts[film] += length / FPS
+    return rows
+
+
+def write_episodes(folder: Path, rows: list[dict[str, Any]]) -> None:
+    path = folder / "meta" / "episodes" / "chunk-000" / "file-000.parquet"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.Table.from_pylist(rows), path)
+
+
+def change_info(folder: Path, **changes: object) -> None:
+    path = folder / "meta" / "info.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "meta").mkdir()
+    info = {
+        "codebase_version": "v3.0",
+        "fps": FPS,
+        "total_episodes": len(LENGTHS),
+        "total_frames": sum(LENGTHS),
+        "data_path": "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet",
+        "video_path": "videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.mp4",
+        "features": {
+            TOP: {"dtype": "video", "shape": [32, 32, 3]},
+            "observation.state": {"dtype": "float32", "shape": [3]},
+            "action": {"dtype": "float32", "shape": [2]},
+            "timestamp": {"dtype": "float32", "shape": [1]},
+        },
+    }
+    (tmp_path / "meta" / "info.json").write_text(json.dumps(info))
+    write_episodes(tmp_path, episode_rows())
+    for number in (0, 1):
+        episodes = [rows_of(i) for i in range(4) if TABLES[i] == number]
+        write_table(tmp_path / "data" / "chunk-000" / f"file-{number:03d}.parquet", episodes)
+        greys = [grey(i, t) for i in range(4) if FILMS[i] == number for t in range(LENGTHS[i])]
+        write_film(tmp_path / "videos" / TOP / "chunk-000" / f"file-{number:03d}.mp4", greys)
+    return tmp_path
+
+
+def test_episodes_equal_what_was_written(folder: Path) -> None:
+    dataset = LeRobot(folder)
+    assert dataset.lengths.tolist() == LENGTHS
+    assert (dataset.control_rate, dataset.camera, dataset.env_id, dataset.action_bounds) == (10, TOP, None, None)
+    for index, length in enumerate(LENGTHS):
+        trajectory, rows = dataset.trajectory(index), rows_of(index)
+        np.testing.assert_array_equal(trajectory.states, rows["observation.state"])
+        np.testing.assert_array_equal(trajectory.actions, rows["action"][:-1])
+        np.testing.assert_allclose(trajectory.times, np.arange(length) / FPS)
+        asked = [length - 1, 0, length // 2]
+        brightness = trajectory.frames.read(asked).mean((1, 2, 3))
+        np.testing.assert_allclose(brightness, [grey(index, t) for t in asked], atol=2)
+
+
+def test_episodes_may_be_listed_in_several_files_and_any_order(folder: Path) -> None:
+    rows = episode_rows()
+    write_episodes(folder, [rows[3], rows[1]])
+    second = folder / "meta" / "episodes" / "chunk-001" / "file-000.parquet"
+    second.parent.mkdir()
+    pq.write_table(pa.Table.from_pylist([rows[0], rows[2]]), second)
+    dataset = LeRobot(folder)
+    assert dataset.lengths.tolist() == LENGTHS
+    np.testing.assert_array_equal(dataset.trajectory(2).states, rows_of(2)["observation.state"])
+
+
+def test_fixed_size_lists_and_single_numbers_are_read_too(folder: Path) -> None:
+    episodes = [rows_of(0), rows_of(1)]
+    path = folder / "data" / "chunk-000" / "file-000.parquet"
+    states = np.concatenate([rows["observation.state"] for rows in episodes])
+    write_table(path, [{**rows, "action": rows["action"][:, 0]} for rows in episodes])
+    table = pq.read_table(path)
+    column = pa.FixedSizeListArray.from_arrays(pa.array(states.ravel()), 3)
+    place = table.schema.get_field_index("observation.state")
+    pq.write_table(table.set_column(place, "observation.state", column), path, row_group_size=4)
+    trajectory = LeRobot(folder).trajectory(0)
+    np.testing.assert_array_equal(trajectory.states, rows_of(0)["observation.state"])
+    np.testing.assert_array_equal(trajectory.actions, rows_of(0)["action"][:-1, :1])
+
+
+def test_of_several_cameras_one_must_be_named(folder: Path) -> None:
+    features = json.loads((folder / "meta" / "info.json").read_text())["features"]
+    change_info(folder, features={**features, SIDE: {"dtype": "video", "shape": [32, 32, 3]}})
+    with pytest.raises(ValueError, match=f"films of 2 cameras; give camera=.*{SIDE}"):
+        LeRobot(folder)
+    with pytest.raises(ValueError, match="no film 'front'; it has"):
+        LeRobot(folder, camera="front")
+    assert len(LeRobot(folder, camera=TOP).trajectory(0).frames) == 5
+    with pytest.raises(ValueError, match=f"no column videos/{SIDE}/chunk_index"):
+        LeRobot(folder, camera=SIDE)
+
+
+def test_data_without_a_camera_have_no_frames_and_images_in_tables_are_refused(folder: Path) -> None:
+    features = json.loads((folder / "meta" / "info.json").read_text())["features"]
+    del features[TOP]
+    change_info(folder, features=features)
+    assert LeRobot(folder).trajectory(0).frames is None
+    change_info(folder, features={**features, TOP: {"dtype": "image", "shape": [32, 32, 3]}})
+    with pytest.raises(ValueError, match="images in parquet, which is not read"):
+        LeRobot(folder)
+
+
+@pytest.mark.parametrize("version", ["v2.0", "v2.1", "v1.6", "v4.0"])
+def test_another_version_says_how_to_convert_it(folder: Path, version: str) -> None:
+    change_info(folder, codebase_version=version)
+    with pytest.raises(ValueError, match=f"{version}, and v3 is read; convert it with .*convert_dataset_v21_to_v30"):
+        LeRobot(folder)
+
+
+def test_a_reader_goes_through_pickle(folder: Path) -> None:
+    dataset = LeRobot(folder)
+    again = pickle.loads(pickle.dumps(dataset))
+    np.testing.assert_array_equal(again.trajectory(2).states, dataset.trajectory(2).states)
+    frames = pickle.loads(pickle.dumps(dataset.trajectory(2).frames))
+    np.testing.assert_allclose(frames.read([3]).mean(), grey(2, 3), atol=2)
+    assert again.fingerprint() == dataset.fingerprint()
+
+
+def test_the_fingerprint_follows_every_file(folder: Path) -> None:
+    seen = {LeRobot(folder).fingerprint()}
+    for path in sorted(folder.rglob("*.*")):
+        if path.is_file():
+            path.write_bytes(path.read_bytes())
+            seen.add(LeRobot(folder).fingerprint())
+    assert len(seen) == 1 + 6
+
+
+def test_each_missing_file_is_named(folder: Path) -> None:
+    names = [path for path in folder.rglob("*.*") if path.is_file()]
+    assert len(names) == 6
+    for path in names:
+        content = path.read_bytes()
+        path.unlink()
+        with pytest.raises(FileNotFoundError, match=str(path)):
+            LeRobot(folder)
+        path.write_bytes(content)
+    LeRobot(folder)
+
+
+@pytest.mark.parametrize("text", ["", "[1]", '{"fps": 10}', '{"codebase_version": "v3.0", "fps": "ten"}'])
+def test_metadata_that_are_damaged_are_named(folder: Path, text: str) -> None:
+    (folder / "meta" / "info.json").write_text(text)
+    with pytest.raises(ValueError, match=r"info\.json: not LeRobot's metadata"):
+        LeRobot(folder)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"fps": 0}, "fps must be above 0"),
+        ({"total_episodes": 5}, "info.json counts 5 episodes, episodes/ has 4"),
+        ({"features": {}}, "no feature action"),
+        ({"features": {"action": {"dtype": 3}}}, "not LeRobot's metadata"),
+        ({"data_path": "data/{episode_chunk}"}, "expected data_path like"),
+        ({"data_path": 3}, "expected data_path like"),
+    ],
+)
+def test_metadata_that_make_no_sense_are_refused(folder: Path, changes: dict, message: str) -> None:
+    change_info(folder, **changes)
+    with pytest.raises(ValueError, match=message):
+        LeRobot(folder)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"length": 0}, "episode_2 has 0 frames"),
+        ({"length": 8}, "episode_2 has 8 frames, but its film goes from 0.1 to 0.8 s at 10 fps"),
+        ({"length": None}, "column length must have numbers"),
+        ({f"videos/{TOP}/to_timestamp": 0.2}, "episode_2 has 7 frames, but its film goes from 0.1 to 0.2"),
+        ({f"videos/{TOP}/from_timestamp": float("nan")}, "episode_2 has 7 frames, but its film goes from nan"),
+    ],
+)
+def test_episodes_that_disagree_are_refused_at_opening(folder: Path, changes: dict, message: str) -> None:
+    rows = episode_rows()
+    rows[2] |= changes
+    write_episodes(folder, rows)
+    with pytest.raises(ValueError, match=message):
+        LeRobot(folder)
+
+
+def test_rows_of_another_episode_are_refused(folder: Path) -> None:
+    rows = episode_rows()
+    rows[3]["dataset_from_index"] -= 1
+    write_episodes(folder, rows)
+    with pytest.raises(ValueError, match=r"file-001\.parquet .*episode_3\): rows 6 and following"):
+        LeRobot(folder).trajectory(3)
+    rows[3]["dataset_from_index"] += 2
+    write_episodes(folder, rows)
+    with pytest.raises(ValueError, match=r"file-001\.parquet .*episode_3\): it ends with row 11, but the file has 11"):
+        LeRobot(folder).trajectory(3)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("action", lambda a: np.where(np.arange(7)[:, None] == 2, np.nan, a), r"actions\[2\] is not finite"),
+        ("observation.state", lambda a: np.where(np.arange(7)[:, None] == 6, np.inf, a), r"states\[6\] is not finite"),
+        ("action", lambda a: a.astype(str), "action: expected numbers"),
+        ("timestamp", lambda a: a + 0.06, r"timestamp\[0\] is 0.06"),
+        ("timestamp", lambda a: a * np.nan, r"timestamp\[0\] is nan"),
+    ],
+)
+def test_numbers_that_are_wrong_name_file_and_record(folder: Path, name: str, change: object, message: str) -> None:
+    rows = rows_of(2)
+    path = folder / "data" / "chunk-000" / "file-001.parquet"
+    other = {**rows_of(3), name: rows_of(3)[name].astype(change(rows[name]).dtype)}
+    write_table(path, [{**rows, name: change(rows[name])}, other])
+    with pytest.raises(ValueError, match=rf"file-001\.parquet .*episode_2\): {message}"):
+        LeRobot(folder).trajectory(2)
+
+
+def test_the_action_at_the_last_frame_may_be_anything(folder: Path) -> None:
+    rows = rows_of(2)
+    rows["action"][6] = np.nan
+    write_table(folder / "data" / "chunk-000" / "file-001.parquet", [rows, rows_of(3)])
+    assert len(LeRobot(folder).trajectory(2).actions) == 6
+
+
+def test_rows_of_different_sizes_or_null_are_refused(folder: Path) -> None:
+    path = folder / "data" / "chunk-000" / "file-000.parquet"
+    table = pq.read_table(path)
+    place = table.schema.get_field_index("action")
+    actions = table["action"].to_pylist()
+    for wrong in ([1.0], None):
+        column = pa.array([*actions[:1], wrong, *actions[2:]])
+        pq.write_table(table.set_column(place, "action", column), path)
+        with pytest.raises(ValueError, match=r"episode_0\): action: expected as many numbers in each"):
+            LeRobot(folder).trajectory(0)
+
+
+def test_a_missing_column_is_named(folder: Path) -> None:
+    path = folder / "data" / "chunk-000" / "file-000.parquet"
+    pq.write_table(pq.read_table(path).drop_columns(["action"]), path)
+    with pytest.raises(ValueError, match=r"file-000\.parquet: there is no column action"):
+        LeRobot(folder).trajectory(0)
+
+
+@pytest.mark.parametrize("name", ["meta/episodes", "data"])
+def test_a_table_cut_short_is_named(folder: Path, name: str) -> None:
+    path = folder / name / "chunk-000" / "file-000.parquet"
+    content = path.read_bytes()
+    for kept in (0, 10, len(content) // 2, len(content) - 1):
+        path.write_bytes(content[:kept])
+        with pytest.raises(ValueError, match=rf"{name}/chunk-000/file-000\.parquet: .*cut short"):
+            LeRobot(folder).trajectory(0)
+
+
+def test_a_film_without_the_frame_is_named(folder: Path) -> None:
+    path = folder / "videos" / TOP / "chunk-000" / "file-001.mp4"
+    content = path.read_bytes()
+    write_film(path, [30] * 10)  # 12 were written: the last two of episode_3 are not there
+    frames = LeRobot(folder).trajectory(3).frames
+    frames.read([1])
+    with pytest.raises(ValueError, match=r"file-001\.mp4 \(episode_3\): there is no frame at 1\.000 s.* 0\.900 s"):
+        frames.read([1, 2])
+    path.write_bytes(content[: len(content) // 2])
+    with pytest.raises((ValueError, OSError), match=r"file-001\.mp4"):
+        LeRobot(folder).trajectory(3).frames.read([2])
+
+
+def test_frames_of_another_episode_cannot_be_reached(folder: Path) -> None:
+    frames = LeRobot(folder).trajectory(2).frames
+    for index in (7, -1):
+        with pytest.raises(IndexError, match="7 frames"):
+            frames.read([index])

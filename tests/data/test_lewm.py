@@ -1,0 +1,163 @@
+"""The HDF5 files of stable-worldmodel, written here as its writer does."""
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from wmcontrol.data.formats.lewm import LeWM
+
+h5py = pytest.importorskip("h5py")
+LENGTHS = [5, 1, 7]
+
+
+def columns_of() -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(0)
+    columns = {
+        "pixels": rng.integers(0, 256, (13, 6, 7, 3), dtype=np.uint8),
+        "action": rng.uniform(-1, 1, (13, 2)).astype(np.float32),
+        "proprio": rng.normal(0, 100, (13, 4)).astype(np.float32),
+        "state": rng.normal(0, 100, (13, 7)).astype(np.float32),
+        "reward": np.zeros(13),
+        "ep_len": np.array(LENGTHS, np.int32),
+        "ep_offset": np.array([0, 5, 6], np.int64),
+    }
+    columns["action"][[4, 5, 12]] = np.nan  # what the last action of every episode is
+    return columns
+
+
+def write(path: Path, columns: dict[str, np.ndarray]) -> Path:
+    with h5py.File(path, "w", libver="latest") as file:
+        for name, values in columns.items():
+            chunks = (1, *values.shape[1:]) if values.ndim else None
+            file.create_dataset(name, data=values, maxshape=(None, *values.shape[1:]), chunks=chunks)
+    return path
+
+
+def test_episodes_equal_what_was_written(tmp_path: Path) -> None:
+    columns = columns_of()
+    dataset = LeWM(write(tmp_path / "set.h5", columns))
+    assert dataset.lengths.tolist() == LENGTHS
+    assert (dataset.env_id, dataset.control_rate, dataset.action_bounds) == (None, 10, None)
+    for index, (start, length) in enumerate(zip([0, 5, 6], LENGTHS, strict=True)):
+        trajectory, rows = dataset.trajectory(index), slice(start, start + length)
+        np.testing.assert_array_equal(trajectory.states, columns["state"][rows])
+        np.testing.assert_array_equal(trajectory.actions, columns["action"][rows][:-1])
+        np.testing.assert_allclose(trajectory.times, np.arange(length) / 10)
+        np.testing.assert_array_equal(trajectory.frames.read(range(length)), columns["pixels"][rows])
+        picked = [length - 1, 0, length - 1]
+        np.testing.assert_array_equal(trajectory.frames.read(picked), columns["pixels"][rows][picked])
+    assert trajectory.frames.read([]).shape == (0, 6, 7, 3)
+
+
+def test_episodes_may_lie_in_any_order_and_apart(tmp_path: Path) -> None:
+    columns = columns_of()
+    columns["ep_len"], columns["ep_offset"] = np.array([4, 3]), np.array([8, 1])
+    dataset = LeWM(write(tmp_path / "set.h5", columns))
+    np.testing.assert_array_equal(dataset.trajectory(1).frames.read([0, 2]), columns["pixels"][[1, 3]])
+
+
+def test_pixels_may_have_their_channels_first(tmp_path: Path) -> None:
+    columns = columns_of()
+    pixels = columns["pixels"]
+    dataset = LeWM(write(tmp_path / "set.h5", {**columns, "pixels": np.moveaxis(pixels, -1, 1)}))
+    np.testing.assert_array_equal(dataset.trajectory(2).frames.read([1, 0]), pixels[[7, 6]])
+
+
+def test_without_a_state_the_proprioception_is_taken(tmp_path: Path) -> None:
+    columns = columns_of()
+    del columns["state"]
+    states = LeWM(write(tmp_path / "set.h5", columns)).trajectory(0).states
+    np.testing.assert_array_equal(states, columns["proprio"][:5])
+    del columns["proprio"]
+    assert LeWM(write(tmp_path / "other.h5", columns)).trajectory(0).states is None
+
+
+def test_rate_and_environment_are_the_users_to_tell(tmp_path: Path) -> None:
+    path = write(tmp_path / "set.h5", columns_of())
+    dataset = LeWM(path, control_rate=20, env_id="wmcontrol/PushT-v0")
+    assert dataset.env_id == "wmcontrol/PushT-v0"
+    np.testing.assert_allclose(dataset.trajectory(0).times, np.arange(5) / 20)
+    assert dataset.fingerprint() != LeWM(path).fingerprint()
+    assert LeWM(path).fingerprint() == LeWM(path).fingerprint()
+    for rate in (0, -1, np.nan, np.inf):
+        with pytest.raises(ValueError, match="control_rate must be above 0"):
+            LeWM(path, control_rate=rate)
+
+
+def test_a_reader_goes_through_pickle(tmp_path: Path) -> None:
+    columns = columns_of()
+    dataset = LeWM(write(tmp_path / "set.h5", columns))
+    again = pickle.loads(pickle.dumps(dataset))
+    np.testing.assert_array_equal(again.trajectory(2).states, dataset.trajectory(2).states)
+    frames = pickle.loads(pickle.dumps(dataset.trajectory(2).frames))
+    np.testing.assert_array_equal(frames.read([1]), columns["pixels"][[7]])
+
+
+@pytest.mark.parametrize("name", ["pixels", "action", "ep_len", "ep_offset"])
+def test_a_missing_column_is_named(tmp_path: Path, name: str) -> None:
+    columns = columns_of()
+    del columns[name]
+    with pytest.raises(OSError, match=rf"set\.h5: column {name} is missing"):
+        LeWM(write(tmp_path / "set.h5", columns))
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "message"),
+    [
+        ("ep_len", np.array([5, 0, 7]), "episode_1 has 0 frames"),
+        ("ep_len", np.array([5.0, 1, 7]), "whole number"),
+        ("ep_len", np.array([5, 1, 8]), "episode_2 ends with row 13, but pixels has 13 rows"),
+        ("ep_len", np.array([5, 1]), "expected 2 whole numbers in ep_offset"),
+        ("ep_len", np.zeros(0, int), "not a single episode"),
+        ("ep_offset", np.array([0, 4, 6]), "episode_1 begins in row 4, where the one before"),
+        ("ep_offset", np.array([-1, 5, 6]), "episode_0 begins in row -1"),
+        ("ep_offset", np.array([0.0, 5, 6]), "whole numbers in ep_offset"),
+        ("action", np.zeros((12, 2)), "but action has 12 rows"),
+        ("state", np.zeros((12, 7)), "but state has 12 rows"),
+        ("pixels", np.zeros((13, 6, 7, 3), np.float32), "pixels must be uint8 with 3 channels, got float32"),
+        ("pixels", np.zeros((13, 6, 7, 4), np.uint8), "pixels must be uint8 with 3 channels"),
+        ("pixels", np.zeros((13, 6), np.uint8), "pixels must be uint8 with 3 channels"),
+    ],
+)
+def test_columns_that_disagree_are_refused_at_opening(
+    tmp_path: Path, name: str, values: np.ndarray, message: str
+) -> None:
+    with pytest.raises(ValueError, match=f"set.h5.*{message}"):
+        LeWM(write(tmp_path / "set.h5", {**columns_of(), name: values}))
+
+
+@pytest.mark.parametrize(
+    "values", [np.zeros((13, 2), "S3"), np.zeros((13, 2), complex), np.zeros((13, 2), bool), np.zeros(13)]
+)
+def test_actions_of_another_kind_name_file_and_record(tmp_path: Path, values: np.ndarray) -> None:
+    dataset = LeWM(write(tmp_path / "set.h5", {**columns_of(), "action": values}))
+    with pytest.raises(ValueError, match=r"set\.h5 .*episode_2\): action: expected numbers"):
+        dataset.trajectory(2)
+
+
+@pytest.mark.parametrize("name", ["action", "state"])
+def test_what_is_not_finite_names_file_and_record(tmp_path: Path, name: str) -> None:
+    columns = columns_of()
+    columns[name][8, 1] = np.nan
+    dataset = LeWM(write(tmp_path / "set.h5", columns))
+    dataset.trajectory(0)
+    with pytest.raises(ValueError, match=rf"set\.h5 .*episode_2\): {name}s\[2\] is not finite"):
+        dataset.trajectory(2)
+
+
+def test_a_file_cut_short_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path / "set.h5", columns_of())
+    content = path.read_bytes()
+    for kept in (0, 100, len(content) // 2, len(content) - 1):
+        path.write_bytes(content[:kept])
+        with pytest.raises(OSError, match=r"set\.h5"):
+            LeWM(path)
+
+
+def test_frames_of_another_episode_cannot_be_reached(tmp_path: Path) -> None:
+    frames = LeWM(write(tmp_path / "set.h5", columns_of())).trajectory(0).frames
+    for index in (5, -1):
+        with pytest.raises(IndexError, match="5 frames"):
+            frames.read([index])

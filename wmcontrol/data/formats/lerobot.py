@@ -1,0 +1,239 @@
+"""LeRobot's data sets, version 3: tables in parquet, films in mp4, many episodes in a file.
+
+What is relied on (the format's announcement, and ``lerobot.datasets`` of release 0.4):
+
+- ``meta/info.json``: ``codebase_version`` "v3.…", ``fps``, ``features`` (name to ``dtype`` and ``shape``; films have
+  the dtype "video"), ``total_episodes``, and the templates ``data_path`` and ``video_path``, by default
+  ``data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet`` and
+  ``videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.mp4``;
+- ``meta/episodes/chunk-*/file-*.parquet``: a row per episode with ``episode_index``, ``length``,
+  ``dataset_from_index`` (its first row, counted over all files), ``data/chunk_index`` and ``data/file_index``, and for
+  each film ``videos/{key}/chunk_index``, ``…/file_index``, ``…/from_timestamp`` and ``…/to_timestamp``, in seconds of
+  that file;
+- data files: a row per frame, in order, with ``episode_index``, ``frame_index``, ``timestamp``, ``action`` and mostly
+  ``observation.state``. Row ``t`` of ``action`` is what was done at frame ``t``.
+
+Frame ``t`` of an episode is the one nearest to ``from_timestamp + t / fps``.
+"""
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..dataset import TrajectoryDataset
+from ..fingerprint import fingerprint
+from ..trajectory import Pixels, Provenance, Trajectory
+from .parquet_rows import read_rows, read_table
+from .reading import as_pixels, check_files, checked_index, checked_lengths, checked_rows
+
+_STATE = "observation.state"
+_TEMPLATES = {
+    "data_path": "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet",
+    "video_path": "videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.mp4",
+}
+_CONVERT = "python -m lerobot.datasets.v30.convert_dataset_v21_to_v30 --repo-id=NAME --root=FOLDER"
+
+
+def recognises(path: Path) -> bool:
+    """Whether this is a folder with LeRobot's metadata."""
+    return (path / "meta" / "info.json").is_file() or (path / "meta" / "episodes").is_dir()
+
+
+class LeRobot(TrajectoryDataset):
+    """A data set of LeRobot's in a folder, as ``lerobot/pusht`` of the Hugging Face Hub.
+
+    States are ``observation.state`` where there is one. Whose states and actions they are the data do not tell in a
+    way that could be relied on, so there is neither an ``env_id`` nor bounds.
+
+    Args:
+        path: the folder that has ``meta``, ``data`` and ``videos``.
+        camera: the feature that frames are taken from, such as ``"observation.images.top"``; None where there is one.
+
+    Raises:
+        OSError: a file is missing or damaged.
+        ValueError: another version than 3, several cameras and none named, or numbers that disagree.
+    """
+
+    def __init__(self, path: str | Path, camera: str | None = None):
+        self.path = Path(path)
+        self._info = _read_info(self.path / "meta" / "info.json")
+        self.camera = _pick_camera(self._info, camera, self.path)
+        episodes = _read_episodes(self.path, self.camera)
+        self._episodes: dict[str, NDArray[Any]] = episodes
+        self.lengths = checked_lengths(self.path / "meta" / "episodes", episodes["length"])
+        self._check_episodes()
+        data = {self._file("data", index) for index in range(len(self))}
+        films = {self._file(self.camera, index) for index in range(len(self))} if self.camera else set()
+        self._files = sorted(data | films)
+        check_files("LeRobot's layout", self._files)
+        # Episodes are counted over all files, rows of a file from its first episode.
+        starts, chunks = episodes["dataset_from_index"], (episodes["data/chunk_index"], episodes["data/file_index"])
+        firsts: dict[tuple[int, int], int] = {}
+        for start, chunk, file in zip(starts, *chunks, strict=True):
+            firsts[chunk, file] = min(start, firsts.get((chunk, file), start))
+        self._rows = starts - np.array([firsts[pair] for pair in zip(*chunks, strict=True)])
+        self.control_rate = float(self._info["fps"])
+        self.env_id = None
+        self.action_bounds = None
+
+    def trajectory(self, index: int) -> Trajectory:
+        """Return one trajectory, its frames unread."""
+        index = checked_index(index, len(self))
+        file, T, fps = self._file("data", index), int(self.lengths[index]), float(self._info["fps"])
+        number = int(self._episodes["episode_index"][index])
+        provenance = Provenance("LeRobot", file, f"episode_{number}")
+        names = ["action", *([_STATE] if _STATE in self._info["features"] else [])]
+        table = read_rows(file, ["episode_index", "timestamp", *names], int(self._rows[index]), T, provenance)
+        times = np.arange(T) / fps
+        if (table["episode_index"] != number).any():
+            raise ValueError(
+                f"{provenance}: rows {self._rows[index]} and following, {T} of them, are of other episodes"
+            )
+        off = ~(np.abs(table["timestamp"][:, 0] - times) < 0.5 / fps)
+        if off.any():
+            raise ValueError(
+                f"{provenance}: timestamp[{off.argmax()}] is {table['timestamp'][off.argmax(), 0]:g}, at {fps:g} fps "
+                f"it must be {times[off.argmax()]:g}"
+            )
+        frames = None
+        if self.camera:
+            begin = float(self._episodes[f"videos/{self.camera}/from_timestamp"][index])
+            frames = _Frames(self._file(self.camera, index), begin, fps, T, provenance)
+        return Trajectory(
+            times=times,
+            provenance=provenance,
+            frames=frames,
+            states=table.get(_STATE),
+            actions=table["action"][:-1],
+        )
+
+    def fingerprint(self) -> str:
+        """Return a digest of the files' names, sizes and times, and of the camera."""
+        meta = [self.path / "meta" / "info.json", *_episode_files(self.path)]
+        return fingerprint("LeRobot", [*self._files, *meta], {"camera": self.camera})
+
+    def _file(self, what: str, index: int) -> Path:
+        """Return where an episode's rows ("data") or frames (a camera) are."""
+        prefix = "data" if what == "data" else f"videos/{what}"
+        place = {f"{part}_index": int(self._episodes[f"{prefix}/{part}_index"][index]) for part in ("chunk", "file")}
+        template = self._info["data_path" if what == "data" else "video_path"]
+        return self.path / str(template).format(video_key=what, **place)
+
+    def _check_episodes(self) -> None:
+        meta, expected = self.path / "meta", self._info["total_episodes"]
+        if len(self.lengths) != expected:
+            raise ValueError(f"{meta}: info.json counts {expected} episodes, episodes/ has {len(self.lengths)}")
+        if not self.camera:
+            return
+        begin, end = (self._episodes[f"videos/{self.camera}/{name}_timestamp"] for name in ("from", "to"))
+        short = ~(np.round((end - begin) * self._info["fps"]) >= self.lengths)
+        if short.any():
+            i = int(short.argmax())
+            raise ValueError(
+                f"{meta / 'episodes'}: episode_{self._episodes['episode_index'][i]} has {self.lengths[i]} frames, but "
+                f"its film goes from {begin[i]:g} to {end[i]:g} s at {self._info['fps']:g} fps"
+            )
+
+
+@dataclass(frozen=True)
+class _Frames:
+    """The frames of one episode, in a film of several."""
+
+    path: Path
+    begin: float  # seconds in the film
+    fps: float
+    length: int
+    provenance: Provenance
+
+    def __len__(self) -> int:
+        return self.length
+
+    def read(self, indices: Sequence[int] | NDArray[np.integer[Any]]) -> Pixels:
+        """Return the frames with these indices."""
+        rows = checked_rows(indices, self.length, self.provenance)
+        film = _film(self.path, self.path.stat().st_mtime_ns, os.getpid())
+        asked = self.begin + rows / self.fps
+        found = film.nearest(asked)
+        off = np.abs(film.times[found] - asked) >= 0.5 / self.fps
+        if off.any():
+            raise ValueError(
+                f"{self.path} ({self.provenance.record}): there is no frame at {asked[off.argmax()]:.3f} s; the "
+                f"nearest is at {film.times[found[off.argmax()]]:.3f} s"
+            )
+        return as_pixels(film.read(found), self.path)
+
+
+@lru_cache(maxsize=16)
+def _film(path: Path, modified: int, process: int) -> Any:
+    """Return a film, whose index is long to make; anew when the file is changed, and in each process."""
+    from ..video import VideoFrames
+
+    return VideoFrames(path)
+
+
+def _read_info(path: Path) -> dict[str, Any]:
+    check_files("LeRobot's layout", [path])
+    try:
+        info = json.loads(path.read_text())
+        version, total, fps = str(info["codebase_version"]), int(info["total_episodes"]), float(info["fps"])
+        if not all(isinstance(feature["dtype"], str) for feature in info["features"].values()):
+            raise TypeError("a feature has no dtype")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path}: not LeRobot's metadata, or damaged: {error!r}") from error
+    if not version.startswith("v3."):
+        raise ValueError(f"{path}: it is LeRobot's {version}, and v3 is read; convert it with LeRobot: {_CONVERT}")
+    if not 0 < fps < np.inf:
+        raise ValueError(f"{path}: fps must be above 0, got {fps!r}")
+    if "action" not in info["features"]:
+        raise ValueError(f"{path}: there is no feature action, only {sorted(info['features'])}")
+    for name, template in _TEMPLATES.items():
+        info[name] = info.get(name) or template
+        try:
+            info[name].format(video_key="", chunk_index=0, file_index=0)
+        except (LookupError, ValueError, AttributeError) as error:
+            raise ValueError(f"{path}: expected {name} like {template!r}, got {info[name]!r}") from error
+    return {**info, "total_episodes": total, "fps": fps}
+
+
+def _pick_camera(info: dict[str, Any], camera: str | None, path: Path) -> str | None:
+    """Return the film to take frames from, or None for data that have none."""
+    dtypes = {name: feature["dtype"] for name, feature in info["features"].items()}
+    films = [name for name, dtype in dtypes.items() if dtype == "video"]
+    if camera is not None:
+        if camera not in films:
+            raise ValueError(f"{path} has no film {camera!r}; it has {films}")
+        return camera
+    if len(films) > 1:
+        raise ValueError(f"{path} has films of {len(films)} cameras; give camera=, one of {films}")
+    if not films and "image" in dtypes.values():
+        raise ValueError(f"{path} has its images in parquet, which is not read; convert them to films with LeRobot")
+    return films[0] if films else None
+
+
+def _episode_files(path: Path) -> list[Path]:
+    return sorted((path / "meta" / "episodes").glob("chunk-*/file-*.parquet"))
+
+
+def _read_episodes(path: Path, camera: str | None) -> dict[str, NDArray[Any]]:
+    """Return what is known of each episode, in their order."""
+    names = ["episode_index", "length", "dataset_from_index", "data/chunk_index", "data/file_index"]
+    if camera:
+        fields = ("chunk_index", "file_index", "from_timestamp", "to_timestamp")
+        names += [f"videos/{camera}/{field}" for field in fields]
+    files = _episode_files(path)
+    if not files:
+        raise FileNotFoundError(f"{path}/meta/episodes/chunk-000/file-000.parquet is missing: LeRobot's layout has it")
+    tables = [read_table(file, names) for file in files]
+    columns = {name: np.concatenate([table[name].to_numpy() for table in tables]) for name in names}
+    for name, values in columns.items():
+        if values.dtype.kind not in ("iuf" if name.endswith("timestamp") else "iu"):
+            raise ValueError(f"{files[0]}: column {name} must have numbers, none missing; got {values.dtype}")
+    order = np.argsort(columns["episode_index"], kind="stable")
+    return {name: values[order] for name, values in columns.items()}

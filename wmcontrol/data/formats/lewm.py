@@ -1,0 +1,138 @@
+"""The HDF5 files of stable-worldmodel, which LeWM is trained on (arXiv 2603.19312).
+
+One data set per column, the rows of all episodes one after the other, and two that say where episodes are:
+``ep_offset`` and ``ep_len`` (N,). ``pixels`` are uint8, (F, height, width, 3) or (F, 3, height, width). Row ``t`` of
+``action`` is what was done at frame ``t``: when an episode is recorded its actions are shifted by one, and the last is
+NaN.
+"""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..dataset import TrajectoryDataset
+from ..fingerprint import fingerprint
+from ..trajectory import Pixels, Provenance, Trajectory
+from .hdf5_file import Hdf5File, is_hdf5, reading
+from .reading import as_floats, as_pixels, checked_index, checked_lengths, checked_rows
+
+_WHERE = ("ep_offset", "ep_len")
+
+
+def recognises(path: Path) -> bool:
+    """Whether this is an HDF5 file that says where episodes begin and how long they are.
+
+    Raises:
+        OSError: it is an HDF5 file, but not a whole one.
+    """
+    return is_hdf5(path) and any(name in Hdf5File(path).root() for name in _WHERE)
+
+
+class LeWM(TrajectoryDataset):
+    """A file of stable-worldmodel's, as ``pusht_expert_train.h5`` or ``tworoom.h5``.
+
+    States are the column ``state``, or where there is none ``proprio``; which numbers they are the file does not say.
+
+    Files compressed by Blosc, as some are, need ``pip install hdf5plugin`` besides.
+
+    Args:
+        path: the file.
+        control_rate: actions per second, Hz, which the file does not tell: 10 as in Push-T.
+        env_id: of the environment, if it is one of ours and the file has its states; the file tells that neither.
+
+    Raises:
+        OSError: it cannot be read, or a column is missing.
+        ValueError: columns of the wrong kind, or episodes that reach beyond them or overlap.
+    """
+
+    def __init__(self, path: str | Path, control_rate: float = 10.0, env_id: str | None = None):
+        if not 0 < control_rate < np.inf:
+            raise ValueError(f"control_rate must be above 0 Hz, got {control_rate!r}")
+        with suppress(ImportError):
+            import hdf5plugin  # type: ignore[import-not-found]  # noqa: F401  it registers its filters
+        self.path = Path(path)
+        self._file = Hdf5File(self.path)
+        root = self._file.root()
+        for name in ("pixels", "action", *_WHERE):
+            if name not in root:
+                raise OSError(f"{self.path}: column {name} is missing: LeWM's layout has it; it has {list(root)}")
+        self.lengths = checked_lengths(self.path / "ep_len", root["ep_len"][:])
+        self._starts = np.asarray(root["ep_offset"][:])
+        self._states = next((name for name in ("state", "proprio") if name in root), None)
+        shape, dtype = root["pixels"].shape, root["pixels"].dtype
+        if len(shape) != 4 or 3 not in (shape[1], shape[3]) or dtype != np.uint8:
+            raise ValueError(f"{self.path}: pixels must be uint8 with 3 channels, got {dtype} of shape {shape}")
+        self._check_places({name: len(root[name]) for name in ("pixels", "action", self._states) if name})
+        self.control_rate = self._rate = float(control_rate)
+        self.env_id = env_id
+        self.action_bounds = None
+
+    def trajectory(self, index: int) -> Trajectory:
+        """Return one trajectory, its frames unread."""
+        index = checked_index(index, len(self))
+        start, T = int(self._starts[index]), int(self.lengths[index])
+        provenance = Provenance("LeWM", self.path, f"episode_{index}")
+        root, states = self._file.root(), None
+        with reading(self.path, provenance.record):
+            actions = as_floats(root["action"][start : start + T - 1], f"{provenance}: action")
+            if self._states:
+                states = as_floats(root[self._states][start : start + T], f"{provenance}: {self._states}")
+        return Trajectory(
+            times=np.arange(T) / self._rate,
+            provenance=provenance,
+            frames=_Frames(self._file, start, T, provenance),
+            states=states,
+            actions=actions,
+        )
+
+    def fingerprint(self) -> str:
+        """Return a digest of the file's name, size and time, and of the settings."""
+        return fingerprint("LeWM", [self.path], {"control_rate": self.control_rate, "env_id": self.env_id})
+
+    def _check_places(self, rows: dict[str, int]) -> None:
+        if self._starts.shape != self.lengths.shape or self._starts.dtype.kind not in "iu":
+            raise ValueError(
+                f"{self.path}: expected {len(self.lengths)} whole numbers in ep_offset, as many as in ep_len, got "
+                f"{self._starts.dtype} of shape {self._starts.shape}"
+            )
+        order = np.argsort(self._starts, kind="stable")
+        starts, ends = self._starts[order], (self._starts + self.lengths)[order]
+        for episode, start, before in zip(order, starts, [0, *ends[:-1]], strict=True):
+            if start < before:
+                raise ValueError(
+                    f"{self.path}: episode_{episode} begins in row {start}, where the one before it still goes on"
+                )
+        for name, found in rows.items():
+            if found < ends[-1]:
+                raise ValueError(
+                    f"{self.path}: episode_{order[-1]} ends with row {ends[-1] - 1}, but {name} has {found} rows"
+                )
+
+
+@dataclass(frozen=True)
+class _Frames:
+    """The frames of one episode, among those of all."""
+
+    file: Hdf5File
+    start: int
+    length: int
+    provenance: Provenance
+
+    def __len__(self) -> int:
+        return self.length
+
+    def read(self, indices: Sequence[int] | NDArray[np.integer[Any]]) -> Pixels:
+        """Return the frames with these indices."""
+        rows, places = np.unique(checked_rows(indices, self.length, self.provenance), return_inverse=True)
+        pixels = self.file.root()["pixels"]
+        with reading(self.file.path, f"{self.provenance.record}, pixels"):
+            # Rising numbers, each once, are what HDF5 can pick; a list of them it picks slowly.
+            frames = np.stack([pixels[self.start + row] for row in rows]) if len(rows) else pixels[:0]
+        if pixels.shape[-1] != 3:
+            frames = np.moveaxis(frames, 1, -1)
+        return as_pixels(frames[places], self.provenance)

@@ -1,0 +1,109 @@
+"""What the readers share: files opened once per process, checks of what is in them, and errors that name the place."""
+
+import importlib
+import os
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..trajectory import Floats, Pixels
+
+T = TypeVar("T")
+
+
+class PerProcess(Generic[T]):
+    """Something that each process opens for itself, when it first needs it: it is neither pickled nor shared.
+
+    Args:
+        opener: opens it; it must itself go through pickle, as a ``functools.partial`` does.
+    """
+
+    def __init__(self, opener: Callable[[], T]):
+        self._opener = opener
+        self._held: tuple[int, T] | None = None
+
+    def get(self) -> T:
+        """Return it, open in this process."""
+        if self._held is None or self._held[0] != os.getpid():
+            self._held = (os.getpid(), self._opener())
+        return self._held[1]
+
+    def __getstate__(self) -> Callable[[], T]:
+        return self._opener
+
+    def __setstate__(self, opener: Callable[[], T]) -> None:
+        self._opener = opener
+        self._held = None
+
+
+def import_library(name: str) -> Any:
+    """Import a library of the ``data`` extra, or say which command brings it."""
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        command = 'pip install "wmcontrol[data]"'
+        raise ImportError(f"reading this layout needs {error.name}, which is not installed; run: {command}") from error
+
+
+def check_files(layout: str, files: Iterable[Path]) -> None:
+    """Raise a FileNotFoundError that names the first file that is missing in a layout."""
+    for file in files:
+        if not file.exists():
+            raise FileNotFoundError(f"{file} is missing: {layout} has it; fetch the data again, or the file alone")
+
+
+def checked_lengths(path: Path, lengths: Any) -> NDArray[np.int64]:
+    """Return the lengths of episodes, (N,), of which there must be one, and none empty; ``path`` has them."""
+    array = np.asarray(lengths)
+    if not array.size:
+        raise ValueError(f"{path}: there is not a single episode")
+    if array.ndim != 1 or array.dtype.kind not in "iu":
+        raise ValueError(f"{path}: expected one whole number per episode, got {array.dtype} of shape {array.shape}")
+    if array.min() < 1:
+        raise ValueError(
+            f"{path}: episode_{array.argmin()} has {array.min()} frames; every episode must have one or more"
+        )
+    return array.astype(np.int64)
+
+
+def checked_index(index: int, count: int) -> int:
+    """Return the number of a trajectory, or raise an IndexError."""
+    if not 0 <= index < count:
+        raise IndexError(f"there are {count} trajectories, got number {index}")
+    return int(index)
+
+
+def checked_rows(indices: Sequence[int] | NDArray[np.integer[Any]], count: int, where: object) -> NDArray[np.int64]:
+    """Return the numbers of frames of a trajectory that has ``count``, or raise an IndexError."""
+    rows = np.asarray(indices, dtype=np.int64).reshape(-1)
+    if rows.size and (rows.min() < 0 or rows.max() >= count):
+        raise IndexError(f"{where} has {count} frames, got numbers from {rows.min()} to {rows.max()}")
+    return rows
+
+
+def as_floats(values: Any, where: object) -> Floats:
+    """Return (T, k) numbers as float64; ``where`` says in errors which they are."""
+    array = np.asarray(values)
+    if array.dtype.kind not in "fiu" or array.ndim != 2:
+        raise ValueError(f"{where}: expected numbers of shape (T, k), got {array.dtype} of shape {array.shape}")
+    return array.astype(np.float64)
+
+
+def as_pixels(values: Any, where: object) -> Pixels:
+    """Return (n, height, width, 3) whole numbers from 0 to 255 as uint8; anything else is refused, not rounded."""
+    array = np.asarray(values)
+    if array.ndim != 4 or array.shape[-1] != 3 or array.dtype.kind not in "fiu":
+        raise ValueError(
+            f"{where}: expected frames (n, height, width, 3) of numbers, got {array.dtype} of shape {array.shape}"
+        )
+    if array.dtype == np.uint8:
+        return array
+    if array.size and not (array.min() >= 0 and array.max() <= 255 and (array == np.round(array)).all()):
+        raise ValueError(
+            f"{where}: pixels must be whole numbers from 0 to 255, got {array.dtype} from {array.min()} to "
+            f"{array.max()}; convert the frames to uint8"
+        )
+    return array.astype(np.uint8)
