@@ -1,4 +1,4 @@
-"""The README's Python runs as written, from a folder that holds nothing of the project."""
+"""The Python of the README and of the documentation's pages runs as written, in a folder without the project."""
 
 import re
 import subprocess
@@ -7,21 +7,31 @@ from pathlib import Path
 
 import pytest
 
-README = Path(__file__).resolve().parents[1] / "README.md"
-BLOCKS = re.findall(r"^```python\n(.*?)^```", README.read_text(), re.DOTALL | re.MULTILINE)
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCKS = [
+    pytest.param(block, id=f"{page.stem}-{number}")
+    for page in PAGES
+    for number, block in enumerate(re.findall(r"^```python\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE))
+]
+LINKS = [
+    pytest.param(page, link, id=f"{page.stem}-{link}")
+    for page in PAGES
+    for link in sorted(set(re.findall(r"\]\(((?!http)[^)#]+)\)", page.read_text())))
+]
 
 
 def test_there_are_blocks() -> None:
-    assert len(BLOCKS) >= 4
+    assert len(BLOCKS) >= 7
 
 
-@pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
-def test_python_in_the_readme_runs(block: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("block", BLOCKS)
+def test_python_of_the_pages_runs(block: str, tmp_path: Path) -> None:
     command = [sys.executable, "-W", "error", "-W", "ignore::DeprecationWarning", "-c", block]
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=240)
     assert result.returncode == 0, result.stderr
 
 
-@pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\(((?!http)[^)#]+)\)", README.read_text()))))
-def test_links_lead_somewhere(link: str) -> None:
-    assert (README.parent / link).exists()
+@pytest.mark.parametrize(("page", "link"), LINKS)
+def test_links_lead_somewhere(page: Path, link: str) -> None:
+    assert (page.parent / link).exists()

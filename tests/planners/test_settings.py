@@ -1,0 +1,167 @@
+"""Settings that make no sense are refused when a planner is made; those on the edge work."""
+
+from dataclasses import FrozenInstanceError, fields
+from typing import Any
+
+import pytest
+import torch
+from planner_contract import keeps_rows_apart
+from problems import A, H, box, inside
+
+from wmcontrol.planners import CEM, CMA, ICEM, MPPI, Gradient, Hybrid, Plan, Planner, RandomShooting
+
+ALL = (CEM, ICEM, MPPI, Gradient, RandomShooting, CMA)
+
+
+def plan(planner: Planner, init: torch.Tensor | None = None) -> Plan:
+    low, high = box()
+    init = torch.zeros(2, H, A) if init is None else init
+    generators = [torch.Generator().manual_seed(row) for row in range(len(init))]
+    return planner.plan(inside().cost, init, low=low, high=high, generators=generators)
+
+
+@pytest.mark.parametrize("kind", ALL)
+@pytest.mark.parametrize("value", [0, -1, 2.0, True, None, float("nan")])
+def test_counts_are_positive_whole_numbers(kind: type[Planner], value: Any) -> None:
+    for field in fields(kind):
+        if field.name.startswith("num_"):
+            with pytest.raises(ValueError, match=rf"{field.name} must be a whole number from \d up, got {value!r}"):
+                kind(**{field.name: value})
+
+
+@pytest.mark.parametrize("kind", ALL)
+@pytest.mark.parametrize("value", [-0.1, float("nan"), float("inf"), "1", True])
+def test_other_numbers_are_finite_and_not_negative(kind: type[Planner], value: Any) -> None:
+    for field in fields(kind):
+        if field.type == "float" or field.type is float:
+            with pytest.raises(ValueError, match=f"{field.name} must be a .*number .*got {value!r}"):
+                kind(**{field.name: value})
+
+
+def test_elites_are_among_the_candidates() -> None:
+    for kind in (CEM, ICEM):
+        with pytest.raises(ValueError, match=r"num_elites must be at most num_samples, 20, .* got 21"):
+            kind(num_samples=20, num_elites=21)
+
+
+def test_shares_have_ends() -> None:
+    for kind in (CEM, ICEM):
+        with pytest.raises(ValueError, match=r"momentum must be a number from 0 up and below 1, got 1\.0"):
+            kind(momentum=1.0)
+    with pytest.raises(ValueError, match="decay must be a number from 1 up"):
+        ICEM(decay=0.9)
+    with pytest.raises(ValueError, match="keep must be a number from 0 up"):
+        ICEM(keep=1.1)
+    with pytest.raises(ValueError, match=r"optimizer must be one of \['adam', 'sgd'\], got 'lbfgs'"):
+        Gradient(optimizer="lbfgs")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="sampling must be a CEM or ICEM, got MPPI"):
+        Hybrid(sampling=MPPI())  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="refinement must be a Gradient, got CEM"):
+        Hybrid(refinement=CEM())  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", [*ALL, Hybrid])
+def test_planners_are_immutable_and_compare_by_their_settings(kind: type[Planner]) -> None:
+    planner = kind()
+    assert planner == kind()
+    assert hash(planner) == hash(kind())
+    with pytest.raises(FrozenInstanceError):
+        planner.num_samples = 3  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    "planner",
+    [
+        CEM(num_samples=1, num_elites=1),
+        CEM(num_elites=1, min_std=0.0),
+        CEM(num_iterations=1),
+        CEM(num_samples=10, num_elites=10),
+        ICEM(num_samples=1, num_elites=1),
+        ICEM(num_elites=1, keep=0.0),
+        ICEM(num_iterations=1),
+        MPPI(num_samples=1),
+        MPPI(num_iterations=1),
+        Gradient(num_samples=1),
+        Gradient(num_iterations=1),
+        RandomShooting(num_samples=1, num_iterations=1),
+        Hybrid(sampling=CEM(num_samples=1, num_elites=1, num_iterations=1), refinement=Gradient(num_samples=1)),
+        CMA(num_samples=4, num_iterations=1),
+    ],
+    ids=str,
+)
+def test_the_smallest_budgets_give_a_plan(planner: Planner) -> None:
+    found = plan(planner)
+    assert bool((found.cost <= inside().start_cost + 1e-6).all())
+    assert bool(found.actions.isfinite().all())
+    assert bool(found.history.isfinite().all())
+
+
+def test_more_starts_than_candidates_are_cut() -> None:
+    starts = torch.zeros(2, 20, H, A)
+    for planner in (
+        CEM(num_samples=5, num_elites=2),
+        ICEM(num_samples=5, num_elites=2, decay=1.0),
+        MPPI(num_samples=5),
+    ):
+        assert plan(planner, starts).info["evaluations"].tolist() == [150, 150]
+
+
+def test_converged_rows_rest_and_no_row_notices() -> None:
+    """Each row ends as it does alone, elites and generators too, however long the others take."""
+    planner = CEM(tolerance=0.05, min_std=0.0)
+    keeps_rows_apart(planner)
+    low, high = box()
+    # The first row's cost tells nothing, so its elites stay wide and it never converges.
+    careless = lambda a: torch.cat([(1e4 * a[:1].sum((-1, -2))).sin(), inside().cost(a[1:])])  # noqa: E731
+    generators = [torch.Generator().manual_seed(row) for row in range(2)]
+    both = planner.plan(careless, torch.zeros(2, H, A), low=low, high=high, generators=generators)
+    alone = planner.plan(
+        inside().cost, torch.zeros(1, H, A), low=low, high=high, generators=[torch.Generator().manual_seed(1)]
+    )
+    assert both.info["iterations"][1] == alone.info["iterations"][0] < 30
+    assert both.info["iterations"][0] == 30 == len(both.history)
+    assert torch.equal(both.info["elites"][1], alone.info["elites"][0])
+    assert torch.equal(both.actions[1], alone.actions[0])
+
+
+def test_random_shooting_needs_a_box() -> None:
+    unbounded = torch.full((A,), float("inf"))
+    with pytest.raises(ValueError, match="must be finite"):
+        RandomShooting().plan(inside().cost, torch.zeros(1, H, A), low=-unbounded, high=unbounded)
+    for planner in (CEM(), ICEM(), MPPI(), Gradient(), Hybrid(), CMA(num_iterations=50)):
+        found = planner.plan(inside().cost, torch.zeros(1, H, A), low=-unbounded, high=unbounded)
+        assert float(found.cost) < 0.02 * inside().start_cost
+
+
+def test_cma_needs_two_free_numbers() -> None:
+    low = torch.zeros(1)
+    with pytest.raises(ValueError, match="CMA needs 2 free numbers or more in a plan, got 1; take CEM"):
+        CMA().plan(lambda a: a.sum((-1, -2)), torch.zeros(1, 1, 1), low=low, high=low + 1)
+
+
+def test_cma_leaves_numpys_global_generator_alone() -> None:
+    import numpy as np
+
+    np.random.seed(3)  # noqa: NPY002
+    expected = np.random.rand()  # noqa: NPY002
+    np.random.seed(3)  # noqa: NPY002
+    plan(CMA(num_iterations=3))
+    assert np.random.rand() == expected  # noqa: NPY002
+
+
+def test_gradients_need_a_cost_that_has_them() -> None:
+    low, high = box()
+    for planner in (Gradient(), Hybrid()):
+        with pytest.raises(ValueError, match=r"the cost must be differentiable by the actions"):
+            planner.plan(lambda a: inside().cost(a.detach()), torch.zeros(1, H, A), low=low, high=high)
+
+
+def test_without_generators_the_global_one_decides() -> None:
+    low, high = box()
+    plans = []
+    for seed in (1, 1, 2):
+        torch.manual_seed(seed)
+        plans.append(CEM(num_iterations=3).plan(inside().cost, torch.zeros(2, H, A), low=low, high=high))
+    assert torch.equal(plans[0].actions, plans[1].actions)
+    assert not torch.equal(plans[0].actions, plans[2].actions)
+    assert not torch.equal(plans[0].actions[0], plans[0].actions[1])
