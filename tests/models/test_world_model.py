@@ -7,9 +7,12 @@ import pytest
 import torch
 from helpers import scrambled
 
+from wmcontrol.agents import LatentCost
 from wmcontrol.encoders import PyramidEncoder
 from wmcontrol.models import ActionConditioned, ActionNormalizer, FrameCausalPredictor, Predictor, WorldModel
 from wmcontrol.models.hardware import fast_dtype
+from wmcontrol.objectives import GoalDistance
+from wmcontrol.planners import CEM, Gradient, Planner
 
 B, S, H, A, D = 2, 7, 5, 4, 12
 
@@ -54,6 +57,27 @@ def test_a_rollout_is_the_teacher_forced_prediction_on_what_it_imagines(T: int) 
         clip = torch.cat([tokens, imagined[:, s, :-1]], 1)
         expected = model.predictor(clip, times, actions, grid=(2, 2))[:, T - 1 :]
         torch.testing.assert_close(imagined[:, s], expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("budget", [1, 2**30])
+def test_the_last_frames_alone_are_those_of_the_whole(budget: int) -> None:
+    model = world_model(memory_budget=budget)
+    context = model.context(model.encode(frames()))
+    last = model.rollout(context, plans(), last_only=True)
+    assert torch.equal(last, model.rollout(context, plans())[:, :, -1:])
+
+
+@pytest.mark.parametrize("planner", [CEM(num_samples=50, num_iterations=8), Gradient(num_samples=5, num_iterations=20)])
+def test_planners_bring_what_is_imagined_closer_to_a_goal(planner: Planner) -> None:
+    model = world_model()
+    assert model.normalizer is not None
+    context = model.context(model.encode(frames()))
+    goal = model.rollout(context, plans(1).clamp(*model.normalizer.bounds()))[:, 0, -1]  # so that it can be reached
+    cost = LatentCost(model, context, goal, GoalDistance())
+    low, high = model.normalizer.bounds()
+    plan = planner.plan(cost, torch.zeros(B, H, A), low=low, high=high)
+    assert bool((plan.cost < 0.7 * cost(torch.zeros(B, 1, H, A))[:, 0]).all())
+    assert all(parameter.grad is None for parameter in model.parameters())
 
 
 @pytest.mark.parametrize("budget", [1, 50_000, 100_000, 2**30])
