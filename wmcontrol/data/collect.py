@@ -42,7 +42,9 @@ class Script(Protocol):
 class Behaviour(Protocol):
     """A policy to collect with."""
 
-    env_settings: Mapping[str, Any]  # that the environment must be made with, as its frames for who looks at them
+    @property
+    def env_settings(self) -> Mapping[str, Any]:
+        """What the environment must be made with, as frames for a policy that looks at them."""
 
     def script(self, rng: np.random.Generator) -> Script:
         """Return the script of an episode, whose randomness all comes from ``rng``, then and later."""

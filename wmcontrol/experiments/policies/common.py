@@ -1,11 +1,13 @@
 """What the policies for collecting share: how long episodes are, and noise that stays for a while."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ...data.collect import Script
 
 Floats = NDArray[np.float64]
 Length = int | tuple[int, int]  # frames of an episode, or from how many to how many
@@ -36,8 +38,21 @@ class Lengths:
         return int(rng.integers(self.low, self.high, endpoint=True))
 
 
+@dataclass(frozen=True)
+class Scripted:
+    """A behaviour whose scripts are all made in one way: of a number of frames and a generator."""
+
+    make: Callable[[int, np.random.Generator], Script]
+    lengths: Lengths
+    env_settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def script(self, rng: np.random.Generator) -> Script:
+        """Return the script of an episode."""
+        return self.make(self.lengths.draw(rng), rng)
+
+
 class ScriptBase:
-    """What scripts have that start wherever the environment does."""
+    """What scripts have besides ``act``."""
 
     def __init__(self, num_frames: int, options: Mapping[str, Any] | None = None):
         self.num_frames = num_frames

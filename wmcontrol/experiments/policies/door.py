@@ -1,14 +1,10 @@
 """Through Wall's door, from room to room, wherever wall and door are."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
-
 import numpy as np
 
 from ...data.collect import View
 from ...envs.wall.dynamics import BORDER, HALF_WIDTH
-from .common import Floats, Lengths, ScriptBase, lasting_noise
+from .common import Floats, ScriptBase, lasting_noise
 
 _CLEAR = 2.0  # how far before and behind the wall's faces the way through the door is straight, pixels
 _NEAR = 1.0  # how near the door's middle line the dot must be to go through
@@ -30,25 +26,13 @@ def way_through(place: Floats, target: Floats, wall: float, door: float, near: f
     return np.array([wall - clear * side, door])
 
 
-@dataclass(frozen=True)
-class Door:
+class Door(ScriptBase):
     """Go to a random place in the other room, then to one in this, and so on: about every second leg crosses.
 
     The first leg always crosses. Each leg has a speed of its own, from 40 to 100 % of the action's range, and actions
     noise that lasts, of a strength that is drawn for each episode.
     """
 
-    lengths: Lengths
-
-    @property
-    def env_settings(self) -> Mapping[str, Any]:
-        return {}
-
-    def script(self, rng: np.random.Generator) -> "_DoorScript":
-        return _DoorScript(self.lengths.draw(rng), rng)
-
-
-class _DoorScript(ScriptBase):
     def __init__(self, num_frames: int, rng: np.random.Generator):
         super().__init__(num_frames)
         self._rng = rng
@@ -57,6 +41,7 @@ class _DoorScript(ScriptBase):
         self._speed = 1.0
 
     def act(self, view: View) -> Floats:
+        """Head for the next place on the way."""
         place = view.state
         wall, door = (float(view.variation[name][0]) for name in ("wall_position", "door_position"))
         if self._target is None or np.linalg.norm(place - self._target) < _PIXELS:

@@ -1,25 +1,24 @@
 """Random pushes through Push-T's block. Points are complex numbers here: x + 1j * y, pixels."""
 
 import cmath
-from collections.abc import Mapping
-from dataclasses import dataclass
 from math import pi
-from typing import Any
 
 import numpy as np
 
 from ...data.collect import View
 from ...envs.pusht.physics import AGENT_RADIUS, BAR, CENTER_OF_GRAVITY, FIELD, STEM
-from .common import Floats, Lengths, ScriptBase, lasting_noise
+from .common import Floats, ScriptBase, lasting_noise
 
 CLEAR = 105.0  # from the block's centre of gravity an agent passes it at this distance, pixels
 _ON_CIRCLE = 0.6  # how far ahead on the circle around the block it heads, radians
 _REACH = 100.0  # of a whole relative action, pixels
 _BEGIN, _END = 22.0, 80.0  # pushes begin and end this far within the field, pixels
-_BEYOND = (-10.0, 70.0)  # how far beyond the point that it aims at a push goes, pixels
+_BEYOND = (0.0, 80.0)  # how far beyond the point that it aims at a push goes, pixels
 _SPEED = (0.2, 0.5)  # length of actions
 _STALE = 40  # steps after which a push is given up
-_TRIES = 30
+_TURNING = 0.5  # the share of pushes that must pass the centre of gravity at some distance, and so turn the block
+_LEVER = 50.0  # that distance, pixels
+_TRIES = 100
 _PARTS = (BAR, STEM)
 _BAR_SHARE = 4 / 7  # of the block's area
 
@@ -39,8 +38,7 @@ def middle_of(x: float, y: float, angle: float) -> complex:
     return complex(x, y) + complex(*CENTER_OF_GRAVITY) * cmath.rect(1, angle)
 
 
-@dataclass(frozen=True)
-class Pushes:
+class Pushes(ScriptBase):
     """Push through the block, again and again, each time from somewhere else.
 
     A push aims at a random point of the block from a random direction: the agent goes around the block to where the
@@ -48,17 +46,6 @@ class Pushes:
     a speed of its own. Noise that lasts bends the ways a little, by a strength that is drawn for each episode.
     """
 
-    lengths: Lengths
-
-    @property
-    def env_settings(self) -> Mapping[str, Any]:
-        return {"action_mode": "relative"}
-
-    def script(self, rng: np.random.Generator) -> "_PushScript":
-        return _PushScript(self.lengths.draw(rng), rng)
-
-
-class _PushScript(ScriptBase):
     def __init__(self, num_frames: int, rng: np.random.Generator):
         super().__init__(num_frames)
         self._rng = rng
@@ -68,6 +55,7 @@ class _PushScript(ScriptBase):
         self._speed, self._steps, self._way = 0.0, _STALE, "over"
 
     def act(self, view: View) -> Floats:
+        """Go around the block, or push."""
         x, y, block_x, block_y, angle, *_ = view.state.tolist()
         agent, middle = complex(x, y), middle_of(block_x, block_y, angle)
         self._steps += 1
@@ -85,6 +73,7 @@ class _PushScript(ScriptBase):
 
     def _choose(self, agent: complex, block: complex, angle: float, middle: complex) -> None:
         rng = self._rng
+        lever = _LEVER if rng.random() < _TURNING else 0.0
         for _ in range(_TRIES):
             left, top, right, bottom = _PARTS[rng.random() > _BAR_SHARE]
             part = complex(rng.uniform(left, right), rng.uniform(top, bottom))
@@ -95,7 +84,7 @@ class _PushScript(ScriptBase):
             along = (arm * direction.conjugate()).real
             begin = aim - direction * (along + (along**2 - abs(arm) ** 2 + CLEAR**2) ** 0.5)
             end = aim + direction * rng.uniform(*_BEYOND)
-            if _within(begin, _BEGIN) and _within(end, _END):
+            if abs((arm * direction.conjugate()).imag) >= lever and _within(begin, _BEGIN) and _within(end, _END):
                 break
         self._begin, self._end = begin, end
         self._speed, self._steps, self._way = rng.uniform(*_SPEED), 0, "around"

@@ -1,15 +1,10 @@
 """Random actions, as the references collect with."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
-
 import gymnasium as gym
 import numpy as np
-from numpy.typing import NDArray
 
 from ...data.collect import View
-from .common import Floats, Lengths, ScriptBase
+from .common import Floats, ScriptBase
 from .door import way_through
 
 # Of Wall's data, DINO-WM's and eb_jepa's: the length of a step in units of action, a truncated normal distribution,
@@ -19,24 +14,19 @@ _KAPPA = 5.0
 _CROSSING = 0.25  # the share of episodes that begin by looking for the door
 
 
-@dataclass(frozen=True)
-class Uniform:
-    """Every action is drawn uniformly within the bounds, and independently of the one before."""
+class Uniform(ScriptBase):
+    """Every action is drawn uniformly within the bounds of ``space``, and independently of the one before."""
 
-    lengths: Lengths
-    space: gym.spaces.Box  # of one action
+    def __init__(self, num_frames: int, rng: np.random.Generator, space: gym.spaces.Box):
+        super().__init__(num_frames)
+        self._actions = iter(rng.uniform(space.low, space.high, (num_frames - 1, *space.shape)))
 
-    @property
-    def env_settings(self) -> Mapping[str, Any]:
-        return {}
-
-    def script(self, rng: np.random.Generator) -> "_Given":
-        num_frames = self.lengths.draw(rng)
-        return _Given(rng.uniform(self.space.low, self.space.high, (num_frames - 1, *self.space.shape)))
+    def act(self, view: View) -> Floats:
+        """Return the next of the actions that were drawn beforehand."""
+        return next(self._actions)
 
 
-@dataclass(frozen=True)
-class Drifting:
+class Drifting(ScriptBase):
     """A walk through Wall that keeps its heading for a while.
 
     The heading of each action is that of the last one turned by a von Mises draw of kappa 5, its length a normal draw
@@ -45,17 +35,6 @@ class Drifting:
     quarter of the episodes the heading is drawn around the way through it until the dot is in the other room.
     """
 
-    lengths: Lengths
-
-    @property
-    def env_settings(self) -> Mapping[str, Any]:
-        return {}
-
-    def script(self, rng: np.random.Generator) -> "_Walk":
-        return _Walk(self.lengths.draw(rng), rng)
-
-
-class _Walk(ScriptBase):
     def __init__(self, num_frames: int, rng: np.random.Generator):
         super().__init__(num_frames)
         self._crosses = rng.random() < _CROSSING
@@ -65,10 +44,12 @@ class _Walk(ScriptBase):
         self._beyond: Floats | None = None  # a place in the other room
 
     def act(self, view: View) -> Floats:
+        """Turn a little, and go on."""
         if self._crosses:
             self._head_for_door(view)
         self._heading += self._turns.pop()
-        return self._steps.pop() * np.array([np.cos(self._heading), np.sin(self._heading)])
+        step = self._steps.pop()
+        return np.array([step * np.cos(self._heading), step * np.sin(self._heading)])
 
     def _head_for_door(self, view: View) -> None:
         wall, door = (float(view.variation[name][0]) for name in ("wall_position", "door_position"))
@@ -85,14 +66,3 @@ def truncated_steps(rng: np.random.Generator, count: int) -> Floats:
     while (outside := (steps < _STEP_RANGE[0]) | (steps > _STEP_RANGE[1])).any():
         steps[outside] = rng.normal(_STEP, _STEP_STD, outside.sum())
     return steps
-
-
-class _Given(ScriptBase):
-    """Actions (T - 1, A) that were drawn beforehand."""
-
-    def __init__(self, actions: Floats):
-        super().__init__(len(actions) + 1)
-        self._actions = iter(actions)
-
-    def act(self, view: View) -> NDArray[Any]:
-        return next(self._actions)

@@ -2,15 +2,13 @@
 
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 import numpy as np
 
 from ...data.collect import View
 from ...envs.pointmaze.mazes import BODY_ORIGIN, MAZES, WALL_ORIGIN, cells
-from .common import Floats, Lengths, ScriptBase
+from .common import Floats, ScriptBase
 
 _ORIGIN = BODY_ORIGIN - WALL_ORIGIN  # from a position to the coordinates of its cell
 _POSITION_GAIN, _VELOCITY_GAIN = 10.0, 1.0
@@ -49,11 +47,10 @@ def next_cells(maze: str, goal: Cell) -> Mapping[Cell, Cell]:
 
 def steer(place: Floats, velocity: Floats, target: Floats) -> Floats:
     """Return D4RL's PD action, to be clipped to the bounds."""
-    return _POSITION_GAIN * (target - place) - _VELOCITY_GAIN * velocity
+    return np.asarray(_POSITION_GAIN * (target - place) - _VELOCITY_GAIN * velocity)
 
 
-@dataclass(frozen=True)
-class Waypoint:
+class Waypoint(ScriptBase):
     """Go to random places of the maze, one after another, on shortest ways over the cells' middles, with noise.
 
     The controller's gains are D4RL's; its noise has the effect that D4RL's has at 100 actions a second. A waypoint
@@ -61,31 +58,20 @@ class Waypoint:
     rest that D4RL waits for.
     """
 
-    lengths: Lengths
-    maze: str
-
-    @property
-    def env_settings(self) -> Mapping[str, Any]:
-        return {}
-
-    def script(self, rng: np.random.Generator) -> "_WaypointScript":
-        return _WaypointScript(self.lengths.draw(rng), self.maze, rng)
-
-
-class _WaypointScript(ScriptBase):
-    def __init__(self, num_frames: int, maze: str, rng: np.random.Generator):
+    def __init__(self, num_frames: int, rng: np.random.Generator, maze: str):
         super().__init__(num_frames)
         self._maze, self._rng = maze, rng
         self._noise = iter(_NOISE * rng.standard_normal((num_frames - 1, 2)))
         self._target = self._draw()
 
     def act(self, view: View) -> Floats:
+        """Steer for the next cell, or for the target in this one."""
         place, velocity = view.state[:2], view.state[2:]
         while np.linalg.norm(place - self._target) < _REACHED:
             self._target = self._draw()
         here, there = cell_of(place), cell_of(self._target)
         waypoint = self._target if here == there else middle_of(next_cells(self._maze, there)[here])
-        return steer(place, velocity, waypoint) + next(self._noise)
+        return np.asarray(steer(place, velocity, waypoint) + next(self._noise))
 
     def _draw(self) -> Floats:
         free = cells(self._maze, free=True) - _ORIGIN
