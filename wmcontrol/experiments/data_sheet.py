@@ -55,7 +55,8 @@ def save_sheet(dataset: TrajectoryDataset, path: Path) -> None:
     shown = [dataset.trajectory(i) for i in _spread(len(dataset), _ROWS)]
     rows = [] if any(t.frames is None for t in shown) else shown
     groups = _groups(dataset.env_id, sample)
-    plots = 1 + len(groups) + any(t.actions is not None for t in sample)
+    lengths = np.asarray(dataset.lengths, float) if len(set(dataset.lengths.tolist())) > 1 else None
+    plots = max(1, len(groups) + any(t.actions is not None for t in sample) + (lengths is not None))
     height = 1.55 * len(rows)
     figure = Figure((13, height + 3.9), dpi=100, facecolor="white")
     FigureCanvasAgg(figure)
@@ -67,7 +68,7 @@ def save_sheet(dataset: TrajectoryDataset, path: Path) -> None:
         for i, trajectory in enumerate(rows):
             _draw_row([figure.add_subplot(grid[i, j]) for j in range(_COLUMNS)], trajectory)
     bottom = 0.55 / (height + 3.9)
-    grid = figure.add_gridspec(1, plots, left=0.05, right=0.98, bottom=bottom, top=split - 0.5 / (height + 3.9))
+    grid = figure.add_gridspec(1, plots, left=0.05, right=0.98, bottom=bottom, top=split - 0.6 / (height + 3.9))
     grid.update(wspace=0.25)
     axes = iter([figure.add_subplot(grid[0, j]) for j in range(plots)])
     actions = [t.actions for t in sample if t.actions is not None]
@@ -75,7 +76,8 @@ def save_sheet(dataset: TrajectoryDataset, path: Path) -> None:
         _draw_actions(next(axes), np.concatenate(actions))
     for group in groups:
         _draw_displacement(next(axes), group, sample)
-    _draw_histogram(next(axes), np.asarray(dataset.lengths, float), "length of trajectories", "frames", whole=True)
+    if lengths is not None:
+        _draw_histogram(next(axes), lengths, "length of trajectories", "frames")
     with whole_file(path) as temporary:
         figure.savefig(temporary)
 
@@ -88,7 +90,9 @@ def _spread(count: int, most: int) -> list[int]:
 def _title(dataset: TrajectoryDataset) -> str:
     rate = "" if dataset.control_rate is None else f", {dataset.control_rate:g} Hz"
     name = dataset.env_id or dataset.trajectory(0).provenance.path.name
-    return f"{name}: {len(dataset):,} trajectories, {int(dataset.lengths.sum()):,} frames{rate}"
+    shortest, longest = int(dataset.lengths.min()), int(dataset.lengths.max())
+    each = f"{longest}" if shortest == longest else f"{shortest} to {longest}"
+    return f"{name}: {len(dataset):,} trajectories of {each} frames, {int(dataset.lengths.sum()):,} in all{rate}"
 
 
 def _groups(env_id: str | None, sample: list[Trajectory]) -> tuple[_Group, ...]:
@@ -107,7 +111,7 @@ def _draw_row(axes: list[Any], trajectory: Trajectory) -> None:
     for cell, step, frame in zip(axes, steps.tolist(), trajectory.frames.read(steps), strict=True):
         cell.set(xticks=[], yticks=[])
         cell.spines[:].set(color="0.7", linewidth=0.5)
-        cell.imshow(frame, interpolation="nearest" if len(frame) < 140 else "antialiased")
+        cell.imshow(frame, interpolation="antialiased")
         cell.set_title(f"{trajectory.times[step]:.1f} s", fontsize=7, pad=2)
     axes[0].set_ylabel(trajectory.provenance.record, fontsize=7)
 
@@ -143,26 +147,22 @@ def displacements(trajectory: Trajectory, numbers: slice, angle: bool = False) -
 
 def _draw_displacement(axes: Any, group: _Group, sample: list[Trajectory]) -> None:
     values = np.concatenate([displacements(t, group.numbers, group.angle) for t in sample])
-    _draw_histogram(axes, values, f"{group.label}, displacement per {STEPS} steps", group.unit)
+    _draw_histogram(axes, values, f"{group.label}, per {STEPS} steps", group.unit)
 
 
-def _draw_histogram(axes: Any, values: Floats, title: str, unit: str, whole: bool = False) -> None:
-    axes.set_title(title, fontsize=9)
+def _draw_histogram(axes: Any, values: Floats, title: str, unit: str) -> None:
     axes.set_xlabel(unit, fontsize=8)
     axes.set_yticks([])
     _plain(axes)
     if not len(values):
+        axes.set_title(title, fontsize=9)
         axes.text(0.5, 0.5, f"no trajectory is longer\nthan {STEPS} steps", ha="center", transform=axes.transAxes)
         return
-    low, high = float(values.min()), float(values.max())
-    if whole and high - low < _BINS:
-        low, high = low - 0.5, high + 0.5
-    axes.hist(values, int(high - low) if whole and high - low <= _BINS else _BINS, (low, high), color=_COLOR)
-    for share, style in ((0.1, ":"), (0.5, "-"), (0.9, ":")):
-        axes.axvline(np.quantile(values, share), color=_ACCENT, linestyle=style, linewidth=1.2)
     low, middle, high = np.quantile(values, (0.1, 0.5, 0.9))
-    text = f"median {middle:.3g}\n10 to 90 %: {low:.3g} to {high:.3g}"
-    axes.text(0.98, 0.97, text, ha="right", va="top", fontsize=8, color=_ACCENT, transform=axes.transAxes)
+    axes.set_title(f"{title}\nmedian {middle:.3g}, 10 to 90 %: {low:.3g} to {high:.3g}", fontsize=9)
+    axes.hist(values, _BINS, color=_COLOR)
+    for quantile, style in ((low, ":"), (middle, "-"), (high, ":")):
+        axes.axvline(quantile, color=_ACCENT, linestyle=style, linewidth=1.2)
 
 
 def _plain(axes: Any) -> None:

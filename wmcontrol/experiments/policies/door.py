@@ -8,6 +8,7 @@ from .common import Floats, ScriptBase, lasting_noise
 
 _CLEAR = 2.0  # how far before and behind the wall's faces the way through the door is straight, pixels
 _NEAR = 1.0  # how near the door's middle line the dot must be to go through
+_NEAR_INSIDE = 3.0  # the same when it is between the jambs
 _MARGIN = 3.4  # targets keep this from wall and border, as starts and goals do
 _PIXELS = 2.0  # that a whole action moves the dot by
 _CORRELATION = 0.8
@@ -19,9 +20,10 @@ def way_through(place: Floats, target: Floats, wall: float, door: float, near: f
     clear = HALF_WIDTH + _CLEAR
     if (place[0] - wall) * side > clear - 1:
         return target
-    if abs(place[1] - door) < near:
+    inside = abs(place[0] - wall) < HALF_WIDTH  # the doorway
+    if abs(place[1] - door) < (_NEAR_INSIDE if inside else near):
         return np.array([wall + clear * side, door])
-    if abs(place[0] - wall) < HALF_WIDTH:  # in the doorway, where there is but one way to go
+    if inside:
         return np.array([place[0] + 0.1 * side, door])
     return np.array([wall - clear * side, door])
 

@@ -1,7 +1,7 @@
 """Random pushes through Push-T's block. Points are complex numbers here: x + 1j * y, pixels."""
 
 import cmath
-from math import pi
+from math import inf, pi
 
 import numpy as np
 
@@ -12,13 +12,14 @@ from .common import Floats, ScriptBase, lasting_noise
 CLEAR = 105.0  # from the block's centre of gravity an agent passes it at this distance, pixels
 _ON_CIRCLE = 0.6  # how far ahead on the circle around the block it heads, radians
 _REACH = 100.0  # of a whole relative action, pixels
-_BEGIN, _END = 22.0, 80.0  # pushes begin and end this far within the field, pixels
+_BEGIN, _END = 22.0, 90.0  # pushes begin and end this far within the field, pixels
+_BLOCK = 160.0  # and should leave the block this far within it
 _BEYOND = (0.0, 80.0)  # how far beyond the point that it aims at a push goes, pixels
 _SPEED = (0.2, 0.5)  # length of actions
 _STALE = 40  # steps after which a push is given up
 _TURNING = 0.5  # the share of pushes that must pass the centre of gravity at some distance, and so turn the block
 _LEVER = 50.0  # that distance, pixels
-_TRIES = 100
+_TRIES = 50
 _PARTS = (BAR, STEM)
 _BAR_SHARE = 4 / 7  # of the block's area
 
@@ -60,7 +61,7 @@ class Pushes(ScriptBase):
         agent, middle = complex(x, y), middle_of(block_x, block_y, angle)
         self._steps += 1
         if self._steps > _STALE or (self._way == "in" and abs(agent - self._end) < 5):
-            self._choose(agent, complex(block_x, block_y), angle, middle)
+            self._choose(complex(block_x, block_y), angle, middle)
         target = self._end
         if self._way == "around":
             target, there = around(agent, self._begin, middle)
@@ -71,24 +72,30 @@ class Pushes(ScriptBase):
         action = way * min(1.0, self._speed / max(1e-9, abs(way))) + next(self._noise)
         return np.array([action.real, action.imag])
 
-    def _choose(self, agent: complex, block: complex, angle: float, middle: complex) -> None:
+    def _choose(self, block: complex, angle: float, middle: complex) -> None:
         rng = self._rng
         lever = _LEVER if rng.random() < _TURNING else 0.0
+        least = inf
         for _ in range(_TRIES):
             left, top, right, bottom = _PARTS[rng.random() > _BAR_SHARE]
             part = complex(rng.uniform(left, right), rng.uniform(top, bottom))
-            aim = block + part * cmath.rect(1, angle)
+            arm = block + part * cmath.rect(1, angle) - middle
             direction = cmath.rect(1, rng.uniform(-pi, pi))
+            beyond = rng.uniform(*_BEYOND)
             # Back from the aim to the circle around the block.
-            arm = aim - middle
             along = (arm * direction.conjugate()).real
-            begin = aim - direction * (along + (along**2 - abs(arm) ** 2 + CLEAR**2) ** 0.5)
-            end = aim + direction * rng.uniform(*_BEYOND)
-            if abs((arm * direction.conjugate()).imag) >= lever and _within(begin, _BEGIN) and _within(end, _END):
+            begin = middle + arm - direction * (along + (along**2 - abs(arm) ** 2 + CLEAR**2) ** 0.5)
+            end = middle + arm + direction * beyond
+            wrong = _outside(begin, _BEGIN) + _outside(end, _END) + _outside(middle + direction * beyond, _BLOCK)
+            wrong += max(0.0, lever - abs((arm * direction.conjugate()).imag))
+            if wrong < least:
+                least, self._begin, self._end = wrong, begin, end
+            if least == 0:
                 break
-        self._begin, self._end = begin, end
         self._speed, self._steps, self._way = rng.uniform(*_SPEED), 0, "around"
 
 
-def _within(place: complex, margin: float) -> bool:
-    return margin < place.real < FIELD - margin and margin < place.imag < FIELD - margin
+def _outside(place: complex, margin: float) -> float:
+    """Return how far a place is from the field without its margin."""
+    most = FIELD / 2 - margin
+    return max(0.0, abs(place.real - FIELD / 2) - most) + max(0.0, abs(place.imag - FIELD / 2) - most)
