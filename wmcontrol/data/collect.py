@@ -154,15 +154,18 @@ def _collect(
 
 
 def _make(env_id: str, num_envs: int, settings: Mapping[str, Any]) -> Any:
-    env: Any = gym.make_vec(
-        env_id,
-        num_envs=num_envs,
-        vectorization_mode="vector_entry_point",
-        max_episode_steps=None,
-        terminate_on_success=False,
-        autoreset_mode=AutoresetMode.DISABLED,
-        **settings,
-    )
+    try:
+        env: Any = gym.make_vec(
+            env_id,
+            num_envs=num_envs,
+            vectorization_mode="vector_entry_point",
+            max_episode_steps=None,
+            terminate_on_success=False,
+            autoreset_mode=AutoresetMode.DISABLED,
+            **settings,
+        )
+    except (TypeError, gym.error.Error) as error:
+        raise ValueError(f"{env_id} cannot be collected from: {error}") from error
     missing = [name for name in _NEEDED if not hasattr(env, name)]
     if missing:
         env.close()
@@ -176,8 +179,8 @@ class _Recorder:
     def __init__(self, env: Any, env_id: str, varied: bool):
         self._env, self._env_id, self._varied = env, env_id, varied
         self._space: gym.spaces.Box = env.single_action_space
-        self._observation: Mapping[str, NDArray[Any]] = {}
-        self._states = np.empty(0)
+        # Rows are started one by one later on, and each such reset shows them all.
+        self._observation: Mapping[str, NDArray[Any]] = env.reset(seed=0)[0]
 
     def begin(self, row: int, number: int, seed: int, behaviour: Behaviour) -> _Running:
         """Start an episode in this row."""
