@@ -156,7 +156,7 @@ def test_the_door_policy_gets_through_wherever_the_door_is(layout: str) -> None:
 def test_the_waypoint_policy_gets_everywhere_and_farther_than_chance(maze: str) -> None:
     env_id = f"wmcontrol/PointMaze_{maze}-v0"
     visited = {
-        policy: [{cell_of(state[:2]) for state in t.states} for t in episodes(policy, env_id, 60, num_frames=150)]
+        policy: [{cell_of(state[:2]) for state in t.states} for t in episodes(policy, env_id, 80, num_frames=100)]
         for policy in ("random", "waypoint")
     }
     mean = {policy: np.mean([len(found) for found in runs]) for policy, runs in visited.items()}

@@ -147,7 +147,7 @@ def displacements(trajectory: Trajectory, numbers: slice, angle: bool = False) -
 
 def _draw_displacement(axes: Any, group: _Group, sample: list[Trajectory]) -> None:
     values = np.concatenate([displacements(t, group.numbers, group.angle) for t in sample])
-    _draw_histogram(axes, values, f"{group.label}, per {STEPS} steps", group.unit)
+    _draw_histogram(axes, values, f"{group.label}: displacement in {STEPS} steps", group.unit)
 
 
 def _draw_histogram(axes: Any, values: Floats, title: str, unit: str) -> None:
@@ -159,7 +159,7 @@ def _draw_histogram(axes: Any, values: Floats, title: str, unit: str) -> None:
         axes.text(0.5, 0.5, f"no trajectory is longer\nthan {STEPS} steps", ha="center", transform=axes.transAxes)
         return
     low, middle, high = np.quantile(values, (0.1, 0.5, 0.9))
-    axes.set_title(f"{title}\nmedian {middle:.3g}, 10 to 90 %: {low:.3g} to {high:.3g}", fontsize=9)
+    axes.set_title(f"{title}\nmedian {middle:.3g}, 10 to 90 %: {low:.3g} to {high:.3g}", fontsize=8)
     axes.hist(values, _BINS, color=_COLOR)
     for quantile, style in ((low, ":"), (middle, "-"), (high, ":")):
         axes.axvline(quantile, color=_ACCENT, linestyle=style, linewidth=1.2)

@@ -53,4 +53,5 @@ class Door(ScriptBase):
             high = np.array([BORDER[1] if right else wall - HALF_WIDTH, BORDER[1]]) - _MARGIN
             self._target, self._speed = self._rng.uniform(low, high), self._rng.uniform(0.4, 1)
         way = (way_through(place, self._target, wall, door) - place) / _PIXELS
-        return np.asarray(way * min(1.0, self._speed / max(1e-9, float(np.abs(way).max()))) + next(self._noise))
+        # Each axis by itself: a dot that touches the wall gets off it at once, and does not stick to it.
+        return np.asarray(np.clip(way, -self._speed, self._speed) + next(self._noise))
