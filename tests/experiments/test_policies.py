@@ -14,6 +14,7 @@ from wmcontrol.data.collect import collect
 from wmcontrol.envs.pointmaze.mazes import cells
 from wmcontrol.experiments.policies import make_policy, policy_names
 from wmcontrol.experiments.policies.common import lasting_noise
+from wmcontrol.experiments.policies.door import way_through
 from wmcontrol.experiments.policies.waypoint import cell_of, next_cells
 
 PUSHT, WALL, MAZE = "wmcontrol/PushT-v0", "wmcontrol/Wall-v0", "wmcontrol/PointMaze_UMaze-v0"
@@ -150,6 +151,19 @@ def test_the_door_policy_gets_through_wherever_the_door_is(layout: str) -> None:
     changes = [np.count_nonzero(np.diff(t.states[:, 0] > wall)) for t, wall in zip(found, walls, strict=True)]
     assert np.mean([count >= 1 for count in changes]) > 0.9
     assert np.mean([count >= 2 for count in changes]) > 0.15
+
+
+@pytest.mark.parametrize("x", [28.6, 35.4])  # the dot touches the wall
+@pytest.mark.parametrize("target", [[10.0, 50.0], [54.0, 12.0]])
+def test_the_way_through_the_door_leads_to_the_target_from_anywhere(x: float, target: list[float]) -> None:
+    env: Any = gym.make(WALL, obs_type="state", terminate_on_success=False)
+    for y in (5.0, 20.0, 30.0, 50.0):
+        env.reset(seed=0, options={"state": [x, y]})
+        for _ in range(80):
+            way = way_through(env.unwrapped.get_state(), np.array(target), 32, 30) - env.unwrapped.get_state()
+            env.step(way / max(2, np.abs(way).max()))
+        assert np.linalg.norm(env.unwrapped.get_state() - target) < 1
+    env.close()
 
 
 @pytest.mark.parametrize("maze", ["UMaze", "Medium", "Large"])

@@ -18,7 +18,7 @@ def way_through(place: Floats, target: Floats, wall: float, door: float, near: f
     """Return where to head for next, from ``place`` to ``target`` (2,): before the door, behind it, or the target."""
     side = np.sign(target[0] - wall)  # of the wall, where the target is
     clear = HALF_WIDTH + _CLEAR
-    if (place[0] - wall) * side > clear - 1:
+    if (place[0] - wall) * side > HALF_WIDTH:
         return target
     inside = abs(place[0] - wall) < HALF_WIDTH  # the doorway
     if abs(place[1] - door) < (_NEAR_INSIDE if inside else near):
@@ -53,5 +53,4 @@ class Door(ScriptBase):
             high = np.array([BORDER[1] if right else wall - HALF_WIDTH, BORDER[1]]) - _MARGIN
             self._target, self._speed = self._rng.uniform(low, high), self._rng.uniform(0.4, 1)
         way = (way_through(place, self._target, wall, door) - place) / _PIXELS
-        # Each axis by itself: a dot that touches the wall gets off it at once, and does not stick to it.
-        return np.asarray(np.clip(way, -self._speed, self._speed) + next(self._noise))
+        return np.asarray(way * min(1.0, self._speed / max(1e-9, float(np.abs(way).max()))) + next(self._noise))
