@@ -4,7 +4,6 @@ They know the state and the layout, and are written for these environments alone
 measure of anything.
 """
 
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -13,8 +12,12 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from ..envs.pointmaze.mazes import BODY_ORIGIN, MAZES, WALL_ORIGIN
 from ..envs.pusht.physics import AGENT_RADIUS, BAR, CENTER_OF_GRAVITY, FIELD, STEM
+from ..envs.wall.dynamics import DOOR_Y, WALL_X
+from .policies import pushes
+from .policies.door import way_through
+from .policies.pushes import CLEAR
+from .policies.waypoint import cell_of, middle_of, next_cells, steer
 
 Floats = NDArray[np.float64]
 Policy = Callable[[dict[str, Floats]], Floats]
@@ -31,16 +34,8 @@ def policy_for(env_id: str) -> Policy:
 
 def _through_door(observation: dict[str, Floats]) -> Floats:
     """Head for the door's near side, through it, and then for the goal. For Wall with its fixed layout."""
-    wall, door, clear = 32.0, 30.0, 5.0
-    place, goal = observation["observation"], observation["desired_goal"]
-    side = np.sign(goal[0] - wall)  # of the wall, where the goal is
-    if (place[0] - wall) * side > clear - 1:
-        target = goal
-    elif abs(place[1] - door) < 1:
-        target = np.array([wall + clear * side, door])
-    else:
-        target = np.array([wall - clear * side, door])
-    way = target - place
+    place = observation["observation"]
+    way = way_through(place, observation["desired_goal"], WALL_X, DOOR_Y) - place
     # Two pixels are a whole action.
     return np.asarray(way / max(2.0, float(np.abs(way).max())))
 
@@ -48,24 +43,9 @@ def _through_door(observation: dict[str, Floats]) -> Floats:
 def _through_maze(maze: str, observation: dict[str, Floats]) -> Floats:
     """Head for the next cell on the shortest way, under PD control."""
     place, velocity, goal = observation["observation"][:2], observation["observation"][2:], observation["desired_goal"]
-    origin = BODY_ORIGIN - WALL_ORIGIN
-    here, there = (tuple(np.rint(p + origin).astype(int).tolist()) for p in (place, goal))
-    target = goal if here == there else np.array(_next_cell(maze, here, there)) - origin
-    return np.clip(10 * (target - place) - velocity, -1, 1)
-
-
-def _next_cell(maze: str, here: tuple[int, ...], there: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the first step of a shortest way over free cells, found from its end."""
-    toward: dict[tuple[int, ...], tuple[int, ...]] = {there: there}
-    queue = deque([there])
-    while here not in toward:
-        cell = queue.popleft()
-        for step in ((1, 0), (-1, 0), (0, 1), (0, -1)):
-            neighbour = (cell[0] + step[0], cell[1] + step[1])
-            if neighbour not in toward and MAZES[maze][neighbour[0]][neighbour[1]] != "#":
-                toward[neighbour] = cell
-                queue.append(neighbour)
-    return toward[here]
+    here, there = cell_of(place), cell_of(goal)
+    target = goal if here == there else middle_of(next_cells(maze, there)[here])
+    return np.clip(steer(place, velocity, target), -1, 1)
 
 
 # Push-T: where to push a block, in its own frame: a point on an edge, and the way inwards there. Places are those
@@ -87,7 +67,6 @@ _CONTACTS = np.array(
 _PUSHES = np.array([8.0, 16.0, 32.0, 64.0])  # how far, pixels
 _INERTIA = 3000.0  # of the block, for a mass of 1
 _PER_RADIAN = 40.0  # pixels that weigh as much as a radian
-_CLEAR = 105.0  # from the block's centre of gravity the agent passes at this distance
 
 
 @dataclass(frozen=True)
@@ -130,7 +109,7 @@ class _Pusher:
                 self._way, self._steps = "out", 0
         else:
             target = push.begin
-            if np.linalg.norm(agent - middle) > _CLEAR - 10 or self._steps > 10:
+            if np.linalg.norm(agent - middle) > CLEAR - 10 or self._steps > 10:
                 self._push = None
         way = (target - agent) / 100
         return np.asarray(way * min(1.0, 0.5 / max(1e-9, float(np.linalg.norm(way)))))
@@ -160,7 +139,7 @@ def _best_push(pose: Floats, goal: Floats) -> _Push | None:
     error = np.hypot(np.linalg.norm(missing - moved, axis=-1), _PER_RADIAN * (turn - turned))
     # Pushing to places that the agent cannot come from does not help.
     depth = (arms * inward).sum(-1)
-    reach = depth + np.sqrt(np.maximum(depth**2 - (arms**2).sum(-1) + _CLEAR**2, 0))
+    reach = depth + np.sqrt(np.maximum(depth**2 - (arms**2).sum(-1) + CLEAR**2, 0))
     begins = middle + arms - reach[:, None] * inward
     error[((begins < AGENT_RADIUS) | (begins > FIELD - AGENT_RADIUS)).any(-1)] = np.inf
     contact, push = np.unravel_index(error.argmin(), error.shape)
@@ -172,8 +151,5 @@ def _best_push(pose: Floats, goal: Floats) -> _Push | None:
 
 def _around(agent: Floats, place: Floats, middle: Floats) -> tuple[Floats, bool]:
     """Return where to head for on a circle around the block, and whether the agent is on the side of ``place``."""
-    here, there = (np.arctan2(*(p - middle)[::-1]) for p in (agent, place))
-    left = (there - here + np.pi) % (2 * np.pi) - np.pi
-    angle = here + np.clip(left, -0.6, 0.6)
-    target = middle + _CLEAR * np.array([np.cos(angle), np.sin(angle)])
-    return np.clip(target, AGENT_RADIUS, FIELD - AGENT_RADIUS), bool(abs(left) < 0.1)
+    target, there = pushes.around(*(complex(*point) for point in (agent, place, middle)))
+    return np.array([target.real, target.imag]), there

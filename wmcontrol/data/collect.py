@@ -1,0 +1,234 @@
+"""Collecting trajectories: many episodes at once, each of them a function of its number and the seed alone.
+
+A :class:`Behaviour` says what is done, a :class:`Script` of it for one episode. An episode's script draws from a
+generator of its own and its world starts from a seed of its own, so that how many episodes run side by side, and where
+a run was killed and taken up again, changes nothing.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.vector import AutoresetMode
+from numpy.typing import NDArray
+
+from .trajectory import Floats, Provenance, Trajectory
+
+_NEEDED = ("get_state", "control_rate", "variation")
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What a script knows when it acts."""
+
+    state: Floats  # (n,) the environment's get_state()
+    observation: Mapping[str, NDArray[Any]]  # of this environment
+    variation: Mapping[str, Floats]  # the values of its variations in this episode
+
+
+class Script(Protocol):
+    """What is done in one episode."""
+
+    num_frames: int  # how long it is; one action fewer
+    options: Mapping[str, Any]  # for the environment's reset, as where to start
+
+    def act(self, view: View) -> NDArray[Any]:
+        """Return the next action (A,); it is clipped to the bounds."""
+
+
+class Behaviour(Protocol):
+    """A policy to collect with."""
+
+    @property
+    def env_settings(self) -> Mapping[str, Any]:
+        """What the environment must be made with, as frames for a policy that looks at them."""
+
+    def script(self, rng: np.random.Generator) -> Script:
+        """Return the script of an episode, whose randomness all comes from ``rng``, then and later."""
+
+
+@dataclass
+class _Running:
+    """An episode on its way."""
+
+    number: int
+    script: Script
+    variation: dict[str, Floats]  # all of its values
+    varied: bool  # whether they are worth recording
+    states: list[Floats] = field(default_factory=list)
+    actions: list[NDArray[Any]] = field(default_factory=list)
+
+
+def collect(
+    env_id: str,
+    behaviour: Behaviour,
+    num_episodes: int,
+    *,
+    seed: int,
+    batch: int = 64,
+    start: int = 0,
+    settings: Mapping[str, Any] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Iterator[list[Trajectory]]:
+    """Collect the episodes ``start`` to ``num_episodes - 1``: states and the actions that were really applied.
+
+    Args:
+        env_id: an environment whose vector form has ``get_state``, ``control_rate`` and ``variation``, as ours have.
+        behaviour: what to do.
+        num_episodes: how many there are in the end.
+        seed: of all of them.
+        batch: how many run side by side; it changes speed, not results.
+        start: the first episode that is missing.
+        settings: further settings of the environment.
+        progress: is told how many episodes are done, of how many.
+
+    Returns:
+        an iterator over lists of trajectories, in the order of their numbers. Trajectories have no frames. Their
+        ``variation`` holds all values where the settings or the script vary anything or a value is not the default,
+        and else nothing.
+
+    Raises:
+        ValueError: numbers that make no sense, settings that contradict the behaviour's, a script of no actions.
+    """
+    for name, value, least in (("num_episodes", num_episodes, 1), ("batch", batch, 1), ("start", start, 0)):
+        if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < least:
+            raise ValueError(f"{name} must be a whole number from {least} up, got {value!r}")
+    if not isinstance(seed, (int, np.integer)) or isinstance(seed, bool) or seed < 0:
+        raise ValueError(f"seed must be a whole number from 0 up, got {seed!r}")
+    if start > num_episodes:
+        raise ValueError(f"start must be from 0 to num_episodes = {num_episodes}, got {start}")
+    chosen = _settings(behaviour, settings or {})
+    return _collect(env_id, behaviour, num_episodes, seed, batch, start, chosen, progress)
+
+
+def _settings(behaviour: Behaviour, asked: Mapping[str, Any]) -> dict[str, Any]:
+    for name, value in behaviour.env_settings.items():
+        if name in asked and asked[name] != value:
+            raise ValueError(f"this policy acts in an environment with {name}={value!r}, not {asked[name]!r}")
+    for name in ("terminate_on_success", "autoreset_mode", "max_episode_steps"):
+        if name in asked:
+            raise ValueError(f"{name} is the collector's: an episode is as long as its script says; leave it out")
+    return {"obs_type": "state", **asked, **behaviour.env_settings}
+
+
+def _collect(
+    env_id: str,
+    behaviour: Behaviour,
+    num_episodes: int,
+    seed: int,
+    batch: int,
+    start: int,
+    settings: Mapping[str, Any],
+    progress: Callable[[int, int], None] | None,
+) -> Iterator[list[Trajectory]]:
+    if start == num_episodes:
+        return
+    env = _make(env_id, min(batch, num_episodes - start), settings)
+    try:
+        recorder = _Recorder(env, env_id, "variation" in settings)
+        running: list[_Running | None] = [None] * env.num_envs
+        begun = given = start
+        done: dict[int, Trajectory] = {}
+        while given < num_episodes:
+            for row in range(env.num_envs):
+                if running[row] is None and begun < num_episodes:
+                    running[row] = recorder.begin(row, begun, seed, behaviour)
+                    begun += 1
+            for row in recorder.step(running):
+                episode = running[row]
+                assert episode is not None
+                done[episode.number], running[row] = recorder.trajectory(episode), None
+            ready = []
+            while given in done:
+                ready.append(done.pop(given))
+                given += 1
+            if ready:
+                if progress is not None:
+                    progress(given, num_episodes)
+                yield ready
+    finally:
+        env.close()
+
+
+def _make(env_id: str, num_envs: int, settings: Mapping[str, Any]) -> Any:
+    try:
+        env: Any = gym.make_vec(
+            env_id,
+            num_envs=num_envs,
+            vectorization_mode="vector_entry_point",
+            max_episode_steps=None,
+            terminate_on_success=False,
+            autoreset_mode=AutoresetMode.DISABLED,
+            **settings,
+        )
+    except (TypeError, gym.error.Error) as error:
+        raise ValueError(f"{env_id} cannot be collected from: {error}") from error
+    missing = [name for name in _NEEDED if not hasattr(env, name)]
+    if missing:
+        env.close()
+        raise ValueError(f"{env_id} cannot be collected from: its vector form has no {', '.join(missing)}")
+    return env
+
+
+class _Recorder:
+    """The environment, and what is recorded of it."""
+
+    def __init__(self, env: Any, env_id: str, varied: bool):
+        self._env, self._env_id, self._varied = env, env_id, varied
+        self._space: gym.spaces.Box = env.single_action_space
+        # Rows are started one by one later on, and each such reset shows them all.
+        self._observation: Mapping[str, NDArray[Any]] = env.reset(seed=0)[0]
+
+    def begin(self, row: int, number: int, seed: int, behaviour: Behaviour) -> _Running:
+        """Start an episode in this row."""
+        of_script, of_world = np.random.SeedSequence((seed, number)).spawn(2)
+        script = behaviour.script(np.random.default_rng(of_script))
+        if script.num_frames < 2:
+            raise ValueError(f"episode {number} must have 2 frames or more, got {script.num_frames}")
+        seeds: list[int | None] = [None] * self._env.num_envs
+        seeds[row] = int(of_world.generate_state(1, np.uint64)[0])
+        mask = np.arange(self._env.num_envs) == row
+        self._observation, _ = self._env.reset(seed=seeds, options={**script.options, "reset_mask": mask})
+        values = {name: held[row] for name, held in self._env.variation.items()}
+        varied = self._varied or "variation" in script.options
+        if not varied:
+            varied = any((values[name] != known.default).any() for name, known in self._env.variations.items())
+        return _Running(number, script, values, varied)
+
+    def step(self, running: list[_Running | None]) -> list[int]:
+        """Let every episode act once; return the rows of those that are over."""
+        env, space = self._env, self._space
+        states = env.get_state()
+        actions = np.zeros(env.action_space.shape, space.dtype)
+        for row, episode in enumerate(running):
+            if episode is None:
+                continue
+            if not episode.states:
+                episode.states.append(states[row])
+            observation = {name: seen[row] for name, seen in self._observation.items()}
+            view = View(states[row], observation, episode.variation)
+            # In the precision of the action space, in which it may be stored: what is recorded is what was done.
+            actions[row] = np.clip(episode.script.act(view), space.low, space.high)
+        self._observation, *_ = env.step(actions)
+        states = env.get_state()
+        over = []
+        for row, episode in enumerate(running):
+            if episode is not None:
+                episode.actions.append(actions[row])
+                episode.states.append(states[row])
+                if len(episode.states) == episode.script.num_frames:
+                    over.append(row)
+        return over
+
+    def trajectory(self, episode: _Running) -> Trajectory:
+        """Return what an episode that is over has recorded."""
+        return Trajectory(
+            times=np.arange(len(episode.states)) / self._env.control_rate,
+            provenance=Provenance("collected", Path(self._env_id), f"episode_{episode.number}"),
+            states=np.stack(episode.states),
+            actions=np.stack(episode.actions).astype(np.float64),
+            variation=episode.variation if episode.varied else {},
+        )

@@ -1,0 +1,126 @@
+"""Policies for collecting, by name."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import gymnasium as gym
+
+from ... import ENV_IDS
+from ...data.collect import Behaviour
+from ...data.dataset import TrajectoryDataset
+from .common import Length, Lengths, Scripted
+
+# The references' sets: frames of an episode.
+_LENGTHS: dict[str, Length] = {"PushT": (100, 300), "Wall": 50, "PointMaze": 100}
+_NAMES = {
+    "PushT": ("random", "pushes", "noisy-replay", "sb3:ALGORITHM:FILE"),
+    "Wall": ("random", "door", "sb3:ALGORITHM:FILE"),
+    "PointMaze": ("random", "waypoint", "sb3:ALGORITHM:FILE"),
+}
+
+
+_RELATIVE = {"action_mode": "relative"}
+
+
+def policy_names(env_id: str) -> tuple[str, ...]:
+    """Return the names of the policies that an environment has.
+
+    Raises:
+        ValueError: it is none of ours.
+    """
+    return _NAMES[_kind(env_id)]
+
+
+def make_policy(
+    name: str, env_id: str, *, num_frames: Length | None = None, dataset: TrajectoryDataset | None = None
+) -> Behaviour:
+    """Make a policy to collect with.
+
+    Args:
+        name: one of ``policy_names(env_id)``, as "random" or "sb3:PPO:policy.zip".
+        env_id: the environment to collect in.
+        num_frames: how long episodes are, or from how long to how long; by default as in the references: 50 in Wall,
+            100 in PointMaze, 100 to 300 in Push-T.
+        dataset: the demonstrations that "noisy-replay" replays; no other policy takes one.
+
+    Raises:
+        ValueError: an environment or a policy that there is not, a data set missing or too much.
+    """
+    kind = _kind(env_id)
+    key = name.split(":", 1)[0]
+    if key not in (known.split(":", 1)[0] for known in _NAMES[kind]):
+        raise ValueError(f"{env_id} has no policy {name!r}; it has {', '.join(_NAMES[kind])}")
+    if (dataset is not None) != (key == "noisy-replay"):
+        raise ValueError(
+            f"{name!r} takes no dataset; leave it out"
+            if dataset is not None
+            else "noisy-replay needs a dataset: the demonstrations to replay"
+        )
+    lengths = Lengths.of(_LENGTHS[kind] if num_frames is None else num_frames)
+    return _MAKERS[key](lengths, name, env_id, dataset)
+
+
+def _kind(env_id: str) -> str:
+    for kind in _NAMES:
+        if env_id in ENV_IDS and env_id.startswith(f"wmcontrol/{kind}"):
+            return kind
+    raise ValueError(f"there are no policies for {env_id!r}; there are for {', '.join(ENV_IDS)}")
+
+
+def _action_space(env_id: str) -> gym.spaces.Box:
+    env = gym.make(env_id, obs_type="state")
+    space = env.action_space
+    env.close()
+    assert isinstance(space, gym.spaces.Box)
+    return space
+
+
+def _random(lengths: Lengths, name: str, env_id: str, dataset: Any) -> Behaviour:
+    from .random import Drifting, Uniform
+
+    if _kind(env_id) == "Wall":
+        return Scripted(Drifting, lengths)
+    settings = _RELATIVE if _kind(env_id) == "PushT" else {}
+    return Scripted(partial(Uniform, space=_action_space(env_id)), lengths, settings)
+
+
+def _door(lengths: Lengths, name: str, env_id: str, dataset: Any) -> Behaviour:
+    from .door import Door
+
+    return Scripted(Door, lengths)
+
+
+def _waypoint(lengths: Lengths, name: str, env_id: str, dataset: Any) -> Behaviour:
+    from .waypoint import Waypoint
+
+    return Scripted(partial(Waypoint, maze=gym.spec(env_id).kwargs["maze"]), lengths)
+
+
+def _pushes(lengths: Lengths, name: str, env_id: str, dataset: Any) -> Behaviour:
+    from .pushes import Pushes
+
+    return Scripted(Pushes, lengths, _RELATIVE)
+
+
+def _noisy_replay(lengths: Lengths, name: str, env_id: str, dataset: Any) -> Behaviour:
+    from .noisy_replay import NoisyReplay, Recorded
+
+    return Scripted(partial(NoisyReplay, recorded=Recorded.of(dataset)), lengths, _RELATIVE)
+
+
+def _sb3(lengths: Lengths, name: str, env_id: str, dataset: Any) -> Behaviour:
+    from .sb3 import StableBaselines
+
+    _, algorithm, path = (*name.split(":", 2), "", "")[:3]
+    return StableBaselines(lengths, algorithm, path, _action_space(env_id))
+
+
+_MAKERS: dict[str, Callable[[Lengths, str, str, Any], Behaviour]] = {
+    "random": _random,
+    "door": _door,
+    "waypoint": _waypoint,
+    "pushes": _pushes,
+    "noisy-replay": _noisy_replay,
+    "sb3": _sb3,
+}
