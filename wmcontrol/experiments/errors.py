@@ -20,4 +20,5 @@ def did_you_mean(kind: str, word: str, known: Iterable[str]) -> UsageError:
     close = get_close_matches(word.lower(), names, n=1)
     if close:
         return UsageError(f"unknown {kind} {word!r}; did you mean {close[0]!r}?")
-    return UsageError(f"unknown {kind} {word!r}; there {'is ' + ', '.join(names) if names else 'are none here'}")
+    there = f"there is {', '.join(names)}" if names else "there are none here"
+    return UsageError(f"unknown {kind} {word!r}; {there}")

@@ -3,7 +3,6 @@
 import inspect
 import shutil
 import textwrap
-from pathlib import Path
 
 from .jobs import JOBS, Job
 from .keys import REQUIRED, Key, keys_of
@@ -68,7 +67,7 @@ def _typed(value: object) -> str:
         return f"{{{','.join(f'{name}:{_typed(item)}' for name, item in value.items())}}}"
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
-    return f"{value:g}" if isinstance(value, float) else str(Path(value) if isinstance(value, Path) else value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _quoted(value: str) -> str:

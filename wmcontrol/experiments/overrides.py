@@ -42,7 +42,7 @@ def read_overrides(config: type, words: Sequence[str], sweep: bool = False) -> l
     except HydraException as error:
         raise UsageError(f"cannot sweep: {_first_line(error)}") from error
     combinations = [_combination(config, keys, [_parse(word, keys) for word in line]) for line in batch]
-    _refuse_shared_places(combinations)
+    _refuse_shared_places(combinations, [o.key_or_group for o in overrides if o.is_sweep_override()])
     return combinations
 
 
@@ -57,10 +57,11 @@ def _parse(word: str, keys: dict[str, Key]) -> Any:
         name = name.lstrip("-")
         what = f"write {name}=VALUE" if name in keys else "settings are written key=value"
         raise UsageError(f"unknown option {word!r}; {what}")
+    bare = name.lstrip("+~")
+    if bare in keys and name not in keys:
+        raise UsageError(f"cannot add or remove keys; write {bare}={text or 'VALUE'}")
     if not equals:
         raise UsageError(f"expected key=value, got {word!r}")
-    if name.lstrip("+~") in keys and name not in keys:
-        raise UsageError(f"cannot add or remove keys; write {name.lstrip('+~')}={text}")
     if name not in keys:
         raise did_you_mean("key", name, keys)
     parser = OverridesParser.create()
@@ -70,7 +71,7 @@ def _parse(word: str, keys: dict[str, Key]) -> Any:
         if keys[name].kind in (str, Path) and "," not in text:
             return parser.parse_override(f"{name}={QuotedString(text, Quote.double).with_quotes()}")
         raise UsageError(
-            f"{name}: cannot read {text!r} ({_first_line(error)}); if it is one value, quote it twice: '{name}=\"…\"'"
+            f"{name}: expected {keys[name].expected}; cannot read {text!r}: {_first_line(error)}"
         ) from error
 
 
@@ -109,25 +110,32 @@ def _combination(config: type, keys: dict[str, Key], overrides: Sequence[Any]) -
     try:
         made = OmegaConf.to_object(node)
     except OmegaConfBaseException as error:
-        raise UsageError(_first_line(error)) from error
+        raise UsageError(f"{error.full_key}: {_first_line(error)}") from error
     except (ValueError, TypeError) as error:  # of __post_init__
         raise UsageError(str(error)) from error
     for key in keys.values():
         value = getattr(made, key.name)
         key.check(value)
-        if isinstance(value, Path):
-            setattr(made, key.name, value.expanduser())
+        setattr(made, key.name, _with_home(value))
     return Combination(tuple(override.input_line for override in overrides), made)
 
 
-def _refuse_shared_places(combinations: Sequence[Combination]) -> None:
+def _with_home(value: Any) -> Any:
+    """Return a value whose paths no longer start with ``~``."""
+    if isinstance(value, list):
+        return [_with_home(item) for item in value]
+    return value.expanduser() if isinstance(value, Path) else value
+
+
+def _refuse_shared_places(combinations: Sequence[Combination], swept: Sequence[str]) -> None:
     """Refuse combinations that would save their results over one another's."""
     places = [combination.config.out for combination in combinations if getattr(combination.config, "out", None)]
     if len(set(places)) < len(places):
         twice = next(place for place in places if places.count(place) > 1)
+        differing = ".".join(f"${{{name}}}" for name in swept if name != "out")
         raise UsageError(
-            f"several combinations would save in {twice}; name the place after a key that differs, in quotes: "
-            f"'out={twice}/${{KEY}}'"
+            f"several combinations would save in {twice}; say what tells them apart, in quotes: "
+            f"'out={twice}/{differing}'"
         )
 
 
