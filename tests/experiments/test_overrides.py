@@ -160,3 +160,4 @@ def test_a_sweep_that_cannot_be_is_refused(words: list[str], expected: str) -> N
 def test_combinations_may_save_in_places_named_after_what_differs() -> None:
     combinations = read_overrides(Config, ["seed=0,1", "out=a/${seed}"], sweep=True)
     assert [c.config.out for c in combinations] == [Path("a/0"), Path("a/1")]
+    assert [c.words for c in combinations] == [(f"seed={seed}", "out=a/${seed}") for seed in (0, 1)]

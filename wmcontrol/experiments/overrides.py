@@ -41,7 +41,13 @@ def read_overrides(config: type, words: Sequence[str], sweep: bool = False) -> l
         (batch,) = BasicSweeper.split_arguments(overrides, max_batch_size=None)
     except HydraException as error:
         raise UsageError(f"cannot sweep: {_first_line(error)}") from error
-    combinations = [_combination(config, keys, [_parse(word, keys) for word in line]) for line in batch]
+    # What is the same in all of them stays as it was typed.
+    typed = {override.key_or_group: override for override in overrides}
+    fixed = {name: override for name, override in typed.items() if not override.is_sweep_override()}
+    combinations = [
+        _combination(config, keys, [fixed.get(word.partition("=")[0]) or _parse(word, keys) for word in line])
+        for line in batch
+    ]
     _refuse_shared_places(combinations, [o.key_or_group for o in overrides if o.is_sweep_override()])
     return combinations
 
