@@ -27,3 +27,7 @@ for env_id in wmcontrol.ENV_IDS:
 print(f"wheel: {len(wmcontrol.ENV_IDS)} environments run, wmcontrol {wmcontrol.__version__}")
 PY
 "$venv/bin/wmcontrol" --version
+"$venv/bin/wmcontrol" --help > /dev/null
+"$venv/bin/wmcontrol" demo --help > /dev/null
+"$venv/bin/wmcontrol" show envs out=pictures
+test -s pictures/environments.png

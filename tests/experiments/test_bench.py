@@ -10,7 +10,7 @@ def test_the_bench_prints_a_row_per_environment_and_frame_size_and_what_is_asked
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
-    assert main(["bench", "envs", "--seconds", "0.05"]) == 0
+    assert main(["bench", "envs", "seconds=0.05"]) == 0
     if cores is not None:
         assert os.sched_getaffinity(0) == cores, "the process is left on one core"
     printed = capsys.readouterr().out

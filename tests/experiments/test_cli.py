@@ -1,83 +1,250 @@
+"""The command line: help, exit codes, and what is said about mistakes and failures."""
+
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
+from time import perf_counter
 
 import pytest
 
 import wmcontrol
 from wmcontrol.experiments.cli import main
+from wmcontrol.experiments.jobs import JOBS, load_job
+from wmcontrol.experiments.keys import keys_of
+from wmcontrol.experiments.overrides import read_overrides
+
+Captured = pytest.CaptureFixture[str]
+
+
+def error_line(capsys: Captured) -> str:
+    """Return the one line that was printed, on stderr."""
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    (line,) = printed.err.splitlines()
+    return line
 
 
 @pytest.mark.parametrize(
     ("argv", "expected"),
     [
-        ([], ["demo", "bench", "show", "--version"]),
-        (["demo"], ["--out", "outputs/demo", "--seed"]),
-        (["bench"], ["envs"]),
-        (["bench", "envs"], ["--seconds", "gym-pusht", 'pip install "wmcontrol[oracle]"']),
+        (
+            [],
+            ["wmcontrol JOB key=value", *JOBS, *JOBS.values(), "--version", "-m, --multirun", "WMCONTROL_TRACEBACK=1"],
+        ),
+        (["demo"], ["out", "default: outputs/demo", "seed", "which episodes", "whole number from 0 up", "seed=1"]),
+        (["bench"], ["envs", "model", JOBS["bench envs"]]),
+        (["bench", "envs"], ["seconds", "a number over 0; default: 2", 'pip install "wmcontrol[oracle]"']),
+        (["bench", "model"], ["context cache", "Takes minutes"]),
         (["show"], ["envs"]),
-        (["show", "envs"], ["--out", "docs/pictures"]),
+        (["show", "envs"], ["out", "docs/pictures"]),
     ],
 )
-def test_help_says_what_there_is(argv: list[str], expected: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as stop:
-        main([*argv, "--help"])
-    assert stop.value.code == 0
-    # argparse breaks lines where it likes.
-    said = " ".join(capsys.readouterr().out.split())
+@pytest.mark.parametrize("asked", ["--help", "-h"])
+def test_help_says_what_there_is(argv: list[str], expected: list[str], asked: str, capsys: Captured) -> None:
+    assert main([*argv, asked]) == 0
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    assert printed.out.startswith("usage: wmcontrol")
+    said = " ".join(printed.out.split())
     assert all(words in said for words in expected)
 
 
-def test_version(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as stop:
-        main(["--version"])
-    assert stop.value.code == 0
+def test_help_names_the_type_default_and_example_of_every_key(practice: Path, capsys: Captured) -> None:
+    assert main(["practice", "--help"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    for words in (
+        "usage: wmcontrol practice env=… key=value ...",
+        "Practise a task. What happens is printed.",
+        "one of wall, pusht, or several with commas between them; must be given; for example env=wall",
+        "episodes how many times a whole number from 1 up; default: 3; for example episodes=10",
+        "a number over 0; default: 0.5",
+        "true or false; default: false",
+        "a path, or null; default: null",
+        "settings, as {name:value,name:value}; default: {}; for example settings='{image_size:64}'",
+        "example: wmcontrol practice env=wall episodes=10",
+    ):
+        assert words in said
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_every_example_in_the_help_of_a_job_is_accepted(name: str) -> None:
+    job = load_job(name)
+    assert (job.config.__doc__ or "").strip()
+    keys = keys_of(job.config).values()
+    assert all(key.about and key.example for key in keys)
+    (combination,) = read_overrides(job.config, [f"{key.name}={key.example}" for key in keys])
+    assert isinstance(combination.config, job.config)
+
+
+def test_version(capsys: Captured) -> None:
+    assert main(["--version"]) == 0
     assert capsys.readouterr().out.strip() == f"wmcontrol {wmcontrol.__version__}"
 
 
 @pytest.mark.parametrize(
     ("argv", "expected"),
     [
-        ([], "command"),
-        (["fly"], "'fly'"),
-        (["bench", "planets"], "'planets'"),
-        (["demo", "--seed", "-1"], "from 0 up"),
-        (["demo", "--speed", "2"], "--speed"),
-        (["bench", "envs", "--seconds", "0"], "over 0"),
-        (["bench", "envs", "--seconds", "soon"], "'soon'"),
+        ([], "wmcontrol: say which job to run; wmcontrol --help lists them"),
+        (["-m"], "wmcontrol: say which job to run; wmcontrol --help lists them"),
+        (["dmo"], "wmcontrol: unknown job 'dmo'; did you mean 'demo'?"),
+        (["fly"], "wmcontrol: unknown job 'fly'; there is bench, bench envs, bench model, demo, show, show envs"),
+        (["dmo", "--help"], "wmcontrol: unknown job 'dmo'; did you mean 'demo'?"),
+        (["bench"], "wmcontrol: 'bench' needs one more word: bench envs, bench model"),
+        (["bench", "seconds=1"], "wmcontrol: 'bench' needs one more word: bench envs, bench model"),
+        (["bench", "modle"], "wmcontrol: unknown job 'bench modle'; did you mean 'bench model'?"),
+        (["--verbose"], "wmcontrol: unknown option '--verbose'; wmcontrol --help lists the options"),
+        (["demo", "sede=1"], "wmcontrol demo: unknown key 'sede'; did you mean 'seed'?"),
+        (["demo", "fly=2"], "wmcontrol demo: unknown key 'fly'; there is out, seed"),
+        (["bench", "model", "x=2"], "wmcontrol bench model: unknown key 'x'; there are none here"),
+        (["demo", "fast"], "wmcontrol demo: expected key=value, got 'fast'"),
+        (["demo", "--seed", "1"], "wmcontrol demo: unknown option '--seed'; write seed=VALUE"),
+        (["demo", "--fast"], "wmcontrol demo: unknown option '--fast'; settings are written key=value"),
+        (["demo", "+seed=1"], "wmcontrol demo: cannot add or remove keys; write seed=1"),
+        (["demo", "seed=-1"], "wmcontrol demo: seed: expected a whole number from 0 up; got -1"),
+        (["demo", "seed=1.5"], "wmcontrol demo: seed: expected a whole number from 0 up; got '1.5'"),
+        (["demo", "seed="], "wmcontrol demo: seed: expected a whole number from 0 up; got nothing"),
+        (["demo", "seed=null"], "wmcontrol demo: seed: expected a whole number from 0 up; got 'null'"),
+        (["demo", "out="], "wmcontrol demo: out: expected a path; got nothing"),
+        (["demo", "out=${place}"], "wmcontrol demo: out: Interpolation key 'place' not found"),
+        (["bench", "envs", "seconds=0"], "wmcontrol bench envs: seconds: expected a number over 0; got 0.0"),
+        (["bench", "envs", "seconds=inf"], "wmcontrol bench envs: seconds: expected a number over 0; got inf"),
+        (["bench", "envs", "seconds=nan"], "wmcontrol bench envs: seconds: expected a number over 0; got nan"),
+        (["bench", "envs", "seconds=soon"], "wmcontrol bench envs: seconds: expected a number over 0; got 'soon'"),
     ],
 )
-def test_a_wrong_command_line_is_one_line_and_exit_code_2(
-    argv: list[str], expected: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with pytest.raises(SystemExit) as stop:
-        main(argv)
-    assert stop.value.code == 2
-    (line,) = capsys.readouterr().err.splitlines()
-    assert expected in line
+def test_a_wrong_command_line_is_one_line_and_exit_code_2(argv: list[str], expected: str, capsys: Captured) -> None:
+    assert main(argv) == 2
+    assert error_line(capsys) == expected
 
 
-@pytest.mark.parametrize("command", [["demo"], ["show", "envs"]])
+@pytest.mark.parametrize("job", [["demo"], ["show", "envs"]])
 def test_a_folder_that_cannot_be_made_is_one_line_and_exit_code_2(
-    command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    job: list[str], tmp_path: Path, capsys: Captured
 ) -> None:
     in_the_way = tmp_path / "file"
     in_the_way.write_text("not a folder")
-    assert main([*command, "--out", str(in_the_way / "demo")]) == 2
+    assert main([*job, f"out={in_the_way / 'demo'}"]) == 2
+    line = error_line(capsys)
+    assert line.startswith(f"wmcontrol {' '.join(job)}: cannot save files in")
+    assert line.endswith("out=FOLDER")
+
+
+@pytest.mark.parametrize(
+    ("mood", "code", "expected"),
+    [
+        ("value", 1, "the value is wrong"),
+        ("file", 1, "[Errno 2] No such file or directory: '/nowhere/at/all'"),
+        ("package", 1, 'run: pip install "wmcontrol[data]"'),
+        ("usage", 2, "that cannot be"),
+    ],
+)
+def test_what_a_job_says_is_wrong_is_one_line(
+    mood: str, code: int, expected: str, practice: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert main(["practice", "env=wall", f"mood={mood}"]) == code
+    assert capsys.readouterr().err == f"wmcontrol practice: {expected}\n"
+    monkeypatch.setenv("WMCONTROL_TRACEBACK", "1")
+    assert main(["practice", "env=wall", f"mood={mood}"]) == code
+    printed = capsys.readouterr().err
+    assert printed.startswith("Traceback")
+    assert "practice.py" in printed
+    assert printed.endswith(f"wmcontrol practice: {expected}\n")
+
+
+def test_a_bug_is_not_made_to_look_like_a_mistake_of_the_user(practice: Path) -> None:
+    with pytest.raises(KeyError, match="a bug"):
+        main(["practice", "env=wall", "mood=bug"])
+
+
+def test_a_sweep_runs_every_combination_and_goes_on_after_one_that_fails(practice: Path, capsys: Captured) -> None:
+    assert main(["practice", "env=wall,pusht", "mood=well,value,usage", "-m"]) == 2
     printed = capsys.readouterr()
-    assert printed.out == ""
-    (line,) = printed.err.splitlines()
-    assert line.startswith("wmcontrol: cannot save files in")
-    assert "--out" in line
+    assert len(printed.out.splitlines()) == 6
+    assert printed.err.splitlines() == [
+        "[1/6] wmcontrol practice env=wall mood=well",
+        "[2/6] wmcontrol practice env=wall mood=value",
+        "wmcontrol practice env=wall mood=value: the value is wrong",
+        "[3/6] wmcontrol practice env=wall mood=usage",
+        "wmcontrol practice env=wall mood=usage: that cannot be",
+        "[4/6] wmcontrol practice env=pusht mood=well",
+        "[5/6] wmcontrol practice env=pusht mood=value",
+        "wmcontrol practice env=pusht mood=value: the value is wrong",
+        "[6/6] wmcontrol practice env=pusht mood=usage",
+        "wmcontrol practice env=pusht mood=usage: that cannot be",
+        "wmcontrol practice: 4 of 6 combinations failed",
+    ]
 
 
-def test_help_brings_in_nothing_heavy() -> None:
-    heavy = ["cv2", "imageio", "matplotlib", "mujoco", "pymunk", "rich"]
+def test_no_combination_runs_if_one_of_them_is_wrong(practice: Path, capsys: Captured) -> None:
+    assert main(["practice", "--multirun", "env=wall", "episodes=1,0"]) == 2
+    assert error_line(capsys) == "wmcontrol practice: episodes: expected a whole number from 1 up; got 0"
+
+
+def test_a_job_of_one_word_and_one_of_two_may_share_the_first(
+    practice: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (practice / "practice_twice.py").write_text((practice / "practice.py").read_text().replace("Practise", "Repeat"))
+    monkeypatch.setitem(JOBS, "practice twice", "practise it again")
+    assert main(["practice", "env=wall"]) == 0
+    assert main(["practice", "twice", "env=wall"]) == 0
+    capsys.readouterr()
+    assert main(["practice", "--help"]) == 0
+    said = capsys.readouterr().out
+    assert "Practise a task" in said
+    assert "twice  practise it again" in said
+    assert main(["practice", "twise", "env=wall"]) == 2
+    assert error_line(capsys) == "wmcontrol: unknown job 'practice twise'; did you mean 'practice twice'?"
+
+
+def test_interrupting_is_one_line_and_exit_code_130(practice: Path) -> None:
+    code = (
+        "import sys\n"
+        "from wmcontrol.experiments import cli, jobs\n"
+        f"jobs.__path__.append({str(practice)!r})\n"
+        "jobs.JOBS['practice'] = 'practise a task'\n"
+        "sys.exit(cli.main(['practice', 'env=wall,pusht', 'mood=long', '-m']))"
+    )
+    child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert child.stdout is not None
+    while "started" not in child.stdout.readline():
+        assert child.poll() is None
+    child.send_signal(signal.SIGINT)
+    _, err = child.communicate(timeout=30)
+    assert child.returncode == 130
+    assert err.splitlines()[1:] == ["wmcontrol: interrupted; what was finished is kept"]
+
+
+def script(*argv: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run([sys.executable, "-m", "wmcontrol", *argv], capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(("argv", "code"), [(["--help"], 0), (["demo", "--help"], 0), (["demo", "sede=1"], 2)])
+def test_help_and_mistakes_are_told_at_once(argv: list[str], code: int) -> None:
+    seconds = []
+    for _ in range(3):
+        start = perf_counter()
+        assert script(*argv).returncode == code
+        seconds.append(perf_counter() - start)
+    assert min(seconds) < (0.5 if code == 0 else 0.8)
+
+
+@pytest.mark.parametrize(
+    ("argv", "unneeded"),
+    [
+        ([["--help"], *([*name.split(), "--help"] for name in JOBS)], ["hydra", "omegaconf", "rich"]),
+        ([[*name.split(), "typo=1"] for name in JOBS], ["rich"]),
+    ],
+)
+def test_help_and_mistakes_bring_in_nothing_heavy(argv: list[list[str]], unneeded: list[str]) -> None:
+    heavy = ["torch", "cv2", "imageio", "matplotlib", "mujoco", "pymunk", *unneeded]
     code = (
         "import sys\n"
         "from wmcontrol.experiments.cli import main\n"
-        "try:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
+        f"for line in {argv}:\n    main(line)\n"
         f"print([m for m in {heavy} if m in sys.modules])"
     )
-    printed = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
-    assert printed.splitlines()[-1] == "[]"
+    environment = {**os.environ, "PYTHONWARNINGS": "error"}
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, env=environment)
+    assert done.stdout.splitlines()[-1] == "[]"

@@ -9,6 +9,7 @@ import wmcontrol
 from wmcontrol.experiments.cli import main
 from wmcontrol.experiments.demo import run_demo
 from wmcontrol.experiments.files import whole_file
+from wmcontrol.experiments.record import read_record
 from wmcontrol.experiments.scripted import policy_for
 from wmcontrol.experiments.sheets import enlarged
 
@@ -51,11 +52,12 @@ def test_the_demo_says_where_its_files_lie(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("wmcontrol.experiments.demo.ENV_IDS", ("wmcontrol/Wall-v0",))
-    assert main(["demo", "--out", str(tmp_path / "new" / "folder"), "--seed", "1"]) == 0
+    assert main(["demo", f"out={tmp_path / 'new' / 'folder'}", "seed=1"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert str(tmp_path / "new" / "folder" / "Wall.mp4") in lines
     assert str(tmp_path / "new" / "folder" / "contact_sheet.png") in lines
     assert any("Wall: at the goal" in line for line in lines)
+    assert read_record(tmp_path / "new" / "folder")["seeds"] == {"seed": 1}
 
 
 @pytest.mark.parametrize("env_id", wmcontrol.ENV_IDS)

@@ -8,7 +8,7 @@ from wmcontrol.experiments.cli import main
 
 
 def test_pictures_are_small_and_not_blank(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["show", "envs", "--out", str(tmp_path)]) == 0
+    assert main(["show", "envs", f"out={tmp_path}"]) == 0
     files = sorted(tmp_path.iterdir())
     stems = ["environments", "variations_PointMaze_UMaze", "variations_PushT", "variations_Wall"]
     assert [f.name for f in files] == [f"{stem}.png" for stem in stems]

@@ -1,137 +1,102 @@
-"""The console script ``wmcontrol``.
+"""The console script ``wmcontrol JOB key=value …``.
 
-What a command needs is imported when it runs, so that help comes at once.
+What a job needs is imported when it runs, so that help comes at once.
 """
 
-import argparse
+import os
 import sys
+import traceback
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Never
 
 from .. import __version__
+from .errors import UsageError, did_you_mean
+from .help import general_help, group_help, job_help
+from .jobs import JOBS, load_job
+from .overrides import read_overrides
 
-
-class UsageError(Exception):
-    """A mistake of the user's, told in one line."""
-
-
-class _Parser(argparse.ArgumentParser):
-    """A parser that tells a mistake in one line."""
-
-    def error(self, message: str) -> Never:
-        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+# What a job raises where something outside of it is wrong: a value, a file, a package that is not installed.
+_ORDINARY = (ValueError, OSError, ImportError)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command line and return its exit code: 0, 2 for a mistake of the user's, 130 when interrupted."""
-    arguments = _parser().parse_args(argv)
+    """Run a command line and return its exit code.
+
+    0: done; 1: a job failed; 2: a mistake of the user's; 130: interrupted. All but the first say why in one line, which
+    ``WMCONTROL_TRACEBACK=1`` in the environment precedes with a traceback.
+    """
     try:
-        arguments.run(arguments)
+        return _main(list(sys.argv[1:] if argv is None else argv))
     except UsageError as error:
-        print(f"wmcontrol: {error}", file=sys.stderr)
-        return 2
+        return _told("wmcontrol", error)
     except KeyboardInterrupt:
         print("wmcontrol: interrupted; what was finished is kept", file=sys.stderr)
         return 130
-    return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="wmcontrol", description="Control with world models, and the environments to try it in.")
-    parser.add_argument("--version", action="version", version=f"wmcontrol {__version__}")
-    commands = parser.add_subparsers(title="commands", metavar="command", required=True)
-
-    about = "Play one episode of each environment with a scripted policy; save a video of each and a contact sheet."
-    demo = commands.add_parser("demo", help="see one episode of each environment", description=about)
-    _add_out(demo, Path("outputs/demo"))
-    demo.add_argument("--seed", type=_seed, default=0, help="which episodes to play (default: 0)")
-    demo.set_defaults(run=_demo)
-
-    bench = commands.add_parser("bench", help="measure speed", description="Measure how fast something runs.")
-    subjects = bench.add_subparsers(title="what to measure", metavar="subject", required=True)
-    about = (
-        "Measure steps per second of the environments on one core, with frames of 64 and 224 pixels, and compare "
-        'with gym-pusht and gymnasium-robotics where they are installed (pip install "wmcontrol[oracle]").'
-    )
-    envs = subjects.add_parser("envs", help="environment steps per second", description=about)
-    envs.add_argument(
-        "--seconds", type=_seconds, default=2.0, help="how long to measure each environment and size (default: 2)"
-    )
-    envs.set_defaults(run=_bench_envs)
-    about = (
-        "Measure time and memory of imagining the next frame of 300 candidates, five steps ahead, with the context "
-        "cache and without it, and what share of the machine's rate of matrix products that is. Takes minutes."
-    )
-    model = subjects.add_parser("model", help="time and memory of imagining", description=about)
-    model.set_defaults(run=_bench_model)
-
-    show = commands.add_parser("show", help="draw pictures", description="Draw pictures for the documentation.")
-    subjects = show.add_subparsers(title="what to draw", metavar="subject", required=True)
-    about = "Draw every environment at several sizes, and everything that may vary from episode to episode."
-    envs = subjects.add_parser("envs", help="environments and their variations", description=about)
-    _add_out(envs, Path("docs/pictures"))
-    envs.set_defaults(run=_show_envs)
-    return parser
+def _main(words: list[str]) -> int:
+    asks_help = any(word in ("-h", "--help") for word in words)
+    sweep = any(word in ("-m", "--multirun") for word in words)
+    words = [word for word in words if word not in ("-h", "--help", "-m", "--multirun")]
+    if words == ["--version"]:
+        print(f"wmcontrol {__version__}")
+        return 0
+    if not words and asks_help:
+        print(general_help(), end="")
+        return 0
+    if not words:
+        raise UsageError("say which job to run; wmcontrol --help lists them")
+    name, words = _job_name(words)
+    if asks_help:
+        print(job_help(load_job(name)) if name in JOBS else group_help(name), end="")
+        return 0
+    if name not in JOBS:
+        subjects = ", ".join(job for job in JOBS if job.startswith(f"{name} "))
+        raise UsageError(f"{name!r} needs one more word: {subjects}")
+    return _run(name, words, sweep)
 
 
-def _add_out(parser: argparse.ArgumentParser, default: Path) -> None:
-    parser.add_argument(
-        "--out", type=Path, default=default, metavar="FOLDER", help=f"where to save the files (default: {default})"
-    )
+def _job_name(words: list[str]) -> tuple[str, list[str]]:
+    """Split the name of a job, or the first word of names of two words, from what follows."""
+    first, *rest = words
+    groups = {name.split()[0] for name in JOBS if " " in name}
+    if first in groups and rest and "=" not in rest[0] and not rest[0].startswith("-"):
+        name = f"{first} {rest[0]}"
+        if name not in JOBS:
+            raise did_you_mean("job", name, [job for job in JOBS if job.startswith(f"{first} ")])
+        return name, rest[1:]
+    if first.startswith("-"):
+        raise UsageError(f"unknown option {first!r}; wmcontrol --help lists the options")
+    if first not in groups and first not in JOBS:
+        raise did_you_mean("job", first, sorted({*JOBS, *groups}))
+    return first, rest
 
 
-def _seed(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"expected a whole number from 0 up, got {text!r}")
-    return int(text)
-
-
-def _seconds(text: str) -> float:
+def _run(name: str, words: list[str], sweep: bool) -> int:
+    """Run a job, or every combination of a sweep, of which one that fails does not stop the others."""
+    job = load_job(name)
+    command = f"wmcontrol {name}"
     try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds < float("inf"):
-        raise argparse.ArgumentTypeError(f"expected a number of seconds over 0, got {text!r}")
-    return seconds
+        combinations = read_overrides(job.config, words, sweep)
+    except UsageError as error:
+        return _told(command, error)
+    codes = [0]
+    for i, combination in enumerate(combinations, start=1):
+        if sweep:
+            command = " ".join(["wmcontrol", name, *combination.words])
+            print(f"[{i}/{len(combinations)}] {command}", file=sys.stderr)
+        try:
+            job.run(combination.config)
+        except (UsageError, *_ORDINARY) as error:
+            codes.append(_told(command, error))
+    if sweep and len(codes) > 1:
+        print(f"wmcontrol {name}: {len(codes) - 1} of {len(combinations)} combinations failed", file=sys.stderr)
+    return max(codes)
 
 
-def _folder(path: Path) -> Path:
-    """Make a folder, or say why nothing can be saved there, before any work is done."""
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        trial = path / ".wmcontrol-trial"
-        trial.touch()
-        trial.unlink()
-    except OSError as error:
-        raise UsageError(f"cannot save files in {path}: {error.strerror}; choose another folder with --out") from None
-    return path
-
-
-def _demo(arguments: argparse.Namespace) -> None:
-    out = _folder(arguments.out)
-    from .demo import run_demo
-
-    run_demo(out, arguments.seed)
-
-
-def _bench_envs(arguments: argparse.Namespace) -> None:
-    from .bench_envs import run_bench
-
-    run_bench(arguments.seconds)
-
-
-def _bench_model(arguments: argparse.Namespace) -> None:
-    from rich.console import Console
-
-    from .bench_model import run
-
-    run(Console())
-
-
-def _show_envs(arguments: argparse.Namespace) -> None:
-    out = _folder(arguments.out)
-    from .pictures import save_pictures
-
-    save_pictures(out)
+def _told(command: str, error: Exception) -> int:
+    """Tell in one line what went wrong, and return the exit code."""
+    if os.environ.get("WMCONTROL_TRACEBACK", "0") not in ("", "0"):
+        traceback.print_exception(error)
+    said = " ".join(str(error).split()) or type(error).__name__
+    print(f"{command}: {said}", file=sys.stderr)
+    return 2 if isinstance(error, UsageError) else 1

@@ -1,9 +1,11 @@
-"""Files that are whole or not there at all."""
+"""Folders to save in, and files that are whole or not there at all."""
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from .errors import UsageError
 
 
 @contextmanager
@@ -18,3 +20,15 @@ def whole_file(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def folder_to_save_in(path: Path) -> Path:
+    """Make a folder, or say why nothing can be saved there, before any work is done."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        trial = path / f".wmcontrol-trial-{os.getpid()}"
+        trial.touch()
+        trial.unlink()
+    except OSError as error:
+        raise UsageError(f"cannot save files in {path}: {error.strerror}; choose another folder: out=FOLDER") from None
+    return path

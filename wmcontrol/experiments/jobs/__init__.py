@@ -1,0 +1,35 @@
+"""The jobs of the command line, one file each.
+
+To add one, write ``jobs/NAME.py`` with a dataclass ``Config`` (its docstring is the job's help, its fields are made by
+:func:`~wmcontrol.experiments.keys.key`) and a function ``run(config)``, and give it a line in ``JOBS``. The file is
+imported for the job's help too, so what is slow to import is imported inside ``run``.
+
+A name may have two words, ``bench envs``, whose file is ``jobs/bench_envs.py``.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+JOBS = {
+    "demo": "see one episode of each environment",
+    "bench envs": "measure how many steps a second the environments make",
+    "bench model": "measure time and memory of imagining",
+    "show envs": "draw the environments and what about them may vary",
+}
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job, ready to be explained or run."""
+
+    name: str
+    config: type
+    run: Callable[[Any], None]
+
+
+def load_job(name: str) -> Job:
+    """Import a job of the table."""
+    module = import_module(f".{name.replace(' ', '_')}", __name__)
+    return Job(name, module.Config, module.run)
