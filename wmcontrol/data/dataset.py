@@ -2,8 +2,9 @@
 
 import hashlib
 from abc import abstractmethod
-from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,12 +26,14 @@ class TrajectoryDataset(Protocol):
         control_rate: environment actions per second, Hz; None for videos, whose frames have times of their own.
         env_id: the Gymnasium id of the environment that made them, where it is known.
         action_bounds: the lowest and highest action of that environment, both (A,), where they are known.
+        env_settings: what that environment must be made with for the actions to mean what they meant.
     """
 
     lengths: NDArray[np.int64]
     control_rate: float | None
     env_id: str | None
     action_bounds: tuple[NDArray[np.float64], NDArray[np.float64]] | None
+    env_settings: Mapping[str, Any] = MappingProxyType({})
 
     @abstractmethod
     def trajectory(self, index: int) -> Trajectory:
@@ -93,6 +96,7 @@ class Subset(TrajectoryDataset):
         self.control_rate = whole.control_rate
         self.env_id = whole.env_id
         self.action_bounds = whole.action_bounds
+        self.env_settings = whole.env_settings
 
     def trajectory(self, index: int) -> Trajectory:
         """Return one trajectory of the subset."""

@@ -69,6 +69,8 @@ class MinariTrajectories(TrajectoryDataset):
         if self._maze is not None:
             self.env_id = self._maze.env_id
         self.action_bounds = self._bounds()
+        if self._ours:
+            self.env_settings = self._ours["settings"].get("env_settings", {})
         self.control_rate = self._rate(control_rate)
         self.lengths = self._read_lengths()
         if not len(self.lengths):

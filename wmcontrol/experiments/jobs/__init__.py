@@ -13,9 +13,12 @@ from importlib import import_module
 from typing import Any
 
 JOBS = {
+    "collect": "collect trajectories in an environment with a policy",
+    "convert": "turn trajectories of another layout into a Minari data set",
     "demo": "see one episode of each environment",
     "bench envs": "measure how many steps a second the environments make",
     "bench model": "measure time and memory of imagining",
+    "show": "draw a contact sheet of a data set",
     "show envs": "draw the environments and what about them may vary",
 }
 

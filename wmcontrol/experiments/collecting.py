@@ -1,0 +1,128 @@
+"""Collecting and converting into a Minari data set on disk, so that a kill loses little and a rerun goes on."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+
+from ..data import Trajectory, TrajectoryDataset
+from ..data.collect import Behaviour, collect
+from ..data.drawn import DrawnFrames
+from ..data.formats.minari_writer import MinariWriter
+from .progress import progress_bar
+
+# What is written at once, and lost by a kill. A part is a file.
+_STEPS, _FRAMES = 50_000, 5_000
+
+
+def collect_into(
+    folder: Path,
+    env_id: str,
+    policy: Behaviour,
+    episodes: int,
+    *,
+    seed: int,
+    env_settings: Mapping[str, Any],
+    keep_pixels: int | None,
+    settings: Mapping[str, Any],
+) -> None:
+    """Collect episodes into a data set in ``folder``, or go on collecting.
+
+    Args:
+        folder: where.
+        env_id: the environment.
+        policy: who acts.
+        episodes: how many in the end.
+        seed: of all of them.
+        env_settings: further settings of the environment.
+        keep_pixels: side of frames that are kept; None for states only.
+        settings: what else is to be remembered with the data.
+    """
+    chosen = {**env_settings, **policy.env_settings}
+    env = gym.make(env_id, **chosen)
+    space = env.action_space
+    assert isinstance(space, gym.spaces.Box)
+    rate = env.get_wrapper_attr("control_rate")
+    env.close()
+    writer = _writer(
+        folder,
+        env_id=env_id,
+        control_rate=rate,
+        action_bounds=(space.low, space.high),
+        settings={**settings, "env_settings": chosen, "pixels": keep_pixels},
+    )
+    if writer is None:
+        return
+    batches = collect(env_id, policy, episodes, seed=seed, start=writer.written, settings=env_settings)
+    trajectories = (_with_pixels(env_id, t, keep_pixels) for batch in batches for t in batch)
+    _write(writer, trajectories, episodes, "collecting")
+
+
+def convert_into(folder: Path, dataset: TrajectoryDataset, source: Path, *, keep_pixels: bool) -> None:
+    """Write a data set of any layout into ``folder``, or go on writing it.
+
+    Args:
+        folder: where.
+        dataset: what.
+        source: where it was read from, to be remembered.
+        keep_pixels: whether frames are kept; those that are drawn from states never are.
+    """
+    writer = _writer(
+        folder,
+        env_id=dataset.env_id,
+        control_rate=dataset.control_rate,
+        action_bounds=dataset.action_bounds,
+        settings={
+            "source": str(source),
+            "fingerprint": dataset.fingerprint(),
+            "env_settings": dict(dataset.env_settings),
+            "pixels": keep_pixels,
+        },
+    )
+    if writer is None:
+        return
+    trajectories = (
+        trajectory
+        if keep_pixels and not isinstance(trajectory.frames, DrawnFrames)
+        else replace(trajectory, frames=None)
+        for trajectory in (dataset.trajectory(i) for i in range(writer.written, len(dataset)))
+    )
+    _write(writer, trajectories, len(dataset), "converting")
+
+
+def _writer(folder: Path, **settings: Any) -> MinariWriter | None:
+    """Return the writer of a data set, or None, having said so, if it is finished."""
+    try:
+        return MinariWriter(folder, **settings)
+    except FileExistsError:
+        print(f"{folder} is finished already")
+        return None
+
+
+def _write(writer: MinariWriter, trajectories: Iterable[Trajectory], total: int, what: str) -> None:
+    if writer.written:
+        print(f"going on from episode {writer.written}")
+    waiting: list[Trajectory] = []
+    with progress_bar(what, "episodes") as progress:
+        progress(writer.written, total)
+        for trajectory in trajectories:
+            waiting.append(trajectory)
+            limit = _STEPS if trajectory.frames is None else _FRAMES
+            if sum(map(len, waiting)) >= limit:
+                writer.add(waiting)
+                waiting = []
+            progress(writer.written + len(waiting), total)
+        writer.add(waiting)
+    with progress_bar("writing", "episodes") as progress:
+        data = writer.finish(progress)
+    size = sum(file.stat().st_size for file in data.iterdir())
+    print(f"{total} episodes, {size / 1e6:,.1f} MB: {writer.folder}")
+
+
+def _with_pixels(env_id: str, trajectory: Trajectory, size: int | None) -> Trajectory:
+    if size is None:
+        return trajectory
+    assert trajectory.states is not None
+    return replace(trajectory, frames=DrawnFrames(env_id, trajectory.states, size, trajectory.variation))

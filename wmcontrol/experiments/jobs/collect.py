@@ -1,0 +1,81 @@
+"""``wmcontrol collect``."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import UsageError
+from ..keys import key
+from ..names import env_id_of
+from ..record import results_folder
+
+
+@dataclass
+class Config:
+    """Collect trajectories in an environment with a policy, and save them as a Minari data set.
+
+    The same keys give the same file. Killed, it goes on where it stopped when the same line is run again.
+
+    Policies: random everywhere; door in Wall; waypoint in the mazes; pushes and noisy-replay in Push-T; and
+    sb3:ALGORITHM:FILE, a policy that Stable-Baselines3 saved, as sb3:SAC:policy.zip.
+    """
+
+    env: str = key("the environment: a short name, or a Gymnasium id of ours", example="wall")
+    policy: str = key("who acts", default="random", example="door")
+    episodes: int = key("how many episodes", default=2000, at_least=1, example="18500")
+    seed: int = key("which episodes", default=0, at_least=0, example="1")
+    out: Path | None = key(
+        "the folder to save them in; by default under outputs/collect", default=None, example="data/wall"
+    )
+    frames: list[int] | None = key(
+        "how many frames an episode has, or from how many to how many; by default as in DINO-WM's sets: 50 in Wall, "
+        "100 in the mazes, 100 to 300 in Push-T",
+        default=None,
+        at_least=2,
+        example="100,300",
+    )
+    demonstrations: Path | None = key(
+        "the trajectories that noisy-replay replays, in any layout", default=None, example="pusht_cchi_v7_replay.zarr"
+    )
+    keep_pixels: int | None = key(
+        "save frames with this side in pixels; by default states only, of which frames are drawn when they are read",
+        default=None,
+        at_least=1,
+        example="64",
+    )
+    settings: dict[str, Any] = key("settings of the environment", default={}, example="{layout:random,variation:all}")
+
+    def __post_init__(self) -> None:
+        if self.frames is not None and len(self.frames) > 2:
+            raise ValueError(f"frames: expected a number, or two for from and to; got {len(self.frames)} of them")
+
+
+def run(config: Config) -> None:
+    """Collect them."""
+    env_id = env_id_of(config.env)
+    from ...data.formats import open_dataset
+    from ..collecting import collect_into
+    from ..policies.registry import make_policy
+
+    lengths = config.frames and (config.frames[0] if len(config.frames) == 1 else (config.frames[0], config.frames[1]))
+    try:
+        policy = make_policy(
+            config.policy,
+            env_id,
+            num_frames=lengths,
+            dataset=open_dataset(config.demonstrations) if config.demonstrations else None,
+        )
+    except ValueError as error:
+        raise UsageError(str(error).replace("dataset", "demonstrations")) from error
+    name = "_".join([config.env.replace("/", "-"), config.policy.split(":")[0], str(config.episodes), str(config.seed)])
+    out = results_folder("collect", config, config.out or Path("outputs/collect") / name)
+    collect_into(
+        out,
+        env_id,
+        policy,
+        config.episodes,
+        seed=config.seed,
+        env_settings=config.settings,
+        keep_pixels=config.keep_pixels,
+        settings={"policy": config.policy, "seed": config.seed, "frames": config.frames},
+    )
