@@ -89,7 +89,7 @@ def test_version(capsys: Captured) -> None:
         ([], "wmcontrol: say which job to run; wmcontrol --help lists them"),
         (["-m"], "wmcontrol: say which job to run; wmcontrol --help lists them"),
         (["dmo"], "wmcontrol: unknown job 'dmo'; did you mean 'demo'?"),
-        (["fly"], "wmcontrol: unknown job 'fly'; there is bench, bench envs, bench model, demo, show, show envs"),
+        (["fly"], f"wmcontrol: unknown job 'fly'; there is {', '.join(sorted({*JOBS, 'bench'}))}"),
         (["dmo", "--help"], "wmcontrol: unknown job 'dmo'; did you mean 'demo'?"),
         (["bench"], "wmcontrol: 'bench' needs one more word: bench envs, bench model"),
         (["bench", "seconds=1"], "wmcontrol: 'bench' needs one more word: bench envs, bench model"),

@@ -11,6 +11,7 @@ from ..data import Trajectory, TrajectoryDataset
 from ..data.collect import Behaviour, collect
 from ..data.drawn import DrawnFrames
 from ..data.formats.minari_writer import MinariWriter
+from .errors import UsageError
 from .progress import progress_bar
 
 # What is written at once, and lost by a kill. A part is a file.
@@ -41,7 +42,10 @@ def collect_into(
         settings: what else is to be remembered with the data.
     """
     chosen = {**env_settings, **policy.env_settings}
-    env = gym.make(env_id, **chosen)
+    try:
+        env = gym.make(env_id, **chosen)
+    except (TypeError, gym.error.Error) as error:
+        raise UsageError(f"settings: {env_id} cannot be made with {chosen}: {error}") from error
     space = env.action_space
     assert isinstance(space, gym.spaces.Box)
     rate = env.get_wrapper_attr("control_rate")
@@ -83,13 +87,10 @@ def convert_into(folder: Path, dataset: TrajectoryDataset, source: Path, *, keep
     )
     if writer is None:
         return
-    trajectories = (
-        trajectory
-        if keep_pixels and not isinstance(trajectory.frames, DrawnFrames)
-        else replace(trajectory, frames=None)
-        for trajectory in (dataset.trajectory(i) for i in range(writer.written, len(dataset)))
-    )
-    _write(writer, trajectories, len(dataset), "converting")
+    rest = (dataset.trajectory(i) for i in range(writer.written, len(dataset)))
+    if not keep_pixels:
+        rest = (replace(trajectory, frames=None) for trajectory in rest)
+    _write(writer, map(_without_drawn, rest), len(dataset), "converting")
 
 
 def _writer(folder: Path, **settings: Any) -> MinariWriter | None:
@@ -119,6 +120,10 @@ def _write(writer: MinariWriter, trajectories: Iterable[Trajectory], total: int,
         data = writer.finish(progress)
     size = sum(file.stat().st_size for file in data.iterdir())
     print(f"{total} episodes, {size / 1e6:,.1f} MB: {writer.folder}")
+
+
+def _without_drawn(trajectory: Trajectory) -> Trajectory:
+    return replace(trajectory, frames=None) if isinstance(trajectory.frames, DrawnFrames) else trajectory
 
 
 def _with_pixels(env_id: str, trajectory: Trajectory, size: int | None) -> Trajectory:

@@ -46,7 +46,7 @@ class Config:
     settings: dict[str, Any] = key("settings of the environment", default={}, example="{layout:random,variation:all}")
 
     def __post_init__(self) -> None:
-        if self.frames is not None and len(self.frames) > 2:
+        if self.frames is not None and len(self.frames) not in (1, 2):
             raise ValueError(f"frames: expected a number, or two for from and to; got {len(self.frames)} of them")
 
 
@@ -57,7 +57,7 @@ def run(config: Config) -> None:
     from ..collecting import collect_into
     from ..policies.registry import make_policy
 
-    lengths = config.frames and (config.frames[0] if len(config.frames) == 1 else (config.frames[0], config.frames[1]))
+    lengths = (config.frames[0], config.frames[-1]) if config.frames else None
     try:
         policy = make_policy(
             config.policy,

@@ -1,0 +1,155 @@
+"""Collecting, converting and showing data from the command line: killed anywhere, the end is the same."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import imageio.v3 as imageio
+import numpy as np
+import pytest
+
+from wmcontrol.data.formats import open_dataset
+from wmcontrol.experiments.cli import main
+
+COLLECT = ["collect", "env=wall", "policy=door", "episodes=3000", "seed=3"]
+
+
+def run(*words: str) -> int:
+    return main(list(words))
+
+
+def bytes_of(folder: Path) -> bytes:
+    return (folder / "data" / "main_data.hdf5").read_bytes()
+
+
+def killed(words: list[str], when: Path) -> bool:
+    """Run a command in a process of its own and kill it once a path is there; say whether that came before its end."""
+    command = [sys.executable, "-m", "wmcontrol", *words]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not when.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.002)
+    process.send_signal(signal.SIGKILL)
+    return process.wait() == -signal.SIGKILL
+
+
+def test_collecting_killed_twice_ends_with_the_same_bytes(tmp_path: Path) -> None:
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    assert run(*COLLECT, f"out={whole}") == 0
+    again = [*COLLECT, f"out={broken}"]
+    assert killed(again, broken / "parts" / "shapes.json")  # the first part is on its way
+    assert killed(again, broken / "data.tmp" / "main_data.hdf5")  # all parts are there and are being merged
+    assert not (broken / "data").exists()
+    assert run(*again) == 0
+    assert bytes_of(broken) == bytes_of(whole)
+    assert run(*again) == 0  # finished already
+    assert not (broken / "parts").exists()
+
+
+def test_another_line_in_the_same_folder_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["collect", "env=wall", "episodes=20", f"out={tmp_path}"]
+    assert run(*words) == 0
+    before = bytes_of(tmp_path)
+    assert run(*words, "seed=1") == 2
+    assert "seed is 0 there and 1 here" in capsys.readouterr().err
+    assert bytes_of(tmp_path) == before
+
+
+def test_collected_frames_are_kept_or_drawn_alike(tmp_path: Path) -> None:
+    words = ["collect", "env=pointmaze", "policy=waypoint", "episodes=5", "frames=20,30"]
+    assert run(*words, f"out={tmp_path / 'kept'}", "keep_pixels=48") == 0
+    assert run(*words, f"out={tmp_path / 'drawn'}") == 0
+    kept, drawn = open_dataset(tmp_path / "kept"), open_dataset(tmp_path / "drawn", image_size=48)
+    assert kept.lengths.tolist() == drawn.lengths.tolist()
+    assert kept.lengths.min() >= 20
+    assert kept.lengths.max() <= 30
+    for i in range(5):
+        a, b = kept.trajectory(i), drawn.trajectory(i)
+        assert np.array_equal(a.states, b.states)
+        assert np.array_equal(a.actions, b.actions)
+        assert a.frames is not None
+        assert b.frames is not None
+        assert np.array_equal(a.frames.read(range(len(a))), b.frames.read(range(len(b))))
+
+
+def test_settings_of_the_environment_reach_it_and_are_kept_with_the_data(tmp_path: Path) -> None:
+    assert run("collect", "env=wall", "episodes=8", f"out={tmp_path}", "settings={layout:random}") == 0
+    dataset = open_dataset(tmp_path)
+    assert dict(dataset.env_settings) == {"layout": "random"}
+    walls = {float(dataset.trajectory(i).variation["wall_position"][0]) for i in range(8)}
+    assert len(walls) > 3
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["env=wal"], "did you mean 'wall'?"),
+        (["env=wall", "policy=pushes"], "has no policy 'pushes'; it has random, door"),
+        (["env=pusht", "policy=noisy-replay"], "noisy-replay needs a"),
+        (["env=wall", "frames=1"], "frames: expected a whole number from 2 up"),
+        (["env=wall", "frames=10,20,30"], "frames: expected a number, or two"),
+        (["env=wall", "episodes=0"], "episodes: expected a whole number from 1 up"),
+        (["env=wall", "settings={layot:random}"], "layot"),
+    ],
+)
+def test_mistakes_are_told_in_one_line_and_leave_no_data(
+    words: list[str], says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("collect", *words, f"out={tmp_path / 'out'}") in (1, 2)
+    error = capsys.readouterr().err.strip()
+    assert says in error
+    assert "\n" not in error
+    assert not (tmp_path / "out" / "data").exists()
+
+
+def test_the_demonstrations_convert_without_loss_killed_or_not(
+    demonstrations: dict, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    source, out = request.config.getoption("--demonstrations"), tmp_path / "human"
+    words = ["convert", f"data={source}", f"out={out}"]
+    assert killed(words, out / "parts" / "shapes.json")
+    assert run(*words) == 0
+    original, converted = open_dataset(source), open_dataset(out)
+    assert converted.lengths.tolist() == original.lengths.tolist()
+    assert int(converted.lengths.sum()) == 25_650
+    assert dict(converted.env_settings) == {"action_mode": "absolute"}
+    for i in range(0, 206, 23):
+        a, b = original.trajectory(i), converted.trajectory(i)
+        assert np.array_equal(a.states, b.states)
+        assert np.array_equal(a.actions, b.actions)
+        assert a.frames is not None
+        assert b.frames is not None
+        assert np.array_equal(a.frames.read(range(len(a))), b.frames.read(range(len(b))))
+
+
+def test_converting_our_own_set_keeps_states_only(tmp_path: Path) -> None:
+    assert run("collect", "env=wall", "episodes=6", f"out={tmp_path / 'a'}") == 0
+    assert run("convert", f"data={tmp_path / 'a'}", f"out={tmp_path / 'b'}") == 0
+    assert (tmp_path / "b" / "data" / "main_data.hdf5").stat().st_size < 1e6  # 300 frames would take more
+    a, b = (open_dataset(tmp_path / name).trajectory(5) for name in "ab")
+    assert np.array_equal(a.states, b.states)
+
+
+def test_showing_saves_a_sheet_and_says_where(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("collect", "env=wall", "episodes=10", f"out={tmp_path / 'a'}") == 0
+    capsys.readouterr()
+    assert run("show", f"data={tmp_path / 'a'}", f"out={tmp_path / 'sheet.png'}") == 0
+    assert capsys.readouterr().out.split() == [str(tmp_path / "sheet.png")]
+    picture = imageio.imread(tmp_path / "sheet.png")
+    assert min(picture.shape[:2]) > 600
+    assert picture.std() > 20
+
+
+def test_what_cannot_be_read_is_told_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for words, says in (
+        (["show", f"data={tmp_path / 'nowhere'}"], "there is no file or folder"),
+        (["show", f"data={tmp_path}"], "is in no layout that is known"),
+        (["show", f"data={tmp_path}", "out=sheet.jpg"], "expected a file that ends in .png"),
+        (["convert", f"data={tmp_path}", f"out={tmp_path / 'out'}"], "is in no layout that is known"),
+    ):
+        assert run(*words) in (1, 2)
+        error = capsys.readouterr().err.strip()
+        assert says in error
+        assert "\n" not in error
