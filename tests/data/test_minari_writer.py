@@ -259,7 +259,7 @@ def _uneven(t: Trajectory) -> Trajectory:
         (lambda t: replace(t, frames=None), "the set has .*image=\\(32, 32, 3\\).*image=None"),
         (lambda t: replace(t, states=np.zeros((len(t), 3))), "state=3"),
         (lambda t: replace(t, actions=None), "action=None"),
-        (lambda t: replace(t, states=np.zeros(len(t))), r"states must be \(T, n\)"),
+        (lambda t: replace(t, states=np.zeros(len(t))), r"states must be numbers of shape \(T, n\)"),
         (lambda t: replace(t, frames=ArrayFrames(np.zeros((len(t), 8, 8, 3), np.float32))), "must be uint8"),
         (lambda t: replace(t, frames=ArrayFrames(np.zeros((len(t), 8, 8), np.uint8))), "must be uint8"),
         (lambda t: replace(t, frames=None, states=None), "neither states nor frames"),

@@ -4,20 +4,54 @@ Letters: ``N`` trajectories, ``T`` frames, ``n`` numbers in a state, ``A`` numbe
 frame, ``D`` numbers in a token.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from .dataset import Subset, TrajectoryDataset
 from .statistics import ActionStatistics
 from .trajectory import ArrayFrames, Frames, Provenance, Trajectory
 from .windows import Window, WindowIndex, Windows
 
+if TYPE_CHECKING:
+    from .clips import Clips, ClipStream
+    from .collect import collect
+    from .encode import encode_dataset
+    from .formats import open_dataset
+    from .latent_store import LatentStore
+    from .video import VideoFrames
+
+# What needs torch, gymnasium or a reader's library; imported when first asked for.
+_LAZY = {
+    "ClipStream": "clips",
+    "Clips": "clips",
+    "LatentStore": "latent_store",
+    "VideoFrames": "video",
+    "collect": "collect",
+    "encode_dataset": "encode",
+    "open_dataset": "formats",
+}
 __all__ = [
     "ActionStatistics",
     "ArrayFrames",
+    "ClipStream",
+    "Clips",
     "Frames",
+    "LatentStore",
     "Provenance",
     "Subset",
     "Trajectory",
     "TrajectoryDataset",
+    "VideoFrames",
     "Window",
     "WindowIndex",
     "Windows",
+    "collect",
+    "encode_dataset",
+    "open_dataset",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'wmcontrol.data' has no attribute {name!r}")
+    return getattr(import_module(f".{_LAZY[name]}", __name__), name)

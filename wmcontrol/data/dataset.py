@@ -1,6 +1,7 @@
 """What every set of trajectories offers, whatever layout it lies in on disk."""
 
 import hashlib
+import operator
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -69,7 +70,8 @@ class TrajectoryDataset(Protocol):
             raise ValueError(f"fraction must lie between 0 and 1, got {fraction!r}")
         if len(self) < 2:
             raise ValueError(f"a split needs 2 trajectories or more, got {len(self)}")
-        order = sorted(range(len(self)), key=lambda i: hashlib.sha256(f"{int(seed)}:{i}".encode()).digest())
+        number = operator.index(seed)  # a TypeError for what is not whole
+        order = sorted(range(len(self)), key=lambda i: hashlib.sha256(f"{number}:{i}".encode()).digest())
         first = min(max(1, round(fraction * len(self))), len(self) - 1)
         return Subset(self, sorted(order[:first])), Subset(self, sorted(order[first:]))
 
@@ -78,18 +80,35 @@ class TrajectoryDataset(Protocol):
         return ActionStatistics.of(self)
 
 
+def checked_members(members: Sequence[int] | NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """Return numbers of trajectories as an array.
+
+    Raises:
+        ValueError: they are not whole numbers below ``count``, or there are none.
+    """
+    chosen = np.asarray(members)
+    if chosen.ndim != 1 or not len(chosen) or chosen.dtype.kind not in "iu":  # a mask of booleans is not numbers
+        raise ValueError(
+            f"expected whole numbers of one trajectory or more, (number,); got {chosen.dtype} of shape {chosen.shape}"
+        )
+    if chosen.min() < 0 or chosen.max() >= count:
+        raise ValueError(f"trajectories are numbered 0 to {count - 1}, got {chosen.min()} to {chosen.max()}")
+    return chosen.astype(np.int64)
+
+
 class Subset(TrajectoryDataset):
     """Some trajectories of a set, in the order given.
 
     Args:
         whole: the set, or itself a subset of one.
         members: which of its trajectories.
+
+    Raises:
+        ValueError: there is no such trajectory, or not one is given.
     """
 
-    def __init__(self, whole: TrajectoryDataset, members: Sequence[int]):
-        chosen = np.asarray(members, dtype=np.int64)
-        if not len(chosen) or chosen.min() < 0 or chosen.max() >= len(whole):
-            raise ValueError(f"members must be numbers from 0 to {len(whole) - 1}, at least one; got {members!r}")
+    def __init__(self, whole: TrajectoryDataset, members: "Sequence[int] | NDArray[np.int64]"):
+        chosen = checked_members(members, len(whole))
         self.whole: TrajectoryDataset = whole.whole if isinstance(whole, Subset) else whole
         self.members: NDArray[np.int64] = whole.members[chosen] if isinstance(whole, Subset) else chosen
         self.lengths = whole.lengths[chosen]

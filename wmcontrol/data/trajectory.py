@@ -55,10 +55,12 @@ class ArrayFrames:
 class Trajectory:
     """T frames or states, and the T - 1 actions between them: action ``t`` leads from frame ``t`` to ``t + 1``.
 
-    Layouts that record an action with the last frame too lose it, since nobody saw what it did.
+    Layouts that record an action with the last frame too lose it, since nobody saw what it did. Numbers of other
+    types are converted to float64.
 
     Raises:
-        ValueError: lengths that disagree, numbers that are not finite, times that do not rise; it names the record.
+        ValueError: it is empty, shapes or lengths that disagree, what is no number or not finite, times that do not
+            rise; it names the record.
     """
 
     times: Floats  # (T,) seconds
@@ -70,21 +72,21 @@ class Trajectory:
 
     def __post_init__(self) -> None:
         T = len(self.times)
-        lengths = {"times": (T, self.times)}
-        if self.states is not None:
-            lengths["states"] = (T, self.states)
-        if self.actions is not None:
-            lengths["actions"] = (T - 1, self.actions)
-        for name, (expected, values) in lengths.items():
-            if len(values) != expected:
-                raise ValueError(f"{self.provenance}: expected {expected} {name} for {T} times, got {len(values)}")
-            finite = np.isfinite(values).all(tuple(range(1, values.ndim)))
-            if not finite.all():
-                raise ValueError(f"{self.provenance}: {name}[{finite.argmin()}] is not finite")
-        if self.frames is not None and len(self.frames) != T:
-            raise ValueError(f"{self.provenance}: expected {T} frames, one for each time, got {len(self.frames)}")
         if T == 0:
             raise ValueError(f"{self.provenance}: it is empty")
+        for name, expected, shape in (("times", T, "(T,)"), ("states", T, "(T, n)"), ("actions", T - 1, "(T - 1, A)")):
+            given = getattr(self, name)
+            if given is None:
+                continue
+            values = self._numbers(name, given, shape)
+            if len(values) != expected:
+                raise ValueError(f"{self.provenance}: expected {expected} {name} for {T} times, got {len(values)}")
+            finite = np.isfinite(values).all(axis=tuple(range(1, values.ndim)))
+            if not finite.all():
+                raise ValueError(f"{self.provenance}: {name}[{finite.argmin()}] is not finite")
+            object.__setattr__(self, name, values)
+        if self.frames is not None and len(self.frames) != T:
+            raise ValueError(f"{self.provenance}: expected {T} frames, one for each time, got {len(self.frames)}")
         if T > 1 and not (np.diff(self.times) > 0).all():
             row = int((np.diff(self.times) <= 0).argmax())
             raise ValueError(
@@ -93,3 +95,11 @@ class Trajectory:
 
     def __len__(self) -> int:
         return len(self.times)
+
+    def _numbers(self, name: str, given: Any, shape: str) -> Floats:
+        array = np.asarray(given)
+        if array.dtype.kind not in "fiu" or array.ndim != shape.count(",") + (", " in shape) or 0 in array.shape[1:]:
+            raise ValueError(
+                f"{self.provenance}: {name} must be numbers of shape {shape}, got {array.dtype} of shape {array.shape}"
+            )
+        return array.astype(np.float64, copy=False)

@@ -86,5 +86,5 @@ class Windows:
             times=trajectory.times[seen],
             frames=None if trajectory.frames is None else trajectory.frames.read(seen),
             states=None if trajectory.states is None else trajectory.states[seen],
-            actions=None if actions is None else actions[start : start + f * (T - 1)].reshape(T - 1, -1),
+            actions=None if actions is None else actions[start : seen[-1]].reshape(T - 1, f * actions.shape[1]),
         )

@@ -1,0 +1,172 @@
+"""What every data set offers: windows, splits by trajectory, statistics; and what a trajectory may not be."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sets import Memory
+
+from wmcontrol.data import ActionStatistics, ArrayFrames, Provenance, Subset, Trajectory, TrajectoryDataset, WindowIndex
+
+
+def good() -> Trajectory:
+    return Memory().trajectory(0)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"times": np.arange(6.0)}, "expected 6 states for 6 times, got 7"),
+        ({"states": np.zeros((6, 2))}, "expected 7 states for 7 times, got 6"),
+        ({"actions": np.zeros((7, 2))}, "expected 6 actions for 7 times, got 7"),
+        ({"actions": np.full((6, 2), np.nan)}, r"actions\[0\] is not finite"),
+        ({"states": np.array([[0.0]] * 3 + [[np.inf]] + [[0.0]] * 3)}, r"states\[3\] is not finite"),
+        ({"states": np.array([["a"]] * 7)}, r"states must be numbers of shape \(T, n\), got <U1"),
+        ({"states": np.zeros(7)}, r"states must be numbers of shape \(T, n\), got float64 of shape \(7,\)"),
+        ({"actions": np.zeros((6, 2, 2))}, r"actions must be numbers of shape \(T - 1, A\)"),
+        ({"times": np.array([0, 1, 2, 2, 3, 4, 5.0])}, r"times must rise, got 2.0 and then 2.0 at 3"),
+        ({"frames": ArrayFrames(np.zeros((3, 4, 4, 3), np.uint8))}, "expected 7 frames, one for each time, got 3"),
+        ({"times": np.array([]), "states": None, "actions": None, "frames": None}, "it is empty"),
+    ],
+)
+def test_a_trajectory_that_contradicts_itself_names_its_record(change: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValueError, match=rf"nowhere \(memory, walk_0\): .*{says}"):
+        replace(good(), **change)
+
+
+def test_a_single_frame_is_a_trajectory() -> None:
+    one = replace(good(), times=np.zeros(1), states=np.zeros((1, 2)), actions=np.zeros((0, 2)), frames=None)
+    assert len(one) == 1
+
+
+@given(
+    lengths=st.lists(st.integers(1, 15), min_size=1, max_size=6),
+    num_frames=st.integers(1, 5),
+    frameskip=st.integers(1, 4),
+)
+@settings(max_examples=60, deadline=None)
+def test_windows_are_all_those_that_fit_each_once(lengths: list[int], num_frames: int, frameskip: int) -> None:
+    span = (num_frames - 1) * frameskip + 1
+    expected = [(i, start) for i, n in enumerate(lengths) for start in range(n - span + 1)]
+    dataset = Memory(lengths)
+    if not expected:
+        with pytest.raises(ValueError, match=f"which span {span}: the longest of {len(lengths)} trajectories has"):
+            dataset.windows(num_frames, frameskip)
+        return
+    windows = dataset.windows(num_frames, frameskip)
+    assert len(windows) == len(expected)
+    for number, (i, start) in enumerate(expected):
+        window, whole = windows[number], dataset.trajectory(i)
+        assert (window.trajectory, window.start) == (i, start)
+        seen = [start + frameskip * k for k in range(num_frames)]
+        assert np.array_equal(window.times, whole.times[seen])
+        assert np.array_equal(window.states, whole.states[seen])
+        assert np.array_equal(window.frames, whole.frames.read(seen))
+        assert window.actions.shape == (num_frames - 1, 2 * frameskip)
+        for k in range(num_frames - 1):
+            between = whole.actions[start + frameskip * k : start + frameskip * (k + 1)]
+            assert np.array_equal(window.actions[k], between.ravel())  # one after the other
+
+
+def test_windows_out_of_range_are_an_index_error_so_that_iteration_ends() -> None:
+    windows = Memory().windows(3)
+    assert len(list(windows)) == len(windows)
+    for number in (-1, len(windows)):
+        with pytest.raises(IndexError, match=f"there are {len(windows)} windows"):
+            windows[number]
+
+
+@pytest.mark.parametrize("value", [0, -1, 1.5, True, None])
+def test_windows_take_whole_numbers(value: Any) -> None:
+    for arguments in ((value, 1), (2, value)):
+        with pytest.raises(ValueError, match="must be a whole number from 1 up"):
+            WindowIndex.of(np.array([9]), *arguments)
+
+
+def test_a_split_is_by_trajectory_complete_and_the_same_everywhere() -> None:
+    dataset = Memory([5] * 10)
+    train, held_out = dataset.split(0.7, seed=0)
+    assert sorted([*train.members.tolist(), *held_out.members.tolist()]) == list(range(10))
+    assert held_out.members.tolist() == [0, 1, 5]  # by SHA-256: this holds on any machine, with any library
+    assert dataset.split(0.7, seed=1)[1].members.tolist() != held_out.members.tolist()
+    assert isinstance(train, TrajectoryDataset)
+    assert np.array_equal(held_out.trajectory(1).states, dataset.trajectory(1).states)
+
+
+@given(count=st.integers(2, 40), fraction=st.floats(0.001, 0.999), seed=st.integers(0, 2**40))
+@settings(max_examples=60, deadline=None)
+def test_no_trajectory_is_on_both_sides_and_no_side_is_empty(count: int, fraction: float, seed: int) -> None:
+    first, second = Memory([3] * count).split(fraction, seed)
+    assert set(first.members.tolist()).isdisjoint(second.members.tolist())
+    assert len(first) + len(second) == count
+    assert min(len(first), len(second)) >= 1
+    assert abs(len(first) - fraction * count) <= 1
+
+
+def test_a_split_of_a_split_counts_in_the_whole() -> None:
+    dataset = Memory([4] * 20)
+    train, _ = dataset.split(0.5, 3)
+    inner, _ = train.split(0.5, 4)
+    assert inner.whole is dataset
+    assert set(inner.members.tolist()) <= set(train.members.tolist())
+    for place, member in enumerate(inner.members.tolist()):
+        assert np.array_equal(inner.trajectory(place).states, dataset.trajectory(member).states)
+    assert inner.fingerprint() != train.fingerprint()
+    with pytest.raises(IndexError, match="there are 5 trajectories in this subset"):
+        inner.trajectory(5)
+
+
+def test_bad_splits_and_subsets_are_refused() -> None:
+    dataset = Memory()
+    for fraction in (0.0, 1.0, -0.1, float("nan")):
+        with pytest.raises(ValueError, match="fraction must lie between 0 and 1"):
+            dataset.split(fraction, 0)
+    with pytest.raises(ValueError, match="a split needs 2 trajectories"):
+        Memory([5]).split(0.5, 0)
+    for members in ([], [4], [-1], [0.5], [True]):
+        with pytest.raises(ValueError, match=r"trajector"):
+            Subset(dataset, members)  # type: ignore[arg-type]
+
+
+def test_statistics_are_those_of_all_actions_together() -> None:
+    dataset = Memory([50, 3, 120], seed=5)
+    every = np.concatenate([dataset.trajectory(i).actions for i in range(3)])
+    found = dataset.action_statistics()
+    np.testing.assert_allclose(found.mean, every.mean(0), rtol=1e-12)
+    np.testing.assert_allclose(found.std, every.std(0), rtol=1e-12)
+    np.testing.assert_array_equal(found.low, every.min(0))
+    np.testing.assert_array_equal(found.high, every.max(0))
+    part = Subset(dataset, [2]).action_statistics()
+    np.testing.assert_allclose(part.mean, dataset.trajectory(2).actions.mean(0))
+
+
+def test_bounds_are_the_environments_where_they_are_known() -> None:
+    dataset = Memory()
+    dataset.action_bounds = (np.array([-9.0, -9.0]), np.array([9.0, 8.0]))
+    assert dataset.action_statistics().high.tolist() == [9.0, 8.0]
+
+
+def test_statistics_stay_exact_far_from_zero() -> None:
+    rng = np.random.default_rng(0)
+    pieces = [(str(i), 1e8 + rng.normal(size=(20, 1))) for i in range(5)]
+    every = np.concatenate([values for _, values in pieces])
+    np.testing.assert_allclose(ActionStatistics.over(pieces, None).std, every.std(0), rtol=1e-6)
+
+
+def test_actions_that_tell_nothing_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"nowhere \(memory, walk_0\): it has no actions"):
+        Memory(with_actions=False).action_statistics()
+    with pytest.raises(ValueError, match="number 1 of the actions never changes"):
+        ActionStatistics.over([("a", np.array([[0.0, 0.1], [1.0, 0.1]]))], None)
+    with pytest.raises(ValueError, match="not a single action"):
+        ActionStatistics.over([("a", np.zeros((0, 2)))], None)
+    with pytest.raises(ValueError, match="b: expected actions of 2 numbers as before, got 3"):
+        ActionStatistics.over([("a", np.eye(2)), ("b", np.eye(3))], None)
+
+
+def test_where_it_comes_from_is_said_in_one_line() -> None:
+    assert str(Provenance("d4rl", Path("set.hdf5"), "episode 3")) == "set.hdf5 (d4rl, episode 3)"

@@ -1,0 +1,326 @@
+"""Latent stores: what is in them, what they are keyed by, kills, full disks and broken files."""
+
+import errno
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import namedtuple
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sets import Memory
+
+from wmcontrol.data import ArrayFrames, LatentStore, Subset, Trajectory, TrajectoryDataset, encode_dataset
+from wmcontrol.encoders import PyramidEncoder
+from wmcontrol.encoders.files import load_encoder, save_encoder
+
+HERE = Path(__file__).parent
+
+
+def encoder(seed: int = 0, dim: int = 6) -> PyramidEncoder:
+    made = PyramidEncoder(dim, tokens=(2, 2))
+    made.fit(torch.randint(0, 256, (60, 16, 16, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(seed)))
+    return made
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> LatentStore:
+    return encode_dataset(Memory(), encoder(), tmp_path_factory.mktemp("stores"))
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float16", 1e-3), ("bfloat16", 8e-3), ("float32", 1e-6)])
+def test_tokens_are_the_encoders_and_the_rest_is_the_datas(dtype: str, tolerance: float, tmp_path: Path) -> None:
+    dataset, made = Memory(), encoder()
+    store = encode_dataset(dataset, made, tmp_path, dtype=dtype, batch_size=4)
+    assert store.tokens.dtype == getattr(torch, dtype)
+    assert store.tokens.shape == (33, 4, 6)
+    assert store.grid == (2, 2)
+    assert store.frame_size == (16, 16)
+    for i in range(len(dataset)):
+        trajectory, start = dataset.trajectory(i), int(store.offsets[i])
+        rows = slice(start, start + len(trajectory))
+        frames = torch.from_numpy(trajectory.frames.read(range(len(trajectory))))
+        torch.testing.assert_close(store.tokens[rows].float(), made(frames), rtol=tolerance, atol=tolerance)
+        assert np.array_equal(store.times[rows], trajectory.times)
+        assert np.array_equal(store.states[rows], trajectory.states)
+        assert np.array_equal(store.actions[rows][:-1], trajectory.actions)
+    assert store.control_rate == 10.0
+    statistics, expected = store.action_statistics([1, 3]), Subset(dataset, [1, 3]).action_statistics()
+    np.testing.assert_array_equal(statistics.mean, expected.mean)
+    np.testing.assert_array_equal(statistics.std, expected.std)
+
+
+def test_the_store_brings_its_encoder(store: LatentStore) -> None:
+    frames = torch.randint(0, 256, (3, 16, 16, 3), dtype=torch.uint8)
+    assert torch.equal(store.encoder(frames), encoder()(frames))
+
+
+def test_a_finished_store_is_opened_and_nothing_is_encoded_again(tmp_path: Path) -> None:
+    first = encode_dataset(Memory(), encoder(), tmp_path)
+    before = (first.folder / "tokens.bin").stat().st_mtime_ns
+    calls: list[tuple[int, int]] = []
+    second = encode_dataset(Memory(), encoder(), tmp_path, progress=lambda *done: calls.append(done))
+    assert second.folder == first.folder
+    assert not calls
+    assert (first.folder / "tokens.bin").stat().st_mtime_ns == before
+
+
+def test_the_key_follows_all_that_decides_the_tokens(tmp_path: Path) -> None:
+    other = Memory(size=24)
+    folders = [
+        encode_dataset(data, made, tmp_path, dtype=dtype).folder
+        for data, made, dtype in (
+            (Memory(), encoder(), "float16"),
+            (Memory(), encoder(seed=1), "float16"),  # other weights
+            (Memory(), encoder(dim=5), "float16"),  # other settings
+            (Memory(seed=1), encoder(), "float16"),
+            (other, encoder(), "float16"),
+            (Memory(), encoder(), "bfloat16"),
+            (Subset(Memory(), [0, 1]), encoder(), "float16"),
+        )
+    ]
+    assert len(set(folders)) == 7
+
+
+def test_windows_are_those_of_the_data_set(store: LatentStore) -> None:
+    windows, expected = store.windows(3, 2), Memory().windows(3, 2)
+    assert len(windows) == len(expected)
+    numbers = np.array([5, 0, len(windows) - 1, 5])
+    batch = windows.batch(numbers)
+    assert batch.tokens.shape == (4, 3, 4, 6)
+    for row, number in enumerate(numbers.tolist()):
+        window = expected[number]
+        torch.testing.assert_close(
+            batch.tokens[row].float(), encoder()(torch.from_numpy(window.frames)), rtol=1e-3, atol=1e-3
+        )
+        assert np.array_equal(batch.times[row], window.times)
+        np.testing.assert_array_equal(batch.actions[row], window.actions.astype(np.float32))
+    with pytest.raises(IndexError, match="there are"):
+        windows.batch(np.array([len(windows)]))
+
+
+@given(
+    members=st.lists(st.integers(0, 3), min_size=1, max_size=4, unique=True),
+    num_frames=st.integers(1, 4),
+    frameskip=st.integers(1, 3),
+)
+@settings(max_examples=40, deadline=None)
+def test_windows_of_some_trajectories_are_those_of_the_subset(
+    store: LatentStore, members: list[int], num_frames: int, frameskip: int
+) -> None:
+    subset = Subset(Memory(), members)
+    try:
+        expected = subset.windows(num_frames, frameskip)
+    except ValueError:
+        with pytest.raises(ValueError, match="no window of"):
+            store.windows(num_frames, frameskip, subset)
+        return
+    windows = store.windows(num_frames, frameskip, subset)
+    batch = windows.batch(np.arange(len(windows)))
+    assert np.array_equal(batch.times, np.stack([expected[i].times for i in range(len(expected))]))
+    actions = np.stack([expected[i].actions for i in range(len(expected))]).astype(np.float32)
+    np.testing.assert_array_equal(batch.actions, actions)
+    assert torch.equal(store.windows(num_frames, frameskip, members).batch(np.array([0])).tokens, batch.tokens[:1])
+
+
+def test_a_split_of_another_set_does_not_fit(store: LatentStore) -> None:
+    with pytest.raises(ValueError, match="the store has 4 trajectories, the data set that was split 9"):
+        store.windows(2, 1, Subset(Memory([5] * 9), [0]))
+    with pytest.raises(ValueError, match="trajectories are numbered 0 to 3"):
+        store.windows(2, 1, [4])
+
+
+def test_data_without_actions_gives_windows_without_them(tmp_path: Path) -> None:
+    store = encode_dataset(Memory(with_actions=False), encoder(), tmp_path)
+    assert store.windows(2).batch(np.array([0])).actions is None
+    with pytest.raises(ValueError, match="has no actions"):
+        store.action_statistics()
+
+
+class Changed(Memory):
+    """One trajectory is not like the others."""
+
+    def __init__(self, change: Any):
+        super().__init__()
+        self.change = change
+
+    def trajectory(self, index: int) -> Trajectory:
+        trajectory = super().trajectory(index)
+        return self.change(trajectory) if index == 2 else trajectory
+
+
+def test_frames_that_cannot_be_encoded_are_named(tmp_path: Path) -> None:
+    none = Changed(lambda t: replace(t, frames=None))
+    with pytest.raises(ValueError, match=r"walk_2\): it has no frames to encode"):
+        encode_dataset(none, encoder(), tmp_path / "a")
+    larger = Changed(lambda t: replace(t, frames=ArrayFrames(np.zeros((len(t), 20, 16, 3), np.uint8))))
+    with pytest.raises(ValueError, match=r"walk_2\): expected frames of 16 x 16 as before, got 20 x 16"):
+        encode_dataset(larger, encoder(), tmp_path / "b")
+    assert not list(tmp_path.rglob("store.json"))
+
+
+def test_tokens_that_overflow_are_named(tmp_path: Path) -> None:
+    made = encoder()
+    with torch.no_grad():
+        for tensor in made.state_dict().values():
+            if tensor.is_floating_point():
+                tensor.mul_(1e4)
+    with pytest.raises(ValueError, match=r"walk_\d\): tokens of frame \d+ are not finite in torch.float16"):
+        encode_dataset(Memory(), made, tmp_path)
+    assert not list(tmp_path.rglob("store.json"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [({"dtype": "int8"}, "dtype must be one of"), ({"batch_size": 0}, "batch_size must be a whole number from 1 up")],
+)
+def test_bad_arguments_are_refused(arguments: dict[str, Any], says: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=says):
+        encode_dataset(Memory(), encoder(), tmp_path / "new", **arguments)
+    assert not (tmp_path / "new").exists()
+
+
+def big() -> Memory:
+    return Memory([60] * 50, seed=9)
+
+
+def build(root: Path, slowly: bool) -> LatentStore:
+    """What the process that is killed runs."""
+
+    def wait(done: int, total: int) -> None:
+        if slowly:
+            time.sleep(0.02)
+
+    return encode_dataset(big(), encoder(), root, batch_size=10, progress=wait)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.name != "lock"}
+
+
+def test_killed_again_and_again_it_ends_with_the_same_bytes(tmp_path: Path) -> None:
+    whole = build(tmp_path / "whole", slowly=False)
+    root = tmp_path / "broken"
+    code = f"import sys; sys.path.insert(0, {str(HERE)!r}); import test_latent_store as t, pathlib; "
+    code += f"t.build(pathlib.Path({str(root)!r}), slowly=True)"
+    seen = []
+    for _ in range(3):
+        process = subprocess.Popen([sys.executable, "-c", code])
+        journal = root / whole.folder.name / "encoded.json"
+        before, deadline = journal.read_bytes() if journal.exists() else b"", time.monotonic() + 60
+        while time.monotonic() < deadline and process.poll() is None:
+            if journal.exists() and journal.read_bytes() != before:
+                break
+            time.sleep(0.005)
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
+        assert not (root / whole.folder.name / "store.json").exists()
+        seen.append(json.loads(journal.read_text())["frames"])
+    assert seen == sorted(set(seen))  # each run went on where the one before had come to
+    steps: list[int] = []
+    again = encode_dataset(big(), encoder(), root, batch_size=10, progress=lambda done, total: steps.append(done))
+    assert steps[0] == seen[-1] + 10
+    assert contents(again.folder) == contents(whole.folder)
+
+
+def test_while_one_process_builds_another_is_told_so(tmp_path: Path) -> None:
+    errors = []
+
+    def meanwhile(done: int, total: int) -> None:
+        if done == 10:
+            code = f"import sys; sys.path.insert(0, {str(HERE)!r}); import test_latent_store as t, pathlib; "
+            code += f"t.build(pathlib.Path({str(tmp_path)!r}), slowly=False)"
+            result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+            errors.append(result.stderr)
+
+    store = encode_dataset(big(), encoder(), tmp_path, batch_size=10, progress=meanwhile)
+    assert "another process is building the store" in errors[0]
+    assert torch.equal(store.tokens, build(tmp_path / "alone", slowly=False).tokens)
+
+
+def test_a_full_disk_is_told_before_work_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(1000, 900, 100))
+    with pytest.raises(OSError, match="take 1,584 bytes, the disk has 100 left") as caught:
+        encode_dataset(Memory(), encoder(), tmp_path)
+    assert caught.value.errno == errno.ENOSPC
+    assert not list(tmp_path.rglob("store.json"))
+
+
+def test_a_disk_that_fills_meanwhile_leaves_a_store_that_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="No space left"):
+            encode_dataset(Memory(), encoder(), tmp_path)
+        patch.setattr(os, "posix_fallocate", full)
+        with pytest.raises(OSError, match="no room for 1,584 bytes of tokens"):
+            encode_dataset(Memory(), encoder(), tmp_path / "other")
+    assert not list(tmp_path.rglob("store.json"))
+    store = encode_dataset(Memory(), encoder(), tmp_path)
+    assert bool(store.tokens.isfinite().all())
+
+
+def broken(store: LatentStore, to: Path) -> Path:
+    shutil.copytree(store.folder, to)
+    return to
+
+
+def test_broken_stores_are_refused_by_name(store: LatentStore, tmp_path: Path) -> None:
+    def described(**change: Any) -> str:
+        return json.dumps(json.loads((store.folder / "store.json").read_text()) | change)
+
+    for number, (name, content, says) in enumerate(
+        (
+            ("tokens.bin", (store.folder / "tokens.bin").read_bytes()[:-1], "must have 1584 bytes .* it has 1583"),
+            ("store.json", b"{", "store.json is not JSON"),
+            ("store.json", b"[]", "is of version None"),
+            ("store.json", described(version=99).encode(), "is of version 99, this package reads 1"),
+            ("store.json", described(dtype="int4").encode(), "dtype must be one of"),
+            ("store.json", described(dim="six").encode(), "expected dim as int, got 'six'"),
+            ("arrays.npz", (store.folder / "arrays.npz").read_bytes()[:100], "arrays.npz cannot be read"),
+        )
+    ):
+        folder = broken(store, tmp_path / str(number))
+        (folder / name).write_bytes(content)
+        with pytest.raises(ValueError, match=says):
+            LatentStore.open(folder)
+    folder = broken(store, tmp_path / "unfinished")
+    (folder / "store.json").unlink()
+    with pytest.raises(FileNotFoundError, match="no store was finished"):
+        LatentStore.open(folder)
+    folder = broken(store, tmp_path / "lacking")
+    (folder / "arrays.npz").unlink()
+    with pytest.raises(FileNotFoundError):
+        LatentStore.open(folder)
+
+
+def test_encoders_come_back_from_their_files_and_broken_ones_are_named(tmp_path: Path) -> None:
+    save_encoder(encoder(), tmp_path)
+    frames = torch.randint(0, 256, (3, 16, 16, 3), dtype=torch.uint8)
+    assert torch.equal(load_encoder(tmp_path)(frames), encoder()(frames))
+    weights = (tmp_path / "encoder.safetensors").read_bytes()
+    (tmp_path / "encoder.safetensors").write_bytes(weights[:-8])
+    with pytest.raises(ValueError, match=r"encoder\.safetensors does not hold this encoder's weights"):
+        load_encoder(tmp_path)
+    (tmp_path / "encoder.json").write_text('{"name": "pyramid"}')
+    with pytest.raises(ValueError, match=r"encoder\.json describes no encoder"):
+        load_encoder(tmp_path)
+
+
+def test_a_data_set_of_ones_own_needs_only_the_contract() -> None:
+    assert isinstance(Memory(), TrajectoryDataset)

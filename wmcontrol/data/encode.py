@@ -1,0 +1,247 @@
+"""Encoding a whole data set into a latent store."""
+
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..encoders import Encoder
+from ..encoders.files import encoder_digest, save_encoder
+from .dataset import TrajectoryDataset
+from .latent_store import ARRAYS, DESCRIPTION, DTYPES, TOKENS, VERSION, LatentStore
+from .trajectory import Floats, Pixels, Trajectory
+
+_JOURNAL = "encoded.json"  # how many frames are safe on disk, while a store is being built
+_FLUSH = 64  # batches
+
+
+def encode_dataset(
+    dataset: TrajectoryDataset,
+    encoder: Encoder,
+    root: str | Path,
+    *,
+    dtype: str = "float16",
+    batch_size: int = 512,
+    device: str | torch.device = "cpu",
+    progress: Callable[[int, int], None] | None = None,
+) -> LatentStore:
+    """Encode all frames of a data set once, into a store under ``root``; open it at once if it is there.
+
+    The store's folder is named by a digest of the encoder's weights and settings, the data's fingerprint and the
+    number type, so that one which does not fit is never read. An interrupted run goes on where it was; what comes out
+    is the same, byte for byte.
+
+    Args:
+        dataset: with frames, all of one size.
+        encoder: of single frames.
+        root: folder of stores; it is made if need be.
+        dtype: of the tokens on disk: "float16", "bfloat16" or "float32".
+        batch_size: frames encoded at once.
+        device: where the encoder works.
+        progress: is told how many frames are encoded, of how many.
+
+    Raises:
+        ValueError: no frames, frames of different sizes, or tokens that are not finite in this type; it names the
+            trajectory and the frame.
+        OSError: the disk has too little room; or another process is building this store.
+    """
+    if dtype not in DTYPES:
+        raise ValueError(f"dtype must be one of {list(DTYPES)}, got {dtype!r}")
+    if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
+        raise ValueError(f"batch_size must be a whole number from 1 up, got {batch_size!r}")
+    if encoder.tubelet != 1:
+        raise ValueError(f"a store holds tokens of single frames; this encoder takes {encoder.tubelet} at a time")
+    first = dataset.trajectory(0)
+    height, width, _ = _frames(first, np.array([0])).shape[1:]
+    rows, columns = encoder.grid(height, width)
+    key = _key(dataset, encoder, dtype)
+    folder = Path(root) / key
+    if (folder / DESCRIPTION).exists():
+        return LatentStore.open(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    shape = (int(dataset.lengths.sum()), rows * columns, encoder.dim)
+    with _alone(folder):
+        if (folder / DESCRIPTION).exists():  # another process was quicker
+            return LatentStore.open(folder)
+        done = _begin(folder, shape, DTYPES[dtype])
+        if not (folder / ARRAYS).exists():
+            _save_arrays(dataset, folder)
+        save_encoder(encoder, folder)
+        _encode(dataset, encoder.to(device), folder, shape, DTYPES[dtype], done, batch_size, (height, width), progress)
+        description = {
+            "version": VERSION,
+            "key": key,
+            "dtype": dtype,
+            "frames": shape[0],
+            "patches": shape[1],
+            "dim": shape[2],
+            "frame_size": [height, width],
+            "source": _source(dataset),
+        }
+        _write_json(folder / DESCRIPTION, description)
+        (folder / _JOURNAL).unlink(missing_ok=True)
+    return LatentStore.open(folder)
+
+
+def _key(dataset: TrajectoryDataset, encoder: Encoder, dtype: str) -> str:
+    parts = [VERSION, encoder_digest(encoder), dataset.fingerprint(), dtype]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:24]
+
+
+def _source(dataset: TrajectoryDataset) -> dict[str, Any]:
+    bounds = dataset.action_bounds
+    return {
+        "control_rate": dataset.control_rate,
+        "env_id": dataset.env_id,
+        "action_bounds": None if bounds is None else [np.asarray(bound, float).tolist() for bound in bounds],
+        "env_settings": dict(dataset.env_settings),
+    }
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock, which the system takes back from a process that dies."""
+    with (folder / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise OSError(f"another process is building the store {folder}; wait for it") from None
+        yield
+
+
+def _begin(folder: Path, shape: tuple[int, int, int], dtype: torch.dtype) -> int:
+    """Reserve the file of tokens, or find how many frames are in it already."""
+    tokens, journal = folder / TOKENS, folder / _JOURNAL
+    size = shape[0] * shape[1] * shape[2] * dtype.itemsize
+    if tokens.exists() and tokens.stat().st_size == size and journal.exists():
+        done: int = json.loads(journal.read_text())["frames"]
+        return done
+    free = shutil.disk_usage(folder).free
+    if size > free:
+        raise OSError(
+            errno.ENOSPC,
+            f"the tokens of {shape[0]} frames take {size:,} bytes, the disk has {free:,} left",
+            str(folder),
+        )
+    with tokens.open("wb") as file:
+        try:
+            os.posix_fallocate(file.fileno(), 0, size)
+        except OSError as error:
+            tokens.unlink()
+            raise OSError(error.errno, f"no room for {size:,} bytes of tokens", str(tokens)) from error
+    return 0
+
+
+def _save_arrays(dataset: TrajectoryDataset, folder: Path) -> None:
+    """Save lengths, times, states and actions; a kind that some trajectories lack is left out."""
+    trajectories = [dataset.trajectory(index) for index in range(len(dataset))]
+    arrays: dict[str, NDArray[Any]] = {
+        "lengths": np.asarray(dataset.lengths, dtype=np.int64),
+        "times": np.concatenate([trajectory.times for trajectory in trajectories]),
+    }
+    states = [trajectory.states for trajectory in trajectories]
+    if all(state is not None for state in states):
+        arrays["states"] = np.concatenate([state for state in states if state is not None])
+    actions = [_with_last(trajectory.actions) for trajectory in trajectories if trajectory.actions is not None]
+    if len(actions) == len(trajectories):
+        arrays["actions"] = np.concatenate(actions)
+    temporary = folder / f"{ARRAYS}.tmp"
+    with temporary.open("wb") as file:
+        np.savez(file, allow_pickle=False, **arrays)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, folder / ARRAYS)
+
+
+def _with_last(actions: Floats) -> Floats:
+    """Add the row of the last frame, from which nothing leads on."""
+    return np.concatenate([actions, np.zeros((1, actions.shape[1]))])
+
+
+def _encode(
+    dataset: TrajectoryDataset,
+    encoder: Encoder,
+    folder: Path,
+    shape: tuple[int, int, int],
+    dtype: torch.dtype,
+    done: int,
+    batch_size: int,
+    frame_size: tuple[int, int],
+    progress: Callable[[int, int], None] | None,
+) -> None:
+    """Encode frames from number ``done`` on; what a journal says is safe on disk is."""
+    device = next(tensor.device for tensor in (*encoder.parameters(), *encoder.buffers()))
+    # Batches begin at multiples of their size, however often a run was killed, so that each is rounded alike.
+    starts = range(done - done % batch_size, shape[0], batch_size)
+    with (folder / TOKENS).open("r+b") as file:
+        for number, start in enumerate(starts, 1):
+            stop = min(start + batch_size, shape[0])
+            frames = _read(dataset, start, stop, frame_size)
+            tokens = encoder(torch.from_numpy(frames).to(device)).to(dtype).cpu()
+            _check_finite(dataset, tokens, start)
+            file.seek(start * shape[1] * shape[2] * dtype.itemsize)
+            file.write(tokens.contiguous().view(torch.uint8).numpy().tobytes())
+            if number % _FLUSH == 0 or stop == shape[0]:
+                file.flush()
+                os.fsync(file.fileno())
+                _write_json(folder / _JOURNAL, {"frames": stop})
+            if progress is not None:
+                progress(stop, shape[0])
+
+
+def _read(dataset: TrajectoryDataset, start: int, stop: int, frame_size: tuple[int, int]) -> Pixels:
+    """Read frames by their numbers over all trajectories, (stop - start, height, width, 3)."""
+    ends = np.cumsum(dataset.lengths)
+    pieces = []
+    while start < stop:
+        index = int(np.searchsorted(ends, start, side="right"))
+        first = start - int(ends[index] - dataset.lengths[index])
+        count = min(stop, int(ends[index])) - start
+        trajectory = dataset.trajectory(index)
+        frames = _frames(trajectory, np.arange(first, first + count))
+        if frames.shape[1:3] != frame_size:
+            raise ValueError(
+                f"{trajectory.provenance}: expected frames of {frame_size[0]} x {frame_size[1]} as before, "
+                f"got {frames.shape[1]} x {frames.shape[2]}"
+            )
+        pieces.append(frames)
+        start += count
+    return np.ascontiguousarray(np.concatenate(pieces))
+
+
+def _frames(trajectory: Trajectory, indices: NDArray[np.int64]) -> Pixels:
+    if trajectory.frames is None:
+        raise ValueError(f"{trajectory.provenance}: it has no frames to encode, and none can be drawn")
+    return trajectory.frames.read(indices)
+
+
+def _check_finite(dataset: TrajectoryDataset, tokens: Tensor, start: int) -> None:
+    finite = tokens.isfinite().flatten(1).all(1)
+    if not finite.all():
+        frame = start + int(finite.int().argmin())
+        index = int(np.searchsorted(np.cumsum(dataset.lengths), frame, side="right"))
+        within = frame - int(dataset.lengths[:index].sum())
+        raise ValueError(
+            f"{dataset.trajectory(index).provenance}: tokens of frame {within} are not finite in {tokens.dtype}; "
+            'with dtype="bfloat16" they may be'
+        )
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    temporary = path.with_name(f"{path.name}.tmp")
+    with temporary.open("w") as file:
+        json.dump(content, file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)

@@ -1,0 +1,48 @@
+"""Windows of tokens and actions, gathered from a latent store into batches."""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from .latent_store import LatentStore
+from .windows import WindowIndex
+
+
+class TokenBatch(NamedTuple):
+    """Windows of ``T`` frames: ``B`` of them."""
+
+    tokens: Tensor  # (B, T, P, D), in the store's number type
+    times: Tensor  # (B, T) seconds, float64
+    actions: Tensor | None  # (B, T - 1, frameskip * A) float32, in the environment's units, one after the other
+
+
+class TokenWindows:
+    """All windows of some trajectories of a store; made by :meth:`LatentStore.windows`."""
+
+    def __init__(self, store: LatentStore, num_frames: int, frameskip: int, members: NDArray[np.int64]):
+        self.store = store
+        self.index = WindowIndex.of(store.lengths[members], num_frames, frameskip)
+        self._offsets = store.offsets[members]
+        self._times = torch.from_numpy(store.times)
+        self._actions = None if store.actions is None else torch.from_numpy(store.actions.astype(np.float32))
+        self._frames = torch.arange(num_frames) * frameskip
+        self._steps = torch.arange((num_frames - 1) * frameskip)
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def batch(self, numbers: NDArray[np.int64]) -> TokenBatch:
+        """Gather windows by their numbers (B,), from 0 to ``len(self) - 1``: one copy from the file's pages."""
+        trajectories, starts = self.index.locate(np.asarray(numbers, dtype=np.int64))
+        first = torch.from_numpy(self._offsets[trajectories] + starts)[:, None]  # (B, 1)
+        B, T, f = len(first), self.index.num_frames, self.index.frameskip
+        seen = (first + self._frames).flatten()
+        tokens = self.store.tokens.index_select(0, seen).unflatten(0, (B, T))
+        times = self._times.index_select(0, seen).view(B, T)
+        if self._actions is None:
+            return TokenBatch(tokens, times, None)
+        taken = self._actions.index_select(0, (first + self._steps).flatten())  # (B * (T - 1) * f, A)
+        return TokenBatch(tokens, times, taken.view(B, T - 1, f * self._actions.shape[1]))
