@@ -9,7 +9,9 @@ from pathlib import Path
 import imageio.v3 as imageio
 import numpy as np
 import pytest
+import torch
 
+from wmcontrol.data import LatentStore
 from wmcontrol.data.formats import open_dataset
 from wmcontrol.experiments.cli import main
 
@@ -130,6 +132,49 @@ def test_converting_our_own_set_keeps_states_only(tmp_path: Path) -> None:
     assert (tmp_path / "b" / "data" / "main_data.hdf5").stat().st_size < 1e6  # 300 frames would take more
     a, b = (open_dataset(tmp_path / name).trajectory(5) for name in "ab")
     assert np.array_equal(a.states, b.states)
+
+
+def test_encoding_killed_ends_with_the_same_bytes_and_one_encoder_for_all(tmp_path: Path) -> None:
+    for env in ("wall", "pointmaze"):
+        assert run("collect", f"env={env}", "episodes=400", "frames=50", f"out={tmp_path / env}") == 0
+    words = ["encode", f"data={tmp_path / 'wall'},{tmp_path / 'pointmaze'}", "fit_frames=2000", "image_size=48"]
+    assert run(*words, f"out={tmp_path / 'whole'}") == 0
+    broken = [*words, f"out={tmp_path / 'broken'}"]
+    whole = {p.relative_to(tmp_path / "whole"): p for p in (tmp_path / "whole").glob("*/tokens.bin")}
+    assert len(whole) == 2
+    killed(broken, tmp_path / "broken" / next(iter(whole)))
+    assert run(*broken) == 0
+    for name, path in whole.items():
+        assert (tmp_path / "broken" / name).read_bytes() == path.read_bytes()
+    stores = [LatentStore.open(path.parent) for path in whole.values()]
+    assert all(store.frame_size == (48, 48) for store in stores)
+    frames = torch.randint(0, 256, (4, 48, 48, 3), dtype=torch.uint8)
+    assert torch.equal(stores[0].encoder(frames), stores[1].encoder(frames))
+    # Another set with the encoder of a store.
+    assert run("encode", f"data={tmp_path / 'wall'}", f"encoder={stores[0].folder}", f"out={tmp_path / 'again'}") == 0
+    (again,) = (tmp_path / "again").glob("*/tokens.bin")
+    assert torch.equal(LatentStore.open(again.parent).encoder(frames), stores[0].encoder(frames))
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["encoder=pyramyd"], "there is no encoder 'pyramyd'"),
+        (["settings={num_component:3}"], "does not have ['num_component']"),
+        (["dtype=int8"], "dtype: unknown value 'int8'"),
+        (["data=nowhere"], "there is no file or folder nowhere"),
+    ],
+)
+def test_what_cannot_be_encoded_is_told(
+    words: list[str], says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("collect", "env=wall", "episodes=3", f"out={tmp_path / 'a'}") == 0
+    capsys.readouterr()
+    data = [] if words[0].startswith("data=") else [f"data={tmp_path / 'a'}"]
+    assert run("encode", *data, *words, f"out={tmp_path / 'stores'}") in (1, 2)
+    error = capsys.readouterr().err.strip()
+    assert says in error
+    assert "\n" not in error
 
 
 def test_showing_saves_a_sheet_and_says_where(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

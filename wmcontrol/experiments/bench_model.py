@@ -4,14 +4,9 @@ Each measurement runs in a process of its own, so that its peak memory is its ow
 of every candidate recomputes the keys and values of all frames before it, as a model without one has to.
 """
 
-import multiprocessing
-import resource
-import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median
 from time import perf_counter
-from typing import TypeVar
 
 import torch
 from rich.box import SIMPLE
@@ -22,8 +17,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from ..models.action import ActionConditioned
 from ..models.hardware import fast_dtype
 from ..models.predictor import Predictor
+from .measuring import in_process, peak_memory
 
-T = TypeVar("T")
 HORIZON = 5
 CANDIDATES = 300  # of the paper's planner
 _ACTION_DIM = 10
@@ -65,8 +60,8 @@ def run(console: Console, subjects: tuple[Subject, ...] = SUBJECTS) -> None:
         table.add_column(column, justify="left" if column in ("size", "numbers", "frames by") else "right")
     for subject in subjects:
         for dtype in dtypes:
-            rate = _in_process(_matmul_rate, dtype)
-            found = {name: _in_process(_measure, subject, name, dtype) for name in ("recomputing", "cache")}
+            rate = in_process(_matmul_rate, dtype)
+            found = {name: in_process(_measure, subject, name, dtype) for name in ("recomputing", "cache")}
             for name, one in found.items():
                 table.add_row(
                     subject.size,
@@ -83,11 +78,6 @@ def run(console: Console, subjects: tuple[Subject, ...] = SUBJECTS) -> None:
         if subject.candidates != CANDIDATES:
             console.print(f"{subject.size} was measured with {subject.candidates} candidates.")
     console.print(f"{torch.get_num_threads()} threads; 'of peak': against the best product of large matrices.")
-
-
-def _in_process(function: Callable[..., T], *arguments: object) -> T:
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(function, arguments)
 
 
 def _matmul_rate(dtype: torch.dtype) -> float:
@@ -112,10 +102,10 @@ def _measure(subject: Subject, way: str, dtype: torch.dtype) -> Measured:
     imagine = _with_cache if way == "cache" else _recomputing
     with torch.no_grad():
         imagine(model, tokens, actions[:, :1], subject.grid)
-        before = _peak()
+        before = peak_memory()
         with FlopCounterMode(display=False) as counter:
             imagine(model, tokens, actions, subject.grid)
-        peak = _peak() - before
+        peak = peak_memory() - before
         seconds = []
         for _ in range(_REPEATS):
             start = perf_counter()
@@ -123,12 +113,6 @@ def _measure(subject: Subject, way: str, dtype: torch.dtype) -> Measured:
             seconds.append(perf_counter() - start)
     frames = S * HORIZON
     return Measured(median(seconds) / frames, peak / frames, counter.get_total_flops() / frames)
-
-
-def _peak() -> int:
-    """Return this process's peak memory so far, bytes."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def _with_cache(model: ActionConditioned, tokens: torch.Tensor, actions: torch.Tensor, grid: tuple[int, int]) -> None:

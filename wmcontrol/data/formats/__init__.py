@@ -51,6 +51,21 @@ def open_dataset(path: str | Path, **settings: Any) -> TrajectoryDataset:
         TypeError: a setting that the reader does not have.
         ImportError: a library that reads the layout is not installed; it says how to install it.
     """
+    reader: Any = reader_of(path)
+    names = list(inspect.signature(reader).parameters)[1:]
+    for name in settings:
+        if name not in names:
+            raise TypeError(f"{reader.__name__}, which reads {path}, has no setting {name!r}; it has {names}")
+    dataset: TrajectoryDataset = reader(path, **settings)
+    return dataset
+
+
+def reader_of(path: str | Path) -> type[TrajectoryDataset]:
+    """Return the class that reads what lies at ``path``.
+
+    Raises:
+        OSError, ValueError, ImportError: as :func:`open_dataset`.
+    """
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"there is no file or folder {path}")
@@ -70,13 +85,8 @@ def open_dataset(path: str | Path, **settings: Any) -> TrajectoryDataset:
             f"\n{several}"
         )
     layout, module = fitting[0]
-    reader = getattr(module, layout.reader)
-    names = list(inspect.signature(reader).parameters)[1:]
-    for name in settings:
-        if name not in names:
-            raise TypeError(f"{layout.reader}, which reads {path}, has no setting {name!r}; it has {names}")
-    dataset: TrajectoryDataset = reader(path, **settings)
-    return dataset
+    reader: type[TrajectoryDataset] = getattr(module, layout.reader)
+    return reader
 
 
 def _fitting(path: Path, layouts: Sequence[Layout], not_installed: list[ImportError]) -> list[tuple[Layout, Any]]:

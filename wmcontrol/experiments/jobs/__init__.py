@@ -16,8 +16,10 @@ JOBS = {
     "collect": "collect trajectories in an environment with a policy",
     "convert": "turn trajectories of another layout into a Minari data set",
     "demo": "see one episode of each environment",
+    "bench data": "measure how fast training reads, and what it reads is made",
     "bench envs": "measure how many steps a second the environments make",
     "bench model": "measure time and memory of imagining",
+    "encode": "encode the frames of data sets once, for training",
     "show": "draw a contact sheet of a data set",
     "show envs": "draw the environments and what about them may vary",
 }

@@ -1,0 +1,93 @@
+"""Finding the encoder that a job asks for, and the frames that it encodes."""
+
+import hashlib
+import inspect
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..data import TrajectoryDataset, open_dataset
+from ..data.formats import reader_of
+from ..encoders import Encoder, PyramidEncoder, build_encoder
+from ..encoders.files import load_encoder, save_encoder
+from ..models import WorldModel
+
+
+def open_frames(path: Path, image_size: int | None) -> TrajectoryDataset:
+    """Open a data set whose frames are wanted with this side, where its reader can choose."""
+    settings: dict[str, Any] = {}
+    if image_size is not None:
+        takes = inspect.signature(reader_of(path)).parameters
+        if "image_size" in takes:
+            settings["image_size"] = image_size
+        elif "size" in takes:
+            settings["size"] = (image_size, image_size)
+    return open_dataset(path, **settings)
+
+
+def find_encoder(
+    name: str,
+    settings: Mapping[str, Any],
+    datasets: Sequence[TrajectoryDataset],
+    out: Path,
+    *,
+    fit_frames: int,
+    seed: int,
+) -> Encoder:
+    """Return an encoder by its name, or out of a folder.
+
+    A pyramid is fitted to frames of all data sets alike and saved under ``out``, where the same line finds it again.
+
+    Args:
+        name: of an encoder, or the folder of a store or a model.
+        settings: of the encoder.
+        datasets: what a pyramid is fitted to.
+        out: the folder of stores.
+        fit_frames: how many frames.
+        seed: which of them.
+
+    Raises:
+        ValueError: no such encoder, or settings that it does not take.
+    """
+    folder = Path(name)
+    if folder.is_dir():
+        if settings:
+            raise ValueError(f"{folder} says what its encoder's settings are; leave settings={dict(settings)} out")
+        return load_encoder(folder) if (folder / "encoder.json").exists() else WorldModel.load(folder).encoder
+    encoder = build_encoder(name, settings)
+    if not isinstance(encoder, PyramidEncoder):
+        return encoder
+    asked = [encoder.settings(), [dataset.fingerprint() for dataset in datasets], fit_frames, seed]
+    fitted = out / f"encoder-{hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:16]}"
+    if (fitted / "encoder.json").exists():
+        return load_encoder(fitted)
+    encoder.fit(torch.from_numpy(sample_frames(datasets, fit_frames, seed)))
+    fitted.mkdir(exist_ok=True)
+    save_encoder(encoder, fitted)
+    return encoder
+
+
+def sample_frames(datasets: Sequence[TrajectoryDataset], count: int, seed: int) -> "np.typing.NDArray[np.uint8]":
+    """Draw frames, as many of each data set: evenly spread over up to a thousand trajectories of each.
+
+    Raises:
+        ValueError: a data set has no frames.
+    """
+    rng = np.random.default_rng(seed)
+    share = -(-count // len(datasets))
+    pieces = []
+    for dataset in datasets:
+        chosen = rng.choice(len(dataset), min(len(dataset), 1000), replace=False)
+        each = np.diff(np.linspace(0, share, len(chosen) + 1).round().astype(int))
+        for index, wanted in zip(chosen.tolist(), each.tolist(), strict=True):
+            trajectory = dataset.trajectory(index)
+            if trajectory.frames is None:
+                raise ValueError(f"{trajectory.provenance}: it has no frames to encode, and none can be drawn")
+            if wanted:
+                picked = rng.choice(len(trajectory), min(wanted, len(trajectory)), replace=False)
+                pieces.append(trajectory.frames.read(np.sort(picked)))
+    return np.concatenate(pieces)

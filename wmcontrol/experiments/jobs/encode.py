@@ -1,0 +1,69 @@
+"""``wmcontrol encode``."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import UsageError
+from ..files import folder_to_save_in
+from ..keys import key
+
+
+@dataclass
+class Config:
+    """Encode all frames of data sets once, into latent stores that training reads.
+
+    A store's folder is named by what decides its tokens, so that one which does not fit is never read. Killed, it goes
+    on where it stopped when the same line is run again.
+    """
+
+    data: list[Path] = key(
+        "data sets, in any layout that wmcontrol convert --help names", example="data/wall,data/maze"
+    )
+    encoder: str = key(
+        "pyramid, which is fitted to these data and needs no weights; transformers, timm or vae with settings; or a "
+        "folder: a store, or a model, whose encoder is taken",
+        default="pyramid",
+        example="transformers",
+    )
+    settings: dict[str, Any] = key(
+        "settings of the encoder", default={}, example="{source:facebook/dinov2-with-registers-base}"
+    )
+    out: Path = key("the folder of stores", default=Path("outputs/stores"), example="stores")
+    image_size: int | None = key(
+        "side of frames that are drawn, and of videos; by default what their readers take",
+        default=None,
+        at_least=1,
+        example="64",
+    )
+    dtype: str = key(
+        "number type of tokens on disk",
+        default="float16",
+        choices=("float16", "bfloat16", "float32"),
+        example="bfloat16",
+    )
+    fit_frames: int = key("how many frames pyramid is fitted to", default=20_000, at_least=1, example="5000")
+    seed: int = key("which frames these are", default=0, at_least=0, example="1")
+    device: str = key("where the encoder works", default="cpu", example="cuda")
+
+
+def run(config: Config) -> None:
+    """Encode them."""
+    out = folder_to_save_in(config.out)
+    from ...data import encode_dataset
+    from ..encoding import find_encoder, open_frames
+    from ..progress import progress_bar
+
+    datasets = [open_frames(path, config.image_size) for path in config.data]
+    try:
+        encoder = find_encoder(
+            config.encoder, config.settings, datasets, out, fit_frames=config.fit_frames, seed=config.seed
+        )
+    except TypeError as error:
+        raise UsageError(f"settings: {error}") from error
+    for path, dataset in zip(config.data, datasets, strict=True):
+        with progress_bar(f"encoding {path}", "frames") as progress:
+            store = encode_dataset(dataset, encoder, out, dtype=config.dtype, device=config.device, progress=progress)
+        frames, patches, dim = store.tokens.shape
+        size = store.tokens.numel() * store.tokens.itemsize
+        print(f"{path}: {frames:,} frames of {patches} x {dim}, {size / 1e6:,.1f} MB: {store.folder}")
