@@ -1,5 +1,6 @@
 """The Python of the README and of the documentation's pages runs as written, in a folder without the project."""
 
+import os
 import re
 import subprocess
 import sys
@@ -28,7 +29,9 @@ def test_there_are_blocks() -> None:
 @pytest.mark.parametrize("block", BLOCKS)
 def test_python_of_the_pages_runs(block: str, tmp_path: Path) -> None:
     command = [sys.executable, "-W", "error", "-W", "ignore::DeprecationWarning", "-c", block]
-    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=240)
+    # With the command line on the path, as in an environment that was activated.
+    env = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    result = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False, timeout=240)
     assert result.returncode == 0, result.stderr
 
 
