@@ -104,4 +104,5 @@ def moments(actions: Tensor, weights: Tensor, around: Tensor) -> tuple[Tensor, T
     """
     total = weights.sum(1)
     mean = (weights * actions).sum(1) / total
-    return mean, ((weights * (actions - around[:, None]) ** 2).sum(1) / total).sqrt()
+    away = (actions - around[:, None]).square_().mul_(weights)
+    return mean, (away.sum(1) / total).sqrt()

@@ -69,6 +69,9 @@ def _fill(numbers: Tensor, distribution: Distribution, generator: torch.Generato
 
 @lru_cache(maxsize=8)
 def _table(distribution: Distribution, device: torch.device, dtype: torch.dtype) -> Tensor:
+    # glibc gives freed memory back to the system until it has seen a larger piece freed. Fetching it anew for each
+    # batch of candidates took several times as long as all that is done with them. This piece is never touched.
+    torch.empty(_SIZE)
     generator = torch.Generator().manual_seed(0)
     return _fill(torch.empty(_SIZE), distribution, generator).to(device, dtype)
 

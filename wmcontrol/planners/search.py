@@ -76,7 +76,7 @@ class Search:
     def uniform(self, num_samples: int) -> Tensor:
         """Draw candidates (B, num_samples, H, A) uniformly between the bounds, each row from its own generator."""
         share = self._noise.draw((num_samples, *self.starts.shape[2:]), "uniform", self.active)
-        return self._inside(torch.lerp(self.low, self.high, share))
+        return torch.addcmul(self._low, self._high - self._low, share, out=share)
 
     def seed(self, row: int) -> int:
         """Draw a seed from a row's generator, for a library with randomness of its own."""
