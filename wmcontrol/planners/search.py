@@ -69,9 +69,12 @@ class Search:
         """Whether every row has finished."""
         return not any(self.active)
 
-    def normal(self, num_samples: int) -> Tensor:
-        """Draw standard normal noise (B, num_samples, H, A), each row from its own generator."""
-        return self._noise.draw((num_samples, *self.starts.shape[2:]), "normal", self.active)
+    def normal(self, num_samples: int, noise_beta: float = 0.0) -> Tensor:
+        """Draw standard normal noise (B, num_samples, H, A), each row from its own generator.
+
+        Its power falls with frequency as ``1 / f ** noise_beta`` along H.
+        """
+        return self._noise.draw((num_samples, *self.starts.shape[2:]), "normal", self.active, noise_beta)
 
     def uniform(self, num_samples: int) -> Tensor:
         """Draw candidates (B, num_samples, H, A) uniformly between the bounds, each row from its own generator."""
