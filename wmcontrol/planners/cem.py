@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 from .checks import check_elites, check_number, check_positive, check_whole
-from .noise import coloured
 from .planner import Planner
 from .search import Search
 
@@ -17,14 +16,14 @@ class CEM(Planner):
 
     The budget is that of DINO-world (arXiv 2507.19468, table 8). Unlike there, the mean itself and the best candidate
     so far are among the candidates, and the search does not die early: the elites' standard deviation is taken around
-    the mean that they were drawn from, and has a floor.
+    the mean that they were drawn from, and has a floor until the end.
 
     Args:
         num_samples: candidates per iteration, S.
         num_elites: how many of the best make the next mean and standard deviation.
         num_iterations: how often.
         std: standard deviation at the start, in normalised action units.
-        min_std: its floor, as a share of ``std``.
+        min_std: its floor at the start, as a share of ``std``; the floor falls to 0 along a line over the iterations.
         momentum: how much of the old mean and standard deviation stays in an iteration, from 0 to below 1.
         tolerance: an environment's search ends early once the elites' standard deviation is nowhere over this; 0
             for never, so that the budget is fixed.
@@ -52,12 +51,13 @@ class CEM(Planner):
         mean = search.starts[:, 0]
         std = torch.full_like(mean, self.std)
         given = search.starts[:, : self.num_samples]
-        for _ in range(self.num_iterations):
+        for iteration in range(self.num_iterations):
             elites, weights = elites_around(search, mean, std, given, self.num_samples, self.num_elites)
             search.keep(elites)
             elite_mean, elite_std = moments(elites, weights, around=mean)
             mean = torch.lerp(elite_mean, mean, self.momentum)
-            std = torch.lerp(elite_std, std, self.momentum).clamp_min(self.min_std * self.std)
+            floor = self.min_std * self.std * (1 - (iteration + 1) / self.num_iterations)
+            std = torch.lerp(elite_std, std, self.momentum).clamp_min(floor)
             given = torch.stack([mean, search.best], 1)[:, : self.num_samples]
             if self.tolerance:
                 search.finish(elite_std.flatten(1).amax(1) <= self.tolerance)
@@ -90,7 +90,7 @@ def drawn_around(
     search: Search, mean: Tensor, std: Tensor, given: Tensor, num_samples: int, noise_beta: float = 0.0
 ) -> Tensor:
     """Return ``given`` (B, K, H, A) and candidates drawn around ``mean``: (B, num_samples, H, A) in all."""
-    noise = coloured(search.normal(num_samples), noise_beta)
+    noise = search.normal(num_samples, noise_beta)
     drawn = torch.addcmul(mean[:, None], std[:, None], noise, out=noise)
     drawn[:, : given.shape[1]] = given
     return drawn
@@ -104,4 +104,5 @@ def moments(actions: Tensor, weights: Tensor, around: Tensor) -> tuple[Tensor, T
     """
     total = weights.sum(1)
     mean = (weights * actions).sum(1) / total
-    return mean, ((weights * (actions - around[:, None]) ** 2).sum(1) / total).sqrt()
+    away = (actions - around[:, None]).square_().mul_(weights)
+    return mean, (away.sum(1) / total).sqrt()

@@ -23,7 +23,7 @@ class ICEM(Planner):
         num_elites: how many of the best make the next mean and standard deviation.
         num_iterations: how often.
         std: standard deviation at the start, in normalised action units.
-        min_std: its floor, as a share of ``std``.
+        min_std: its floor at the start, as a share of ``std``; the floor falls to 0 along a line over the iterations.
         momentum: how much of the old mean and standard deviation stays in an iteration, from 0 to below 1.
         noise_beta: how smooth the noise is in time: its power falls as ``1 / f ** noise_beta``; 0 for white.
         decay: by which factor candidates get fewer in each iteration, 1 or more; never fewer than 2 * num_elites.
@@ -64,7 +64,8 @@ class ICEM(Planner):
             search.keep(elites)
             elite_mean, elite_std = moments(elites, weights, around=mean)
             mean = torch.lerp(elite_mean, mean, self.momentum)
-            std = torch.lerp(elite_std, std, self.momentum).clamp_min(self.min_std * self.std)
+            floor = self.min_std * self.std * (1 - (iteration + 1) / self.num_iterations)
+            std = torch.lerp(elite_std, std, self.momentum).clamp_min(floor)
             given = self._next_given(mean, search)
 
     def _population(self, iteration: int) -> int:

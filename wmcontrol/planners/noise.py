@@ -8,6 +8,7 @@ in another way. Candidates of one plan then lie in too few directions, and plans
 optimum.
 """
 
+import math
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Literal
@@ -36,8 +37,13 @@ class NoiseSource:
         self._device, self._dtype = device, dtype
         self._shares: list[list[float]] = [[] for _ in generators]  # of the table, where to begin
 
-    def draw(self, shape: tuple[int, ...], distribution: Distribution, rows: Sequence[bool]) -> Tensor:
-        """Return (B, *shape). Generators of rows that are False are not touched; these get what nobody may read."""
+    def draw(
+        self, shape: tuple[int, ...], distribution: Distribution, rows: Sequence[bool], beta: float = 0.0
+    ) -> Tensor:
+        """Return (B, *shape). Generators of rows that are False are not touched; these get what nobody may read.
+
+        With ``beta`` over 0, the shape is (S, H, A), and the numbers are correlated as by :func:`coloured`.
+        """
         count = torch.Size(shape).numel()
         if count > _LARGEST:
             drawn = torch.zeros(len(rows), count, device=self._device, dtype=self._dtype)
@@ -45,12 +51,14 @@ class NoiseSource:
                 if rows[row]:
                     numbers = torch.empty(count, device=generator.device, dtype=self._dtype)
                     drawn[row] = _fill(numbers, distribution, generator)
-        else:
-            last = _SIZE - count
-            starts = [int(self._next(row) * (last + 1)) if wanted else 0 for row, wanted in enumerate(rows)]
-            table = _table(distribution, self._device, self._dtype)
-            pieces = table.unfold(0, max(count, 1), 1)[:, :count]
-            drawn = pieces.index_select(0, torch.tensor(starts, device=self._device))
+            return coloured(drawn.view(len(rows), *shape), beta) if beta else drawn.view(len(rows), *shape)
+        table, unit = _table(distribution, self._device, self._dtype), 1
+        if beta:
+            table, unit = _coloured_table(*shape[1:], beta, self._device, self._dtype), math.prod(shape[1:])
+        places = (len(table) - count) // unit + 1
+        starts = [unit * int(self._next(row) * places) if wanted else 0 for row, wanted in enumerate(rows)]
+        pieces = table.unfold(0, max(count, 1), 1)[:, :count]
+        drawn = pieces.index_select(0, torch.tensor(starts, device=self._device))
         return drawn.view(len(rows), *shape)
 
     def _next(self, row: int) -> float:
@@ -69,8 +77,19 @@ def _fill(numbers: Tensor, distribution: Distribution, generator: torch.Generato
 
 @lru_cache(maxsize=8)
 def _table(distribution: Distribution, device: torch.device, dtype: torch.dtype) -> Tensor:
+    # glibc gives freed memory back to the system until it has seen a larger piece freed. Fetching it anew for each
+    # batch of candidates took several times as long as all that is done with them. This piece is never touched.
+    torch.empty(_SIZE)
     generator = torch.Generator().manual_seed(0)
     return _fill(torch.empty(_SIZE), distribution, generator).to(device, dtype)
+
+
+@lru_cache(maxsize=4)
+def _coloured_table(horizon: int, action_dim: int, beta: float, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """Return a table of whole candidates, so that colouring them is done once and not in each iteration."""
+    white = _table("normal", device, dtype)
+    whole = len(white) // (horizon * action_dim) * horizon * action_dim
+    return coloured(white[:whole].view(1, -1, horizon, action_dim), beta).flatten()
 
 
 def coloured(noise: Tensor, beta: float) -> Tensor:

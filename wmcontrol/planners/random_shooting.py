@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-import torch
-
 from .checks import check_whole
 from .planner import Planner
 from .search import Search
@@ -36,6 +34,8 @@ class RandomShooting(Planner):
             )
         given = search.starts[:, : self.num_samples]
         for _ in range(self.num_iterations):
-            drawn = search.uniform(self.num_samples - given.shape[1])
-            search.score(torch.cat([given, drawn], 1))
+            candidates = search.uniform(self.num_samples)
+            candidates[:, : given.shape[1]] = given
+            search.score(candidates)
+            del candidates  # so that the next candidates take their memory
             given = given[:, :0]

@@ -69,14 +69,17 @@ class Search:
         """Whether every row has finished."""
         return not any(self.active)
 
-    def normal(self, num_samples: int) -> Tensor:
-        """Draw standard normal noise (B, num_samples, H, A), each row from its own generator."""
-        return self._noise.draw((num_samples, *self.starts.shape[2:]), "normal", self.active)
+    def normal(self, num_samples: int, noise_beta: float = 0.0) -> Tensor:
+        """Draw standard normal noise (B, num_samples, H, A), each row from its own generator.
+
+        Its power falls with frequency as ``1 / f ** noise_beta`` along H.
+        """
+        return self._noise.draw((num_samples, *self.starts.shape[2:]), "normal", self.active, noise_beta)
 
     def uniform(self, num_samples: int) -> Tensor:
         """Draw candidates (B, num_samples, H, A) uniformly between the bounds, each row from its own generator."""
         share = self._noise.draw((num_samples, *self.starts.shape[2:]), "uniform", self.active)
-        return self._inside(torch.lerp(self.low, self.high, share))
+        return torch.addcmul(self._low, self._high - self._low, share, out=share)
 
     def seed(self, row: int) -> int:
         """Draw a seed from a row's generator, for a library with randomness of its own."""
