@@ -106,6 +106,11 @@ def test_sums_and_weights_are_those_of_arithmetic(scene: Scene) -> None:
         near + 3  # type: ignore[operator]
     with pytest.raises(TypeError):
         near * near  # type: ignore[operator]
+    torch.testing.assert_close(sum([near, gentle, near])(*scene), 2 * a + b)
+    with pytest.raises(TypeError):
+        near + ActionPenalty  # type: ignore[operator]
+    with pytest.raises(ValueError, match=r"an objective must return costs \(2, 3\) .* returned \(2, 3, 4\)"):
+        (near + (lambda latents, goal, actions: actions[..., 0]))(*scene)
     with pytest.raises(ValueError, match="a weight must be a finite number from 0 up, got -1"):
         -1 * near
 
@@ -186,10 +191,20 @@ def test_a_guardrail_that_nothing_keeps_is_broken_least_and_reported() -> None:
     assert bool((found.actions[0].cumsum(0).norm(dim=-1) < 0.2).all())
 
 
+def test_a_guardrail_takes_no_weight_of_its_own_and_its_probe_writes_nothing() -> None:
+    guardrail = Guardrail(lambda latents: latents.mul_(0)[..., 0, 0], limit=0.0)
+    with pytest.raises(ValueError, match="a guardrail takes no weight"):
+        0.1 * guardrail
+    assert 2 * (GoalDistance() + guardrail)
+    latents = torch.ones(1, 2, 3, 1, 2)
+    with pytest.raises(ValueError, match="the probe wrote into the latents"):
+        guardrail(latents, latents[:, 0, 0], latents[..., 0, :])
+
+
 def test_two_guardrails_are_reported_apart() -> None:
     kept = Guardrail(lambda latents: latents[..., 0, 0], limit=100.0)
     broken = Guardrail(lambda latents: latents[..., 0, 0], limit=-100.0)
-    cost = walk_cost(GoalDistance() + kept + 2 * broken, rows=2)
+    cost = walk_cost(GoalDistance() + kept + broken, rows=2)
     told = cost.report(torch.zeros(2, 4, 2))
     assert told["guardrail_kept"].tolist() == [True, True]
     assert told["guardrail_kept 2"].tolist() == [False, False]

@@ -10,6 +10,7 @@ stand beside them in a sum.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, Literal, get_args
 
 import torch
@@ -40,21 +41,23 @@ class Term(ABC):
         return {}
 
     def __add__(self, other: Objective) -> "Sum":
-        if not callable(other):
+        if not callable(other) or isinstance(other, type):
             return NotImplemented
         return Sum((*_terms(self), *_terms(other)))
 
-    def __radd__(self, other: Objective) -> "Sum":
-        if not callable(other):
+    def __radd__(self, other: Objective | int) -> "Sum":
+        if isinstance(other, int) and other == 0:  # where sum() begins
+            return Sum(_terms(self))
+        if not callable(other) or isinstance(other, type):
             return NotImplemented
         return Sum((*_terms(other), *_terms(self)))
 
     def __mul__(self, weight: float) -> "Sum":
-        if isinstance(weight, bool) or not isinstance(weight, (int, float)):
+        if isinstance(weight, bool) or not isinstance(weight, Real):
             return NotImplemented
         if not 0 <= weight < float("inf"):
             raise ValueError(f"a weight must be a finite number from 0 up, got {weight!r}")
-        return Sum(tuple((weight * old, term) for old, term in _terms(self)))
+        return Sum(tuple((float(weight) * old, term) for old, term in _terms(self)))
 
     __rmul__ = __mul__
 
@@ -72,7 +75,15 @@ class Sum(Term):
 
     def __call__(self, latents: Tensor, goal: Tensor, actions: Tensor) -> Tensor:
         """Return the costs (B, S)."""
-        costs = [weight * term(latents, goal, actions) for weight, term in self.terms]
+        costs = []
+        for weight, term in self.terms:
+            cost = term(latents, goal, actions)
+            if tuple(cost.shape) != tuple(actions.shape[:2]):
+                raise ValueError(
+                    f"an objective must return costs {tuple(actions.shape[:2])} for actions {tuple(actions.shape)}; "
+                    f"{term} returned {tuple(cost.shape)}"
+                )
+            costs.append(weight * cost)
         return torch.stack(costs).sum(0)
 
     def report(self, latents: Tensor, goal: Tensor, actions: Tensor) -> Mapping[str, Tensor]:
@@ -131,7 +142,7 @@ class GoalDistance(Term):
 
     def _distance(self, latents: Tensor, goal: Tensor) -> Tensor:
         """Return the distances (B, S, H) of latents (B, S, H, P, D) to goals (B, P, D), in float32 at least."""
-        latents = latents.to(torch.promote_types(latents.dtype, torch.float32))
+        latents = _precise(latents)
         goal = goal.to(latents)[:, None, None]
         if self.metric == "cosine":
             return 1 - torch.cosine_similarity(latents, goal, dim=-1).mean(-1)
@@ -150,7 +161,7 @@ class ActionPenalty(Term):
 
     def __call__(self, latents: Tensor, goal: Tensor, actions: Tensor) -> Tensor:
         """Return the costs (B, S)."""
-        return actions.square().mean((2, 3))
+        return _precise(actions).square().mean((2, 3))
 
 
 @dataclass(frozen=True)
@@ -173,7 +184,7 @@ class Smoothness(Term):
         B, S, H, A = actions.shape
         if A % self.frameskip:
             raise ValueError(f"a model action of {A} numbers does not hold {self.frameskip} environment actions")
-        single = actions.reshape(B, S, H * self.frameskip, A // self.frameskip)
+        single = _precise(actions).reshape(B, S, H * self.frameskip, A // self.frameskip)
         if single.shape[2] == 1:
             return actions.new_zeros(B, S)
         return single.diff(dim=2).square().mean((2, 3))
@@ -183,10 +194,11 @@ class Smoothness(Term):
 class Guardrail(Term):
     """A limit on something read from the latents, which a plan must keep at every step.
 
-    What breaks it pays ``height`` at once, and ``height`` more for each unit by which it breaks it, at the worst step:
-    with a height over all other costs, no plan that breaks it is better than one that keeps it, and gradients lead
-    back. If no candidate keeps it, the plan breaks it least. Whether it does is in the plan's info: ``guardrail_kept``,
-    and by how much, in ``guardrail_excess``: 0 or less when kept.
+    What breaks it pays ``height`` at once, and ``height`` more for each unit by which it breaks it, at the worst step.
+    So, while the height is over all that other terms can differ by, no plan that breaks it is better than one that
+    keeps it, and gradients lead back; if no candidate keeps it, the plan breaks it least. Whether a plan does is in its
+    info: ``guardrail_kept``, and by how much, in ``guardrail_excess``: 0 or less when kept. A weight would lower the
+    barrier, so it takes none; a sum that holds it may be weighted as a whole.
 
     Args:
         probe: latents (B, S, H, P, D) to what is limited (B, S, H), in units of one's own; differentiable, if a planner
@@ -197,12 +209,12 @@ class Guardrail(Term):
 
     probe: Callable[[Tensor], Tensor]
     limit: float
-    height: float = 1e4
+    height: float = 1e6
 
     def __post_init__(self) -> None:
         if not callable(self.probe):
             raise TypeError(f"probe must be a function of latents, got {self.probe!r}")
-        if not -float("inf") < self.limit < float("inf"):
+        if not isinstance(self.limit, Real) or not -float("inf") < self.limit < float("inf"):
             raise ValueError(f"limit must be a finite number, got {self.limit!r}")
         if not 0 < self.height < float("inf"):
             raise ValueError(f"height must be a finite number over 0, got {self.height!r}")
@@ -212,6 +224,13 @@ class Guardrail(Term):
         excess = self._excess(latents)
         return self.height * (excess.relu() + (excess > 0))  # NaN stays NaN, and its candidate loses
 
+    def __mul__(self, weight: float) -> Sum:
+        raise ValueError(
+            f"a guardrail takes no weight; give it another height than {self.height:g}, or weight the rest"
+        )
+
+    __rmul__ = __mul__
+
     def report(self, latents: Tensor, goal: Tensor, actions: Tensor) -> Mapping[str, Tensor]:
         """Say which candidates keep it, and by how much each exceeds it."""
         excess = self._excess(latents)
@@ -219,13 +238,20 @@ class Guardrail(Term):
 
     def _excess(self, latents: Tensor) -> Tensor:
         """Return how far over the limit the worst step is, (B, S)."""
+        before = None if latents.is_inference() else latents._version
         values = self.probe(latents)
+        if before is not None and latents._version != before:
+            raise ValueError("the probe wrote into the latents, which others read; let it work on a copy of them")
         if tuple(values.shape) != tuple(latents.shape[:3]):
             raise ValueError(
                 f"the probe must return {tuple(latents.shape[:3])} of latents {tuple(latents.shape)}, "
                 f"got {tuple(values.shape)}"
             )
-        return values.to(torch.promote_types(values.dtype, torch.float32)).amax(2) - self.limit
+        return _precise(values).amax(2) - self.limit
+
+
+def _precise(numbers: Tensor) -> Tensor:
+    return numbers.to(torch.promote_types(numbers.dtype, torch.float32))
 
 
 def _check_shapes(latents: Tensor, goal: Tensor) -> None:

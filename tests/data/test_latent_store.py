@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import pickle
 import shutil
 import signal
 import subprocess
@@ -131,6 +132,14 @@ def test_windows_of_some_trajectories_are_those_of_the_subset(
     actions = np.stack([expected[i].actions for i in range(len(expected))]).astype(np.float32)
     np.testing.assert_array_equal(batch.actions, actions)
     assert torch.equal(store.windows(num_frames, frameskip, members).batch(np.array([0])).tokens, batch.tokens[:1])
+
+
+def test_a_store_travels_to_other_processes_as_its_path(store: LatentStore) -> None:
+    sent = pickle.dumps(store.windows(3, 2))
+    assert len(sent) < 4000 + store.actions.nbytes + store.times.nbytes  # and not the tokens
+    there = pickle.loads(sent)
+    numbers = np.array([3, 1])
+    assert torch.equal(there.batch(numbers).tokens, store.windows(3, 2).batch(numbers).tokens)
 
 
 def test_a_split_of_another_set_does_not_fit(store: LatentStore) -> None:

@@ -196,6 +196,54 @@ def names_the_row_that_has_no_finite_cost(planner: Planner) -> None:
         plan(planner, cost, (0, 1))
 
 
+def goes_on_where_nothing_new_is_finite(planner: Planner) -> None:
+    """Once a finite cost was found, later iterations without any lose nothing."""
+    calls = []
+
+    def cost(a: Tensor) -> Tensor:
+        calls.append(a)
+        costs = inside().cost(a)
+        return costs if len(calls) == 1 else costs * float("nan")
+
+    found = plan(planner, cost, (0, 1))
+    assert bool(found.cost.isfinite().all())
+    assert bool(found.actions.isfinite().all())
+    assert torch.equal(found.history[-1], found.history[0])
+
+
+def refuses_a_cost_that_writes_into_its_candidates(planner: Planner) -> None:
+    def cost(a: Tensor) -> Tensor:
+        with torch.no_grad():
+            a.mul_(2)
+        return inside().cost(a)
+
+    with pytest.raises((ValueError, RuntimeError), match=r"wrote into the candidates|in-place"):
+        plan(planner, cost)
+
+
+def keeps_bounds_of_more_digits(planner: Planner) -> None:
+    low, high = torch.tensor([0.1, -0.3], dtype=torch.float64), torch.tensor([0.1 + 1e-7, 0.7], dtype=torch.float64)
+    for side in (-9.0, 9.0):
+        found = plan(planner, lambda a, side=side: ((a - side) ** 2).sum((-1, -2)), low=low, high=high)
+        assert bool((found.actions.double() >= low).all())
+        assert bool((found.actions.double() <= high).all())
+
+
+def gives_the_same_plan_in_every_mode(planner: Planner) -> None:
+    expected = plan(planner, inside().cost)
+    with torch.inference_mode():
+        assert same(plan(planner, inside().cost), expected)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert same(plan(planner, inside().cost), expected)
+
+
+def plans_for_flat_and_tied_costs(planner: Planner) -> None:
+    flat = plan(planner, lambda a: 0 * a.sum((-1, -2)) + 3.0, (0, 1))
+    assert flat.cost.tolist() == [3.0, 3.0]
+    tied = plan(planner, lambda a: inside().cost(a).detach().round() + 0 * a.sum((-1, -2)), (0, 1))
+    assert bool((tied.cost <= round(inside().start_cost)).all())
+
+
 def leaves_models_alone(planner: Planner) -> None:
     weights = torch.nn.Parameter(inside().best_actions.clone())
     start = torch.zeros(1, H, A, requires_grad=True)
@@ -279,6 +327,11 @@ PROMISES = (
     does_not_care_about_the_unit_of_cost,
     lets_what_is_not_finite_lose,
     names_the_row_that_has_no_finite_cost,
+    goes_on_where_nothing_new_is_finite,
+    refuses_a_cost_that_writes_into_its_candidates,
+    keeps_bounds_of_more_digits,
+    gives_the_same_plan_in_every_mode,
+    plans_for_flat_and_tied_costs,
     leaves_models_alone,
     works_under_no_grad,
     refuses_wrong_use_before_work,

@@ -31,7 +31,7 @@ def test_elites_come_along_behind_the_plan() -> None:
 
 
 def test_a_negative_shift_is_refused() -> None:
-    with pytest.raises(ValueError, match="steps must be 0 or more, got -1"):
+    with pytest.raises(ValueError, match="steps must be a whole number from 0 up, got -1"):
         a_plan().shift(-1)
 
 

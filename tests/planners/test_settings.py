@@ -3,6 +3,7 @@
 from dataclasses import FrozenInstanceError, fields
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from planner_contract import keeps_rows_apart
@@ -133,6 +134,24 @@ def test_random_shooting_needs_a_box() -> None:
         assert float(found.cost) < 0.02 * inside().start_cost
 
 
+def test_numbers_of_numpy_are_numbers() -> None:
+    assert CEM(num_samples=np.int64(50), min_std=np.float32(0.5)).num_samples == 50  # type: ignore[arg-type]
+
+
+def test_candidates_are_scored_once() -> None:
+    """What stands for the best, the mean and the elites does not stand there twice."""
+    for planner in (ICEM(), ICEM(keep=1.0, num_elites=10), Hybrid()):
+        counts: list[tuple[int, int]] = []
+
+        def cost(a: torch.Tensor, counts: list[tuple[int, int]] = counts) -> torch.Tensor:
+            counts.append((a.shape[1], len(a[0].detach().flatten(1).unique(dim=0))))
+            return inside().cost(a)
+
+        low, high = box(50.0)  # so wide that nothing meets at a bound
+        planner.plan(cost, torch.zeros(1, H, A), low=low, high=high, generators=[torch.Generator()])
+        assert all(distinct >= scored - 1 for scored, distinct in counts)
+
+
 def test_cma_needs_two_free_numbers() -> None:
     low = torch.zeros(1)
     with pytest.raises(ValueError, match="CMA needs 2 free numbers or more in a plan, got 1; take CEM"):
@@ -140,8 +159,6 @@ def test_cma_needs_two_free_numbers() -> None:
 
 
 def test_cma_leaves_numpys_global_generator_alone() -> None:
-    import numpy as np
-
     np.random.seed(3)  # noqa: NPY002
     expected = np.random.rand()  # noqa: NPY002
     np.random.seed(3)  # noqa: NPY002

@@ -9,6 +9,8 @@ numbers of a state, ``A`` numbers of an environment action.
 """
 
 import json
+import mmap
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -50,7 +52,7 @@ class LatentStore:
 
     Attributes:
         folder: where it lies.
-        tokens: (F, P, D), mapped from the file: what is indexed is read.
+        tokens: (F, P, D), mapped from the file: what is indexed is read. Writing to them ends the process.
         lengths: (N,) frames of each trajectory.
         times: (F,) seconds.
         states: (F, n), or None.
@@ -87,7 +89,7 @@ class LatentStore:
         there = (folder / TOKENS).stat().st_size
         if there != size:
             raise ValueError(f"{folder / TOKENS} must have {size} bytes for {F} frames, it has {there}; encode again")
-        tokens = torch.from_file(str(folder / TOKENS), shared=False, size=F * P * D, dtype=dtype).view(F, P, D)
+        tokens = _mapped(folder / TOKENS, dtype).view(F, P, D)
         arrays = _arrays(folder, F)
         source = described["source"]
         bounds = source["action_bounds"]
@@ -107,6 +109,9 @@ class LatentStore:
 
     def __len__(self) -> int:
         return len(self.lengths)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return LatentStore.open, (self.folder,)  # worker processes map the file for themselves
 
     @cached_property
     def offsets(self) -> NDArray[np.int64]:
@@ -163,6 +168,15 @@ class LatentStore:
         assert self.actions is not None
         start = self.offsets[trajectory]
         return self.actions[start : start + self.lengths[trajectory] - 1]
+
+
+def _mapped(path: Path, dtype: torch.dtype) -> Tensor:
+    """Map a file as a tensor, for reading: a private map that could be written would count as memory."""
+    with path.open("rb") as file:
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The given buffer is not writable", UserWarning)
+        return torch.frombuffer(mapped, dtype=dtype)
 
 
 def _description(folder: Path) -> dict[str, Any]:

@@ -42,7 +42,7 @@ class CEM(Planner):
         check_elites(self.num_elites, self.num_samples)
         check_whole("num_iterations", self.num_iterations)
         check_positive("std", self.std)
-        check_number("min_std", self.min_std)
+        check_number("min_std", self.min_std, below=1e6)
         check_number("momentum", self.momentum, below=1.0)
         check_number("tolerance", self.tolerance)
 
@@ -78,12 +78,16 @@ def elites_around(
 
     Returns:
         The best (B, num_elites, H, A), best first, and which of them count (B, num_elites, 1, 1): a candidate whose
-        cost is infinite does not.
+        cost is infinite does not. Where no cost is finite, the best of all iterations stands in their place.
     """
     actions, costs = search.score(drawn_around(search, mean, std, given, num_samples, noise_beta))
     least, index = costs.topk(num_elites, dim=1, largest=False)
     elites = actions[torch.arange(len(actions), device=actions.device)[:, None], index]
-    return elites, least.isfinite().to(actions)[:, :, None, None]
+    counts = least.isfinite()
+    if not counts[:, 0].all():
+        none = ~counts[:, :1]
+        elites, counts = search.best[:, None].where(none[:, :, None, None], elites), counts | none
+    return elites, counts.to(actions)[:, :, None, None]
 
 
 def drawn_around(

@@ -30,8 +30,8 @@ class Hybrid(Planner):
                 raise TypeError(f"{name} must be a {expected}, got {getattr(self, name)!r}")
 
     def minimise(self, search: Search) -> None:
-        """Sample, then descend from the best candidate and the elites."""
+        """Sample, then descend from the elites, the best candidate of all before them."""
         self.sampling.minimise(search)
         assert search.elites is not None
-        search.starts = torch.cat([search.best[:, None], search.elites], 1)
+        search.starts = torch.cat([search.best[:, None], search.elites[:, 1:]], 1)
         self.refinement.minimise(search)

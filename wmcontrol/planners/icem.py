@@ -45,10 +45,10 @@ class ICEM(Planner):
         check_elites(self.num_elites, self.num_samples)
         check_whole("num_iterations", self.num_iterations)
         check_positive("std", self.std)
-        check_number("min_std", self.min_std)
+        check_number("min_std", self.min_std, below=1e6)
         check_number("momentum", self.momentum, below=1.0)
-        check_number("noise_beta", self.noise_beta)
-        check_number("decay", self.decay, least=1.0)
+        check_number("noise_beta", self.noise_beta, below=10.0)
+        check_number("decay", self.decay, least=1.0, below=1e6)
         check_number("keep", self.keep, below=1.0 + 1e-9)
 
     def minimise(self, search: Search) -> None:
@@ -74,7 +74,7 @@ class ICEM(Planner):
         return max(least, int(self.num_samples * self.decay**-iteration))
 
     def _next_given(self, mean: Tensor, search: Search) -> Tensor:
-        """The mean, and the elites that stay; the best of all iterations goes before them."""
+        """The mean, and the elites that stay: at least the first, which is the best of all iterations."""
         assert search.elites is not None
-        kept = search.elites[:, : round(self.keep * self.num_elites)]
-        return torch.cat([mean[:, None], search.best[:, None], kept], 1)
+        kept = search.elites[:, : max(1, round(self.keep * self.num_elites))]
+        return torch.cat([mean[:, None], kept], 1)

@@ -44,8 +44,8 @@ class MPPI(Planner):
         check_whole("num_iterations", self.num_iterations)
         check_positive("temperature", self.temperature)
         check_positive("std", self.std)
-        check_number("min_std", self.min_std)
-        check_number("noise_beta", self.noise_beta)
+        check_number("min_std", self.min_std, below=1e6)
+        check_number("noise_beta", self.noise_beta, below=10.0)
 
     def minimise(self, search: Search) -> None:
         """Run the iterations."""
@@ -66,7 +66,9 @@ def path_weights(costs: Tensor, temperature: Tensor) -> Tensor:
     """Return weights (B, S), which sum to 1, of costs (B, S) at absolute temperatures (B,); infinite costs get 0."""
     # Equal costs have no spread and get equal weights.
     temperature = temperature.clamp_min(torch.finfo(costs.dtype).tiny)
-    return torch.softmax((costs.amin(1, keepdim=True) - costs) / temperature[:, None], 1)
+    scaled = (costs.amin(1, keepdim=True) - costs) / temperature[:, None]
+    # Where not one is finite, neither the least nor the temperature is a number: all are as good.
+    return torch.softmax(scaled.nan_to_num(0.0, neginf=-float("inf")), 1)
 
 
 def weighted_moments(actions: Tensor, weights: Tensor, around: Tensor) -> tuple[Tensor, Tensor]:

@@ -19,7 +19,7 @@ from torch import Tensor
 Distribution = Literal["normal", "uniform"]
 
 _SIZE = 2**22  # 16 MiB of float32
-_LARGEST = _SIZE // 16  # what is read in one piece; more is drawn
+_LARGEST = _SIZE // 64  # what is read in one piece; more is drawn
 _BLOCK = 64  # places in the table that a generator is asked for at once
 
 
@@ -101,8 +101,10 @@ def coloured(noise: Tensor, beta: float) -> Tensor:
     B, S, H, A = noise.shape
     if beta == 0 or H == 1:
         return noise
+    # Within torch.autocast too, noise has the type that candidates have.
     mixing = torch.kron(_filter(H, beta), torch.eye(A)).to(noise)  # over H and A at once, so that nothing is permuted
-    return (noise.view(B, S, H * A) @ mixing.T).view(B, S, H, A)
+    with torch.autocast(noise.device.type, enabled=False):
+        return (noise.view(B, S, H * A) @ mixing.T).view(B, S, H, A)
 
 
 @lru_cache(maxsize=32)

@@ -10,14 +10,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .checks import check_whole
+
 CostFn = Callable[[Tensor], Tensor]
 """Candidates (B, S, H, A) to costs (B, S). Planners that follow gradients need it differentiable.
 
-If it has a method ``report(actions)``, (B, H, A) to a mapping, what that says of the final plan joins the plan's info.
+It must not write into the candidates. If it has a method ``report(actions)``, (B, H, A) to a mapping, what that says of
+the final plan joins the plan's info.
 """
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Plan:
     """The best candidate that a planner ever scored, for each of B environments.
 
@@ -45,8 +48,7 @@ class Plan:
         Returns:
             (B, H, A).
         """
-        if steps < 0:
-            raise ValueError(f"steps must be 0 or more, got {steps!r}")
+        check_whole("steps", steps, least=0)
         starts = self.actions[:, None]
         if elites and "elites" in self.info:
             starts = torch.cat([starts, self.info["elites"]], 1)

@@ -27,7 +27,7 @@ class RandomShooting(Planner):
 
     def minimise(self, search: Search) -> None:
         """Draw and score."""
-        if not (search.low.isfinite() & search.high.isfinite()).all():
+        if not (search.high - search.low).isfinite().all():
             raise ValueError(
                 "RandomShooting draws uniformly between the bounds, which must be finite; "
                 f"got low {search.low.tolist()} and high {search.high.tolist()}"

@@ -53,8 +53,9 @@ class Search:
         self._generators = generators
         self._noise = NoiseSource(generators, starts.device, starts.dtype)
         # One number for each of a plan's: clamping broadcasts over whole plans in a third of the time.
-        self._low = low.to(starts).expand_as(starts[0, 0]).contiguous()
-        self._high = high.to(starts).expand_as(starts[0, 0]).contiguous()
+        low, high = _rounded_inwards(low.detach(), high.detach(), starts)
+        self._low = low.expand_as(starts[0, 0]).contiguous()
+        self._high = high.expand_as(starts[0, 0]).contiguous()
         self.low, self.high = self._low[0], self._high[0]
         self.starts = self._inside(starts)
         self.best = self.starts[:, 0]
@@ -87,7 +88,7 @@ class Search:
         return int(torch.randint(2**63 - 1, (), generator=generator, device=generator.device))
 
     def score(self, candidates: Tensor) -> tuple[Tensor, Tensor]:
-        """Move candidates into the bounds, in place, and score them: one iteration.
+        """Move candidates into the bounds, in place, and score them: one iteration, which may be the last.
 
         Args:
             candidates: (B, S, H, A).
@@ -96,29 +97,31 @@ class Search:
             The candidates, and their costs (B, S), infinite where the cost is not finite.
 
         Raises:
-            ValueError: costs of another shape, or not a finite one in a row.
+            ValueError: costs of another shape; not a finite one in a row so far; or a cost that writes into candidates.
         """
         if candidates.shape[:1] + candidates.shape[2:] != self.starts.shape[:1] + self.starts.shape[2:]:
             B, _, H, A = self.starts.shape
             raise ValueError(f"candidates must have shape ({B}, S, {H}, {A}), got {tuple(candidates.shape)}")
         with torch.no_grad():
-            actions = candidates.clamp_(self._low, self._high)
-            costs = self._cost(actions)
-        return actions, self._remember(actions, costs)
+            actions = candidates.detach()
+            if 0 in actions.stride():  # an expanded view, of which several candidates are one piece of memory
+                actions = actions.clone()
+            actions.clamp_(self._low, self._high)
+            costs = self._costs(actions)
+        return actions, self._remember(actions, costs.detach())
 
     def score_and_gradient(self, candidates: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Score as ``score`` does, and return also the gradients of the costs (B, S, H, A); not finite ones are 0.
 
         Only candidates get gradients: nothing gathers on the parameters of a model behind the cost.
         """
-        with torch.enable_grad():
-            actions = self._inside(candidates).requires_grad_()
-            costs = self._cost(actions)
-            self._check_shape(actions, costs)
+        with torch.inference_mode(False), torch.enable_grad():
+            actions = self._inside(candidates.detach()).requires_grad_()
+            costs = self._costs(actions)
             if not costs.requires_grad:
                 raise ValueError(
-                    "the cost must be differentiable by the actions, and it is not: "
-                    "does it detach them, or run under torch.no_grad()? Take a planner that follows no gradients"
+                    "the cost must be differentiable by the actions, and it is not: does it detach them, or run "
+                    "under torch.no_grad()? Without gradients, take CEM, ICEM, MPPI or CMA"
                 )
             (gradients,) = torch.autograd.grad(costs.sum(), actions)
         actions = actions.detach()
@@ -155,6 +158,15 @@ class Search:
     def _inside(self, actions: Tensor) -> Tensor:
         return actions.clamp(self._low, self._high)
 
+    def _costs(self, actions: Tensor) -> Tensor:
+        """Ask the cost function, and see to it that it keeps its hands off the candidates."""
+        before = None if actions.is_inference() else actions._version
+        costs = self._cost(actions)
+        if before is not None and actions._version != before:
+            raise ValueError("the cost wrote into the candidates that it was to score; let it work on a copy of them")
+        self._check_shape(actions, costs)
+        return costs
+
     def _check_shape(self, actions: Tensor, costs: Tensor) -> None:
         expected = tuple(actions.shape[:2])
         if not isinstance(costs, Tensor) or tuple(costs.shape) != expected or not costs.is_floating_point():
@@ -164,7 +176,6 @@ class Search:
             )
 
     def _remember(self, actions: Tensor, costs: Tensor) -> Tensor:
-        self._check_shape(actions, costs)
         costs = costs.to(torch.promote_types(costs.dtype, self.starts.dtype))
         num_samples, counts = costs.shape[1], self._counts
         active = torch.tensor(self.active)
@@ -173,11 +184,12 @@ class Search:
             costs = costs.where(finite, _INFINITY)
             lost = (num_samples - finite.sum(1)).cpu() * active
             counts["non_finite"] += lost
-            if (lost == num_samples).any():
-                row = int((lost == num_samples).nonzero()[0])
+            none = (lost == num_samples) & self.best_cost.isinf().cpu()
+            if none.any():
+                row = int(none.nonzero()[0])
                 raise ValueError(
                     f"row {row}, iteration {len(self._history)}: the costs of all {num_samples} candidates are NaN or "
-                    "infinite; look for NaN in the observation, the goal or the model"
+                    "infinite, and no other was scored before; look for NaN in the observation, the goal or the model"
                 )
         value, index = costs.min(1)
         better = value < self.best_cost
@@ -190,3 +202,13 @@ class Search:
         counts["evaluations"] += num_samples * active
         counts["iterations"] += active
         return costs
+
+
+def _rounded_inwards(low: Tensor, high: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
+    """Return bounds in another number type, such that what is inside them is inside those that were given."""
+    below, above = low.to(like), high.to(like)
+    infinity = torch.full_like(below, _INFINITY)
+    below = torch.where(below.double() < low.double(), torch.nextafter(below, infinity), below)
+    above = torch.where(above.double() > high.double(), torch.nextafter(above, -infinity), above)
+    # Bounds between which there is no number of this type: the nearest must do.
+    return torch.where(below > above, low.to(like), below), torch.where(below > above, low.to(like), above)

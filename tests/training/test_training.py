@@ -1,0 +1,331 @@
+"""Training: losses, modes, resuming after a kill, many processes, and what stops a run."""
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.multiprocessing as mp
+import torch.nn.functional as F
+from torch import Tensor
+
+from wmcontrol.models import ActionConditioned, Predictor
+from wmcontrol.training import (
+    Batch,
+    PredictionLoss,
+    Trainer,
+    TrainingSettings,
+    prediction_error,
+    processes,
+    with_actions,
+)
+
+GRID, D, A = (1, 2), 5, 3
+HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Toy:
+    """A linear world: the next token is a turn of the last, shifted by the action. Batches follow from the step."""
+
+    batch_size: int = 16
+    frames: int = 4
+    spoil_from: int | None = None
+
+    def batch(self, step: int, rank: int = 0, world_size: int = 1) -> Batch:
+        rng = np.random.default_rng([7, step])
+        B, T = self.batch_size, self.frames
+        turn, _ = np.linalg.qr(np.random.default_rng(0).normal(size=(D, D)))
+        push = np.random.default_rng(1).normal(size=(A, D))
+        actions = rng.normal(size=(B, T - 1, A))
+        tokens = [rng.normal(size=(B, 2, D))]
+        for t in range(T - 1):
+            tokens.append(tokens[-1] @ turn + 0.5 * (actions[:, t] @ push)[:, None])
+        stacked = np.stack(tokens, 1)
+        if self.spoil_from is not None and step >= self.spoil_from:
+            stacked[5, 1, 0, 2] = np.nan
+        times = np.tile(0.5 * np.arange(T), (B, 1))
+        share = B // world_size
+        rows = slice(rank * share, (rank + 1) * share)
+        tensors = (torch.from_numpy(x[rows]) for x in (stacked, times, actions))
+        stacked_t, times_t, actions_t = tensors
+        return Batch(stacked_t.float(), times_t, actions_t.float(), [f"clip {i}" for i in range(B)][rows])
+
+
+def base() -> Predictor:
+    torch.manual_seed(0)
+    return Predictor(D, 24, 2, 2)
+
+
+def model(mode: Any = "full") -> ActionConditioned:
+    return with_actions(base(), A, mode, seed=1)
+
+
+def settings(**change: Any) -> TrainingSettings:
+    defaults = {"num_steps": 12, "learning_rate": 3e-3, "warmup_steps": 3, "weight_decay": 0.01, "clip_norm": 1.0}
+    return TrainingSettings(**defaults | change)
+
+
+def train(folder: Path, trained: Any = None, source: Any = None, **change: Any) -> ActionConditioned:
+    folder.mkdir(exist_ok=True)
+    trained = model() if trained is None else trained
+    trainer = Trainer(settings=settings(**change), folder=folder, every=2, dtype=torch.float32, save_seconds=0.0)
+    with processes("cpu") as where:
+        trainer.train(trained, source or Toy(), GRID, where)
+    return trained
+
+
+def same(a: torch.nn.Module, b: torch.nn.Module) -> bool:
+    return all(torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True))
+
+
+def lines(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+
+
+def test_the_loss_is_smooth_l1_of_all_next_frames() -> None:
+    trained, batch = model(), Toy().batch(0)
+    found = PredictionLoss(trained, GRID).of(batch)
+    predicted = trained(batch.tokens[:, :-1], batch.times, batch.actions, grid=GRID)
+    away = (predicted - batch.tokens[:, 1:]).abs()
+    expected = torch.where(away < 0.1, 0.5 * away**2 / 0.1, away - 0.05).mean()
+    torch.testing.assert_close(found, expected)
+
+
+def test_a_rollout_loss_is_that_of_imagining_step_by_step() -> None:
+    trained, batch = model().double(), Toy(frames=4).batch(0)
+    tokens, times, actions = batch.tokens.double(), batch.times, batch.actions.double()
+    found = PredictionLoss(trained, GRID, rollout_steps=3)(tokens, times, actions)
+
+    def imagined(upto: int, depth: int) -> Tensor:
+        """Frame ``upto``, predicted from the frames before it, of which the last ``depth - 1`` are imagined."""
+        seen = [tokens[:, 0]] + [imagined(t, depth - 1) if depth > 1 else tokens[:, t] for t in range(1, upto)]
+        context = torch.stack(seen, 1)
+        predicted = trained(context, times[:, : upto + 1], actions[:, :upto], grid=GRID)
+        return predicted[:, -1]
+
+    losses = []
+    for depth in (1, 2, 3):
+        frames = [F.smooth_l1_loss(imagined(t, depth), tokens[:, t], beta=0.1) for t in range(depth, tokens.shape[1])]
+        losses.append(torch.stack(frames).mean())
+    torch.testing.assert_close(found, torch.stack(losses).mean())
+
+
+def test_gradients_go_through_the_last_pass_alone_or_through_all() -> None:
+    batch = Toy().batch(0)
+    gradients = []
+    for through in (False, True):
+        trained = model()
+        PredictionLoss(trained, GRID, rollout_steps=2, through=through).of(batch).backward()
+        gradients.append(trained.predictor.embed.weight.grad)
+    assert not torch.allclose(gradients[0], gradients[1])
+    with pytest.raises(ValueError, match="4 rollout steps need clips of more frames than 4"):
+        PredictionLoss(model(), GRID, rollout_steps=4).of(batch)
+
+
+def test_full_and_action_only_begin_as_the_base_and_scratch_shares_nothing_with_it() -> None:
+    pretrained, batch = base(), Toy().batch(0)
+    expected = pretrained(batch.tokens[:, :-1], batch.times, grid=GRID)
+    for mode in ("full", "action_only"):
+        wrapped = with_actions(pretrained, A, mode, seed=3)
+        assert torch.equal(wrapped(batch.tokens[:, :-1], batch.times, batch.actions, grid=GRID), expected)
+    scratch = with_actions(pretrained, A, "scratch", seed=3)
+    shapes = {name: p for name, p in pretrained.named_parameters() if p.ndim >= 2}
+    for name, parameter in shapes.items():
+        assert not torch.equal(scratch.predictor.get_parameter(name), parameter)
+    assert same(scratch, with_actions(pretrained, A, "scratch", seed=3))
+    assert not same(scratch, with_actions(pretrained, A, "scratch", seed=4))
+    with pytest.raises(ValueError, match="mode must be one of"):
+        with_actions(pretrained, A, "half", seed=0)  # type: ignore[arg-type]
+
+
+def test_action_only_leaves_everything_else_bit_for_bit(tmp_path: Path) -> None:
+    pretrained = base()
+    trained = train(tmp_path, with_actions(pretrained, A, "action_only", seed=0), weight_decay=0.4)
+    assert same(trained.predictor, pretrained)
+    assert all(float(block.scale.abs().max()) > 0 for block in trained.action_blocks)
+    full = train(tmp_path / "full", with_actions(pretrained, A, "full", seed=0))
+    assert not same(full.predictor, pretrained)
+
+
+def test_training_learns_the_toy_and_says_so(tmp_path: Path) -> None:
+    batch = Toy(frames=6, batch_size=64).batch(10_000)
+    trained = model()
+    before = prediction_error(trained, batch, GRID)
+    train(tmp_path, trained, Toy(batch_size=64), num_steps=400, final_rate=0.0)
+    after = prediction_error(trained, batch, GRID)
+    assert after.ratio[0] < 0.35 < before.ratio[0]
+    assert (after.model < before.model).all()
+    logged = lines(tmp_path)
+    assert logged[-1]["loss"] < 0.5 * logged[0]["loss"]
+    assert [line["step"] for line in logged] == list(range(2, 401, 2))
+
+
+def test_the_error_of_copying_is_that_of_the_last_frame_seen() -> None:
+    batch = Toy(frames=6).batch(3)
+    error = prediction_error(model(), batch, GRID, chunk=5)
+    for h in range(5):
+        expected = F.smooth_l1_loss(batch.tokens[:, 0], batch.tokens[:, h + 1], beta=0.1)
+        assert error.copying[h] == pytest.approx(float(expected), rel=1e-5)
+    context = model().context(batch.tokens[:, :1], batch.times[:, :1], grid=GRID)
+    first, _ = model().step(context, batch.times[:, 1], batch.actions[:, 0])
+    assert error.model[0] == pytest.approx(float(F.smooth_l1_loss(first, batch.tokens[:, 1], beta=0.1)), rel=1e-5)
+
+
+@pytest.mark.parametrize("change", [{}, {"average": 0.9}, {"accumulate": 4}, {"rollout_steps": 2}])
+def test_a_run_that_stops_and_goes_on_ends_with_the_same_weights(change: dict[str, Any], tmp_path: Path) -> None:
+    whole = train(tmp_path / "whole", **change)
+
+    class Interrupted(Toy):
+        def batch(self, step: int, rank: int = 0, world_size: int = 1) -> Batch:
+            if step == 7:
+                raise KeyboardInterrupt
+            return super().batch(step, rank, world_size)
+
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path / "broken", source=Interrupted(), **change)
+    again = train(tmp_path / "broken", **change)
+    assert same(whole, again)
+    strip = [{k: v for k, v in line.items() if k != "steps_per_second"} for line in lines(tmp_path / "broken")]
+    assert strip == [{k: v for k, v in line.items() if k != "steps_per_second"} for line in lines(tmp_path / "whole")]
+
+
+def slow_run(folder: Path) -> None:
+    """What the process that is killed runs."""
+
+    class Slow(Toy):
+        def batch(self, step: int, rank: int = 0, world_size: int = 1) -> Batch:
+            time.sleep(0.01)
+            return super().batch(step, rank, world_size)
+
+    train(folder, source=Slow(), num_steps=300, warmup_steps=10)
+
+
+def test_killed_anywhere_it_ends_with_the_same_weights(tmp_path: Path) -> None:
+    folder = tmp_path / "killed"
+    code = f"import sys; sys.path.insert(0, {str(HERE)!r}); import test_training as t, pathlib; "
+    code += f"t.slow_run(pathlib.Path({str(folder)!r}))"
+    for _ in range(2):
+        process = subprocess.Popen([sys.executable, "-c", code])
+        before = (folder / "training.pt").stat().st_mtime_ns if (folder / "training.pt").exists() else 0
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and process.poll() is None:
+            if (folder / "training.pt").exists() and (folder / "training.pt").stat().st_mtime_ns != before:
+                time.sleep(0.3)
+                break
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
+    again = train(folder, num_steps=300, warmup_steps=10)
+    assert same(again, train(tmp_path / "whole", num_steps=300, warmup_steps=10))
+
+
+def test_accumulating_changes_nothing_but_memory(tmp_path: Path) -> None:
+    at_once, in_parts = train(tmp_path / "a"), train(tmp_path / "b", accumulate=4)
+    for a, b in zip(at_once.parameters(), in_parts.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
+    with pytest.raises(ValueError, match="16 does not split into accumulate=3 parts"):
+        train(tmp_path / "c", accumulate=3)
+
+
+def one_of_two(rank: int, folder: str) -> None:
+    os.environ |= {"RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29533"}
+    torch.set_num_threads(1)
+    trained = train(Path(folder))
+    if rank == 0:
+        torch.save(trained.state_dict(), Path(folder) / "weights.pt")
+
+
+def test_two_processes_give_the_weights_of_one(tmp_path: Path) -> None:
+    alone = train(tmp_path / "alone")
+    folder = tmp_path / "together"
+    folder.mkdir()
+    mp.spawn(one_of_two, (str(folder),), nprocs=2)
+    together = torch.load(folder / "weights.pt", weights_only=True)
+    for name, value in alone.state_dict().items():
+        torch.testing.assert_close(together[name], value, rtol=0, atol=1e-5)
+    losses = [[line["loss"] for line in lines(tmp_path / name)] for name in ("alone", "together")]
+    assert losses[1] == pytest.approx(losses[0], rel=1e-4)
+
+
+def test_a_loss_that_is_not_finite_stops_with_the_clips_it_came_from(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"step 5: the loss is nan on process 0; not finite are \['clip 5'\]"):
+        train(tmp_path, source=Toy(spoil_from=5))
+    assert torch.load(tmp_path / "training.pt", weights_only=True)["step"] == 5  # and what was learnt is kept
+    with pytest.raises(ValueError, match=r"step 5: "):
+        train(tmp_path, source=Toy(spoil_from=5))
+
+
+def test_a_full_disk_keeps_the_state_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    train(tmp_path, num_steps=12)
+    before = (tmp_path / "training.pt").read_bytes()
+
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "training.pt").write_bytes(before)
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        train(tmp_path / "other")
+    assert (tmp_path / "other" / "training.pt").read_bytes() == before
+    assert not (tmp_path / "other" / "training.pt.tmp").exists()
+
+
+def test_other_settings_and_broken_states_are_refused(tmp_path: Path) -> None:
+    train(tmp_path)
+    with pytest.raises(ValueError, match=r"run with other settings \(learning_rate 0.003 there, 0.1 here\)"):
+        train(tmp_path, learning_rate=0.1)
+    (tmp_path / "training.pt").write_bytes(b"not a state")
+    with pytest.raises(ValueError, match=r"training.pt cannot be read"):
+        train(tmp_path)
+
+
+def test_the_rate_warms_up_and_stays_or_falls() -> None:
+    paper = TrainingSettings(num_steps=300_000)
+    assert paper.rate(0) == pytest.approx(1e-4 / 5000)
+    assert paper.rate(4999) == paper.rate(299_999) == pytest.approx(1e-4)
+    falling = TrainingSettings(num_steps=1100, warmup_steps=100, learning_rate=1.0, final_rate=0.1)
+    assert falling.rate(100) == pytest.approx(1.0)
+    assert falling.rate(600) == pytest.approx(0.55)
+    assert falling.rate(1099) == pytest.approx(0.1, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"num_steps": 0},
+        {"num_steps": 2.0},
+        {"learning_rate": 0.0},
+        {"learning_rate": float("nan")},
+        {"final_rate": 1.1},
+        {"weight_decay": -1.0},
+        {"clip_norm": 0.0},
+        {"average": 1.0},
+        {"accumulate": 0},
+        {"rollout_steps": True},
+    ],
+)
+def test_settings_out_of_range_are_refused(change: dict[str, Any]) -> None:
+    (name,) = change
+    with pytest.raises(ValueError, match=name):
+        replace(settings(), **change)
+
+
+def test_names_follow_their_clips() -> None:
+    batch = Toy().batch(0)
+    part = batch.part(slice(4, 6))
+    assert part.names == ["clip 4", "clip 5"]
+    assert torch.equal(part.tokens, batch.tokens[4:6])
+    names: Sequence[str] = batch.names
+    assert len(names) == 16

@@ -1,0 +1,29 @@
+"""Training predictors on stored tokens: without actions on clips of video, and with them in three modes.
+
+Letters: ``B`` clips, ``T`` frames of a clip, ``P`` patches of a frame, ``D`` numbers of a token, ``A`` numbers of a
+model action.
+"""
+
+from .batch import Batch, ClipSource, Source, WindowSource
+from .losses import PredictionLoss
+from .modes import Mode, with_actions
+from .processes import Processes, processes
+from .settings import TrainingSettings
+from .trainer import Trainer
+from .validation import PredictionError, prediction_error
+
+__all__ = [
+    "Batch",
+    "ClipSource",
+    "Mode",
+    "PredictionError",
+    "PredictionLoss",
+    "Processes",
+    "Source",
+    "Trainer",
+    "TrainingSettings",
+    "WindowSource",
+    "prediction_error",
+    "processes",
+    "with_actions",
+]

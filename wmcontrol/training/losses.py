@@ -1,0 +1,58 @@
+"""What training minimises: the error of predicted tokens of all next frames."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..models import ActionConditioned, Predictor
+from .batch import Batch
+
+BETA = 0.1  # DINO-world, appendix A.1
+
+
+class PredictionLoss(nn.Module):
+    """Smooth L1 of every next frame's tokens, teacher forced; and if asked for, of those that follow imagined ones.
+
+    With ``rollout_steps=k`` there are k passes, whose losses are averaged. The first sees true frames (DINO-world,
+    section 3.2). Each later one sees, in place of the frames after the first, what the pass before it predicted; so
+    in pass k a frame is predicted from frames that were themselves imagined k - 1 deep, all in parallel.
+
+    Args:
+        predictor: with actions or without.
+        grid: rows and columns of patches.
+        rollout_steps: k; 1 is teacher forcing alone.
+        through: let gradients through all passes, not through the last alone.
+    """
+
+    def __init__(
+        self,
+        predictor: Predictor | ActionConditioned,
+        grid: tuple[int, int],
+        *,
+        rollout_steps: int = 1,
+        through: bool = False,
+    ):
+        super().__init__()
+        if isinstance(rollout_steps, bool) or not isinstance(rollout_steps, int) or rollout_steps < 1:
+            raise ValueError(f"rollout_steps must be a whole number from 1 up, got {rollout_steps!r}")
+        self.predictor = predictor
+        self.grid = grid
+        self.rollout_steps, self.through = rollout_steps, through
+
+    def forward(self, tokens: Tensor, times: Tensor, actions: Tensor | None) -> Tensor:
+        """Return the loss of clips: tokens (B, T, P, D), times (B, T), actions (B, T - 1, A) or None."""
+        if self.rollout_steps >= tokens.shape[1]:
+            raise ValueError(f"{self.rollout_steps} rollout steps need clips of more frames than {tokens.shape[1]}")
+        seen, losses = tokens[:, :-1], []
+        for step in range(self.rollout_steps):
+            predicted = self.predictor(seen, times, actions, grid=self.grid).to(tokens.dtype)
+            # The first frames are predicted from true ones again; what is new begins ``step`` frames later.
+            losses.append(F.smooth_l1_loss(predicted[:, step:], tokens[:, 1 + step :], beta=BETA))
+            imagined = predicted if self.through else predicted.detach()
+            seen = torch.cat([tokens[:, :1], imagined[:, :-1]], 1)
+        return torch.stack(losses).mean()
+
+    def of(self, batch: Batch) -> Tensor:
+        """Return the loss of a batch."""
+        loss: Tensor = self(batch.tokens, batch.times, batch.actions)
+        return loss

@@ -1,0 +1,75 @@
+"""One process or many: what ``torchrun`` sets up, and how a loss is shared out."""
+
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+
+@dataclass(frozen=True)
+class Processes:
+    """Which process this is, of how many, and where it computes."""
+
+    rank: int
+    world_size: int
+    device: torch.device
+
+    @property
+    def first(self) -> bool:
+        """Whether it is the one that writes."""
+        return self.rank == 0
+
+    def share(self, loss: nn.Module) -> nn.Module:
+        """Wrap what computes the loss, so that gradients are averaged over all processes."""
+        if self.world_size == 1:
+            return loss
+        devices = [self.device] if self.device.type == "cuda" else None
+        wrapped: nn.Module = DistributedDataParallel(loss, device_ids=devices)
+        return wrapped
+
+    def mean(self, value: float) -> float:
+        """Return the mean of a number over all processes."""
+        if self.world_size == 1:
+            return value
+        tensor = torch.tensor(value, dtype=torch.float64, device=self.device)
+        dist.all_reduce(tensor)
+        return float(tensor) / self.world_size
+
+    def wait(self) -> None:
+        """Wait for all others."""
+        if self.world_size > 1:
+            dist.barrier()
+
+
+def without_exchange(loss: nn.Module) -> AbstractContextManager[Any]:
+    """In this context gradients stay in their process: for all but the last part of an accumulated batch."""
+    return loss.no_sync() if isinstance(loss, DistributedDataParallel) else nullcontext()
+
+
+@contextmanager
+def processes(device: str | torch.device | None = None) -> Iterator[Processes]:
+    """Join the processes that ``torchrun`` started; without it there is one.
+
+    Args:
+        device: where to compute; by default this process's GPU if there is one, else the CPU.
+    """
+    rank, world_size = (int(os.environ.get(name, default)) for name, default in (("RANK", "0"), ("WORLD_SIZE", "1")))
+    local = int(os.environ.get("LOCAL_RANK", "0"))
+    if device is None:
+        device = torch.device("cuda", local) if torch.cuda.is_available() else torch.device("cpu")
+    place = torch.device(device)
+    if world_size == 1:
+        yield Processes(0, 1, place)
+        return
+    dist.init_process_group("nccl" if place.type == "cuda" else "gloo")
+    try:
+        yield Processes(rank, world_size, place)
+        dist.barrier()  # nobody leaves while another still talks to it
+    finally:
+        dist.destroy_process_group()

@@ -1,0 +1,63 @@
+"""How a predictor is trained."""
+
+import math
+from dataclasses import dataclass, fields
+
+_WHOLE = {"num_steps": 1, "warmup_steps": 0, "accumulate": 1, "rollout_steps": 1, "seed": 0}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingSettings:
+    """The settings of a run; defaults are DINO-world's (arXiv 2507.19468, section 3.2 and appendix A).
+
+    Args:
+        num_steps: optimiser steps.
+        learning_rate: AdamW's, after the warm-up.
+        warmup_steps: over which it grows linearly.
+        final_rate: share of it at the end, along half a cosine; 1 keeps it constant, as the paper does.
+        weight_decay: AdamW's, of matrices; biases, scales and the query have none.
+        clip_norm: norm of the gradient that is not exceeded; None for no clipping.
+        accumulate: parts that a process works its share of a batch off in, to save memory.
+        average: decay per step of a running average of the weights, which is then what is kept; 0 for none.
+        rollout_steps, through: of :class:`~wmcontrol.training.losses.PredictionLoss`.
+        seed: of fresh weights and of the order of the data.
+
+    Raises:
+        ValueError: a number out of range.
+    """
+
+    num_steps: int
+    learning_rate: float = 1e-4
+    warmup_steps: int = 5000
+    final_rate: float = 1.0
+    weight_decay: float = 0.4
+    clip_norm: float | None = None
+    accumulate: int = 1
+    average: float = 0.0
+    rollout_steps: int = 1
+    through: bool = False
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, least in _WHOLE.items():
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise ValueError(f"{name} must be a whole number from {least} up, got {value!r}")
+        checks = {
+            "learning_rate": 0 < self.learning_rate < math.inf,
+            "final_rate": 0 <= self.final_rate <= 1,
+            "weight_decay": 0 <= self.weight_decay < math.inf,
+            "clip_norm": self.clip_norm is None or 0 < self.clip_norm < math.inf,
+            "average": 0 <= self.average < 1,
+        }
+        for field in fields(self):
+            if not checks.get(field.name, True):
+                raise ValueError(f"{field.name} is out of range: {getattr(self, field.name)!r}")
+
+    def rate(self, step: int) -> float:
+        """Return the learning rate of a step, counted from 0."""
+        warm = min(1.0, (step + 1) / self.warmup_steps) if self.warmup_steps else 1.0
+        rest = max(1, self.num_steps - self.warmup_steps)
+        done = min(1.0, max(0.0, (step - self.warmup_steps) / rest))
+        cosine = self.final_rate + (1 - self.final_rate) * 0.5 * (1 + math.cos(math.pi * done))
+        return self.learning_rate * warm * cosine

@@ -1,0 +1,76 @@
+"""A run on disk: what is needed to go on, and the log of what was."""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+STATE, LOG = "training.pt", "log.jsonl"
+
+
+def save_state(folder: Path, state: Mapping[str, Any]) -> None:
+    """Save a state under another name first, so that the one before it lasts until this one is whole.
+
+    Raises:
+        OSError: the disk is full; the state before is still there.
+    """
+    temporary = folder / f"{STATE}.tmp"
+    try:
+        with temporary.open("wb") as file:
+            torch.save(dict(state), file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, folder / STATE)
+    except (OSError, RuntimeError) as error:  # torch's writer turns a full disk into a RuntimeError
+        temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise
+        raise OSError(f"{folder / STATE} could not be written, the one before it is kept: {error}") from error
+
+
+def load_state(folder: Path, device: torch.device) -> dict[str, Any] | None:
+    """Return the state of a run that was begun in a folder, or None; nothing in the file is run.
+
+    Raises:
+        ValueError: the file is broken.
+    """
+    path = folder / STATE
+    if not path.exists():
+        return None
+    try:
+        state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+    except Exception as error:  # pickle's, zipfile's and torch's, which share no class
+        raise ValueError(f"{path} cannot be read: {error}; remove it to begin again") from error
+    return state
+
+
+class Log:
+    """Lines of JSON, one for each time that something is told; a run that goes on drops those after its state.
+
+    Args:
+        folder: of the run.
+        step: the step that the run begins at; lines from then on are dropped.
+    """
+
+    def __init__(self, folder: Path, step: int):
+        self._path = folder / LOG
+        if self._path.exists():
+            kept = [line for line in self._path.read_text().splitlines() if _step(line) <= step]
+            temporary = self._path.with_suffix(".tmp")
+            temporary.write_text("".join(f"{line}\n" for line in kept))
+            os.replace(temporary, self._path)
+
+    def __call__(self, step: int, **values: Any) -> None:
+        """Add a line."""
+        with self._path.open("a") as file:
+            file.write(json.dumps({"step": step, **values}) + "\n")
+
+
+def _step(line: str) -> float:
+    try:
+        return float(json.loads(line)["step"])
+    except (ValueError, KeyError, TypeError):  # half a line, of a run that was killed
+        return float("inf")
