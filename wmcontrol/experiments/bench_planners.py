@@ -22,7 +22,7 @@ from .double_integrator import ACTION_DIM, HORIZON, SIDE, DoubleIntegrator
 from .published_functions import PUBLISHED_FUNCTIONS, PublishedFunction
 
 WITHIN = 0.01
-FACTORS = (1, 3, 10)  # of the default iterations, until the optimum is reached
+FACTORS = (1, 2, 4)  # of the default iterations, until the optimum is reached
 ENVIRONMENTS = 64
 
 PLANNERS: dict[str, Planner] = {

@@ -48,11 +48,13 @@ class CMA(Planner):
             if iteration == 0:
                 given = search.starts[:, : self.num_samples]
                 candidates[:, : given.shape[1]] = given
-            actions, costs = search.score(candidates)
-            scored = actions.view_as(flat)[:, :, free].double().cpu().numpy()
+                for row, answers in enumerate(asked):
+                    answers[: given.shape[1]] = list(given[row].flatten(1)[:, free].double().cpu().numpy())
+            _, costs = search.score(candidates)
             for row, process in enumerate(processes):
                 if asked[row]:
-                    process.tell(list(scored[row]), costs[row].double().tolist())
+                    # To the bit what it asked for: what is rounded counts as another's, and it hardly learns from that.
+                    process.tell(asked[row], costs[row].double().tolist())
             search.finish(torch.tensor([bool(process.stop()) for process in processes]))
             if search.done:
                 return
@@ -71,7 +73,6 @@ class CMA(Planner):
         rng = np.random.default_rng(search.seed(row))
         options = {
             "bounds": [bound[free].double().cpu().numpy() for bound in (low, high)],
-            "BoundaryHandler": cma.BoundPenalty,  # the default transform hardly gets to an optimum on the bounds
             "popsize": self.num_samples,
             "randn": lambda *shape: rng.standard_normal(shape),
             "seed": float("nan"),  # or it would seed NumPy's global generator
