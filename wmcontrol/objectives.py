@@ -10,9 +10,9 @@ stand beside them in a sum.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any, Literal, get_args
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -52,8 +52,8 @@ class Term(ABC):
             return NotImplemented
         return Sum((*_terms(other), *_terms(self)))
 
-    def __mul__(self, weight: float) -> "Sum":
-        if isinstance(weight, bool) or not isinstance(weight, Real):
+    def __mul__(self, weight: Any) -> "Sum":
+        if isinstance(weight, bool) or not isinstance(weight, (int, float, np.number)):
             return NotImplemented
         if not 0 <= weight < float("inf"):
             raise ValueError(f"a weight must be a finite number from 0 up, got {weight!r}")
@@ -214,7 +214,8 @@ class Guardrail(Term):
     def __post_init__(self) -> None:
         if not callable(self.probe):
             raise TypeError(f"probe must be a function of latents, got {self.probe!r}")
-        if not isinstance(self.limit, Real) or not -float("inf") < self.limit < float("inf"):
+        limit: Any = self.limit
+        if not isinstance(limit, (int, float)) or not -float("inf") < limit < float("inf"):
             raise ValueError(f"limit must be a finite number, got {self.limit!r}")
         if not 0 < self.height < float("inf"):
             raise ValueError(f"height must be a finite number over 0, got {self.height!r}")

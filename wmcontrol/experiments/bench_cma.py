@@ -58,7 +58,7 @@ def compare_with_cma(
     console.print(
         f"*: no worse than cma after as many evaluations, or both at {NEAR:g} or less. Of {len(rows)} rows: {counts}.\n"
         "cma: its defaults inside the same bounds, standard deviation 1 (a quarter of the box) at the start, no "
-        "restarts;\nit may stop sooner by its own criteria. On smooth functions of one valley it goes on to far smaller "
+        "restarts;\nit may stop sooner by its own criteria. On smooth functions of one valley it gets to far smaller "
         "costs, and\nwhere numbers hang together (Rosenbrock) it learns how, which CEM and ICEM do not."
     )
 

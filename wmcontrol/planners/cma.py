@@ -51,10 +51,12 @@ class CMA(Planner):
                 for row, answers in enumerate(asked):
                     answers[: given.shape[1]] = list(given[row].flatten(1)[:, free].double().cpu().numpy())
             _, costs = search.score(candidates)
+            # It looks at nothing but their order; of ranks none is infinite, and the cost's unit does not show.
+            ranks = costs.argsort(dim=1, stable=True).argsort(dim=1).double().tolist()
             for row, process in enumerate(processes):
                 if asked[row]:
                     # To the bit what it asked for: what is rounded counts as another's, and it hardly learns from that.
-                    process.tell(asked[row], costs[row].double().tolist())
+                    process.tell(asked[row], ranks[row])
             search.finish(torch.tensor([bool(process.stop()) for process in processes]))
             if search.done:
                 return
