@@ -79,5 +79,10 @@ class CMA(Planner):
             "randn": lambda *shape: rng.standard_normal(shape),
             "seed": float("nan"),  # or it would seed NumPy's global generator
             "verbose": -9,
+            # Ranks do not fall: that they stand still says nothing. Steps without length still end a search.
+            "tolfun": 0,
+            "tolfunhist": 0,
+            "tolstagnation": 10**9,
+            "tolflatfitness": 10**9,
         }
         return cma.CMAEvolutionStrategy(start.flatten()[free].double().cpu().numpy(), self.std, options)
