@@ -72,6 +72,20 @@ def test_windows_are_all_those_that_fit_each_once(lengths: list[int], num_frames
             assert np.array_equal(window.actions[k], between.ravel())  # one after the other
 
 
+def test_frames_are_read_by_their_numbers_from_the_first_on() -> None:
+    frames = good().frames
+    for indices, error in (([-1], IndexError), ([7], IndexError), ([0.5], TypeError)):
+        with pytest.raises(error, match=r"frames are"):
+            frames.read(indices)  # type: ignore[arg-type]
+    assert frames.read([]).shape == (0, 16, 16, 3)
+
+
+def test_lengths_that_are_none_are_refused() -> None:
+    for lengths in (np.array([0, 9]), np.array([-3, 9]), np.array([9.0])):
+        with pytest.raises(ValueError, match="lengths must be whole numbers from 1 up"):
+            WindowIndex.of(lengths, 2, 1)
+
+
 def test_windows_out_of_range_are_an_index_error_so_that_iteration_ends() -> None:
     windows = Memory().windows(3)
     assert len(list(windows)) == len(windows)

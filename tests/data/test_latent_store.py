@@ -143,8 +143,11 @@ def test_a_store_travels_to_other_processes_as_its_path(store: LatentStore) -> N
 
 
 def test_a_split_of_another_set_does_not_fit(store: LatentStore) -> None:
-    with pytest.raises(ValueError, match="the store has 4 trajectories, the data set that was split 9"):
-        store.windows(2, 1, Subset(Memory([5] * 9), [0]))
+    for other in (Memory([5] * 9), Memory(seed=1)):
+        with pytest.raises(ValueError, match="is a store of other data than those that were split"):
+            store.windows(2, 1, Subset(other, [0]))
+    with pytest.raises(ValueError, match="a trajectory can be a member once"):
+        store.windows(2, 1, [0, 0])
     with pytest.raises(ValueError, match="trajectories are numbered 0 to 3"):
         store.windows(2, 1, [4])
 
@@ -175,6 +178,9 @@ def test_frames_that_cannot_be_encoded_are_named(tmp_path: Path) -> None:
     larger = Changed(lambda t: replace(t, frames=ArrayFrames(np.zeros((len(t), 20, 16, 3), np.uint8))))
     with pytest.raises(ValueError, match=r"walk_2\): expected frames of 16 x 16 as before, got 20 x 16"):
         encode_dataset(larger, encoder(), tmp_path / "b")
+    floats = Changed(lambda t: replace(t, frames=ArrayFrames(np.zeros((len(t), 16, 16, 3), np.float32))))
+    with pytest.raises(ValueError, match=r"walk_2\): expected 5 frames .* of uint8, got float32 of shape"):
+        encode_dataset(floats, encoder(), tmp_path / "c")
     assert not list(tmp_path.rglob("store.json"))
 
 
@@ -253,7 +259,7 @@ def test_while_one_process_builds_another_is_told_so(tmp_path: Path) -> None:
             errors.append(result.stderr)
 
     store = encode_dataset(big(), encoder(), tmp_path, batch_size=10, progress=meanwhile)
-    assert "another process is building the store" in errors[0]
+    assert "another process is writing to" in errors[0]
     assert torch.equal(store.tokens, build(tmp_path / "alone", slowly=False).tokens)
 
 
@@ -316,6 +322,22 @@ def test_broken_stores_are_refused_by_name(store: LatentStore, tmp_path: Path) -
     (folder / "arrays.npz").unlink()
     with pytest.raises(FileNotFoundError):
         LatentStore.open(folder)
+
+
+@pytest.mark.parametrize("name", ["tokens.bin", "store.json", "arrays.npz"])
+def test_a_damaged_store_is_built_again(name: str, tmp_path: Path) -> None:
+    first = encode_dataset(Memory(), encoder(), tmp_path)
+    expected = contents(first.folder)
+    for damage in (b"x", None):
+        (first.folder / name).unlink() if damage is None else (first.folder / name).write_bytes(damage)
+        again = encode_dataset(Memory(), encoder(), tmp_path)
+        assert contents(again.folder) == expected
+
+
+def test_an_encoder_that_cannot_encode_leaves_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no components yet"):
+        encode_dataset(Memory(), PyramidEncoder(4), tmp_path / "new")
+    assert not (tmp_path / "new").exists()
 
 
 def test_encoders_come_back_from_their_files_and_broken_ones_are_named(tmp_path: Path) -> None:

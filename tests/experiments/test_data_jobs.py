@@ -13,6 +13,7 @@ import torch
 
 from wmcontrol.data import LatentStore
 from wmcontrol.data.formats import open_dataset
+from wmcontrol.data.lock import alone_in
 from wmcontrol.experiments.cli import main
 
 COLLECT = ["collect", "env=wall", "policy=door", "episodes=3000", "seed=3"]
@@ -89,7 +90,10 @@ def test_settings_of_the_environment_reach_it_and_are_kept_with_the_data(tmp_pat
     [
         (["env=wal"], "did you mean 'wall'?"),
         (["env=wall", "policy=pushes"], "has no policy 'pushes'; it has random, door"),
-        (["env=pusht", "policy=noisy-replay"], "noisy-replay needs a"),
+        (["env=pusht", "policy=noisy-replay"], "policy=noisy-replay needs demonstrations=PATH"),
+        (["env=wall", f"demonstrations={__file__}"], "policy=random takes none"),
+        (["env=wall", "frames=20,5"], "frames: expected the fewest first, got 20 and then 5"),
+        (["env=pusht", "policy=pushes", "settings={action_mode:absolute}"], "action_mode='relative'"),
         (["env=wall", "frames=1"], "frames: expected a whole number from 2 up"),
         (["env=wall", "frames=10,20,30"], "frames: expected a number, or two"),
         (["env=wall", "episodes=0"], "episodes: expected a whole number from 1 up"),
@@ -104,6 +108,7 @@ def test_mistakes_are_told_in_one_line_and_leave_no_data(
     assert says in error
     assert "\n" not in error
     assert not (tmp_path / "out" / "data").exists()
+    assert run("collect", "env=wall", "episodes=3", f"out={tmp_path / 'out'}") == 0  # and the folder is not taken
 
 
 def test_the_demonstrations_convert_without_loss_killed_or_not(
@@ -161,6 +166,7 @@ def test_encoding_killed_ends_with_the_same_bytes_and_one_encoder_for_all(tmp_pa
     [
         (["encoder=pyramyd"], "there is no encoder 'pyramyd'"),
         (["settings={num_component:3}"], "does not have ['num_component']"),
+        (["device=nowhere"], "device: 'nowhere' cannot be used"),
         (["dtype=int8"], "dtype: unknown value 'int8'"),
         (["data=nowhere"], "there is no file or folder nowhere"),
     ],
@@ -175,6 +181,31 @@ def test_what_cannot_be_encoded_is_told(
     error = capsys.readouterr().err.strip()
     assert says in error
     assert "\n" not in error
+
+
+def test_frames_of_different_sizes_do_not_go_into_one_encoder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for size in (32, 48):
+        assert run("collect", "env=wall", "episodes=3", f"keep_pixels={size}", f"out={tmp_path / str(size)}") == 0
+    capsys.readouterr()
+    assert run("encode", f"data={tmp_path / '32'},{tmp_path / '48'}", f"out={tmp_path / 'stores'}") == 1
+    assert "must have one size, got 32 x 32 and 48 x 48; image_size" in capsys.readouterr().err
+
+
+def test_a_damaged_set_is_not_called_finished(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["collect", "env=wall", "episodes=20", f"out={tmp_path}"]
+    assert run(*words) == 0
+    file = tmp_path / "data" / "main_data.hdf5"
+    file.write_bytes(file.read_bytes()[:5000])
+    assert run(*words) == 1
+    assert "main_data.hdf5" in capsys.readouterr().err
+
+
+def test_two_at_once_in_one_folder_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with alone_in(tmp_path):
+        assert run("collect", "env=wall", "episodes=20", f"out={tmp_path}") == 1
+    assert f"another process is writing to {tmp_path}; wait for it" in capsys.readouterr().err
 
 
 def test_showing_saves_a_sheet_and_says_where(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

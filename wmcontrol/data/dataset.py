@@ -93,6 +93,8 @@ def checked_members(members: Sequence[int] | NDArray[np.int64], count: int) -> N
         )
     if chosen.min() < 0 or chosen.max() >= count:
         raise ValueError(f"trajectories are numbered 0 to {count - 1}, got {chosen.min()} to {chosen.max()}")
+    if len(np.unique(chosen)) < len(chosen):
+        raise ValueError(f"a trajectory can be a member once; got {sorted(chosen.tolist())}")
     return chosen.astype(np.int64)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import ENV_IDS
-from .trajectory import Floats, Pixels
+from .trajectory import Floats, Pixels, checked_indices
 
 _Looks = tuple[int, tuple[tuple[str, bytes], ...]]
 
@@ -37,7 +37,7 @@ class DrawnFrames:
     """
 
     env_id: str
-    states: Floats  # (T, n)
+    states: Floats = field(repr=False)  # (T, n)
     image_size: int = 64
     variation: Mapping[str, Floats] = field(default_factory=dict)
 
@@ -50,7 +50,7 @@ class DrawnFrames:
 
     def read(self, indices: Sequence[int] | NDArray[np.integer[Any]]) -> Pixels:
         """Draw the frames with these indices, (len(indices), image_size, image_size, 3)."""
-        drawn: Pixels = self._easel().draw(self.states[np.asarray(indices, dtype=np.intp)])
+        drawn: Pixels = self._easel().draw(self.states[checked_indices(indices, len(self.states))])
         return drawn
 
     def _easel(self) -> Any:

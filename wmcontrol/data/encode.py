@@ -1,13 +1,11 @@
 """Encoding a whole data set into a latent store."""
 
 import errno
-import fcntl
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +18,7 @@ from ..encoders import Encoder
 from ..encoders.files import encoder_digest, save_encoder
 from .dataset import TrajectoryDataset
 from .latent_store import ARRAYS, DESCRIPTION, DTYPES, TOKENS, VERSION, LatentStore
+from .lock import alone_in
 from .trajectory import Floats, Pixels, Trajectory
 
 _JOURNAL = "encoded.json"  # how many frames are safe on disk, while a store is being built
@@ -62,23 +61,32 @@ def encode_dataset(
         raise ValueError(f"batch_size must be a whole number from 1 up, got {batch_size!r}")
     if encoder.tubelet != 1:
         raise ValueError(f"a store holds tokens of single frames; this encoder takes {encoder.tubelet} at a time")
-    first = dataset.trajectory(0)
-    height, width, _ = _frames(first, np.array([0])).shape[1:]
-    rows, columns = encoder.grid(height, width)
+    if not len(dataset):
+        raise ValueError("there is not a single trajectory to encode")
+    first = _frames(dataset.trajectory(0), np.array([0]))
+    height, width, _ = first.shape[1:]
+    encoder = encoder.to(device)
+    # One frame for a trial: what cannot be encoded is told before a folder is made.
+    _, patches, dim = encoder(torch.from_numpy(first).to(device)).shape
     key = _key(dataset, encoder, dtype)
     folder = Path(root) / key
-    if (folder / DESCRIPTION).exists():
-        return LatentStore.open(folder)
+    finished = _finished(folder)
+    if finished is not None:
+        return finished
     folder.mkdir(parents=True, exist_ok=True)
-    shape = (int(dataset.lengths.sum()), rows * columns, encoder.dim)
-    with _alone(folder):
-        if (folder / DESCRIPTION).exists():  # another process was quicker
-            return LatentStore.open(folder)
+    shape = (int(dataset.lengths.sum()), patches, dim)
+    with alone_in(folder):
+        finished = _finished(folder)  # another process may have been quicker
+        if finished is not None:
+            return finished
+        if (folder / DESCRIPTION).exists():  # a store that is damaged, and nobody knows where
+            for path in (DESCRIPTION, ARRAYS, TOKENS):
+                (folder / path).unlink(missing_ok=True)
         done = _begin(folder, shape, DTYPES[dtype])
         if not (folder / ARRAYS).exists():
             _save_arrays(dataset, folder)
         save_encoder(encoder, folder)
-        _encode(dataset, encoder.to(device), folder, shape, DTYPES[dtype], done, batch_size, (height, width), progress)
+        _encode(dataset, encoder, folder, shape, DTYPES[dtype], done, batch_size, (height, width), progress)
         description = {
             "version": VERSION,
             "key": key,
@@ -94,6 +102,14 @@ def encode_dataset(
     return LatentStore.open(folder)
 
 
+def _finished(folder: Path) -> LatentStore | None:
+    """Open a store that is there; None where there is none, or one that is damaged and has to be built again."""
+    try:
+        return LatentStore.open(folder)
+    except (FileNotFoundError, ValueError):
+        return None
+
+
 def _key(dataset: TrajectoryDataset, encoder: Encoder, dtype: str) -> str:
     parts = [VERSION, encoder_digest(encoder), dataset.fingerprint(), dtype]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:24]
@@ -102,22 +118,12 @@ def _key(dataset: TrajectoryDataset, encoder: Encoder, dtype: str) -> str:
 def _source(dataset: TrajectoryDataset) -> dict[str, Any]:
     bounds = dataset.action_bounds
     return {
+        "fingerprint": dataset.fingerprint(),
         "control_rate": dataset.control_rate,
         "env_id": dataset.env_id,
         "action_bounds": None if bounds is None else [np.asarray(bound, float).tolist() for bound in bounds],
         "env_settings": dict(dataset.env_settings),
     }
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock, which the system takes back from a process that dies."""
-    with (folder / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise OSError(f"another process is building the store {folder}; wait for it") from None
-        yield
 
 
 def _begin(folder: Path, shape: tuple[int, int, int], dtype: torch.dtype) -> int:
@@ -223,7 +229,13 @@ def _read(dataset: TrajectoryDataset, start: int, stop: int, frame_size: tuple[i
 def _frames(trajectory: Trajectory, indices: NDArray[np.int64]) -> Pixels:
     if trajectory.frames is None:
         raise ValueError(f"{trajectory.provenance}: it has no frames to encode, and none can be drawn")
-    return trajectory.frames.read(indices)
+    frames = trajectory.frames.read(indices)
+    if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[-1] != 3 or len(frames) != len(indices):
+        raise ValueError(
+            f"{trajectory.provenance}: expected {len(indices)} frames (height, width, 3) of uint8, "
+            f"got {frames.dtype} of shape {frames.shape}"
+        )
+    return frames
 
 
 def _check_finite(dataset: TrajectoryDataset, tokens: Tensor, start: int) -> None:

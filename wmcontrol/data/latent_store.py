@@ -46,7 +46,7 @@ _KEYS = {
 }
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class LatentStore:
     """A finished store, opened; made by :func:`~wmcontrol.data.encode_dataset`, read by :meth:`windows`.
 
@@ -58,7 +58,7 @@ class LatentStore:
         states: (F, n), or None.
         actions: (F, A), or None: the action that leads from a frame to the next, zeros at the end of a trajectory.
         frame_size: height and width of the frames.
-        control_rate, env_id, action_bounds, env_settings: the data set's.
+        fingerprint, control_rate, env_id, action_bounds, env_settings: the data set's.
     """
 
     folder: Path
@@ -68,6 +68,7 @@ class LatentStore:
     states: Floats | None
     actions: Floats | None
     frame_size: tuple[int, int]
+    fingerprint: str
     control_rate: float | None
     env_id: str | None
     action_bounds: tuple[Floats, Floats] | None
@@ -101,6 +102,7 @@ class LatentStore:
             states=arrays.get("states"),
             actions=arrays.get("actions"),
             frame_size=(described["frame_size"][0], described["frame_size"][1]),
+            fingerprint=source["fingerprint"],
             control_rate=source["control_rate"],
             env_id=source["env_id"],
             action_bounds=None if bounds is None else (np.array(bounds[0]), np.array(bounds[1])),
@@ -109,6 +111,12 @@ class LatentStore:
 
     def __len__(self) -> int:
         return len(self.lengths)
+
+    def __repr__(self) -> str:
+        F, P, D = self.tokens.shape
+        return (
+            f"LatentStore({str(self.folder)!r}: {len(self)} trajectories, {F} frames of {P} x {D} {self.tokens.dtype})"
+        )
 
     def __reduce__(self) -> tuple[Any, ...]:
         return LatentStore.open, (self.folder,)  # worker processes map the file for themselves
@@ -150,10 +158,8 @@ class LatentStore:
         if members is None:
             return np.arange(len(self))
         if isinstance(members, Subset):
-            if len(members.whole) != len(self):
-                raise ValueError(
-                    f"the store has {len(self)} trajectories, the data set that was split {len(members.whole)}"
-                )
+            if members.whole.fingerprint() != self.fingerprint:
+                raise ValueError(f"{self.folder} is a store of other data than those that were split")
             return members.members
         return checked_members(members, len(self))
 

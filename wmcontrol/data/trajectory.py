@@ -37,18 +37,33 @@ class Provenance:
         return f"{self.path} ({self.layout}, {self.record})"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ArrayFrames:
     """Frames that are in memory, or in an array that reads what is indexed: (T, height, width, 3) uint8."""
 
-    array: Any
+    array: Any = field(repr=False)
 
     def __len__(self) -> int:
         return len(self.array)
 
     def read(self, indices: Sequence[int] | NDArray[np.integer[Any]]) -> Pixels:
         """Return the frames with these indices, (len(indices), height, width, 3)."""
-        return np.asarray(self.array[np.asarray(indices, dtype=np.intp)])
+        return np.asarray(self.array[checked_indices(indices, len(self.array))])
+
+
+def checked_indices(indices: Sequence[int] | NDArray[np.integer[Any]], count: int) -> NDArray[np.intp]:
+    """Return the numbers of frames as an array.
+
+    Raises:
+        TypeError: they are not whole numbers.
+        IndexError: there is no such frame; none is counted from the end.
+    """
+    asked = np.asarray(indices)
+    if asked.size and asked.dtype.kind not in "iu":
+        raise TypeError(f"frames are read by whole numbers, got {asked.dtype}")
+    if asked.size and (asked.min() < 0 or asked.max() >= count):
+        raise IndexError(f"frames are numbered 0 to {count - 1}, got {asked.min()} to {asked.max()}")
+    return asked.astype(np.intp)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -41,6 +41,8 @@ class WindowIndex:
         for name, value in (("num_frames", num_frames), ("frameskip", frameskip)):
             if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 1:
                 raise ValueError(f"{name} must be a whole number from 1 up, got {value!r}")
+        if len(lengths) and (lengths.dtype.kind not in "iu" or lengths.min() < 1):
+            raise ValueError(f"lengths must be whole numbers from 1 up, got {lengths.dtype} from {lengths.min()}")
         span = (num_frames - 1) * frameskip + 1
         counts = np.maximum(lengths - span + 1, 0)
         if not counts.any():

@@ -7,15 +7,16 @@ from typing import Any
 
 import gymnasium as gym
 
-from ..data import Trajectory, TrajectoryDataset
+from ..data import Trajectory, TrajectoryDataset, open_dataset
 from ..data.collect import Behaviour, collect
 from ..data.drawn import DrawnFrames
 from ..data.formats.minari_writer import MinariWriter
+from ..data.lock import alone_in
 from .errors import UsageError
 from .progress import progress_bar
 
 # What is written at once, and lost by a kill. A part is a file.
-_STEPS, _FRAMES = 50_000, 5_000
+_STEPS, _FRAMES = 10_000, 2_000
 
 
 def collect_into(
@@ -41,6 +42,8 @@ def collect_into(
         keep_pixels: side of frames that are kept; None for states only.
         settings: what else is to be remembered with the data.
     """
+    # What it refuses, it refuses now, and not when a folder has been begun.
+    collect(env_id, policy, episodes, seed=seed, settings=env_settings)
     chosen = {**env_settings, **policy.env_settings}
     try:
         env = gym.make(env_id, **chosen)
@@ -50,18 +53,20 @@ def collect_into(
     assert isinstance(space, gym.spaces.Box)
     rate = env.get_wrapper_attr("control_rate")
     env.close()
-    writer = _writer(
-        folder,
-        env_id=env_id,
-        control_rate=rate,
-        action_bounds=(space.low, space.high),
-        settings={**settings, "env_settings": chosen, "pixels": keep_pixels},
-    )
-    if writer is None:
-        return
-    batches = collect(env_id, policy, episodes, seed=seed, start=writer.written, settings=env_settings)
-    trajectories = (_with_pixels(env_id, t, keep_pixels) for batch in batches for t in batch)
-    _write(writer, trajectories, episodes, "collecting")
+    folder.mkdir(parents=True, exist_ok=True)
+    with alone_in(folder):
+        writer = _writer(
+            folder,
+            env_id=env_id,
+            control_rate=rate,
+            action_bounds=(space.low, space.high),
+            settings={**settings, "env_settings": chosen, "pixels": keep_pixels},
+        )
+        if writer is None:
+            return
+        batches = collect(env_id, policy, episodes, seed=seed, start=writer.written, settings=env_settings)
+        trajectories = (_with_pixels(env_id, t, keep_pixels) for batch in batches for t in batch)
+        _write(writer, trajectories, episodes, "collecting")
 
 
 def convert_into(folder: Path, dataset: TrajectoryDataset, source: Path, *, keep_pixels: bool) -> None:
@@ -73,24 +78,26 @@ def convert_into(folder: Path, dataset: TrajectoryDataset, source: Path, *, keep
         source: where it was read from, to be remembered.
         keep_pixels: whether frames are kept; those that are drawn from states never are.
     """
-    writer = _writer(
-        folder,
-        env_id=dataset.env_id,
-        control_rate=dataset.control_rate,
-        action_bounds=dataset.action_bounds,
-        settings={
-            "source": str(source),
-            "fingerprint": dataset.fingerprint(),
-            "env_settings": dict(dataset.env_settings),
-            "pixels": keep_pixels,
-        },
-    )
-    if writer is None:
-        return
-    rest = (dataset.trajectory(i) for i in range(writer.written, len(dataset)))
-    if not keep_pixels:
-        rest = (replace(trajectory, frames=None) for trajectory in rest)
-    _write(writer, map(_without_drawn, rest), len(dataset), "converting")
+    folder.mkdir(parents=True, exist_ok=True)
+    with alone_in(folder):
+        writer = _writer(
+            folder,
+            env_id=dataset.env_id,
+            control_rate=dataset.control_rate,
+            action_bounds=dataset.action_bounds,
+            settings={
+                "source": str(source),
+                "fingerprint": dataset.fingerprint(),
+                "env_settings": dict(dataset.env_settings),
+                "pixels": keep_pixels,
+            },
+        )
+        if writer is None:
+            return
+        rest = (dataset.trajectory(i) for i in range(writer.written, len(dataset)))
+        if not keep_pixels:
+            rest = (replace(trajectory, frames=None) for trajectory in rest)
+        _write(writer, map(_without_drawn, rest), len(dataset), "converting")
 
 
 def _writer(folder: Path, **settings: Any) -> MinariWriter | None:
@@ -98,6 +105,8 @@ def _writer(folder: Path, **settings: Any) -> MinariWriter | None:
     try:
         return MinariWriter(folder, **settings)
     except FileExistsError:
+        data = open_dataset(folder)
+        data.trajectory(len(data) - 1)  # or it is an error that says what is broken
         print(f"{folder} is finished already")
         return None
 

@@ -120,7 +120,8 @@ def _draw_actions(axes: Any, actions: Floats) -> None:
     axes.set_title("actions", fontsize=9)
     if actions.shape[1] == 2:
         x, y = actions[_spread(len(actions), _POINTS)].T
-        axes.plot(x, y, ".", color=_COLOR, markersize=1.5, alpha=0.25, markeredgewidth=0, rasterized=True)
+        size, alpha = (1.5, 0.25) if len(x) > 5000 else (4, 0.5)
+        axes.plot(x, y, ".", color=_COLOR, markersize=size, alpha=alpha, markeredgewidth=0, rasterized=True)
         axes.set_aspect("equal", adjustable="datalim")
         axes.set_xlabel("first number", fontsize=8)
         axes.set_ylabel("second number", fontsize=8)

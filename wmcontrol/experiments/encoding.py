@@ -90,4 +90,10 @@ def sample_frames(datasets: Sequence[TrajectoryDataset], count: int, seed: int) 
             if wanted:
                 picked = rng.choice(len(trajectory), min(wanted, len(trajectory)), replace=False)
                 pieces.append(trajectory.frames.read(np.sort(picked)))
+                if pieces[-1].shape[1:] != pieces[0].shape[1:]:
+                    sizes = " and ".join(f"{p.shape[1]} x {p.shape[2]}" for p in (pieces[0], pieces[-1]))
+                    raise ValueError(
+                        f"{trajectory.provenance}: frames of all data must have one size, got {sizes}; image_size "
+                        "sets that of frames which are drawn, and of videos"
+                    )
     return np.concatenate(pieces)

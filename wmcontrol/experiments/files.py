@@ -32,3 +32,13 @@ def folder_to_save_in(path: Path) -> Path:
     except OSError as error:
         raise UsageError(f"cannot save files in {path}: {error.strerror}; choose another folder: out=FOLDER") from None
     return path
+
+
+def check_device(name: str) -> None:
+    """Raise a UsageError unless tensors can be put on a device."""
+    import torch
+
+    try:
+        torch.empty(1, device=name)
+    except (RuntimeError, AssertionError) as error:
+        raise UsageError(f"device: {name!r} cannot be used: {str(error).splitlines()[0]}") from None

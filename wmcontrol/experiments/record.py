@@ -33,7 +33,8 @@ def results_folder(job: str, config: Any, out: Path | None = None) -> Path:
         folder = _new_folder(job)
     else:
         folder = folder_to_save_in(out)
-        if (folder / RECORD).exists():
+        # A record beside which nothing lies is that of a run which failed before it began.
+        if any(path.name != RECORD for path in folder.iterdir()) and (folder / RECORD).exists():
             _check_same(folder, job, config)
             return folder
     write_record(folder, job, config)

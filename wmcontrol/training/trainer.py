@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -84,7 +85,7 @@ class Trainer:
             for group in optimizer.param_groups:
                 group["lr"] = settings.rate(step)
             batch = source.batch(step, where.rank, where.world_size)
-            value = self._gradients(shared, batch, where)
+            value = self._gradients(step, shared, batch, where)
             norm = self._clip(learning)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
@@ -110,7 +111,7 @@ class Trainer:
             predictor.load_state_dict(average.state_dict())
         predictor.eval()
 
-    def _gradients(self, shared: nn.Module, batch: Batch, where: Processes) -> float:
+    def _gradients(self, step: int, shared: nn.Module, batch: Batch, where: Processes) -> float:
         """Compute the gradients of a batch, part by part, and return its loss."""
         dtype = self.dtype or fast_dtype(where.device)
         parts, size = self.settings.accumulate, len(batch.tokens)
@@ -123,8 +124,8 @@ class Trainer:
             with torch.autocast(where.device.type, dtype=dtype, enabled=dtype != torch.float32):
                 loss = shared(tokens, times, actions) / parts
             value = float(loss.detach())
-            if not value - value == 0:  # NaN or infinite
-                raise ValueError(self._blame(value * parts, part, where))
+            if not math.isfinite(value):
+                raise ValueError(f"step {step}: {self._blame(value * parts, part, where)}")
             total += value
             if number + 1 < parts:
                 with without_exchange(shared):
@@ -135,17 +136,11 @@ class Trainer:
 
     def _blame(self, value: float, part: Batch, where: Processes) -> str:
         """Say which clips made the loss something that is not a number."""
-        bad = [
-            name
-            for name, *clip in zip(part.names, part.tokens, part.actions or part.tokens, strict=True)
-            if not all(bool(x.isfinite().all()) for x in clip)
-        ]
-        clips = (
-            f"clips that are not finite: {bad[:5]}"
-            if bad
-            else f"all its clips are finite; they begin with {part.names[:3]}"
-        )
-        return f"the loss is {value} on process {where.rank}: {clips}. A lower learning_rate, or clip_norm, may help"
+        kinds = [part.tokens, part.times] + ([] if part.actions is None else [part.actions])
+        finite = torch.stack([kind.isfinite().flatten(1).all(1) for kind in kinds]).all(0)
+        bad = [name for name, good in zip(part.names, finite.tolist(), strict=True) if not good]
+        clips = f"not finite are {bad[:5]}" if bad else f"all its clips are finite; the first are {part.names[:3]}"
+        return f"the loss is {value} on process {where.rank}; {clips}. A lower learning_rate or clip_norm may help"
 
     def _clip(self, learning: list[nn.Parameter]) -> float:
         limit = self.settings.clip_norm
@@ -168,11 +163,11 @@ class Trainer:
         if state is None:
             return 0
         now, before = dataclasses.asdict(self.settings), state["settings"]
-        differ = [f"{name} {before.get(name)} there, {now[name]} here" for name in now if before.get(name) != now[name]]
+        differ = "; ".join(
+            f"{name} {before.get(name)} there, {now[name]} here" for name in now if before.get(name) != now[name]
+        )
         if differ:
-            raise ValueError(
-                f"{self.folder} holds a run with other settings ({'; '.join(differ)}); take another folder"
-            )
+            raise ValueError(f"{self.folder} holds a run with other settings ({differ}); take another folder")
         predictor.load_state_dict(state["predictor"])
         optimizer.load_state_dict(state["optimizer"])
         if average is not None:

@@ -48,6 +48,13 @@ class Config:
     def __post_init__(self) -> None:
         if self.frames is not None and len(self.frames) not in (1, 2):
             raise ValueError(f"frames: expected a number, or two for from and to; got {len(self.frames)} of them")
+        if self.frames is not None and self.frames[0] > self.frames[-1]:
+            raise ValueError(f"frames: expected the fewest first, got {self.frames[0]} and then {self.frames[1]}")
+        if (self.demonstrations is not None) != (self.policy == "noisy-replay"):
+            told = (
+                "needs demonstrations=PATH, the trajectories to replay" if self.demonstrations is None else "takes none"
+            )
+            raise ValueError(f"policy={self.policy} {told}; demonstrations are what policy=noisy-replay replays")
 
 
 def run(config: Config) -> None:
@@ -66,7 +73,7 @@ def run(config: Config) -> None:
             dataset=open_dataset(config.demonstrations) if config.demonstrations else None,
         )
     except ValueError as error:
-        raise UsageError(str(error).replace("dataset", "demonstrations")) from error
+        raise UsageError(str(error)) from error
     name = "_".join([config.env.replace("/", "-"), config.policy.split(":")[0], str(config.episodes), str(config.seed)])
     out = results_folder("collect", config, config.out or Path("outputs/collect") / name)
     collect_into(

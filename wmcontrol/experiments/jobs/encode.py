@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UsageError
-from ..files import folder_to_save_in
+from ..files import check_device, folder_to_save_in
 from ..keys import key
 
 
@@ -27,7 +27,7 @@ class Config:
         example="transformers",
     )
     settings: dict[str, Any] = key(
-        "settings of the encoder", default={}, example="{source:facebook/dinov2-with-registers-base}"
+        "settings of the encoder", default={}, example="{weights:facebook/dinov2-with-registers-base}"
     )
     out: Path = key("the folder of stores", default=Path("outputs/stores"), example="stores")
     image_size: int | None = key(
@@ -50,6 +50,7 @@ class Config:
 def run(config: Config) -> None:
     """Encode them."""
     out = folder_to_save_in(config.out)
+    check_device(config.device)
     from ...data import encode_dataset
     from ..encoding import find_encoder, open_frames
     from ..progress import progress_bar
