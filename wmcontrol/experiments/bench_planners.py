@@ -168,12 +168,12 @@ def _plan(planner: Planner, cost: Callable[[Tensor], Tensor], seeds: Sequence[in
     )
 
 
-def _longer(planner: Planner, factor: int) -> Planner:
+def _longer(planner: Any, factor: int) -> Any:
     """Return the planner with that many times its iterations."""
     if isinstance(planner, Hybrid):
         sampling, refinement = _longer(planner.sampling, factor), _longer(planner.refinement, factor)
         return replace(planner, sampling=sampling, refinement=refinement)
-    return replace(planner, num_iterations=factor * planner.num_iterations)  # type: ignore[call-arg, attr-defined]
+    return replace(planner, num_iterations=factor * planner.num_iterations)
 
 
 def _microseconds(cost: Callable[[Tensor], Tensor]) -> float:
