@@ -179,7 +179,9 @@ def test_the_error_of_copying_is_that_of_the_last_frame_seen() -> None:
         assert error.copying[h] == pytest.approx(float(expected), rel=1e-5)
     context = model().context(batch.tokens[:, :1], batch.times[:, :1], grid=GRID)
     first, _ = model().step(context, batch.times[:, 1], batch.actions[:, 0])
-    assert error.model[0] == pytest.approx(float(F.smooth_l1_loss(first.detach(), batch.tokens[:, 1], beta=0.1)), rel=1e-5)
+    assert error.model[0] == pytest.approx(
+        float(F.smooth_l1_loss(first.detach(), batch.tokens[:, 1], beta=0.1)), rel=1e-5
+    )
 
 
 @pytest.mark.parametrize("change", [{}, {"average": 0.9}, {"accumulate": 4}, {"rollout_steps": 2}])

@@ -57,9 +57,9 @@ def compare_with_cma(
     counts = ", ".join(f"{name} {count}" for name, count in reached.items())
     console.print(
         f"*: no worse than cma after as many evaluations, or both at {NEAR:g} or less. Of {len(rows)} rows: {counts}.\n"
-        "cma: its defaults inside the same bounds, standard deviation 1 (a quarter of the box) at the start, no "
-        "restarts;\nit may stop sooner by its own criteria. On smooth functions of one valley it gets to far smaller "
-        "costs, and\nwhere numbers hang together (Rosenbrock) it learns how, which CEM and ICEM do not."
+        "cma: its defaults inside the same bounds, standard deviation 1 (a quarter of the box) at the start, no\n"
+        "restarts; it may stop sooner by its own criteria. It learns how numbers hang together, which CEM and ICEM do\n"
+        "not, and on smooth functions of one valley it goes on to far smaller costs than they."
     )
 
 

@@ -1,5 +1,6 @@
 """The improved cross-entropy method."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -16,7 +17,8 @@ class ICEM(Planner):
     """The cross-entropy method with noise that is smooth in time, elites that stay, and fewer candidates each time.
 
     iCEM (Pinneri et al. 2020, arXiv 2008.06389). Elites are kept from iteration to iteration, and from plan to plan if
-    the start is ``plan.shift(k, elites=True)``. It scores a fraction of the candidates that ``CEM`` does.
+    the start is ``plan.shift(k, elites=True)``. It scores a fraction of the candidates that ``CEM`` does. Unlike there,
+    better elites weigh more, by the logarithm of their rank as in CMA-ES: with few candidates, each has to tell more.
 
     Args:
         num_samples: candidates in the first iteration, S.
@@ -27,7 +29,7 @@ class ICEM(Planner):
         momentum: how much of the old mean and standard deviation stays in an iteration, from 0 to below 1.
         noise_beta: how smooth the noise is in time: its power falls as ``1 / f ** noise_beta``; 0 for white.
         decay: by which factor candidates get fewer in each iteration, 1 or more; never fewer than 2 * num_elites.
-        keep: share of the elites that are candidates again in the next iteration.
+        keep: share of the elites that are candidates again in the next iteration; here and in the paper, 3 of them.
     """
 
     num_samples: int = 300
@@ -38,7 +40,7 @@ class ICEM(Planner):
     momentum: float = 0.1
     noise_beta: float = 1.0
     decay: float = 1.25
-    keep: float = 0.3
+    keep: float = 0.1
 
     def __post_init__(self) -> None:
         check_whole("num_samples", self.num_samples)
@@ -56,13 +58,15 @@ class ICEM(Planner):
         mean = search.starts[:, 0]
         std = torch.full_like(mean, self.std)
         given = search.starts
+        ranks = torch.arange(1, self.num_elites + 1, device=mean.device, dtype=mean.dtype)[:, None, None]
+        by_rank = math.log(self.num_elites + 0.5) - ranks.log()
         for iteration in range(self.num_iterations):
             num_samples = self._population(iteration)
             elites, weights = elites_around(
                 search, mean, std, given[:, :num_samples], num_samples, self.num_elites, self.noise_beta
             )
             search.keep(elites)
-            elite_mean, elite_std = moments(elites, weights, around=mean)
+            elite_mean, elite_std = moments(elites, weights * by_rank, around=mean)
             mean = torch.lerp(elite_mean, mean, self.momentum)
             floor = self.min_std * self.std * (1 - (iteration + 1) / self.num_iterations)
             std = torch.lerp(elite_std, std, self.momentum).clamp_min(floor)
