@@ -91,8 +91,11 @@ def test_version(capsys: Captured) -> None:
         (["dmo"], "wmcontrol: unknown job 'dmo'; did you mean 'demo'?"),
         (["fly"], f"wmcontrol: unknown job 'fly'; there is {', '.join(sorted({*JOBS, 'bench'}))}"),
         (["dmo", "--help"], "wmcontrol: unknown job 'dmo'; did you mean 'demo'?"),
-        (["bench"], "wmcontrol: 'bench' needs one more word: bench data, bench envs, bench model"),
-        (["bench", "seconds=1"], "wmcontrol: 'bench' needs one more word: bench data, bench envs, bench model"),
+        (["bench"], "wmcontrol: 'bench' needs one more word: bench data, bench envs, bench model, bench planners"),
+        (
+            ["bench", "seconds=1"],
+            "wmcontrol: 'bench' needs one more word: bench data, bench envs, bench model, bench planners",
+        ),
         (["bench", "modle"], "wmcontrol: unknown job 'bench modle'; did you mean 'bench model'?"),
         (["--verbose"], "wmcontrol: unknown option '--verbose'; wmcontrol --help lists the options"),
         (["demo", "sede=1"], "wmcontrol demo: unknown key 'sede'; did you mean 'seed'?"),

@@ -19,6 +19,7 @@ JOBS = {
     "bench data": "measure how fast training reads, and what it reads is made",
     "bench envs": "measure how many steps a second the environments make",
     "bench model": "measure time and memory of imagining",
+    "bench planners": "measure planners without a model",
     "encode": "encode the frames of data sets once, for training",
     "show": "draw a contact sheet of a data set",
     "show envs": "draw the environments and what about them may vary",

@@ -50,15 +50,15 @@ class Config:
             raise ValueError(f"frames: expected a number, or two for from and to; got {len(self.frames)} of them")
         if self.frames is not None and self.frames[0] > self.frames[-1]:
             raise ValueError(f"frames: expected the fewest first, got {self.frames[0]} and then {self.frames[1]}")
-        if (self.demonstrations is not None) != (self.policy == "noisy-replay"):
-            told = (
-                "needs demonstrations=PATH, the trajectories to replay" if self.demonstrations is None else "takes none"
-            )
-            raise ValueError(f"policy={self.policy} {told}; demonstrations are what policy=noisy-replay replays")
 
 
 def run(config: Config) -> None:
     """Collect them."""
+    if (config.demonstrations is not None) != (config.policy == "noisy-replay"):
+        told = (
+            "needs demonstrations=PATH, the trajectories to replay" if config.demonstrations is None else "takes none"
+        )
+        raise UsageError(f"policy={config.policy} {told}; demonstrations are what policy=noisy-replay replays")
     env_id = env_id_of(config.env)
     from ...data.formats import open_dataset
     from ..collecting import collect_into
