@@ -57,8 +57,8 @@ def compare_with_cma(
     counts = ", ".join(f"{name} {count}" for name, count in reached.items())
     console.print(
         f"*: no worse than cma after as many evaluations, or both at {NEAR:g} or less. Of {len(rows)} rows: {counts}.\n"
-        "cma: its defaults inside the same bounds, standard deviation 1 (a quarter of the box) at the start, no\n"
-        "restarts; it may stop sooner by its own criteria. It learns how numbers hang together, which CEM and ICEM do\n"
+        "cma: its defaults inside the same bounds, standard deviation 1 (a quarter of the box) at the start, no "
+        "restarts; it may stop sooner by its own criteria. It learns how numbers hang together, which CEM and ICEM do "
         "not, and on smooth functions of one valley it goes on to far smaller costs than they."
     )
 

@@ -106,7 +106,7 @@ def _reach(console: Console, planners: dict[str, Planner], seeds: int, factors: 
     console.print(table)
     console.print(
         f"A planner that most seeds do not bring there in its default iterations gets {factors[-1]} times as many at "
-        "most.\nA gradient counts as one evaluation and takes about two. ms: one environment, a cost of "
+        "most. A gradient counts as one evaluation and takes about two. ms: one environment, a cost of "
         f"{_microseconds(problem.cost):.0f} us for 300 candidates."
     )
 
@@ -137,7 +137,11 @@ def _overhead(console: Console, planners: dict[str, Planner], repeats: int) -> N
             f"{min(many) / min(one):.2f} ({median(many) / median(one):.2f})",
         )
     console.print(table)
-    console.print("CMA is not among them: it runs a process of its own for each environment, one after the other.")
+    console.print(
+        "CMA is not among them: it runs a process of its own for each environment, one after the other. Measure on an "
+        "idle machine: with many environments every step waits for the slowest thread, and another program doubles "
+        "these times and more."
+    )
 
 
 class _Free:
