@@ -107,15 +107,23 @@ def test_odd_words_come_back_as_they_were(text: str, tmp_path: Path) -> None:
 
 def test_results_of_something_else_are_not_mixed_with(tmp_path: Path) -> None:
     results_folder("evaluate", config("seed=1"), tmp_path)
+    (tmp_path / "result").touch()
     with pytest.raises(UsageError, match=r"another configuration: seed is 1 there and 2 here; .* out=FOLDER"):
         results_folder("evaluate", config("seed=2"), tmp_path)
     with pytest.raises(UsageError, match="holds results of wmcontrol evaluate"):
         results_folder("compare", config("seed=1"), tmp_path)
 
 
+def test_a_run_that_failed_before_it_left_anything_claims_nothing(tmp_path: Path) -> None:
+    results_folder("evaluate", config("seed=1"), tmp_path)
+    results_folder("evaluate", config("seed=2"), tmp_path)
+    assert read_record(tmp_path)["config"]["seed"] == 2
+
+
 @pytest.mark.parametrize("content", ["", "job: [", "- 1\n", "job: demo\n", "job: demo\nconfig: 3\n", "\x00\xff"])
 def test_a_record_that_is_broken_is_named(content: str, tmp_path: Path) -> None:
     (tmp_path / RECORD).write_bytes(content.encode("latin-1"))
+    (tmp_path / "result").touch()
     with pytest.raises(ValueError, match=r"run\.yaml is not"):
         results_folder("evaluate", config(), tmp_path)
 

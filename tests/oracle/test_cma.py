@@ -30,7 +30,7 @@ def rotated(seed: int, condition: float):
 
 
 @pytest.mark.parametrize(("seed", "condition"), [(0, 1e2), (1, 1e4), (2, 1e6)])
-def test_cma_is_the_package_to_the_bit(seed: int, condition: float) -> None:
+def test_cma_follows_the_package_iteration_by_iteration(seed: int, condition: float) -> None:
     """The same noise, and the start among the first candidates: the same best after each iteration."""
     cost, iterations = rotated(seed, condition), 150
     planner = CMA(num_samples=12, num_iterations=iterations)

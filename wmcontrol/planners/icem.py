@@ -29,18 +29,18 @@ class ICEM(Planner):
         momentum: how much of the old mean and standard deviation stays in an iteration, from 0 to below 1.
         noise_beta: how smooth the noise is in time: its power falls as ``1 / f ** noise_beta``; 0 for white.
         decay: by which factor candidates get fewer in each iteration, 1 or more; never fewer than 2 * num_elites.
-        keep: share of the elites that are candidates again in the next iteration; here and in the paper, 3 of them.
+        keep: share of the elites that are candidates again in the next iteration; the first of them always is.
     """
 
-    num_samples: int = 300
-    num_elites: int = 30
-    num_iterations: int = 30
+    num_samples: int = 100
+    num_elites: int = 20
+    num_iterations: int = 60
     std: float = 1.0
-    min_std: float = 0.01
+    min_std: float = 0.1
     momentum: float = 0.1
     noise_beta: float = 1.0
     decay: float = 1.25
-    keep: float = 0.1
+    keep: float = 0.05
 
     def __post_init__(self) -> None:
         check_whole("num_samples", self.num_samples)
