@@ -101,7 +101,7 @@ def test_more_starts_than_candidates_are_cut() -> None:
     starts = torch.zeros(2, 20, H, A)
     for planner in (
         CEM(num_samples=5, num_elites=2),
-        ICEM(num_samples=5, num_elites=2, decay=1.0),
+        ICEM(num_samples=5, num_elites=2, decay=1.0, num_iterations=30),
         MPPI(num_samples=5),
     ):
         assert plan(planner, starts).info["evaluations"].tolist() == [150, 150]

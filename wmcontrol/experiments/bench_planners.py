@@ -193,5 +193,6 @@ def _microseconds(cost: Callable[[Tensor], Tensor]) -> float:
 def _table(title: str, columns: Sequence[str]) -> Table:
     table = Table(title=title, box=SIMPLE, title_justify="left")
     for column in columns:
-        table.add_column(column, justify="left" if column == "planner" else "right")
+        first = column == "planner"
+        table.add_column(column, justify="left" if first else "right", no_wrap=first, min_width=14 if first else None)
     return table
