@@ -307,6 +307,7 @@ def test_broken_stores_are_refused_by_name(store: LatentStore, tmp_path: Path) -
             ("store.json", described(version=99).encode(), "is of version 99, this package reads 1"),
             ("store.json", described(dtype="int4").encode(), "dtype must be one of"),
             ("store.json", described(dim="six").encode(), "expected dim as int, got 'six'"),
+            ("store.json", described(source={}).encode(), "source lacks"),
             ("arrays.npz", (store.folder / "arrays.npz").read_bytes()[:100], "arrays.npz cannot be read"),
         )
     ):

@@ -70,14 +70,27 @@ class TrajectoryDataset(Protocol):
             raise ValueError(f"fraction must lie between 0 and 1, got {fraction!r}")
         if len(self) < 2:
             raise ValueError(f"a split needs 2 trajectories or more, got {len(self)}")
-        number = operator.index(seed)  # a TypeError for what is not whole
-        order = sorted(range(len(self)), key=lambda i: hashlib.sha256(f"{number}:{i}".encode()).digest())
-        first = min(max(1, round(fraction * len(self))), len(self) - 1)
+        order, first = split_order(len(self), seed), split_size(len(self), fraction)
         return Subset(self, sorted(order[:first])), Subset(self, sorted(order[first:]))
 
     def action_statistics(self) -> ActionStatistics:
         """Return mean, standard deviation and bounds of the actions of these trajectories: of the training split."""
         return ActionStatistics.of(self)
+
+
+def split_order(count: int, seed: int) -> list[int]:
+    """Return the numbers 0 to ``count - 1`` in the order of a hash of the seed and each of them.
+
+    Raises:
+        TypeError: the seed is not a whole number.
+    """
+    number = operator.index(seed)
+    return sorted(range(count), key=lambda i: hashlib.sha256(f"{number}:{i}".encode()).digest())
+
+
+def split_size(count: int, fraction: float) -> int:
+    """Return how many of two or more a fraction is, such that something is left on either side."""
+    return min(max(1, round(fraction * count)), count - 1)
 
 
 def checked_members(members: Sequence[int] | NDArray[np.int64], count: int) -> NDArray[np.int64]:

@@ -44,6 +44,7 @@ _KEYS = {
     "frame_size": list,
     "source": dict,
 }
+_SOURCE = ("fingerprint", "control_rate", "env_id", "action_bounds", "env_settings")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -199,6 +200,9 @@ def _description(folder: Path) -> dict[str, Any]:
     for name, kind in _KEYS.items():
         if not isinstance(described.get(name), kind):
             raise ValueError(f"{path}: expected {name} as {kind.__name__}, got {described.get(name)!r}; encode again")
+    missing = [name for name in _SOURCE if name not in described["source"]]
+    if missing:
+        raise ValueError(f"{path}: source lacks {missing}; encode again")
     if described["dtype"] not in DTYPES:
         raise ValueError(f"{path}: dtype must be one of {list(DTYPES)}, got {described['dtype']!r}")
     return described

@@ -37,7 +37,9 @@ class Batch(NamedTuple):
 class Source(Protocol):
     """Batches by number: the same number, the same batch, on any machine and after any restart."""
 
-    batch_size: int  # of all processes together
+    @property
+    def batch_size(self) -> int:
+        """Clips of a batch, of all processes together."""
 
     def batch(self, step: int, rank: int = 0, world_size: int = 1) -> Batch:
         """Return a process's share of a batch."""
@@ -105,13 +107,18 @@ class ClipSource:
         shapes = {tuple(store.tokens.shape[1:]) for store in stores}
         if len(shapes) > 1:
             raise ValueError(f"stores must have tokens of one shape (P, D), got {sorted(shapes)}")
-        self.batch_size = batch_size
+        self._batch_size = batch_size
         self._stores, self._seed = list(stores), seed
         self._ends = np.cumsum(np.asarray(weights, float)) / np.sum(weights)
         self._clips = [
             ClipIndex.over(store.times, store.lengths, num_frames, step_seconds, seed=seed + 1 + i)
             for i, store in enumerate(stores)
         ]
+
+    @property
+    def batch_size(self) -> int:
+        """Clips of a batch, of all processes together."""
+        return self._batch_size
 
     def batch(self, step: int, rank: int = 0, world_size: int = 1) -> Batch:
         """Return a process's share of a batch."""

@@ -21,6 +21,8 @@ JOBS = {
     "bench model": "measure time and memory of imagining",
     "bench planners": "measure planners without a model",
     "encode": "encode the frames of data sets once, for training",
+    "finetune": "train a predictor with actions, in one of three ways",
+    "pretrain": "train a predictor without actions, on video",
     "show": "draw a contact sheet of a data set",
     "show envs": "draw the environments and what about them may vary",
 }

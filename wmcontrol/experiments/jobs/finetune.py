@@ -1,0 +1,54 @@
+"""``wmcontrol finetune``."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..keys import key
+
+
+@dataclass
+class Config:
+    """Fine-tune a predictor with actions on windows of stored tokens, in one of the paper's three ways.
+
+    A tenth of the trajectories is held out by seed, for planning and for the errors in the log. Killed, it goes on
+    where it stopped when the same line is run again. On several GPUs or machines, start it by torchrun.
+    """
+
+    store: Path = key("a latent store with actions (wmcontrol encode)", example="stores/1f2e")
+    base: Path | None = key(
+        "the pretrained model; its encoder must be the store's. Without one only mode=scratch is possible",
+        default=None,
+        example="base",
+    )
+    mode: str = key(
+        "everything anew, the action blocks only, or everything from the base",
+        default="full",
+        choices=("scratch", "action_only", "full"),
+        example="action_only",
+    )
+    out: Path | None = key("the folder for the model; by default under outputs/finetune", default=None, example="wall")
+    labelled: int | None = key("use only so many trajectories", default=None, at_least=1, example="200")
+    size: str = key(
+        "of the predictor, without a base", default="tiny", choices=("tiny", "base", "large", "giant"), example="base"
+    )
+    frameskip: int = key("environment steps of a model step", default=5, at_least=1, example="4")
+    num_frames: int = key("frames of a window", default=4, at_least=2, example="6")
+    rollout_steps: int = key("passes of the rollout loss; 1 is teacher forcing", default=1, at_least=1, example="2")
+    num_steps: int = key("optimiser steps", default=4000, at_least=1, example="10000")
+    batch_size: int = key("windows of a step, of all processes together", default=256, at_least=1, example="1024")
+    learning_rate: float = key("after the warm-up", default=1e-3, over=0, example="1e-4")
+    final_rate: float = key("share of it at the end; 1 is constant", default=0.0, at_least=0, example="1")
+    warmup_steps: int = key("steps over which it grows", default=200, at_least=0, example="5000")
+    weight_decay: float = key("of matrices", default=0.05, at_least=0, example="0.4")
+    average: float = key("decay of a running average of the weights", default=0.0, at_least=0, example="0.999")
+    accumulate: int = key("parts that a batch is worked off in", default=1, at_least=1, example="4")
+    seed: int = key("of the split, weights and windows", default=0, at_least=0, example="1")
+    device: str | None = key("where to train; by default a GPU if there is one", default=None, example="cpu")
+    compile: bool = key("let torch.compile make it faster: a minute at first", default=False, example="true")
+
+
+def run(config: Config) -> None:
+    """Train it."""
+    from ..train_jobs import finetune
+
+    finetune(config)

@@ -1,0 +1,182 @@
+"""What the jobs ``pretrain`` and ``finetune`` do."""
+
+import hashlib
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..data import LatentStore
+from ..data.dataset import split_order, split_size
+from ..encoders.files import encoder_digest
+from ..models import ActionConditioned, ActionNormalizer, Predictor, WorldModel
+from ..training import (
+    Batch,
+    ClipSource,
+    Mode,
+    Processes,
+    Source,
+    Trainer,
+    TrainingSettings,
+    WindowSource,
+    prediction_error,
+    processes,
+    with_actions,
+)
+from ..training.validation import HORIZON
+from .errors import UsageError
+from .files import check_device
+from .progress import progress_bar
+from .record import results_folder
+
+HELD_OUT = 0.1  # of the trajectories (DINO-world, appendix D)
+_VALIDATED = 512  # windows of them whose error is in the log
+
+
+def pretrain(config: Any) -> None:
+    """Train a predictor without actions; ``config`` is that of :mod:`.jobs.pretrain`."""
+    if config.device:
+        check_device(config.device)
+    stores = [LatentStore.open(path) for path in config.stores]
+    _check_one_encoder(stores)
+    store = stores[0]
+    start = WorldModel.load(config.start, dtype=torch.float32) if config.start else None
+    predictor = _predictor(config, start, store)
+    low, high = config.step_seconds
+    source = ClipSource(
+        stores,
+        config.weights or [1.0] * len(stores),
+        config.batch_size,
+        num_frames=config.num_frames,
+        step_seconds=(low, high),
+        seed=config.seed,
+    )
+    with processes(config.device) as where:
+        out = _folder("pretrain", config, where)
+        _train(config, predictor, source, store, out, where, None)
+        if where.first:
+            rates = [s.control_rate for s in stores if s.control_rate]
+            model = WorldModel(
+                store.encoder, predictor.cpu(), control_rate=rates[0] if rates else 1 / low, frame_size=store.frame_size
+            )
+            model.save(out / "model")
+            print(out / "model")
+
+
+def finetune(config: Any) -> None:
+    """Fine-tune a predictor with actions; ``config`` is that of :mod:`.jobs.finetune`."""
+    if config.device:
+        check_device(config.device)
+    store = LatentStore.open(config.store)
+    if store.actions is None or store.control_rate is None:
+        raise UsageError(f"store: {config.store} has no actions, or no control rate; fine-tuning needs both")
+    base = WorldModel.load(config.base, dtype=torch.float32) if config.base else None
+    mode: Mode = config.mode
+    if base is None and mode != "scratch":
+        raise UsageError(f"base: mode={mode} begins with a pretrained model; give base=MODEL, or mode=scratch")
+    train, held_out = split(len(store), config.seed)
+    if config.labelled is not None and config.labelled > len(train):
+        raise UsageError(f"labelled: there are {len(train)} trajectories to train on, got {config.labelled}")
+    train = train[: config.labelled]
+    found = store.action_statistics(train.tolist())
+    normalizer = ActionNormalizer(
+        found.mean.tolist(), found.std.tolist(), found.low.tolist(), found.high.tolist(), frameskip=config.frameskip
+    )
+
+    def normalise(actions: torch.Tensor) -> torch.Tensor:
+        return normalizer.to_model(actions.unflatten(-1, (config.frameskip, -1)))
+
+    plain = _predictor(config, base, store)
+    predictor = with_actions(plain, normalizer.action_dim, mode, seed=config.seed)
+    windows = store.windows(config.num_frames, config.frameskip, train.tolist())
+    source = WindowSource(windows, config.batch_size, normalise, config.seed)
+    unseen = store.windows(HORIZON + 1, config.frameskip, held_out.tolist())
+    validated = WindowSource(unseen, min(_VALIDATED, len(unseen)), normalise, config.seed).batch(0)
+    with processes(config.device) as where:
+        out = _folder("finetune", config, where)
+        _train(config, predictor, source, store, out, where, validated)
+        if where.first:
+            model = WorldModel(
+                store.encoder,
+                predictor.cpu(),
+                normalizer,
+                control_rate=store.control_rate,
+                frame_size=store.frame_size,
+            )
+            model.save(out / "model")
+            error = prediction_error(predictor, validated, store.grid)
+            told = ", ".join(f"{ratio:.1%}" for ratio in error.ratio)
+            print(f"error on held-out trajectories, of copying the last frame's, 1 to {HORIZON} steps ahead: {told}")
+            print(out / "model")
+
+
+def split(count: int, seed: int) -> "tuple[np.typing.NDArray[np.int64], np.typing.NDArray[np.int64]]":
+    """Split trajectories into those to train on, in a random order, and those held out: by a hash, as data sets do.
+
+    The first of the former are the same for any number of them that is used.
+    """
+    if count < 2:
+        raise ValueError(f"a store of {count} trajectory leaves none to hold out; collect more")
+    order, first = split_order(count, seed), split_size(count, 1 - HELD_OUT)
+    return np.array(order[:first]), np.array(sorted(order[first:]))
+
+
+def _predictor(config: Any, start: WorldModel | None, store: LatentStore) -> Predictor:
+    if start is None:
+        torch.manual_seed(config.seed)
+        return Predictor.from_size(config.size, dim=store.tokens.shape[2])
+    predictor = start.predictor
+    if not isinstance(predictor, Predictor):
+        raise UsageError("a pretrained model without actions is needed here; this one has them")
+    if encoder_digest(start.encoder) != encoder_digest(store.encoder):
+        raise UsageError(
+            f"the store {store.folder} was made by another encoder than the model's; encode the data with encoder=MODEL"
+        )
+    return predictor.requires_grad_(True)
+
+
+def _check_one_encoder(stores: list[LatentStore]) -> None:
+    first = encoder_digest(stores[0].encoder)
+    for store in stores[1:]:
+        if encoder_digest(store.encoder) != first:
+            raise UsageError(
+                f"stores: {store.folder} was made by another encoder than {stores[0].folder}; encode all in one line"
+            )
+
+
+def _folder(job: str, config: Any, where: Processes) -> Path:
+    """Return the folder of results, made by the first process."""
+    name = hashlib.sha256(repr(config).encode()).hexdigest()[:12]
+    out: Path = config.out or Path("outputs") / job / name
+    if where.first:
+        results_folder(job, config, out)
+    where.wait()
+    return out
+
+
+def _train(
+    config: Any,
+    predictor: Predictor | ActionConditioned,
+    source: Source,
+    store: LatentStore,
+    out: Path,
+    where: Processes,
+    validated: Batch | None,
+) -> None:
+    names = {field.name for field in fields(TrainingSettings)} & {field.name for field in fields(config)}
+    settings = TrainingSettings(clip_norm=1.0, **{name: getattr(config, name) for name in names})
+
+    def validate(trained: Predictor | ActionConditioned) -> dict[str, Any]:
+        assert validated is not None
+        place = next(trained.parameters()).device
+        actions = None if validated.actions is None else validated.actions.to(place)
+        batch = Batch(validated.tokens.to(place), validated.times.to(place), actions, validated.names)
+        return {"error_of_copying": [round(ratio, 4) for ratio in prediction_error(trained, batch, store.grid).ratio]}
+
+    trainer = Trainer(
+        settings=settings, folder=out, validate=None if validated is None else validate, compile=config.compile
+    )
+    with progress_bar("training", "steps") as progress:
+        trainer.train(predictor, source, store.grid, where, progress)
