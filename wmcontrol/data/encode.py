@@ -19,6 +19,7 @@ from ..encoders.files import encoder_digest, save_encoder
 from .dataset import TrajectoryDataset
 from .latent_store import ARRAYS, DESCRIPTION, DTYPES, TOKENS, VERSION, LatentStore
 from .lock import alone_in
+from .safe_file import safe_file
 from .trajectory import Floats, Pixels, Trajectory
 
 _JOURNAL = "encoded.json"  # how many frames are safe on disk, while a store is being built
@@ -162,12 +163,8 @@ def _save_arrays(dataset: TrajectoryDataset, folder: Path) -> None:
     actions = [_with_last(trajectory.actions) for trajectory in trajectories if trajectory.actions is not None]
     if len(actions) == len(trajectories):
         arrays["actions"] = np.concatenate(actions)
-    temporary = folder / f"{ARRAYS}.tmp"
-    with temporary.open("wb") as file:
+    with safe_file(folder / ARRAYS) as file:
         np.savez(file, allow_pickle=False, **arrays)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, folder / ARRAYS)
 
 
 def _with_last(actions: Floats) -> Floats:
@@ -251,9 +248,5 @@ def _check_finite(dataset: TrajectoryDataset, tokens: Tensor, start: int) -> Non
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:
-    temporary = path.with_name(f"{path.name}.tmp")
-    with temporary.open("w") as file:
-        json.dump(content, file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    with safe_file(path) as file:
+        file.write(json.dumps(content, indent=1).encode())

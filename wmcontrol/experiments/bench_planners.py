@@ -138,7 +138,7 @@ def _overhead(console: Console, planners: dict[str, Planner], repeats: int) -> N
         )
     console.print(table)
     console.print(
-        "CMA is not among them: it runs a process of its own for each environment, one after the other. Measure on an "
+        "CMA is not among them: it runs an evolution for each environment, one after the other. Measure on an "
         "idle machine: with many environments every step waits for the slowest thread, and another program doubles "
         "these times and more."
     )

@@ -15,7 +15,7 @@ from .search import Search
 class CMA(Planner):
     """CMA-ES (Hansen, arXiv 1604.00772) by ask and tell: ``pip install "wmcontrol[cma]"``.
 
-    It learns how the numbers of a plan hang together, and takes time for it: a process of its own for each
+    It learns how the numbers of a plan hang together, and takes time for it: an evolution of its own for each
     environment, in NumPy. A row that has converged by the package's own criteria rests.
 
     Args:

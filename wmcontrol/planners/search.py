@@ -152,7 +152,8 @@ class Search:
             info["elites"] = self.elites
         report = getattr(self._cost, "report", None)
         if report is not None:
-            info.update(report(self.best))
+            with torch.no_grad():
+                info.update(report(self.best))
         return Plan(actions=self.best, cost=self.best_cost, history=torch.stack(self._history), info=info)
 
     def _inside(self, actions: Tensor) -> Tensor:

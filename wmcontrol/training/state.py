@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 
+from ..data.safe_file import safe_file
+
 STATE, LOG = "training.pt", "log.jsonl"
 
 
@@ -17,17 +19,10 @@ def save_state(folder: Path, state: Mapping[str, Any]) -> None:
     Raises:
         OSError: the disk is full; the state before is still there.
     """
-    temporary = folder / f"{STATE}.tmp"
     try:
-        with temporary.open("wb") as file:
+        with safe_file(folder / STATE) as file:
             torch.save(dict(state), file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, folder / STATE)
-    except (OSError, RuntimeError) as error:  # torch's writer turns a full disk into a RuntimeError
-        temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            raise
+    except RuntimeError as error:  # what torch's writer makes of a full disk
         raise OSError(f"{folder / STATE} could not be written, the one before it is kept: {error}") from error
 
 

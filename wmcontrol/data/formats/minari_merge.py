@@ -13,8 +13,9 @@ import gymnasium as gym
 import numpy as np
 
 from ... import ENV_IDS
+from ..safe_file import safe_file
 from .hdf5_file import import_h5py
-from .minari_parts import LEVEL, Common, Episode, Shapes, safe_file
+from .minari_parts import LEVEL, Common, Episode, Shapes
 
 Progress = Callable[[int, int], None]
 

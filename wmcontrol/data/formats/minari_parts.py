@@ -1,7 +1,6 @@
 """Batches of trajectories on their way into a Minari set: one file each, safe as soon as it has its name."""
 
 import json
-import os
 import re
 import zipfile
 import zlib
@@ -10,11 +9,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..safe_file import safe_file
 from ..trajectory import Floats, Frames, Trajectory
 
 LEVEL = 3  # of zlib: on drawn frames as fast as 1 and a tenth smaller; 6 takes twice as long
@@ -76,38 +76,6 @@ class Episode:
     frames: list[bytes] | None  # each a zlib stream
     variation: dict[str, list[float]]
     provenance: str
-
-
-@contextmanager
-def safe_file(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file that gets its name only when all of it is on disk; if the writing fails, nothing is left of it.
-
-    Raises:
-        OSError: the disk is full or the folder read-only; it names the file.
-    """
-    temporary = path.with_name(f"{path.name}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        sync_folder(path.parent)
-    except OSError as error:
-        raise OSError(error.errno, f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make sure that the names in a folder are on disk, where the system can."""
-    if os.name != "posix":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def list_parts(folder: Path) -> tuple[list[Path], int]:

@@ -19,10 +19,11 @@ from typing import Any, TypedDict, Unpack
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..safe_file import safe_file, sync_folder
 from ..trajectory import Floats, Trajectory
 from .hdf5_file import import_h5py
 from .minari_merge import Progress, check_room, write_main_file, write_metadata
-from .minari_parts import Common, Shapes, list_parts, read_part, safe_file, sync_folder, write_part
+from .minari_parts import Common, Shapes, list_parts, read_part, write_part
 
 _TIME_TOLERANCE = 1e-9  # s
 
