@@ -23,6 +23,13 @@ _MIN_RATIO = 1.5
 # Numbers of a chunk of frames in float32: on a CPU so few that they stay in its cache.
 _CHUNK = {"cpu": 2**19}
 _CHUNK_ELSEWHERE = 2**27
+# Lightness, red against green, yellow against blue: opponent colours, of which equal weights leave distances as they
+# are in red, green and blue (van de Sande et al., "Evaluating color descriptors", 2010, equation 1).
+_OPPONENT = (
+    (3**-0.5, 3**-0.5, 3**-0.5),
+    (2**-0.5, -(2**-0.5), 0.0),
+    (6**-0.5, 6**-0.5, -2 * 6**-0.5),
+)
 
 
 class PyramidEncoder(Encoder):
@@ -55,10 +62,10 @@ class PyramidEncoder(Encoder):
         num_components: int = 128,
         *,
         tokens: Sequence[int] = (1, 1),
-        blurs: Sequence[float] = (1 / 32, 1 / 16, 1 / 8, 1 / 4),
+        blurs: Sequence[float] = (1 / 16, 1 / 8, 1 / 4, 1 / 2),
         blur_weights: Sequence[float] | None = None,
         grids: Sequence[Sequence[int]] | None = None,
-        channel_weights: Sequence[float] = (1.0, 1.0, 1.0),
+        color_weights: Sequence[float] = (1.0, 6.0, 6.0),
     ) -> None:
         """Make an encoder that is still to be fitted.
 
@@ -69,13 +76,16 @@ class PyramidEncoder(Encoder):
             blur_weights: how much each copy counts; None: in proportion to its width.
             grids: rows and columns of samples of each copy, multiples of those of the tokens; None: as few as the
                 blur allows, 0.75 per standard deviation.
-            channel_weights: how much red, green and blue count.
+            color_weights: how much lightness, red against green, and yellow against blue count. A small coloured
+                thing then is not lost beside a large grey one: in Push-T, where distances must tell of the agent
+                (small, blue) as of the block (large, grey), planning with the true dynamics reached 22 of 40 goals
+                with equal weights and 29 with the default.
 
         Raises:
             ValueError: a setting is out of range, or does not go with the others.
         """
         super().__init__()
-        self._shape = _checked_shape(tokens, blurs, blur_weights, grids, channel_weights)
+        self._shape = _checked_shape(tokens, blurs, blur_weights, grids, color_weights)
         per_token = [rows * columns * 3 for rows, columns in self._shape.cells]
         if not 1 <= num_components <= sum(per_token):
             raise ValueError(
@@ -97,7 +107,7 @@ class PyramidEncoder(Encoder):
             "blurs": list(shape.blurs),
             "blur_weights": list(shape.blur_weights),
             "grids": [list(grid) for grid in shape.grids],
-            "channel_weights": list(shape.channel_weights),
+            "color_weights": list(shape.color_weights),
         }
 
     def grid(self, height: int, width: int) -> tuple[int, int]:
@@ -183,13 +193,13 @@ class PyramidEncoder(Encoder):
 
 
 class _Shape(NamedTuple):
-    """The settings that say what is sampled, one entry per copy but for ``tokens`` and ``channel_weights``."""
+    """The settings that say what is sampled, one entry per copy but for ``tokens`` and ``color_weights``."""
 
     tokens: tuple[int, int]
     blurs: tuple[float, ...]
     blur_weights: tuple[float, ...]
     grids: tuple[tuple[int, int], ...]
-    channel_weights: tuple[float, ...]
+    color_weights: tuple[float, ...]
 
     @property
     def cells(self) -> list[tuple[int, int]]:
@@ -208,7 +218,7 @@ def _checked_shape(
     blurs: Sequence[float],
     blur_weights: Sequence[float] | None,
     grids: Sequence[Sequence[int]] | None,
-    channel_weights: Sequence[float],
+    color_weights: Sequence[float],
 ) -> _Shape:
     if len(tokens) != 2 or min(tokens) < 1:
         raise ValueError(f"tokens must be rows and columns, each at least 1, got {tokens!r}")
@@ -233,14 +243,14 @@ def _checked_shape(
             f"grids must be {len(blurs)} pairs of rows and columns, one per entry of blurs and multiples of tokens, "
             f"{tuple(tokens)}, got {grids!r}"
         )
-    if len(channel_weights) != 3 or min(channel_weights) < 0 or max(channel_weights) == 0:
-        raise ValueError(f"channel_weights must be 3 numbers, none negative, not all 0, got {channel_weights!r}")
+    if len(color_weights) != 3 or min(color_weights) < 0 or max(color_weights) == 0:
+        raise ValueError(f"color_weights must be 3 numbers, none negative, not all 0, got {color_weights!r}")
     return _Shape(
         (int(tokens[0]), int(tokens[1])),
         tuple(float(blur) for blur in blurs),
         tuple(float(weight) for weight in blur_weights),
         tuple((int(rows), int(columns)) for rows, columns in grids),
-        tuple(float(weight) for weight in channel_weights),
+        tuple(float(weight) for weight in color_weights),
     )
 
 
@@ -261,7 +271,8 @@ def _steps(
     steps = []
     for index, (blur, (rows, columns)) in enumerate(zip(shape.blurs, shape.grids, strict=True)):
         if index == 0:
-            colors = torch.diag(torch.tensor(shape.channel_weights, dtype=torch.float64)) / 255
+            weights = torch.tensor(shape.color_weights, dtype=torch.float64)
+            colors = torch.tensor(_OPPONENT, dtype=torch.float64).T * weights / 255  # from red, green, blue
             by_rows, by_columns = blur_pixels(height, rows, blur), blur_pixels(width, columns, blur)
         else:
             colors = torch.eye(3, dtype=torch.float64)
