@@ -136,6 +136,28 @@ def test_equal_weights_leave_distances_as_they_are_in_red_green_and_blue() -> No
     torch.testing.assert_close(torch.pdist(samples), torch.pdist(colors.double()) / 255)
 
 
+def test_scenes_are_not_told_apart_but_what_moves_in_each_is(discs: torch.Tensor) -> None:
+    dark = (discs.int() * 2 // 3).to(torch.uint8)
+    green = discs.clone()
+    green[:, 20:40, :, 1] = 200
+    scenes = [discs, dark, green]
+    encoder = PyramidEncoder(32).double()
+    kept = encoder.fit(*scenes)
+    tokens = [encoder(scene)[:, 0] for scene in scenes]
+    for token in tokens:
+        assert token.mean(0).abs().max() < 1e-9
+    # One scale: the mean over scenes and numbers of the variance is 1, and no scene is next to invisible.
+    variances = torch.stack([token.var(0, correction=0).sum() for token in tokens])
+    assert variances.mean().item() / 32 == pytest.approx(1, rel=0.2)
+    assert variances.min() > 0.1 * variances.max()
+    assert 0.8 < kept <= 1
+    # As one scene, the components would show little but which scene it is.
+    together = PyramidEncoder(32).double()
+    together.fit(iter(scenes))
+    ratio = together(discs)[:, 0].var(0).sum() / together(torch.cat(scenes))[:, 0].var(0).sum()
+    assert ratio < 0.2
+
+
 @pytest.mark.parametrize("size", [48, 96, 224])
 def test_frames_of_another_size_give_nearly_the_same_tokens(fitted: PyramidEncoder, size: int) -> None:
     places = [(20, 20), (40, 25), (32, 50)]
@@ -218,7 +240,9 @@ def test_what_cannot_be_fitted_on_is_refused(discs: torch.Tensor) -> None:
     with pytest.raises(ValueError, match="at least 2"):
         PyramidEncoder(4).fit(discs[:1])
     with pytest.raises(ValueError, match="at least 2"):
-        PyramidEncoder(4).fit([])
+        PyramidEncoder(4).fit(discs, [])
+    with pytest.raises(ValueError, match="got none"):
+        PyramidEncoder(4).fit()
     with pytest.raises(TypeError, match="uint8"):
         PyramidEncoder(4).fit(discs.float())
 

@@ -7,19 +7,15 @@ token sees, ``D`` numbers of a token.
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
-from itertools import pairwise
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from .blur import blur_pixels, blur_samples
 from .encoder import Encoder
+from .pyramid_shape import PyramidShape, checked_shape
 
-# Samples per standard deviation of the blur. What is finer than the samples can carry is by then damped to
-# exp(-(0.75 pi)^2 / 2) = 6 % or less.
-_SAMPLES_PER_WIDTH = 0.75
-_MIN_RATIO = 1.5
 # Numbers of a chunk of frames in float32: on a CPU so few that they stay in its cache.
 _CHUNK = {"cpu": 2**19}
 _CHUNK_ELSEWHERE = 2**27
@@ -85,7 +81,7 @@ class PyramidEncoder(Encoder):
             ValueError: a setting is out of range, or does not go with the others.
         """
         super().__init__()
-        self._shape = _checked_shape(tokens, blurs, blur_weights, grids, color_weights)
+        self._shape = checked_shape(tokens, blurs, blur_weights, grids, color_weights)
         per_token = [rows * columns * 3 for rows, columns in self._shape.cells]
         if not 1 <= num_components <= sum(per_token):
             raise ValueError(
@@ -133,23 +129,49 @@ class PyramidEncoder(Encoder):
         return torch.cat(parts, -1)
 
     @torch.no_grad()
-    def fit(self, frames: Tensor | Iterable[Tensor]) -> float:
+    def fit(self, *scenes: Tensor | Iterable[Tensor]) -> float:
         """Set mean and components to those of these frames, and the scale so that a token's numbers vary by 1.
 
         The same frames give the same components: they are eigenvectors, in float64, of the samples' covariance, of
         which the largest number is positive. One scale serves all components, so distances keep their proportions.
 
+        Frames of different scenes (other backgrounds, as of several environments) are given apart. Otherwise the
+        components would tell scenes apart and little else, and what moves within one would be small beside where that
+        scene lies. So the covariance is that within scenes, of which each counts the same, and components are at right
+        angles to what lies between the scenes' means: tokens of every scene have mean zero.
+
         Args:
-            frames: uint8 (N, H, W, 3), or several such batches, one after another.
+            scenes: of each the frames, uint8 (N, H, W, 3), or several such batches, one after another.
 
         Returns:
-            The share of the samples' variance that the components keep.
+            The share of the samples' variance within scenes that the components keep.
 
         Raises:
-            ValueError: too few frames, or all the same.
+            ValueError: too few frames, or all of a scene are the same.
         """
-        features = self.components.shape[1]
-        device = self.components.device
+        found = [self._moments(scene) for scene in scenes]
+        if not found:
+            raise ValueError("expected the frames of one scene or more, got none")
+        mean = torch.stack([mean for mean, _ in found]).mean(0)
+        variance = torch.stack([covariance.trace() for _, covariance in found])
+        within = torch.stack([c / v for (_, c), v in zip(found, variance, strict=True)]).mean(0) * variance.mean()
+        total = float(within.trace())
+        if len(found) > 1:
+            between = torch.linalg.svd(torch.stack([m - mean for m, _ in found]), full_matrices=False)
+            apart = between.Vh[1e-9 * between.S[0] < between.S]
+            within = within - apart.T @ (apart @ within)
+            within = within - (within @ apart.T) @ apart
+        values, vectors = torch.linalg.eigh(within)
+        values, vectors = values.flip(0)[: self.dim], vectors.flip(1)[:, : self.dim]
+        largest = vectors.gather(0, vectors.abs().argmax(0, keepdim=True))
+        self.mean.copy_(mean)
+        self.components.copy_((vectors * largest.sign()).T)
+        self.scale.fill_(float(values.mean()) ** -0.5)
+        return float(values.sum()) / total
+
+    def _moments(self, frames: Tensor | Iterable[Tensor]) -> tuple[Tensor, Tensor]:
+        """Return mean (F,) and covariance (F, F) of the samples of frames, in float64."""
+        features, device = self.components.shape[1], self.components.device
         count = 0
         total = torch.zeros(features, dtype=torch.float64, device=device)
         square = torch.zeros(features, features, dtype=torch.float64, device=device)
@@ -165,19 +187,12 @@ class PyramidEncoder(Encoder):
                 total += rows.sum(0)
                 square += rows.T @ rows
         if count < 2 or shift is None:
-            raise ValueError(f"expected at least 2 frames to fit on, got {count}")
+            raise ValueError(f"expected at least 2 frames of a scene to fit on, got {count}")
         mean = total / count
         covariance = square / count - torch.outer(mean, mean)
-        values, vectors = torch.linalg.eigh(covariance)
-        values, vectors = values.flip(0)[: self.dim], vectors.flip(1)[:, : self.dim]
-        largest = vectors.gather(0, vectors.abs().argmax(0, keepdim=True))
-        variance = float(values.mean())
-        if not variance > 1e-12:
-            raise ValueError("all frames to fit on look the same; give frames in which things move")
-        self.mean.copy_(mean + shift)
-        self.components.copy_((vectors * largest.sign()).T)
-        self.scale.fill_(variance**-0.5)
-        return float(values.sum() / covariance.trace())
+        if not float(covariance.trace()) > 1e-12:
+            raise ValueError("all frames of a scene look the same; give frames in which things move")
+        return mean + shift, covariance
 
     def _tokens(self, frames: Tensor) -> Tensor:
         if not self.scale > 0:
@@ -192,68 +207,6 @@ class PyramidEncoder(Encoder):
         return torch.cat(parts).to(self.components.dtype)
 
 
-class _Shape(NamedTuple):
-    """The settings that say what is sampled, one entry per copy but for ``tokens`` and ``color_weights``."""
-
-    tokens: tuple[int, int]
-    blurs: tuple[float, ...]
-    blur_weights: tuple[float, ...]
-    grids: tuple[tuple[int, int], ...]
-    color_weights: tuple[float, ...]
-
-    @property
-    def cells(self) -> list[tuple[int, int]]:
-        """Rows and columns of samples that one token sees."""
-        return [(rows // self.tokens[0], columns // self.tokens[1]) for rows, columns in self.grids]
-
-    @property
-    def sample_weights(self) -> list[float]:
-        """Weights of one sample: a copy counts the same on a fine grid as on a coarse one."""
-        cells = self.cells
-        return [w / math.sqrt(rows * columns) for w, (rows, columns) in zip(self.blur_weights, cells, strict=True)]
-
-
-def _checked_shape(
-    tokens: Sequence[int],
-    blurs: Sequence[float],
-    blur_weights: Sequence[float] | None,
-    grids: Sequence[Sequence[int]] | None,
-    color_weights: Sequence[float],
-) -> _Shape:
-    if len(tokens) != 2 or min(tokens) < 1:
-        raise ValueError(f"tokens must be rows and columns, each at least 1, got {tokens!r}")
-    if not blurs or blurs[0] <= 0 or any(b < _MIN_RATIO * a * (1 - 1e-9) for a, b in pairwise(blurs)):
-        raise ValueError(
-            f"blurs must be positive widths as fractions of the frame, each at least {_MIN_RATIO} times the one "
-            f"before, got {blurs!r}"
-        )
-    if blur_weights is None:
-        blur_weights = [blur / blurs[0] for blur in blurs]
-    if len(blur_weights) != len(blurs) or min(blur_weights) <= 0:
-        raise ValueError(
-            f"blur_weights must be {len(blurs)} positive numbers, one per entry of blurs, got {blur_weights!r}"
-        )
-    if grids is None:
-        # Rounded up to whole samples per token.
-        grids = [[n * math.ceil(_SAMPLES_PER_WIDTH / blur / n - 1e-9) for n in tokens] for blur in blurs]
-    if len(grids) != len(blurs) or any(
-        len(grid) != 2 or min(grid) < 1 or any(g % n for g, n in zip(grid, tokens, strict=True)) for grid in grids
-    ):
-        raise ValueError(
-            f"grids must be {len(blurs)} pairs of rows and columns, one per entry of blurs and multiples of tokens, "
-            f"{tuple(tokens)}, got {grids!r}"
-        )
-    if len(color_weights) != 3 or min(color_weights) < 0 or max(color_weights) == 0:
-        raise ValueError(f"color_weights must be 3 numbers, none negative, not all 0, got {color_weights!r}")
-    return _Shape(
-        (int(tokens[0]), int(tokens[1])),
-        tuple(float(blur) for blur in blurs),
-        tuple(float(weight) for weight in blur_weights),
-        tuple((int(rows), int(columns)) for rows, columns in grids),
-        tuple(float(weight) for weight in color_weights),
-    )
-
-
 def _by_token(level: Tensor, tokens: tuple[int, int], grid: tuple[int, int]) -> Tensor:
     """Sort samples (N, rows, columns * 3) by the token that sees them: (N, P, samples * 3)."""
     if tokens == (1, 1):
@@ -265,7 +218,7 @@ def _by_token(level: Tensor, tokens: tuple[int, int], grid: tuple[int, int]) -> 
 
 @lru_cache(maxsize=32)
 def _steps(
-    shape: _Shape, height: int, width: int, device: torch.device, dtype: torch.dtype
+    shape: PyramidShape, height: int, width: int, device: torch.device, dtype: torch.dtype
 ) -> list[tuple[Tensor, Tensor]]:
     """Return, for each copy, what makes it of the one before: rows (rows, H) and columns (W * 3, columns * 3)."""
     steps = []
