@@ -39,6 +39,7 @@ def checked_shape(
     grids: Sequence[Sequence[int]] | None,
     color_weights: Sequence[float],
 ) -> PyramidShape:
+    """Return the shape of a pyramid with these settings, or say which of them is out of range."""
     if len(tokens) != 2 or min(tokens) < 1:
         raise ValueError(f"tokens must be rows and columns, each at least 1, got {tokens!r}")
     if not blurs or blurs[0] <= 0 or any(b < _MIN_RATIO * a * (1 - 1e-9) for a, b in pairwise(blurs)):
