@@ -79,6 +79,18 @@ class PlanningAgent:
         return self.model.frame_size
 
     @property
+    def control_rate(self) -> float:
+        """Environment actions per second that the model was trained at, Hz."""
+        return self.model.control_rate
+
+    @property
+    def action_bounds(self) -> tuple[Actions, Actions]:
+        """The lowest and the highest action, both (a,)."""
+        assert self.model.normalizer is not None
+        low, high = self.model.normalizer.low, self.model.normalizer.high
+        return low.cpu().numpy(), high.cpu().numpy()
+
+    @property
     def reads_state(self) -> bool:
         """Whether observations must hold the true ``state``, and the ``variation`` of environments that vary."""
         return isinstance(self.model, SimulatorModel)
