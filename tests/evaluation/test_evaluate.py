@@ -122,6 +122,10 @@ def test_a_file_of_another_evaluation_is_refused(walks: Walks, tmp_path: Path) -
     file.write_bytes(before + b"nonsense\n")
     with pytest.raises(ValueError, match="line 5: this is no JSON"):
         evaluate(NoOpAgent(SPACE), tasks, file=file, about={"agent": "none"})
+    file.write_bytes(b"a letter that has no end of line")
+    with pytest.raises(ValueError, match="not the file of an evaluation"):
+        evaluate(NoOpAgent(SPACE), tasks, file=file)
+    assert file.read_bytes() == b"a letter that has no end of line"
     with pytest.raises(OSError, match="nowhere"):
         evaluate(NoOpAgent(SPACE), tasks, file=tmp_path / "nowhere" / "tasks.jsonl")
 

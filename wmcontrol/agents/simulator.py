@@ -39,7 +39,8 @@ class SimulatorModel:
     that planner, objective and tokens are those of the world model, and only its errors are gone: the ceiling of what
     they can reach. It needs the true state, which no agent has; observations must hold ``state``, and ``variation``
     where the environment varies. Push-T's states do not hold contacts that are under load, so there the copies are not
-    perfect; see its environment.
+    perfect; see its environment. Where a goal is drawn into the frames, as with Push-T's ``success="coverage"``, it is
+    drawn where it usually is.
 
     Candidates are spread over processes, which start when they are first needed. As with everything that starts
     processes, a script that uses this must do so under ``if __name__ == "__main__":``. Close it, or use it in a

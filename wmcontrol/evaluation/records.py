@@ -54,15 +54,18 @@ def recording(path: str | os.PathLike[str] | None, header: Mapping[str, Any]) ->
         except BlockingIOError:
             raise OSError(f"another process is writing {path}; wait for it") from None
         file.seek(0)
-        whole = file.read()
-        whole = whole[: whole.rfind(b"\n") + 1]
-        file.truncate(len(whole))
+        text = file.read()
+        whole = text[: text.rfind(b"\n") + 1]
         found, lines = parse(path, whole)
-        if found is None:
-            file.write(as_json(head).encode() + b"\n")
-            file.flush()
-        elif found != head:
+        first = as_json(head).encode() + b"\n"
+        if found is None and not first.startswith(text):
+            raise ValueError(f"{path} is not the file of an evaluation; give another one")
+        if found not in (None, head):
             raise ValueError(f"{path} is of another evaluation: {_first_difference(found, head)}; give another file")
+        file.truncate(len(whole))
+        if found is None:
+            file.write(first)
+            file.flush()
         yield Records(file, head, lines)
 
 
