@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from .envs import ENV_IDS, register_envs
 
 if TYPE_CHECKING:
+    from .agents import PlanningAgent
     from .data import TrajectoryDataset
     from .encoders import Encoder, PyramidEncoder, TransformersEncoder
     from .models import ActionConditioned, ActionNormalizer, Context, Predictor, WorldModel
@@ -49,6 +50,7 @@ _LAZY = {
     "Objective": "objectives",
     "Plan": "planners",
     "Planner": "planners",
+    "PlanningAgent": "agents",
     "Predictor": "models",
     "PyramidEncoder": "encoders",
     "RandomShooting": "planners",
@@ -77,6 +79,7 @@ __all__ = [
     "Objective",
     "Plan",
     "Planner",
+    "PlanningAgent",
     "Predictor",
     "PyramidEncoder",
     "RandomShooting",

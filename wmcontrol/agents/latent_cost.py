@@ -2,13 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from torch import Tensor
 
-from ..models import WorldModel
-from ..models.world_model import AnyContext
 from ..objectives import Objective
+
+
+class Imagines(Protocol):
+    """A world model, or what stands in its place."""
+
+    def rollout(self, context: Any, actions: Tensor, *, last_only: bool = False) -> Tensor:
+        """Return what candidates lead to, as ``WorldModel.rollout`` does."""
 
 
 @dataclass(frozen=True)
@@ -24,8 +29,8 @@ class LatentCost:
         objective: judges.
     """
 
-    model: WorldModel
-    context: AnyContext
+    model: Imagines
+    context: Any
     goal: Tensor
     objective: Objective
 

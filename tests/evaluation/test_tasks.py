@@ -1,0 +1,115 @@
+"""Starts and goals."""
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from conftest import Walks
+
+from wmcontrol.data import Subset
+from wmcontrol.evaluation import PROTOCOLS, DatasetTasks, Protocol, RandomTasks
+
+
+def test_goals_are_so_many_steps_ahead_in_the_same_trajectory(walks: Walks) -> None:
+    tasks = DatasetTasks(walks, 12, offset=25)
+    assert len(tasks.tasks) == 12
+    for task in tasks.tasks:
+        record, _, begin, _, end = task.source.replace(",", "").split()
+        trajectory = walks.trajectory(int(record.removeprefix("episode_")))
+        assert int(end) == int(begin) + 25
+        assert trajectory.states is not None
+        np.testing.assert_array_equal(task.state, trajectory.states[int(begin)])
+        np.testing.assert_array_equal(task.goal_state, trajectory.states[int(end)])
+        np.testing.assert_array_equal(task.variation["wall_position"], [36.0])
+        assert task.replay.shape == (0, 2)
+
+
+def test_trajectories_take_turns_and_no_task_comes_twice(walks: Walks) -> None:
+    sources = [task.source for task in DatasetTasks(walks, 30).tasks]
+    assert len(set(sources)) == 30
+    for turn in range(5):
+        assert len({source.split(",")[0] for source in sources[6 * turn : 6 * turn + 6]}) == 6
+
+
+def test_the_seed_decides_and_fewer_are_the_first_of_more(walks: Walks) -> None:
+    def sources(*args: Any, **settings: Any) -> list[str]:
+        return [task.source for task in DatasetTasks(walks, *args, **settings).tasks]
+
+    assert sources(20)[:8] == sources(8)
+    assert sources(8) != sources(8, seed=1)
+    assert DatasetTasks(walks, 8).describe() == DatasetTasks(walks, 8).describe()
+    assert DatasetTasks(walks, 8).describe()["digest"] != DatasetTasks(walks, 8, seed=1).describe()["digest"]
+
+
+def test_held_out_trajectories_only(walks: Walks) -> None:
+    tasks = DatasetTasks(Subset(walks, [1, 4]), 10)
+    assert {task.source.split(",")[0] for task in tasks.tasks} == {"episode_1", "episode_4"}
+
+
+def test_tasks_that_are_solved_at_the_start_are_redrawn_and_counted() -> None:
+    tasks = DatasetTasks(Walks(6, still=3), 9)
+    assert 6 <= tasks.redrawn["solved"] <= 9  # two turns at least, and a part of the third
+    assert tasks.redrawn["refused"] == 0
+    assert not {task.source.split(",")[0] for task in tasks.tasks} & {"episode_0", "episode_1", "episode_2"}
+    with pytest.raises(ValueError, match=r"have 0 whose goal is 25 steps ahead .*'solved': 96"):
+        DatasetTasks(Walks(6, still=6), 1)
+
+
+def test_a_warm_up_starts_earlier_and_says_what_was_done(walks: Walks) -> None:
+    tasks = DatasetTasks(walks, 6, offset=20, warmup=10)
+    for task in tasks.tasks:
+        record, _, begin, *_ = task.source.replace(",", "").split()
+        trajectory = walks.trajectory(int(record.removeprefix("episode_")))
+        assert trajectory.states is not None
+        assert trajectory.actions is not None
+        start = int(begin)
+        assert start >= 10
+        np.testing.assert_array_equal(task.state, trajectory.states[start - 10])
+        np.testing.assert_array_equal(task.replay, trajectory.actions[start - 10 : start])
+
+
+def test_states_that_no_episode_can_start_from_are_refused_by_name() -> None:
+    class Inside(Walks):
+        def trajectory(self, index: int) -> Any:
+            found = super().trajectory(index)
+            assert found.states is not None
+            found.states[:] = [36.0, 50.0]  # in the wall
+            return found
+
+    with pytest.raises(ValueError, match=r"episode_\d.*inside the wall"):
+        DatasetTasks(Inside(), 20)
+
+
+def test_data_that_have_no_tasks_are_refused(walks: Walks) -> None:
+    with pytest.raises(ValueError, match="6 trajectories have 0"):
+        DatasetTasks(walks, 1, offset=41)
+    walks.env_id = None
+    with pytest.raises(ValueError, match="give env_id"):
+        DatasetTasks(walks, 1)
+    assert len(DatasetTasks(walks, 1, env_id="wmcontrol/Wall-v0").tasks) == 1
+    for settings in ({"offset": 0}, {"warmup": -1}, {"seed": -1}, {"num_tasks": 0}, {"offset": True}):
+        with pytest.raises(ValueError, match=next(iter(settings))):
+            DatasetTasks(walks, **{"env_id": "wmcontrol/Wall-v0", **settings})
+
+
+def test_random_tasks_are_those_that_the_environment_draws() -> None:
+    tasks = RandomTasks("wmcontrol/PushT-v0", 5, seed=2)
+    assert [task.seed for task in RandomTasks("wmcontrol/PushT-v0", 3, seed=2).tasks] == [
+        task.seed for task in tasks.tasks[:3]
+    ]
+    assert len({task.seed for task in tasks.tasks}) == 5
+    env = gym.make(tasks.env_id)
+    assert not env.reset(seed=tasks.tasks[0].seed)[1]["is_success"]
+    with pytest.raises(ValueError, match="num_tasks"):
+        RandomTasks("wmcontrol/PushT-v0", 0)
+
+
+def test_protocols_are_those_that_were_published() -> None:
+    paper, mpc, swm = PROTOCOLS["paper"], PROTOCOLS["mpc"], PROTOCOLS["swm"]
+    assert (paper.offset, paper.budget, paper.execute, paper.num_tasks, paper.horizon) == (25, 25, 25, 512, 5)
+    assert paper.planner == {"num_samples": 300, "num_elites": 10, "num_iterations": 30}
+    assert (mpc.budget, mpc.execute) == (50, 5)
+    assert (swm.offset, swm.budget, swm.planner["num_elites"]) == (25, 50, 30)
+    with pytest.raises(ValueError, match="budget"):
+        Protocol(name="none", budget=0)

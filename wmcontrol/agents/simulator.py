@@ -1,0 +1,174 @@
+"""The true simulator in place of a world model: what a planner reaches with a model that makes no errors.
+
+Letters: ``B`` environments, ``S`` candidates, ``H`` model steps ahead, ``A`` numbers in a model action, ``P`` patches
+of a frame, ``D`` numbers in a token.
+"""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from typing import Any, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..models import WorldModel
+from ..models.normalizer import ActionNormalizer
+from ..planners.checks import check_whole
+from .simulation import Job, Simulation, begin_worker, run_in_worker
+from .state import Sight
+
+# Candidates that are simulated and encoded at once. It is fixed, so that results do not depend on the number of cores.
+_CHUNK = 50
+
+
+@dataclass(frozen=True)
+class SimulatorContext:
+    """Where the worlds are that candidates start from."""
+
+    sights: tuple[Sight, ...]
+
+
+class SimulatorModel:
+    """Stands where a world model does, and simulates where that imagines.
+
+    Candidates run in copies of the environment, set to the true state. What they lead to is drawn and encoded, so
+    that planner, objective and tokens are those of the world model, and only its errors are gone: the ceiling of what
+    they can reach. It needs the true state, which no agent has; observations must hold ``state``, and ``variation``
+    where the environment varies. Push-T's states do not hold contacts that are under load, so there the copies are not
+    perfect; see its environment. Where a goal is drawn into the frames, as with Push-T's ``success="coverage"``, it is
+    drawn where it usually is.
+
+    Candidates are spread over processes, which start when they are first needed. As with everything that starts
+    processes, a script that uses this must do so under ``if __name__ == "__main__":``. Close it, or use it in a
+    ``with`` statement, and the processes end.
+
+    Args:
+        model: whose encoder, timing and action statistics are used; its predictor is not.
+        env_id: the environment; one of ours.
+        env_settings: what it was made with, as ``action_mode``.
+        num_workers: processes; by default one for each core; 0 for none beside this one.
+
+    Raises:
+        TypeError, ValueError: what does not fit, or a model without actions.
+    """
+
+    def __init__(
+        self,
+        model: WorldModel,
+        env_id: str,
+        *,
+        env_settings: Mapping[str, Any] | None = None,
+        num_workers: int | None = None,
+    ):
+        if not isinstance(model, WorldModel):
+            raise TypeError(f"model must be a WorldModel, got {type(model).__name__}")
+        if model.normalizer is None:
+            raise ValueError("this model takes no actions, and has no statistics of them to plan with; fine-tune it")
+        height, width = model.frame_size
+        if height != width:
+            raise ValueError(f"environments draw square frames; this model sees {height} by {width}")
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        self.num_workers = cores if num_workers is None else num_workers
+        check_whole("num_workers", self.num_workers, least=0)
+        self.model = model
+        settings = {"obs_type": "state", "image_size": height, "terminate_on_success": False}
+        # On the CPU, frames are encoded where they are drawn; to another device they are sent from here.
+        encoder = model.encoder if model.device.type == "cpu" else None
+        self._simulation = Simulation(env_id, {**(env_settings or {}), **settings}, encoder)
+        self._simulation.check()
+        self._pool: ProcessPoolExecutor | None = None
+
+    @property
+    def normalizer(self) -> ActionNormalizer:
+        """Statistics and bounds of actions, and the frameskip."""
+        assert self.model.normalizer is not None
+        return self.model.normalizer
+
+    @property
+    def frameskip(self) -> int:
+        """Environment actions per model step."""
+        return self.model.frameskip
+
+    @property
+    def frame_size(self) -> tuple[int, int]:
+        """Height and width of frames."""
+        return self.model.frame_size
+
+    @property
+    def control_rate(self) -> float:
+        """Environment actions per second, Hz."""
+        return self.model.control_rate
+
+    @property
+    def device(self) -> torch.device:
+        """Where tokens are."""
+        return self.model.device
+
+    def encode(self, frames: Tensor) -> Tensor:
+        """Encode frames (B, T, height, width, 3), uint8, to tokens (B, T, P, D)."""
+        return self.model.encode(frames)
+
+    def context(self, sights: Sequence[Sight]) -> SimulatorContext:
+        """Return what ``rollout`` starts from: the true states of B environments.
+
+        Raises:
+            ValueError: frames hold distractors, which stand where no state tells.
+        """
+        for row, sight in enumerate(sights):
+            if np.any(sight.variation.get("distractors", 0)):
+                raise ValueError(f"environment {row} has distractors; nobody knows where, so it cannot be simulated")
+        return SimulatorContext(tuple(sights))
+
+    @torch.no_grad()
+    def rollout(self, context: SimulatorContext, actions: Tensor, *, last_only: bool = False) -> Tensor:
+        """Simulate what candidates (B, S, H, A) lead to; as ``WorldModel.rollout``, without gradients.
+
+        Returns:
+            (B, S, H, P, D), or (B, S, 1, P, D) with ``last_only``.
+        """
+        B, S, H, _ = actions.shape
+        jobs = list(self._jobs(context, actions, (H,) if last_only else tuple(range(1, H + 1))))
+        if self.num_workers == 0:
+            parts = [self._simulation.run(job) for job in jobs]
+        else:
+            parts = list(self._workers().map(run_in_worker, jobs))
+        found = torch.from_numpy(np.concatenate(parts))  # (B * S, K, …)
+        if self._simulation.encoder is None:
+            found = self.model.encode(found)
+        tokens: Tensor = found.to(self.model.device, self.model.dtype).unflatten(0, (B, S))
+        return tokens
+
+    def close(self) -> None:
+        """End the processes; they start again if they are needed again."""
+        if self._pool is not None:
+            self._pool.shutdown()
+            self._pool = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _jobs(self, context: SimulatorContext, actions: Tensor, steps: tuple[int, ...]) -> Iterator[Job]:
+        done = self.normalizer.to_environment(actions).flatten(2, 3).cpu().numpy().astype(np.float32)
+        drawn_after = tuple(step * self.frameskip for step in steps)
+        for sight, candidates in zip(context.sights, done, strict=True):
+            assert sight.state is not None
+            for begin in range(0, len(candidates), _CHUNK):
+                part = candidates[begin : begin + _CHUNK]
+                yield Job(sight.state, dict(sight.variation), part, drawn_after)
+
+    def _workers(self) -> ProcessPoolExecutor:
+        if self._pool is None:
+            self._pool = ProcessPoolExecutor(
+                self.num_workers,
+                mp_context=get_context("spawn"),  # a fork of a process that runs threads may hang
+                initializer=begin_worker,
+                initargs=(self._simulation,),
+            )
+        return self._pool

@@ -1,0 +1,89 @@
+"""What an agent remembers between two calls of ``predict``: all of it, and nothing that it can change.
+
+Letters: ``H`` model steps ahead, ``P`` patches of a frame, ``D`` numbers in a token, ``A`` numbers in a model action,
+``a`` in an action of the environment.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..planners import Plan
+
+Pixels = NDArray[np.uint8]
+Actions = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What one environment shows at one moment."""
+
+    pixels: Pixels  # (height, width, 3)
+    goal: Pixels
+    state: NDArray[np.float64] | None = None  # (n,), only where the model is the simulator
+    variation: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Outlook:
+    """The last plan of one environment, what it was made from, and what was seen since."""
+
+    plan: Plan  # of one row
+    made_from: "Row"
+    seen: tuple[Pixels, ...] = ()  # the frames since, one model step apart
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """One environment of a batch.
+
+    Its randomness is a function of ``seed``, the number of the episode and the number of the plan in it: nothing has
+    to be stored that draws change.
+    """
+
+    seed: tuple[int, ...]
+    episode: int = 0
+    step: int = 0  # environment steps since the episode's first frame
+    plans: int = 0  # made in this episode
+    decisions: int = 0  # plans made in all episodes
+    sight: Sight | None = None  # the newest
+    frames: Mapping[int, Pixels] = field(default_factory=dict)  # by step, those that a context may still need
+    tokens: Mapping[int, Tensor] = field(default_factory=dict)  # (P, D) of those that were encoded
+    goal: Tensor | None = None  # (P, D), once it was encoded
+    done: Actions | None = None  # (k, a) the newest actions, the last of them the very last
+    queue: Actions | None = None  # (q, a) what is still to be done of the plan
+    outlook: Outlook | None = None
+    flagged: bool = False  # whether the caller said in the last call that an episode starts
+
+    def generator(self) -> torch.Generator:
+        """Return the generator for the next plan."""
+        entropy = np.random.SeedSequence((*self.seed, self.episode, self.plans))
+        return torch.Generator().manual_seed(int(entropy.generate_state(1, np.uint64)[0] >> 1))
+
+
+@dataclass(frozen=True, eq=False)
+class AgentState:
+    """What ``predict`` returns beside actions and takes again with the next observation."""
+
+    rows: tuple[Row, ...]
+
+    @property
+    def decisions(self) -> tuple[int, ...]:
+        """How many plans were made for each environment."""
+        return tuple(row.decisions for row in self.rows)
+
+
+def row_of(plan: Plan, row: int) -> Plan:
+    """Return one row of a plan, in memory of its own."""
+    one = slice(row, row + 1)
+    info = {word: value[one].clone() if isinstance(value, Tensor) else value for word, value in plan.info.items()}
+    return Plan(
+        actions=plan.actions[one].clone(),
+        cost=plan.cost[one].clone(),
+        history=plan.history[:, one].clone(),
+        info=info,
+    )

@@ -1,0 +1,176 @@
+"""Running a batch of tasks side by side.
+
+Letters: ``B`` tasks, ``a`` numbers in an action.
+"""
+
+import resource
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.vector import AutoresetMode
+
+from .tasks import Task
+
+_NEEDED = ("get_state", "variation", "control_rate")
+
+
+def make_env(env_id: str, num_envs: int, settings: Mapping[str, Any], image_size: int | None) -> Any:
+    """Make the vector environment that tasks are done in: episodes end neither at goals nor by themselves.
+
+    Raises:
+        ValueError: there is no such environment, or it cannot be put into states.
+    """
+    size = {} if image_size is None else {"image_size": image_size}
+    asked = {**settings, "obs_type": "pixels_state", "terminate_on_success": False, **size}
+    try:
+        env: Any = gym.make_vec(
+            env_id,
+            num_envs=num_envs,
+            vectorization_mode="vector_entry_point",
+            max_episode_steps=None,
+            autoreset_mode=AutoresetMode.DISABLED,
+            **asked,
+        )
+    except (TypeError, gym.error.Error) as error:
+        raise ValueError(f"agents cannot be judged in {env_id}: {error}") from error
+    missing = [name for name in _NEEDED if not hasattr(env, name)]
+    if missing:
+        env.close()
+        raise ValueError(f"agents cannot be judged in {env_id}: its vector form has no {', '.join(missing)}")
+    return env
+
+
+def run(env: Any, agent: Any, tasks: Sequence[Task], seeds: Sequence[int], budget: int) -> list[dict[str, Any]]:
+    """Run an agent on as many tasks as there are environments.
+
+    Nothing of success reaches the agent: observations as the environment makes them, and no rewards or infos.
+
+    Returns:
+        A record for each task.
+    """
+    observation, infos = env.reset(seed=[task.seed for task in tasks], options=_options(tasks))
+    state = agent.start(seeds) if hasattr(agent, "start") else None
+    looks_on = hasattr(agent, "watch")
+    first = np.ones(len(tasks), bool)
+    replay = np.stack([task.replay for task in tasks])
+    for step in range(replay.shape[1]):
+        actions = replay[:, step].astype(env.single_action_space.dtype)
+        if looks_on:
+            state = agent.watch(_shown(agent, env, observation), state, actions, episode_start=first)
+            first = np.zeros(len(tasks), bool)
+        observation, *_, infos = env.step(actions)
+    started = _distances(env, observation)
+    solved, when = np.zeros(len(tasks), bool), np.full(len(tasks), -1)
+    seconds, success = 0.0, infos["is_success"]
+    for step in range(budget):
+        shown = _shown(agent, env, observation)
+        begun = time.perf_counter()
+        actions, state = agent.predict(shown, state=state, episode_start=first, deterministic=True)
+        seconds += time.perf_counter() - begun
+        first = np.zeros(len(tasks), bool)
+        observation, *_, infos = env.step(actions)
+        success = infos["is_success"]
+        when[success & ~solved] = step + 1
+        solved |= success
+    ended = _distances(env, observation)
+    decisions = getattr(state, "decisions", (budget,) * len(tasks))
+    memory = _peak_memory()
+    return [
+        {
+            "source": task.source,
+            "success_end": bool(success[i]),
+            "success_any": bool(solved[i]),
+            "first_success": int(when[i]) if solved[i] else None,
+            "start_distance": started["distance"][i],
+            **{name: values[i] for name, values in ended.items()},
+            "decisions": int(decisions[i]),
+            "seconds": seconds / len(tasks),
+            "memory": memory,
+        }
+        for i, task in enumerate(tasks)
+    ]
+
+
+def check_fits(agent: Any, env: Any) -> None:
+    """Refuse an agent that was made for other actions or another rate of them than the environment's.
+
+    Raises:
+        ValueError: it says what differs.
+    """
+    rate = getattr(agent, "control_rate", env.control_rate)
+    if not np.isclose(rate, env.control_rate):
+        raise ValueError(f"the agent acts at {rate:g} Hz, the environment at {env.control_rate:g} Hz")
+    space = env.single_action_space
+    for bound, (name, expected) in zip(
+        getattr(agent, "action_bounds", (space.low, space.high)),
+        (("low", space.low), ("high", space.high)),
+        strict=True,
+    ):
+        if np.shape(bound) != expected.shape or not np.allclose(bound, expected):
+            raise ValueError(
+                f"the agent's actions have the {name}est values {np.asarray(bound).tolist()}, the environment's "
+                f"{expected.tolist()}; was the environment made with the settings of the training data?"
+            )
+
+
+def image_size(agent: Any) -> int | None:
+    """Return the side of the frames that an agent looks at; None if it does not say.
+
+    Raises:
+        ValueError: they are not square.
+    """
+    size = getattr(agent, "frame_size", None)
+    spaces = getattr(getattr(agent, "observation_space", None), "spaces", None)
+    if size is None and isinstance(spaces, dict) and "pixels" in spaces:
+        shape = spaces["pixels"].shape
+        size = shape[1:] if shape[0] in (1, 3) else shape[:2]
+    if size is None:
+        return None
+    if size[0] != size[1]:
+        raise ValueError(f"environments draw square frames; this agent looks at {size[0]} by {size[1]}")
+    return int(size[0])
+
+
+def _options(tasks: Sequence[Task]) -> dict[str, Any]:
+    options: dict[str, Any] = {}
+    if tasks[0].state is not None:
+        options["state"] = np.stack([task.state for task in tasks if task.state is not None])
+        options["goal_state"] = np.stack([task.goal_state for task in tasks if task.goal_state is not None])
+        options["variation"] = [dict(task.variation) for task in tasks]
+    return options
+
+
+def _shown(agent: Any, env: Any, observation: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what an agent is to see: a trained policy what it was trained on, the simulator's agent the state too."""
+    spaces = getattr(getattr(agent, "observation_space", None), "spaces", None)
+    if isinstance(spaces, dict):
+        missing = sorted(set(spaces) - set(observation))
+        if missing:
+            raise ValueError(f"the agent looks at {missing}, and the environment shows {sorted(observation)}")
+        return {key: observation[key] for key in spaces}
+    if getattr(agent, "reads_state", False):
+        return {**observation, "state": env.get_state(), "variation": env.variation}
+    return dict(observation)
+
+
+def _distances(env: Any, observation: Mapping[str, Any]) -> dict[str, list[float]]:
+    """Return how far each world is from its goal: over positions, and for Push-T over the block's angle too."""
+    away = observation["achieved_goal"] - observation["desired_goal"]
+    if away.shape[1] != 5:
+        return {"distance": np.linalg.norm(away, axis=1).tolist()}
+    turn = np.abs((away[:, 4] + np.pi) % (2 * np.pi) - np.pi)
+    return {"distance": np.linalg.norm(away[:, :4], axis=1).tolist(), "angle": turn.tolist()}
+
+
+def _peak_memory() -> int:
+    """Return the most memory that this process has held, and on a GPU the most there, bytes."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        held += torch.cuda.max_memory_allocated()
+    return int(held)

@@ -1,0 +1,100 @@
+"""Judging an agent on tasks."""
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from .episodes import check_fits, image_size, make_env, run
+from .protocols import Protocol, protocol_named
+from .records import recording
+from .result import Evaluation
+from .tasks import Tasks
+
+
+def evaluate(
+    agent: Any,
+    tasks: Tasks,
+    protocol: Protocol | str = "paper",
+    *,
+    file: str | os.PathLike[str] | None = None,
+    seed: int = 0,
+    batch: int = 16,
+    about: Mapping[str, Any] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Evaluation:
+    """Run an agent on tasks, each for the whole budget, and count.
+
+    Tasks run side by side in batches that are always the same, and an agent with a method ``start`` gets a seed for
+    each task. So a run that was killed and is started again with the same file gives the same report, number for
+    number (and does again only the batch that it was killed in).
+
+    Args:
+        agent: whatever has the ``predict`` of Stable-Baselines3, such as a policy that it has trained, which is shown
+            the part of the observation that it was trained on.
+        tasks: what to do, and where.
+        protocol: a name, one of ``PROTOCOLS``, or one of your own. The number of tasks is that of ``tasks``.
+        file: where each task becomes a line of JSON; a file that is begun is gone on with.
+        seed: of the agent's random numbers.
+        batch: how many tasks run side by side.
+        about: what else a reader of the file should know, as JSON can write it; part of what a begun file must agree
+            with, so name the model and the planner.
+        progress: is told how many tasks are done, of how many.
+
+    Raises:
+        TypeError, ValueError: what does not fit, before work starts; a file of another evaluation.
+        OSError: the file cannot be written, or another process is writing it.
+    """
+    if isinstance(protocol, str):
+        protocol = protocol_named(protocol)
+    if not callable(getattr(agent, "predict", None)):
+        raise TypeError(
+            f"an agent has a method predict(observation, state, episode_start, deterministic); got {agent!r}"
+        )
+    for name, value, least in (("seed", seed, 0), ("batch", batch, 1)):
+        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+            raise ValueError(f"{name} must be a whole number from {least} up, got {value!r}")
+    for name, expected in (("execute", protocol.execute), ("horizon", protocol.horizon)):
+        if getattr(agent, name, expected) != expected:
+            raise ValueError(
+                f"the protocol {protocol.name} has {name}={expected}, the agent {getattr(agent, name)}; make the agent "
+                "so, or give a Protocol of your own"
+            )
+    described = tasks.describe()
+    if described.get("offset", protocol.offset) != protocol.offset:
+        raise ValueError(f"the protocol {protocol.name} has goals {protocol.offset} steps ahead, not {described}")
+    header = {
+        "tasks": described,
+        "redrawn": dict(tasks.redrawn),
+        "protocol": protocol.as_dict(),
+        "seed": seed,
+        "batch": batch,
+        "about": dict(about or {}),
+    }
+    size, total = image_size(agent), len(tasks.tasks)
+    with recording(file, header) as records:
+        env: Any = None
+        try:
+            for begin in range(0, total, batch):
+                numbers = range(begin, min(begin + batch, total))
+                if not all(number in records.lines for number in numbers):
+                    if env is None or env.num_envs != len(numbers):
+                        if env is not None:
+                            env.close()
+                        env = make_env(tasks.env_id, len(numbers), tasks.env_settings, size)
+                        check_fits(agent, env)
+                    chosen = [tasks.tasks[number] for number in numbers]
+                    found = run(env, agent, chosen, [_seed_of(seed, number) for number in numbers], protocol.budget)
+                    records.add({"task": number, **record} for number, record in zip(numbers, found, strict=True))
+                if progress is not None:
+                    progress(numbers[-1] + 1, total)
+        finally:
+            if env is not None:
+                env.close()
+        return Evaluation(records.header, tuple(records.lines[number] for number in range(total)))
+
+
+def _seed_of(seed: int, number: int) -> int:
+    """Return the seed of the agent's random numbers in one task, whatever batch it runs in."""
+    return int(np.random.SeedSequence((seed, number)).generate_state(1, np.uint32)[0])

@@ -1,0 +1,60 @@
+"""How agents are judged: named, so that numbers can be compared."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Protocol:
+    """What is fixed before an agent is judged.
+
+    Attributes:
+        name: of the protocol.
+        offset: environment steps between start and goal in the trajectory that they come from.
+        budget: environment steps that an agent gets, always all of them.
+        execute: environment steps that a planning agent takes of each plan.
+        num_tasks: how many.
+        horizon: model steps that a plan looks ahead.
+        planner: settings of CEM.
+    """
+
+    name: str
+    offset: int = 25
+    budget: int = 25
+    execute: int = 25
+    num_tasks: int = 512
+    horizon: int = 5
+    planner: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in ("offset", "budget", "execute", "num_tasks", "horizon"):
+            value: Any = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise ValueError(f"{name} must be a whole number from 1 up, got {value!r}")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the settings, as JSON can write them."""
+        return asdict(self) | {"planner": dict(self.planner)}
+
+
+_CEM = {"num_samples": 300, "num_elites": 10, "num_iterations": 30}
+PROTOCOLS: Mapping[str, Protocol] = {
+    # DINO-world (arXiv 2507.19468, appendix D.3): one plan, all of it executed.
+    "paper": Protocol(name="paper", planner=_CEM),
+    # The same with a new plan in each model step, and twice the time.
+    "mpc": Protocol(name="mpc", budget=50, execute=5, planner=_CEM),
+    # stable-worldmodel's: plans of 25 steps, all of them executed, twice.
+    "swm": Protocol(name="swm", budget=50, planner={**_CEM, "num_elites": 30}),
+}
+
+
+def protocol_named(name: str) -> Protocol:
+    """Return a protocol by its name.
+
+    Raises:
+        ValueError: there is none of this name.
+    """
+    if name not in PROTOCOLS:
+        raise ValueError(f"protocol must be one of {sorted(PROTOCOLS)}, or a Protocol; got {name!r}")
+    return PROTOCOLS[name]

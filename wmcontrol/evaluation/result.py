@@ -1,0 +1,106 @@
+"""What comes out of an evaluation."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .intervals import Interval, paired_difference, wilson
+from .records import parse
+
+When = Literal["end", "any"]
+_TIMES = ("seconds", "memory")  # what differs from run to run
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One agent's results on all tasks.
+
+    Attributes:
+        header: what was judged: tasks, protocol, seed, and what the caller said about the agent.
+        records: one for each task, in order: ``success_end``, ``success_any``, ``first_success`` (environment steps,
+            or None), ``start_distance``, ``distance`` at the end (and for Push-T the ``angle``), ``decisions``,
+            ``seconds`` that they took, and the ``memory`` of the process at its peak so far, bytes.
+    """
+
+    header: Mapping[str, Any]
+    records: tuple[Mapping[str, Any], ...]
+
+    @staticmethod
+    def read(path: str | os.PathLike[str]) -> "Evaluation":
+        """Read a finished evaluation from its file.
+
+        Raises:
+            OSError: there is none.
+            ValueError: it is not one, or not finished.
+        """
+        path = Path(path)
+        text = path.read_bytes()
+        header, lines = parse(path, text[: text.rfind(b"\n") + 1])
+        expected = header and header.get("tasks", {}).get("num_tasks")
+        if header is None or sorted(lines) != list(range(expected or 0)) or not lines:
+            raise ValueError(f"{path} has {len(lines)} tasks of {expected}: the evaluation is not finished")
+        return Evaluation(header, tuple(lines[i] for i in sorted(lines)))
+
+    @property
+    def success_end(self) -> Interval:
+        """Share of tasks that are solved when the budget is spent; Wilson's 95 % interval."""
+        return wilson(sum(self.successes("end")), len(self.records))
+
+    @property
+    def success_any(self) -> Interval:
+        """Share of tasks that were solved after some step; Wilson's 95 % interval."""
+        return wilson(sum(self.successes("any")), len(self.records))
+
+    @property
+    def distances(self) -> NDArray[np.float64]:
+        """Distances to the goal at the end, in the environment's units, one for each task."""
+        return np.array([record["distance"] for record in self.records])
+
+    @property
+    def seconds_per_decision(self) -> float:
+        """Wall time per plan (or per action, for agents that do not plan), each environment of a batch counted."""
+        return float(sum(r["seconds"] for r in self.records) / max(1, sum(r["decisions"] for r in self.records)))
+
+    @property
+    def peak_memory(self) -> int:
+        """Most memory that the process (and, where it was used, the GPU) held at once, bytes."""
+        return int(max(record["memory"] for record in self.records))
+
+    def successes(self, when: When = "end") -> list[bool]:
+        """Return for each task whether it was solved at the end, or at any time."""
+        if when not in ("end", "any"):
+            raise ValueError(f'when must be "end" or "any", got {when!r}')
+        return [bool(record[f"success_{when}"]) for record in self.records]
+
+    def report(self) -> dict[str, Any]:
+        """Return all that the same seed gives again, number for number, on the same machine."""
+        quartiles = np.quantile(self.distances, (0.25, 0.5, 0.75)).tolist()
+        return {
+            **self.header,
+            "success_end": vars(self.success_end),
+            "success_any": vars(self.success_any),
+            "distance_quartiles": quartiles,
+            "decisions": sum(record["decisions"] for record in self.records),
+            "records": [{k: v for k, v in record.items() if k not in _TIMES} for record in self.records],
+        }
+
+
+def difference(first: Evaluation, second: Evaluation, when: When = "end") -> Interval:
+    """Return by how much the first agent's success is over the second's, on the same tasks.
+
+    The interval is for pairs: Newcombe's method 10, see :func:`~wmcontrol.evaluation.intervals.paired_difference`.
+
+    Raises:
+        ValueError: the tasks or the budgets differ.
+    """
+    if first.header["tasks"] != second.header["tasks"]:
+        raise ValueError(f"the tasks differ: {first.header['tasks']} and {second.header['tasks']}")
+    budgets = [evaluation.header["protocol"]["budget"] for evaluation in (first, second)]
+    if budgets[0] != budgets[1]:
+        raise ValueError(f"the budgets differ: {budgets[0]} and {budgets[1]} steps")
+    return paired_difference(first.successes(when), second.successes(when))

@@ -1,0 +1,238 @@
+"""What agents are judged on: starts and goals.
+
+Letters: ``n`` numbers in a state, ``a`` in an action, ``w`` environment steps before the start.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any, Protocol
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+
+from ..data import Trajectory, TrajectoryDataset
+
+Floats = NDArray[np.float64]
+_REFUSALS = 20  # in a row, before it is clear that the states are not of this environment
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """Where one episode starts and what is to be reached.
+
+    Attributes:
+        seed: of the environment, for whatever is not given, and of an agent's random numbers.
+        state: (n,) where the environment is reset to; None: drawn.
+        goal_state: (n,) None: drawn.
+        variation: how this world looks; nothing: as usual.
+        replay: (w, a) actions that are done before the agent takes over, while it looks on.
+        source: where it comes from.
+    """
+
+    seed: int
+    state: Floats | None = None
+    goal_state: Floats | None = None
+    variation: Mapping[str, Floats] = field(default_factory=dict)
+    replay: Floats = field(default_factory=lambda: np.zeros((0, 0)))
+    source: str = ""
+
+
+class Tasks(Protocol):
+    """Tasks in one environment.
+
+    Attributes:
+        env_id: the environment.
+        env_settings: what it is made with.
+        tasks: the same each time.
+        redrawn: how many were drawn but left out, by reason.
+    """
+
+    env_id: str
+    env_settings: Mapping[str, Any]
+    tasks: tuple[Task, ...]
+    redrawn: Mapping[str, int]
+
+    def describe(self) -> dict[str, Any]:
+        """Return what tells these tasks from others, as JSON can write it."""
+
+
+class DatasetTasks:
+    """Starts and goals that are ``offset`` steps apart in recorded trajectories.
+
+    Give it held-out trajectories: ``Subset(dataset, members)``. Each in turn gives a task, from a random place; then
+    each gives another one, until there are enough; none comes twice. Fewer tasks of the same seed are the first of
+    more. Tasks that are solved at the start are left out and others drawn for them; so are the rare ones that the
+    environment refuses to start from, as a block that was pushed out of the field.
+
+    Args:
+        dataset: trajectories with states (and actions, for a warm-up), of one of our environments.
+        num_tasks: how many.
+        seed: of the draws.
+        offset: environment steps from start to goal.
+        warmup: environment steps before the start, which are replayed while the agent looks on.
+        env_id: the environment, if the data do not say which.
+        progress: is told how many tasks are found, of how many.
+
+    Raises:
+        ValueError: trajectories without states, or too few or too short ones.
+    """
+
+    def __init__(
+        self,
+        dataset: TrajectoryDataset,
+        num_tasks: int = 512,
+        *,
+        seed: int = 0,
+        offset: int = 25,
+        warmup: int = 0,
+        env_id: str | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ):
+        _check_whole(("num_tasks", num_tasks, 1), ("seed", seed, 0), ("offset", offset, 1), ("warmup", warmup, 0))
+        known = env_id or dataset.env_id
+        if known is None:
+            raise ValueError("the data do not say which environment they are of; give env_id")
+        self.env_id, self.env_settings = known, dict(dataset.env_settings)
+        self._description = {
+            "tasks": "dataset",
+            "env_id": known,
+            "num_tasks": num_tasks,
+            "seed": seed,
+            "offset": offset,
+            "warmup": warmup,
+        }
+        judge = _Judge(known, self.env_settings)
+        found: list[Task] = []
+        try:
+            for trajectory, start in _places(dataset, warmup, offset, seed):
+                task = _task(trajectory, start, offset, warmup, len(found), seed)
+                if judge.accepts(task, trajectory):
+                    found.append(task)
+                    if progress is not None:
+                        progress(len(found), num_tasks)
+                    if len(found) == num_tasks:
+                        break
+        finally:
+            judge.close()
+        self.redrawn: Mapping[str, int] = judge.rejected
+        if len(found) < num_tasks:
+            raise ValueError(
+                f"{num_tasks} tasks were asked for, and {len(dataset)} trajectories have {len(found)} whose goal is "
+                f"{offset} steps ahead and not reached at the start ({judge.rejected})"
+            )
+        self.tasks = tuple(found)
+
+    def describe(self) -> dict[str, Any]:
+        """Return the settings, and a digest of the starts and goals."""
+        return {**self._description, "env_settings": self.env_settings, "digest": _digest(self.tasks)}
+
+
+class RandomTasks:
+    """Starts and goals as the environment draws them.
+
+    Args:
+        env_id: the environment.
+        num_tasks: how many.
+        seed: of the draws.
+        env_settings: what the environment is made with.
+    """
+
+    def __init__(
+        self, env_id: str, num_tasks: int = 512, *, seed: int = 0, env_settings: Mapping[str, Any] | None = None
+    ):
+        _check_whole(("num_tasks", num_tasks, 1), ("seed", seed, 0))
+        self.env_id, self.env_settings = env_id, dict(env_settings or {})
+        self.redrawn: Mapping[str, int] = {}  # the environment itself draws no task that is solved at the start
+        self._description = {"tasks": "random", "env_id": env_id, "num_tasks": num_tasks, "seed": seed}
+        self.tasks = tuple(Task(seed=_seed_of(seed, i), source=f"random task {i}") for i in range(num_tasks))
+
+    def describe(self) -> dict[str, Any]:
+        """Return the settings."""
+        return {**self._description, "env_settings": self.env_settings}
+
+
+class _Judge:
+    """Says which tasks are tasks, and counts those that are not."""
+
+    def __init__(self, env_id: str, settings: Mapping[str, Any]):
+        self._env = gym.make(env_id, disable_env_checker=True, **{**settings, "obs_type": "state"}).unwrapped
+        self.rejected = {"solved": 0, "refused": 0}
+        self._accepted = 0
+
+    def accepts(self, task: Task, trajectory: Trajectory) -> bool:
+        options = {"state": task.state, "goal_state": task.goal_state, "variation": dict(task.variation)}
+        try:
+            _, info = self._env.reset(seed=task.seed, options=options)
+        except ValueError as error:
+            self.rejected["refused"] += 1
+            if self.rejected["refused"] >= _REFUSALS and not self._accepted:
+                raise ValueError(f"{trajectory.provenance}: no task can start from these states: {error}") from error
+            return False
+        if info["is_success"]:
+            self.rejected["solved"] += 1
+            return False
+        self._accepted += 1
+        return True
+
+    def close(self) -> None:
+        self._env.close()
+
+
+def _places(dataset: TrajectoryDataset, warmup: int, offset: int, seed: int) -> Iterator[tuple[Trajectory, int]]:
+    """Yield trajectories and where in them a task starts: every trajectory once, then every one a second time, …."""
+    rooms = np.asarray(dataset.lengths) - warmup - offset  # how many places each has
+    order = np.random.default_rng((seed, 0)).permutation(np.flatnonzero(rooms > 0))
+    for turn in count():
+        having = [int(i) for i in order if turn < rooms[i]]
+        if not having:
+            return
+        for i in having:
+            places = np.random.default_rng((seed, 1, i)).permutation(int(rooms[i]))
+            yield dataset.trajectory(i), warmup + int(places[turn])
+
+
+def _task(trajectory: Trajectory, start: int, offset: int, warmup: int, number: int, seed: int) -> Task:
+    if trajectory.states is None:
+        raise ValueError(f"{trajectory.provenance}: it has no states, which tasks are made of")
+    if warmup and trajectory.actions is None:
+        raise ValueError(f"{trajectory.provenance}: it has no actions, which the warm-up replays")
+    replay = np.zeros((0, 0)) if trajectory.actions is None else trajectory.actions[start - warmup : start]
+    return Task(
+        seed=_seed_of(seed, number),
+        state=trajectory.states[start - warmup].copy(),
+        goal_state=trajectory.states[start + offset].copy(),
+        variation=dict(trajectory.variation),
+        replay=replay.copy(),
+        source=f"{trajectory.provenance.record}, steps {start} to {start + offset}",
+    )
+
+
+def _seed_of(seed: int, number: int) -> int:
+    return int(np.random.SeedSequence((seed, 2, number)).generate_state(1, np.uint32)[0])
+
+
+def _digest(tasks: tuple[Task, ...]) -> str:
+    digest = hashlib.sha256()
+    for task in tasks:
+        for array in (task.state, task.goal_state, task.replay, *(v for _, v in sorted(task.variation.items()))):
+            digest.update(b"-" if array is None else np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+def _check_whole(*given: tuple[str, Any, int]) -> None:
+    for name, value, least in given:
+        if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < least:
+            raise ValueError(f"{name} must be a whole number from {least} up, got {value!r}")
+
+
+def as_json(value: Any) -> str:
+    """Write settings as JSON, arrays as lists; what JSON cannot write is a TypeError."""
+    return json.dumps(value, sort_keys=True, default=lambda v: v.tolist() if hasattr(v, "tolist") else _refuse(v))
+
+
+def _refuse(value: Any) -> Any:
+    raise TypeError(f"{value!r} cannot be written as JSON; describe it in words or numbers")
