@@ -9,7 +9,7 @@ WHEEL_VENV := .venv-wheel
 export PIP_CONSTRAINT := $(abspath constraints.txt)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # One thread per test process: more of them only get in one another's way.
-export OMP_NUM_THREADS ?= 1
+unit wheel oracle: export OMP_NUM_THREADS ?= 1
 
 .PHONY: demo test check lint unit wheel oracle assets clean
 

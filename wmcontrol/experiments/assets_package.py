@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ..encoders import PyramidEncoder
 from ..encoders.files import encoder_digest
@@ -42,11 +42,11 @@ def packaged_model(stage: Stage, root: Path) -> Path:
 def expected_bytes(recipe: Recipe, name: str) -> int:
     """Return how many bytes a packaged model will take, at the most, before anything is made."""
     encoder = PyramidEncoder(**recipe.encoder.settings)
-    predictor: nn.Module = Predictor(dim=encoder.dim, **recipe.predictor)
-    if name != "base":
-        # Two numbers of an environment action, in all of ours.
-        predictor = ActionConditioned(predictor, 2 * recipe.models[name].get("frameskip", 5))  # type: ignore[arg-type]
-    tensors = [*encoder.state_dict().values(), *predictor.state_dict().values()]
+    base = Predictor(dim=encoder.dim, **recipe.predictor)
+    # An environment action has two numbers in all of ours.
+    action_dim = 0 if name == "base" else 2 * recipe.models[name].get("frameskip", 5)
+    predictor: nn.Module = ActionConditioned(base, action_dim) if action_dim else base
+    tensors: list[Tensor] = [*encoder.state_dict().values(), *predictor.state_dict().values()]
     return 2 * sum(tensor.numel() for tensor in tensors) + _BESIDE
 
 

@@ -102,15 +102,15 @@ def _pretrain(stage: Stage, root: Path) -> dict[str, Any]:
     start = stage.folder(root) / "start"
     if not start.exists():
         _fresh(stores[0], stage.settings["predictor"], keys["seed"]).save(start)
-    places = {"stores": [store.folder for store in stores], "start": start, "out": stage.folder(root) / "run"}
-    run_pretrain(pretrain.Config(**places, **keys))
+    out = stage.folder(root) / "run"
+    run_pretrain(pretrain.Config(stores=[store.folder for store in stores], start=start, out=out, **keys))
     return _trained(stage, root)
 
 
 def _finetune(stage: Stage, root: Path) -> dict[str, Any]:
     store, base = stage.needs
-    places = {"store": store_of(store, root).folder, "base": model_of(base, root), "out": stage.folder(root) / "run"}
-    run_finetune(finetune.Config(**places, **stage.settings))
+    folder, out = store_of(store, root).folder, stage.folder(root) / "run"
+    run_finetune(finetune.Config(store=folder, base=model_of(base, root), out=out, **stage.settings))
     return _trained(stage, root)
 
 

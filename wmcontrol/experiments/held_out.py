@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..data import LatentStore
-from ..models import WorldModel
+from ..models import FrameCausalPredictor, WorldModel
 from ..training import Batch, PredictionError, prediction_error
 from ..training.validation import HORIZON
 
@@ -29,5 +29,8 @@ def held_out_error(
     if model.normalizer is not None:
         assert found.actions is not None
         actions = model.normalizer.to_model(found.actions.unflatten(-1, (frameskip, -1)))
+    predictor = model.predictor
+    if isinstance(predictor, FrameCausalPredictor):
+        raise TypeError("errors are measured of this package's Predictor, got a FrameCausalPredictor")
     batch = Batch(found.tokens.float(), found.times, actions, [""] * len(found.tokens))
-    return prediction_error(model.predictor, batch, store.grid)
+    return prediction_error(predictor, batch, store.grid)
