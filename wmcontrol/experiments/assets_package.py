@@ -50,17 +50,17 @@ def expected_bytes(recipe: Recipe, name: str) -> int:
     return 2 * sum(tensor.numel() for tensor in tensors) + _BESIDE
 
 
-def check_budget(sizes: Mapping[str, int], budget: int = BUDGET) -> None:
+def check_budget(sizes: Mapping[str, int]) -> None:
     """Raise an error that lists all sizes if they are too much together.
 
     Raises:
         ValueError: they are.
     """
     total = sum(sizes.values())
-    if total > budget:
+    if total > BUDGET:
         each = ", ".join(f"{name} {size / 1e6:.2f}" for name, size in sorted(sizes.items()))
         raise ValueError(
-            f"packaged models may take {budget / 1e6:g} MB in all, these take {total / 1e6:.2f} MB ({each}); make the "
+            f"packaged models may take {BUDGET / 1e6:g} MB in all, these take {total / 1e6:.2f} MB ({each}); make the "
             "predictor or the encoder smaller in wmcontrol/experiments/recipes.py"
         )
 

@@ -38,7 +38,7 @@ def ratios(results: Results, env: str, mode: str, labelled: int, step: int) -> l
 
 def verdicts(results: Results) -> list[str]:
     """Say for each environment, number of labels and steps ahead whether full is better than scratch."""
-    said = []
+    said, held = [], 0
     modes = _in_order(results, "mode")
     if not {"full", "scratch"} <= set(modes):
         return ["Whether full is better than scratch is not known: one of them was not trained."]
@@ -48,13 +48,14 @@ def verdicts(results: Results) -> list[str]:
                 full, scratch = (ratios(results, env, mode, labelled, step) for mode in ("full", "scratch"))
                 wins = sum(a < b for a, b in zip(full, scratch, strict=True))
                 holds = mean(full) < mean(scratch)
+                held += holds
                 seeds = f", in {wins} of {len(full)} seeds" if len(full) > 1 else ""
                 sign = "<" if holds else "≥"
                 said.append(
                     f"{env}, {labelled} labelled, {step} step{'s' if step > 1 else ''} ahead: full < scratch "
                     f"{'holds' if holds else '**does not hold**'} ({mean(full):.1%} {sign} {mean(scratch):.1%}{seeds})"
                 )
-    return said
+    return [f"It is in {held} of {len(said)} comparisons.", *said]
 
 
 def caption(results: Results) -> str:
@@ -100,7 +101,7 @@ def draw(results: Results) -> Figure:
         axes.set_xticks(counts, [f"{count:,}" for count in counts])
         axes.minorticks_off()
         ticks = _ticks(*axes.get_ylim())
-        axes.set_yticks(ticks, [f"{tick:.3g}" for tick in ticks])
+        axes.set_yticks(ticks, [f"{tick:,.0f}" if tick >= 100 else f"{tick:.3g}" for tick in ticks])
         axes.grid(axis="y", color="0.9")
         axes.spines[["top", "right"]].set_visible(False)
         if i == 0:
@@ -135,9 +136,14 @@ def _cell(values: Sequence[float]) -> str:
 
 
 def _ticks(low: float, high: float) -> list[float]:
-    """Return 1, 2 and 5 times powers of ten, between two numbers."""
-    found = [digit * 10.0**power for power in range(-9, 10) for digit in (1, 2, 5)]
-    return [tick for tick in found if low <= tick <= high]
+    """Return round numbers between two numbers: 1, 2 and 5 times powers of ten, or more of them if these are few."""
+    found: list[float] = []
+    for digits in ((1, 2, 5), (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8), range(10, 100)):
+        found = [digit * 10.0**power for power in range(-9, 10) for digit in digits]
+        found = [tick for tick in found if low <= tick <= high]
+        if len(found) > 2:
+            break
+    return found
 
 
 def _in_order(results: Results, key: str) -> list[Any]:

@@ -20,6 +20,7 @@ def train_and_measure(run: dict[str, Any], folder: Path) -> None:
     from ..data import LatentStore
     from ..data.safe_file import safe_file
     from ..models import WorldModel
+    from ..training.state import STATE
     from .held_out import held_out_error
     from .jobs.finetune import Config
     from .train_jobs import finetune, split
@@ -34,6 +35,7 @@ def train_and_measure(run: dict[str, Any], folder: Path) -> None:
     found = {"run": run, "model": error.model.tolist(), "copying": error.copying.tolist()}
     with safe_file(folder / ERRORS) as file:
         file.write(json.dumps(found, indent=1).encode())
+    (folder / "run" / STATE).unlink(missing_ok=True)  # nothing goes on from it, and it is three times the model
 
 
 def _end_with_stdin() -> None:

@@ -27,7 +27,9 @@ class Config:
     modes: list[str] = key("which ways", default=list(_MODES), choices=_MODES, example="scratch,full")
     num_steps: int = key("optimiser steps of each training", default=1500, at_least=1, example="4000")
     batch_size: int = key("windows of a step", default=256, at_least=1, example="128")
-    seeds: list[int] = key("of the splits, weights and windows; several give a range", default=[0], example="0,1,2")
+    seeds: list[int] = key(
+        "of the splits, weights and windows; several give a range", default=[0], at_least=0, example="0,1,2"
+    )
     jobs: int | None = key(
         "trainings at once, with a thread each; by default as many as there are cores",
         default=None,
