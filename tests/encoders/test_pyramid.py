@@ -54,11 +54,13 @@ def test_it_is_a_linear_map_of_the_image(fitted: PyramidEncoder, discs: torch.Te
 def test_blurs_are_gaussian() -> None:
     # One bright pixel, far from the borders, on a grid as fine as the frame: each copy shows the blur itself.
     widths = (1 / 16, 1 / 8)
-    encoder = PyramidEncoder(1, blurs=widths, blur_weights=(1, 1), grids=((64, 64), (64, 64))).double()
+    encoder = PyramidEncoder(1, blurs=widths, blur_weights=(1, 1), grids=((64, 64), (64, 64)), color_weights=(1, 1, 1))
+    encoder = encoder.double()
     frame = torch.zeros(1, 64, 64, 3, dtype=torch.uint8)
-    frame[0, 32, 32, 0] = 255
+    frame[0, 32, 32] = 255
     copies = encoder.samples(frame)[0, 0].view(2, 64, 64, 3)
-    assert copies[..., 1:].abs().max() == 0
+    assert copies[..., 1:].abs().max() < 1e-9  # white is lightness alone
+    copies = copies / 3**0.5  # of which it has as much as of red, green and blue together
     away = torch.arange(64) - 32
     for copy_, width in zip(copies, widths, strict=True):
         sigma = width * 64
@@ -112,16 +114,48 @@ def test_fitting_is_deterministic_and_takes_batches(discs: torch.Tensor) -> None
 
 
 def test_weights_say_what_counts(discs: torch.Tensor) -> None:
-    blind = PyramidEncoder(4, blurs=(1 / 8,), channel_weights=(1, 1, 0))
+    blind = PyramidEncoder(4, blurs=(1 / 8,), color_weights=(0, 1, 1))
     blind.fit(discs)
-    other = discs[:5].clone()
-    other[..., 2] = 7
-    assert torch.equal(blind(discs[:5]), blind(other))
+    lighter = discs[:5] // 2 + 100  # half as colourful, and lighter
+    darker = discs[:5] // 2
+    torch.testing.assert_close(blind(lighter), blind(darker), atol=1e-4, rtol=0)
+    colorless = PyramidEncoder(4, blurs=(1 / 8,), color_weights=(1, 0, 0))
+    colorless.fit(discs)
+    torch.testing.assert_close(colorless(discs[:5]), colorless(discs[:5].roll(1, -1)), atol=1e-4, rtol=0)
     plain, heavy = PyramidEncoder(4, blur_weights=(1, 1, 1, 1)), PyramidEncoder(4, blur_weights=(1, 3, 1, 1))
-    ratio = heavy.samples(discs[:1]) / plain.samples(discs[:1])
-    fine, second = 24 * 24 * 3, 12 * 12 * 3
-    torch.testing.assert_close(ratio[0, 0, fine : fine + second], torch.full((second,), 3.0))
-    torch.testing.assert_close(ratio[0, 0, :fine], torch.ones(fine))
+    fine, second = 12 * 12 * 3, 6 * 6 * 3
+    one, other = plain.samples(discs[:1])[0, 0], heavy.samples(discs[:1])[0, 0]
+    torch.testing.assert_close(other[fine : fine + second], 3 * one[fine : fine + second])
+    torch.testing.assert_close(other[:fine], one[:fine])
+
+
+def test_equal_weights_leave_distances_as_they_are_in_red_green_and_blue() -> None:
+    encoder = PyramidEncoder(3, blurs=(1 / 2,), grids=((1, 1),), color_weights=(1, 1, 1)).double()
+    colors = torch.tensor([[65, 105, 225], [119, 136, 153], [255, 255, 255]], dtype=torch.uint8)
+    samples = encoder.samples(colors[:, None, None].expand(3, 8, 8, 3))[:, 0]
+    torch.testing.assert_close(torch.pdist(samples), torch.pdist(colors.double()) / 255)
+
+
+def test_scenes_are_not_told_apart_but_what_moves_in_each_is(discs: torch.Tensor) -> None:
+    dark = (discs.int() * 2 // 3).to(torch.uint8)
+    green = discs.clone()
+    green[:, 20:40, :, 1] = 200
+    scenes = [discs, dark, green]
+    encoder = PyramidEncoder(32).double()
+    kept = encoder.fit(*scenes)
+    tokens = [encoder(scene)[:, 0] for scene in scenes]
+    for token in tokens:
+        assert token.mean(0).abs().max() < 1e-9
+    # One scale: the mean over scenes and numbers of the variance is 1, and no scene is next to invisible.
+    variances = torch.stack([token.var(0, correction=0).sum() for token in tokens])
+    assert variances.mean().item() / 32 == pytest.approx(1, rel=0.2)
+    assert variances.min() > 0.1 * variances.max()
+    assert 0.8 < kept <= 1
+    # As one scene, the components would show little but which scene it is.
+    together = PyramidEncoder(32).double()
+    together.fit(iter(scenes))
+    ratio = together(discs)[:, 0].var(0).sum() / together(torch.cat(scenes))[:, 0].var(0).sum()
+    assert ratio < 0.2
 
 
 @pytest.mark.parametrize("size", [48, 96, 224])
@@ -182,8 +216,8 @@ def test_using_it_before_it_is_fitted_says_what_to_do(discs: torch.Tensor) -> No
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"num_components": 0}, "from 1 to 2295"),
-        ({"num_components": 2296}, "from 1 to 2295"),
+        ({"num_components": 0}, "from 1 to 579"),
+        ({"num_components": 580}, "from 1 to 579"),
         ({"tokens": (0, 1)}, "tokens"),
         ({"blurs": ()}, "1.5 times"),
         ({"blurs": (0.1, 0.12)}, "1.5 times"),
@@ -191,8 +225,8 @@ def test_using_it_before_it_is_fitted_says_what_to_do(discs: torch.Tensor) -> No
         ({"blur_weights": (1, 1)}, "4 positive numbers"),
         ({"grids": ((8, 8),)}, "4 pairs"),
         ({"grids": ((8, 8), (4, 4), (2, 2), (1, 1)), "tokens": (2, 2)}, "multiples of tokens"),
-        ({"channel_weights": (1, 1)}, "3 numbers"),
-        ({"channel_weights": (0, 0, 0)}, "not all 0"),
+        ({"color_weights": (1, 1)}, "3 numbers"),
+        ({"color_weights": (0, 0, 0)}, "not all 0"),
     ],
 )
 def test_settings_out_of_range_are_refused(wrong: dict, message: str) -> None:
@@ -206,7 +240,9 @@ def test_what_cannot_be_fitted_on_is_refused(discs: torch.Tensor) -> None:
     with pytest.raises(ValueError, match="at least 2"):
         PyramidEncoder(4).fit(discs[:1])
     with pytest.raises(ValueError, match="at least 2"):
-        PyramidEncoder(4).fit([])
+        PyramidEncoder(4).fit(discs, [])
+    with pytest.raises(ValueError, match="got none"):
+        PyramidEncoder(4).fit()
     with pytest.raises(TypeError, match="uint8"):
         PyramidEncoder(4).fit(discs.float())
 

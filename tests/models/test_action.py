@@ -43,7 +43,7 @@ def test_one_step_of_training_changes_only_what_is_trainable(which: str) -> None
     assert any(name.startswith("predictor.") for name in changed) == (which == "full")
 
 
-def test_each_action_changes_its_own_frame_and_no_other_one() -> None:
+def test_each_action_changes_its_own_frame_and_no_earlier_one() -> None:
     wrapped = scrambled(ActionConditioned(small_predictor(), A))
     tokens, times = clip()
     before = wrapped(tokens, times, actions(), grid=GRID)
@@ -51,9 +51,25 @@ def test_each_action_changes_its_own_frame_and_no_other_one() -> None:
         changed = actions()
         changed[:, t] += 1
         after = wrapped(tokens, times, changed, grid=GRID)
-        others = [i for i in range(3) if i != t]
-        assert torch.equal(after[:, others], before[:, others])
-        assert (after[:, t] != before[:, t]).any()
+        assert torch.equal(after[:, :t], before[:, :t])
+        # Those after it see the frame that it led to, and know of the action.
+        assert (after[:, t:] != before[:, t:]).flatten(2).any(-1).all()
+
+
+def test_the_action_that_led_to_a_frame_is_known_where_it_is_given() -> None:
+    wrapped = ActionConditioned(small_predictor(), A)
+    tokens, times = clip()
+    told, untold = (
+        wrapped.context(tokens, times[:, :-1], grid=GRID, actions=known) for known in (actions()[:, :2], None)
+    )
+    assert torch.equal(told.shared[0][0], untold.shared[0][0])  # zero at the start
+    torch.nn.init.normal_(wrapped.embed_arrival.weight)
+    told = wrapped.context(tokens, times[:, :-1], grid=GRID, actions=actions()[:, :2])
+    P = tokens.shape[2]
+    assert torch.equal(told.shared[0][1][:, :, :P], untold.shared[0][1][:, :, :P])  # nothing led to the first
+    assert (told.shared[0][1][:, :, P:] != untold.shared[0][1][:, :, P:]).all()
+    with pytest.raises(ValueError, match=r"shape \(2, 2, "):
+        wrapped.context(tokens, times[:, :-1], grid=GRID, actions=actions())
 
 
 def test_step_by_step_is_teacher_forced_on_its_own_predictions() -> None:
@@ -63,7 +79,9 @@ def test_step_by_step_is_teacher_forced_on_its_own_predictions() -> None:
         tokens, _ = clip(T=T)
         times = 0.25 * torch.arange(T + 5, dtype=torch.float64).expand(2, -1)
         plans = torch.randn(2, 4, T + 5, A, generator=torch.Generator().manual_seed(3))
-        context = wrapped.context(tokens, times[:, :T], grid=GRID)
+        before = plans[:, 0, : T - 1]
+        plans[:, :, : T - 1] = before[:, None]
+        context = wrapped.context(tokens, times[:, :T], grid=GRID, actions=before)
         branched = context.branch(4)
         frames = tokens[:, None].expand(-1, 4, -1, -1, -1)
         for h in range(5):

@@ -7,22 +7,25 @@ token sees, ``D`` numbers of a token.
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
-from itertools import pairwise
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from .blur import blur_pixels, blur_samples
 from .encoder import Encoder
+from .pyramid_shape import PyramidShape, checked_shape
 
-# Samples per standard deviation of the blur. What is finer than the samples can carry is by then damped to
-# exp(-(0.75 pi)^2 / 2) = 6 % or less.
-_SAMPLES_PER_WIDTH = 0.75
-_MIN_RATIO = 1.5
 # Numbers of a chunk of frames in float32: on a CPU so few that they stay in its cache.
 _CHUNK = {"cpu": 2**19}
 _CHUNK_ELSEWHERE = 2**27
+# Lightness, red against green, yellow against blue: opponent colours, of which equal weights leave distances as they
+# are in red, green and blue (van de Sande et al., "Evaluating color descriptors", 2010, equation 1).
+_OPPONENT = (
+    (3**-0.5, 3**-0.5, 3**-0.5),
+    (2**-0.5, -(2**-0.5), 0.0),
+    (6**-0.5, 6**-0.5, -2 * 6**-0.5),
+)
 
 
 class PyramidEncoder(Encoder):
@@ -55,10 +58,10 @@ class PyramidEncoder(Encoder):
         num_components: int = 128,
         *,
         tokens: Sequence[int] = (1, 1),
-        blurs: Sequence[float] = (1 / 32, 1 / 16, 1 / 8, 1 / 4),
+        blurs: Sequence[float] = (1 / 16, 1 / 8, 1 / 4, 1 / 2),
         blur_weights: Sequence[float] | None = None,
         grids: Sequence[Sequence[int]] | None = None,
-        channel_weights: Sequence[float] = (1.0, 1.0, 1.0),
+        color_weights: Sequence[float] = (1.0, 6.0, 6.0),
     ) -> None:
         """Make an encoder that is still to be fitted.
 
@@ -69,13 +72,16 @@ class PyramidEncoder(Encoder):
             blur_weights: how much each copy counts; None: in proportion to its width.
             grids: rows and columns of samples of each copy, multiples of those of the tokens; None: as few as the
                 blur allows, 0.75 per standard deviation.
-            channel_weights: how much red, green and blue count.
+            color_weights: how much lightness, red against green, and yellow against blue count. A small coloured
+                thing then is not lost beside a large grey one: in Push-T, where distances must tell of the agent
+                (small, blue) as of the block (large, grey), planning with the true dynamics reached 22 of 40 goals
+                with equal weights and 29 with the default.
 
         Raises:
             ValueError: a setting is out of range, or does not go with the others.
         """
         super().__init__()
-        self._shape = _checked_shape(tokens, blurs, blur_weights, grids, channel_weights)
+        self._shape = checked_shape(tokens, blurs, blur_weights, grids, color_weights)
         per_token = [rows * columns * 3 for rows, columns in self._shape.cells]
         if not 1 <= num_components <= sum(per_token):
             raise ValueError(
@@ -97,7 +103,7 @@ class PyramidEncoder(Encoder):
             "blurs": list(shape.blurs),
             "blur_weights": list(shape.blur_weights),
             "grids": [list(grid) for grid in shape.grids],
-            "channel_weights": list(shape.channel_weights),
+            "color_weights": list(shape.color_weights),
         }
 
     def grid(self, height: int, width: int) -> tuple[int, int]:
@@ -123,23 +129,49 @@ class PyramidEncoder(Encoder):
         return torch.cat(parts, -1)
 
     @torch.no_grad()
-    def fit(self, frames: Tensor | Iterable[Tensor]) -> float:
+    def fit(self, *scenes: Tensor | Iterable[Tensor]) -> float:
         """Set mean and components to those of these frames, and the scale so that a token's numbers vary by 1.
 
         The same frames give the same components: they are eigenvectors, in float64, of the samples' covariance, of
         which the largest number is positive. One scale serves all components, so distances keep their proportions.
 
+        Frames of different scenes (other backgrounds, as of several environments) are given apart. Otherwise the
+        components would tell scenes apart and little else, and what moves within one would be small beside where that
+        scene lies. So the covariance is that within scenes, of which each counts the same, and components are at right
+        angles to what lies between the scenes' means: tokens of every scene have mean zero.
+
         Args:
-            frames: uint8 (N, H, W, 3), or several such batches, one after another.
+            scenes: of each the frames, uint8 (N, H, W, 3), or several such batches, one after another.
 
         Returns:
-            The share of the samples' variance that the components keep.
+            The share of the samples' variance within scenes that the components keep.
 
         Raises:
-            ValueError: too few frames, or all the same.
+            ValueError: too few frames, or all of a scene are the same.
         """
-        features = self.components.shape[1]
-        device = self.components.device
+        found = [self._moments(scene) for scene in scenes]
+        if not found:
+            raise ValueError("expected the frames of one scene or more, got none")
+        mean = torch.stack([mean for mean, _ in found]).mean(0)
+        variance = torch.stack([covariance.trace() for _, covariance in found])
+        within = torch.stack([c / v for (_, c), v in zip(found, variance, strict=True)]).mean(0) * variance.mean()
+        total = float(within.trace())
+        if len(found) > 1:
+            between = torch.linalg.svd(torch.stack([m - mean for m, _ in found]), full_matrices=False)
+            apart = between.Vh[1e-9 * between.S[0] < between.S]
+            within = within - apart.T @ (apart @ within)
+            within = within - (within @ apart.T) @ apart
+        values, vectors = torch.linalg.eigh(within)
+        values, vectors = values.flip(0)[: self.dim], vectors.flip(1)[:, : self.dim]
+        largest = vectors.gather(0, vectors.abs().argmax(0, keepdim=True))
+        self.mean.copy_(mean)
+        self.components.copy_((vectors * largest.sign()).T)
+        self.scale.fill_(float(values.mean()) ** -0.5)
+        return float(values.sum()) / total
+
+    def _moments(self, frames: Tensor | Iterable[Tensor]) -> tuple[Tensor, Tensor]:
+        """Return mean (F,) and covariance (F, F) of the samples of frames, in float64."""
+        features, device = self.components.shape[1], self.components.device
         count = 0
         total = torch.zeros(features, dtype=torch.float64, device=device)
         square = torch.zeros(features, features, dtype=torch.float64, device=device)
@@ -155,19 +187,12 @@ class PyramidEncoder(Encoder):
                 total += rows.sum(0)
                 square += rows.T @ rows
         if count < 2 or shift is None:
-            raise ValueError(f"expected at least 2 frames to fit on, got {count}")
+            raise ValueError(f"expected at least 2 frames of a scene to fit on, got {count}")
         mean = total / count
         covariance = square / count - torch.outer(mean, mean)
-        values, vectors = torch.linalg.eigh(covariance)
-        values, vectors = values.flip(0)[: self.dim], vectors.flip(1)[:, : self.dim]
-        largest = vectors.gather(0, vectors.abs().argmax(0, keepdim=True))
-        variance = float(values.mean())
-        if not variance > 1e-12:
-            raise ValueError("all frames to fit on look the same; give frames in which things move")
-        self.mean.copy_(mean + shift)
-        self.components.copy_((vectors * largest.sign()).T)
-        self.scale.fill_(variance**-0.5)
-        return float(values.sum() / covariance.trace())
+        if not float(covariance.trace()) > 1e-12:
+            raise ValueError("all frames of a scene look the same; give frames in which things move")
+        return mean + shift, covariance
 
     def _tokens(self, frames: Tensor) -> Tensor:
         if not self.scale > 0:
@@ -182,68 +207,6 @@ class PyramidEncoder(Encoder):
         return torch.cat(parts).to(self.components.dtype)
 
 
-class _Shape(NamedTuple):
-    """The settings that say what is sampled, one entry per copy but for ``tokens`` and ``channel_weights``."""
-
-    tokens: tuple[int, int]
-    blurs: tuple[float, ...]
-    blur_weights: tuple[float, ...]
-    grids: tuple[tuple[int, int], ...]
-    channel_weights: tuple[float, ...]
-
-    @property
-    def cells(self) -> list[tuple[int, int]]:
-        """Rows and columns of samples that one token sees."""
-        return [(rows // self.tokens[0], columns // self.tokens[1]) for rows, columns in self.grids]
-
-    @property
-    def sample_weights(self) -> list[float]:
-        """Weights of one sample: a copy counts the same on a fine grid as on a coarse one."""
-        cells = self.cells
-        return [w / math.sqrt(rows * columns) for w, (rows, columns) in zip(self.blur_weights, cells, strict=True)]
-
-
-def _checked_shape(
-    tokens: Sequence[int],
-    blurs: Sequence[float],
-    blur_weights: Sequence[float] | None,
-    grids: Sequence[Sequence[int]] | None,
-    channel_weights: Sequence[float],
-) -> _Shape:
-    if len(tokens) != 2 or min(tokens) < 1:
-        raise ValueError(f"tokens must be rows and columns, each at least 1, got {tokens!r}")
-    if not blurs or blurs[0] <= 0 or any(b < _MIN_RATIO * a * (1 - 1e-9) for a, b in pairwise(blurs)):
-        raise ValueError(
-            f"blurs must be positive widths as fractions of the frame, each at least {_MIN_RATIO} times the one "
-            f"before, got {blurs!r}"
-        )
-    if blur_weights is None:
-        blur_weights = [blur / blurs[0] for blur in blurs]
-    if len(blur_weights) != len(blurs) or min(blur_weights) <= 0:
-        raise ValueError(
-            f"blur_weights must be {len(blurs)} positive numbers, one per entry of blurs, got {blur_weights!r}"
-        )
-    if grids is None:
-        # Rounded up to whole samples per token.
-        grids = [[n * math.ceil(_SAMPLES_PER_WIDTH / blur / n - 1e-9) for n in tokens] for blur in blurs]
-    if len(grids) != len(blurs) or any(
-        len(grid) != 2 or min(grid) < 1 or any(g % n for g, n in zip(grid, tokens, strict=True)) for grid in grids
-    ):
-        raise ValueError(
-            f"grids must be {len(blurs)} pairs of rows and columns, one per entry of blurs and multiples of tokens, "
-            f"{tuple(tokens)}, got {grids!r}"
-        )
-    if len(channel_weights) != 3 or min(channel_weights) < 0 or max(channel_weights) == 0:
-        raise ValueError(f"channel_weights must be 3 numbers, none negative, not all 0, got {channel_weights!r}")
-    return _Shape(
-        (int(tokens[0]), int(tokens[1])),
-        tuple(float(blur) for blur in blurs),
-        tuple(float(weight) for weight in blur_weights),
-        tuple((int(rows), int(columns)) for rows, columns in grids),
-        tuple(float(weight) for weight in channel_weights),
-    )
-
-
 def _by_token(level: Tensor, tokens: tuple[int, int], grid: tuple[int, int]) -> Tensor:
     """Sort samples (N, rows, columns * 3) by the token that sees them: (N, P, samples * 3)."""
     if tokens == (1, 1):
@@ -255,13 +218,14 @@ def _by_token(level: Tensor, tokens: tuple[int, int], grid: tuple[int, int]) -> 
 
 @lru_cache(maxsize=32)
 def _steps(
-    shape: _Shape, height: int, width: int, device: torch.device, dtype: torch.dtype
+    shape: PyramidShape, height: int, width: int, device: torch.device, dtype: torch.dtype
 ) -> list[tuple[Tensor, Tensor]]:
     """Return, for each copy, what makes it of the one before: rows (rows, H) and columns (W * 3, columns * 3)."""
     steps = []
     for index, (blur, (rows, columns)) in enumerate(zip(shape.blurs, shape.grids, strict=True)):
         if index == 0:
-            colors = torch.diag(torch.tensor(shape.channel_weights, dtype=torch.float64)) / 255
+            weights = torch.tensor(shape.color_weights, dtype=torch.float64)
+            colors = torch.tensor(_OPPONENT, dtype=torch.float64).T * weights / 255  # from red, green, blue
             by_rows, by_columns = blur_pixels(height, rows, blur), blur_pixels(width, columns, blur)
         else:
             colors = torch.eye(3, dtype=torch.float64)

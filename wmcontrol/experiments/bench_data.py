@@ -87,7 +87,7 @@ def _building(folder: Path, episodes: int, seconds: float) -> Rate:
     """Build the store: draw frames, encode and write them."""
     dataset = open_dataset(folder / "set")
     encoder = PyramidEncoder()
-    encoder.fit(torch.from_numpy(sample_frames([dataset], min(5000, _FRAMES * episodes), 0)))
+    encoder.fit(torch.from_numpy(sample_frames([dataset], min(5000, _FRAMES * episodes), 0)[0]))
     start = perf_counter()
     store = encode_dataset(dataset, encoder, folder / "stores")
     rate = len(store.tokens) / (perf_counter() - start)

@@ -65,22 +65,28 @@ def find_encoder(
     fitted = out / f"encoder-{hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:16]}"
     if (fitted / "encoder.json").exists():
         return load_encoder(fitted)
-    encoder.fit(torch.from_numpy(sample_frames(datasets, fit_frames, seed)))
+    # Data sets of one environment show one scene.
+    scenes: dict[str, list[torch.Tensor]] = {}
+    for i, (dataset, frames) in enumerate(zip(datasets, sample_frames(datasets, fit_frames, seed), strict=True)):
+        scene = f"{dataset.env_id} {dict(dataset.env_settings)}" if dataset.env_id else f"data set {i}"
+        scenes.setdefault(scene, []).append(torch.from_numpy(frames))
+    encoder.fit(*scenes.values())
     fitted.mkdir(exist_ok=True)
     save_encoder(encoder, fitted)
     return encoder
 
 
-def sample_frames(datasets: Sequence[TrajectoryDataset], count: int, seed: int) -> "np.typing.NDArray[np.uint8]":
-    """Draw frames, as many of each data set: evenly spread over up to a thousand trajectories of each.
+def sample_frames(datasets: Sequence[TrajectoryDataset], count: int, seed: int) -> "list[np.typing.NDArray[np.uint8]]":
+    """Draw frames of each data set, as many of each: evenly spread over up to a thousand trajectories.
 
     Raises:
         ValueError: a data set has no frames.
     """
     rng = np.random.default_rng(seed)
     share = -(-count // len(datasets))
-    pieces = []
+    found, shape = [], None
     for dataset in datasets:
+        pieces = []
         chosen = rng.choice(len(dataset), min(len(dataset), 1000), replace=False)
         each = np.diff(np.linspace(0, share, len(chosen) + 1).round().astype(int))
         for index, wanted in zip(chosen.tolist(), each.tolist(), strict=True):
@@ -90,10 +96,12 @@ def sample_frames(datasets: Sequence[TrajectoryDataset], count: int, seed: int) 
             if wanted:
                 picked = rng.choice(len(trajectory), min(wanted, len(trajectory)), replace=False)
                 pieces.append(trajectory.frames.read(np.sort(picked)))
-                if pieces[-1].shape[1:] != pieces[0].shape[1:]:
-                    sizes = " and ".join(f"{p.shape[1]} x {p.shape[2]}" for p in (pieces[0], pieces[-1]))
+                shape = shape or pieces[0].shape[1:]
+                if pieces[-1].shape[1:] != shape:
+                    sizes = " and ".join(f"{rows} x {columns}" for rows, columns, _ in (shape, pieces[-1].shape[1:]))
                     raise ValueError(
                         f"{trajectory.provenance}: frames of all data must have one size, got {sizes}; image_size "
                         "sets that of frames which are drawn, and of videos"
                     )
-    return np.concatenate(pieces)
+        found.append(np.concatenate(pieces))
+    return found

@@ -2,6 +2,10 @@
 
 Source: DINO-world (arXiv 2507.19468), section 3.3 and appendix A.1: after each block ``q + γ · MLP(LN([q, a]))``, with
 γ zero at the start, so that the wrapped predictor computes at first what it computed before.
+
+Beyond the paper, a frame's keys and values also know, where it is known, the action that led to it, by a linear map
+that is zero at the start. Two frames and what was done between them tell how fast things move at the second; the
+frames alone tell it only of the time between them, and in PointMaze that is not enough.
 """
 
 from typing import Literal
@@ -54,12 +58,14 @@ class ActionConditioned(nn.Module):
         self.predictor = predictor
         self.action_dim = action_dim
         self.embed_action = nn.Linear(action_dim, predictor.width)
+        self.embed_arrival = nn.Linear(action_dim, predictor.width, bias=False)
         self.action_blocks = nn.ModuleList(ActionBlock(predictor.width) for _ in range(predictor.depth))
         initialize(self.embed_action)
         initialize(self.action_blocks)
+        nn.init.zeros_(self.embed_arrival.weight)
         like = next(predictor.parameters())
-        self.embed_action.to(like)
-        self.action_blocks.to(like)
+        for part in (self.embed_action, self.embed_arrival, self.action_blocks):
+            part.to(like)
 
     @property
     def dim(self) -> int:
@@ -71,28 +77,50 @@ class ActionConditioned(nn.Module):
         if which not in ("action_only", "full"):
             raise ValueError(f'which must be "action_only" or "full", got {which!r}')
         self.predictor.requires_grad_(which == "full")
-        self.embed_action.requires_grad_(True)
-        self.action_blocks.requires_grad_(True)
+        for part in (self.embed_action, self.embed_arrival, self.action_blocks):
+            part.requires_grad_(True)
         return sum(parameter.numel() for parameter in self.parameters() if parameter.requires_grad)
 
     def forward(self, tokens: Tensor, times: Tensor, actions: Tensor | None = None, *, grid: tuple[int, int]) -> Tensor:
         """Predict frames 2 to T + 1, teacher forced; actions (B, T, A), the rest as for ``Predictor.forward``."""
         check_tokens(tokens, self.dim, grid)
         B, T = tokens.shape[:2]
-        embedded = self.embed_action(check_actions(actions, (B, T, self.action_dim)))
-        predicted: Tensor = self.predictor(tokens, times, grid=grid, after_block=self._after_block(embedded))
+        checked = check_actions(actions, (B, T, self.action_dim))
+        after_block = self._after_block(self.embed_action(checked))
+        arrivals = self._arrivals(checked[:, :-1])
+        predicted: Tensor = self.predictor(tokens, times, grid=grid, after_block=after_block, arrivals=arrivals)
         return predicted
 
-    def context(self, tokens: Tensor, times: Tensor, *, grid: tuple[int, int]) -> Context:
-        """Compute once what predictions need of frames that were seen; as ``Predictor.context``."""
-        return self.predictor.context(tokens, times, grid=grid)
+    def context(
+        self, tokens: Tensor, times: Tensor, *, grid: tuple[int, int], actions: Tensor | None = None
+    ) -> Context:
+        """Compute once what predictions need of frames that were seen; as ``Predictor.context``.
+
+        Args:
+            tokens: (B, T, P, D).
+            times: (B, T) seconds.
+            grid: rows and columns of patches.
+            actions: (B, T - 1, A), taken between the frames, where they are known.
+        """
+        arrivals = None
+        if actions is not None:
+            check_tokens(tokens, self.dim, grid)
+            B, T = tokens.shape[:2]
+            arrivals = self._arrivals(check_actions(actions, (B, T - 1, self.action_dim)))
+        return self.predictor.context(tokens, times, grid=grid, arrivals=arrivals)
 
     def step(self, context: Context, time: Tensor, action: Tensor | None = None) -> tuple[Tensor, Context]:
         """Predict the next frame; action (B, A), or (B, S, A) with candidates; as ``Predictor.step``."""
         B, S = len(context.origin), context.num_candidates
         shape = (B, self.action_dim) if S is None else (B, S, self.action_dim)
-        embedded = self.embed_action(check_actions(action, shape)).view(B * (S or 1), 1, -1)
-        return self.predictor.step(context, time, after_block=self._after_block(embedded))
+        checked = check_actions(action, shape).view(B * (S or 1), -1)
+        after_block = self._after_block(self.embed_action(checked)[:, None])
+        return self.predictor.step(context, time, after_block=after_block, arrival=self.embed_arrival(checked))
+
+    def _arrivals(self, actions: Tensor) -> Tensor:
+        """Embed actions (B, T - 1, A) for the frames that they led to; what led to the first of T is not known."""
+        embedded: Tensor = self.embed_arrival(actions)
+        return torch.nn.functional.pad(embedded, (0, 0, 1, 0))
 
     def _after_block(self, embedded: Tensor) -> AfterBlock:
         """Apply action blocks to queries (B, T * P, width), with embedded actions (B, T, width)."""

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from .blocks import Block
 from .checks import check_context, check_times, check_tokens
-from .context import Context, KeysValues
+from .context import Context
 from .rotary import patch_positions, periods_per_axis, rotation
 
 # width, blocks, heads
@@ -103,6 +103,7 @@ class Predictor(nn.Module):
         *,
         grid: tuple[int, int],
         after_block: AfterBlock | None = None,
+        arrivals: Tensor | None = None,
     ) -> Tensor:
         """Predict every next frame from the true frames before it (teacher forcing), all in parallel.
 
@@ -113,6 +114,7 @@ class Predictor(nn.Module):
             actions: none; wrap the predictor in ``ActionConditioned`` to give it actions.
             grid: rows and columns of patches, P in all.
             after_block: what ``ActionConditioned`` does after each block.
+            arrivals: (B, T, width), what it knows of how each of frames 1 to T came about, added to its tokens.
 
         Returns:
             (B, T, P, D): frames 2 to T + 1.
@@ -124,7 +126,7 @@ class Predictor(nn.Module):
         if times.shape != (B, T + 1):
             raise ValueError(f"times must have shape {(B, T + 1)}, one more than frames, got {tuple(times.shape)}")
         times = times - times[:, :1]
-        context = self.embed(tokens.flatten(1, 2))  # (B, T * P, width)
+        context = self._embed(tokens, arrivals)
         cos, sin = self._rotation(times[:, :-1], grid, context.dtype)
         q_cos, q_sin = self._rotation(times[:, 1:], grid, context.dtype)
         frame = torch.arange(T, device=tokens.device).repeat_interleave(P)
@@ -139,23 +141,33 @@ class Predictor(nn.Module):
         predicted: Tensor = self.head(self.norm(q))
         return predicted.view(B, T, P, -1)
 
-    def context(self, tokens: Tensor, times: Tensor, *, grid: tuple[int, int]) -> Context:
+    def context(
+        self, tokens: Tensor, times: Tensor, *, grid: tuple[int, int], arrivals: Tensor | None = None
+    ) -> Context:
         """Compute once what predictions need of frames that were seen.
 
         Args:
             tokens: (B, T, P, D).
             times: (B, T) seconds, rising; in float64 where they are over 1,000.
             grid: rows and columns of patches.
+            arrivals: see ``forward``.
         """
         check_tokens(tokens, self.dim, grid)
         B, T, _, _ = tokens.shape
         times = check_times(times, (B, T))
         origin = times[:, 0]
-        shared = self._keys_values(tokens, times - origin[:, None], grid)
+        embedded = self._embed(tokens, arrivals)
+        cos, sin = self._rotation(times - origin[:, None], grid, embedded.dtype)
+        shared = tuple(block.attention.keys_values(embedded, cos, sin) for block in self.blocks)
         return Context(shared, None, origin, times[:, -1], grid)
 
     def step(
-        self, context: Context, time: Tensor, action: Tensor | None = None, after_block: AfterBlock | None = None
+        self,
+        context: Context,
+        time: Tensor,
+        action: Tensor | None = None,
+        after_block: AfterBlock | None = None,
+        arrival: Tensor | None = None,
     ) -> tuple[Tensor, Context]:
         """Predict the next frame and remember it.
 
@@ -164,6 +176,8 @@ class Predictor(nn.Module):
             time: (B,) seconds, of the frame to predict.
             action: none, see ``forward``.
             after_block: see ``forward``.
+            arrival: (B, width) or with candidates (B * S, width), see ``forward``; of the frame to predict, for those
+                after it.
 
         Returns:
             the frame's tokens, (B, P, D) or with candidates (B, S, P, D), and the context that includes it.
@@ -184,15 +198,18 @@ class Predictor(nn.Module):
             if after_block is not None:
                 q = after_block(i, q)
         predicted: Tensor = self.head(self.norm(q))
-        embedded = self.embed(predicted)
+        embedded = self._embed(predicted[:, None], None if arrival is None else arrival[:, None])
         new = tuple(block.attention.keys_values(embedded, cos_S, sin_S) for block in self.blocks)
         shaped = predicted if S is None else predicted.view(B, S, P, -1)
         return shaped, context.extended(new, time)
 
-    def _keys_values(self, tokens: Tensor, times: Tensor, grid: tuple[int, int]) -> tuple[KeysValues, ...]:
-        embedded = self.embed(tokens.flatten(1, 2))
-        cos, sin = self._rotation(times, grid, embedded.dtype)
-        return tuple(block.attention.keys_values(embedded, cos, sin) for block in self.blocks)
+    def _embed(self, tokens: Tensor, arrivals: Tensor | None) -> Tensor:
+        """Bring tokens (B, T, P, D) to the width, (B, T * P, width), and add what is known of each frame."""
+        # Contiguous, or what follows would be rounded otherwise with arrivals than without.
+        embedded: Tensor = self.embed(tokens.contiguous())
+        if arrivals is not None:
+            embedded = embedded + arrivals[:, :, None]
+        return embedded.flatten(1, 2)
 
     def _rotation(self, times: Tensor, grid: tuple[int, int], dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         patches = patch_positions(grid, *self.spatial_range, times.device)

@@ -117,8 +117,7 @@ class WorldModel(nn.Module):
         Args:
             tokens: (B, T, P, D), from ``encode``.
             times: (B, T) seconds, rising; by default one model step apart. In float64 where they are large.
-            actions: (B, T - 1, A), normalised, taken between these frames. Only the DINO-WM baseline looks at them:
-                by design the other predictors read the past from its frames.
+            actions: (B, T - 1, A), normalised, taken between these frames; None where they are not known.
         """
         check_tokens(tokens, self.encoder.dim, self.grid)
         B, T = tokens.shape[:2]
@@ -126,9 +125,10 @@ class WorldModel(nn.Module):
         if times is None:
             times = self.step_seconds * torch.arange(T, device=tokens.device, dtype=torch.float64).expand(B, T)
         with self._parameters_fixed():
-            if isinstance(self.predictor, FrameCausalPredictor):
-                return self.predictor.context(tokens, times, grid=self.grid, actions=actions)
-            return self.predictor.context(tokens, times, grid=self.grid)
+            if isinstance(self.predictor, Predictor):
+                return self.predictor.context(tokens, times, grid=self.grid)
+            actions = None if actions is None else actions.to(self.dtype)
+            return self.predictor.context(tokens, times, grid=self.grid, actions=actions)
 
     def rollout(self, context: AnyContext, actions: Tensor, *, last_only: bool = False) -> Tensor:
         """Imagine what candidate actions lead to.

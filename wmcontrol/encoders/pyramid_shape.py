@@ -1,0 +1,74 @@
+"""What a pyramid samples of a frame, as its settings say."""
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+# Samples per standard deviation of the blur. What is finer than the samples can carry is by then damped to
+# exp(-(0.75 pi)^2 / 2) = 6 % or less.
+_SAMPLES_PER_WIDTH = 0.75
+_MIN_RATIO = 1.5
+
+
+class PyramidShape(NamedTuple):
+    """The settings that say what is sampled, one entry per copy but for ``tokens`` and ``color_weights``."""
+
+    tokens: tuple[int, int]
+    blurs: tuple[float, ...]
+    blur_weights: tuple[float, ...]
+    grids: tuple[tuple[int, int], ...]
+    color_weights: tuple[float, ...]
+
+    @property
+    def cells(self) -> list[tuple[int, int]]:
+        """Rows and columns of samples that one token sees."""
+        return [(rows // self.tokens[0], columns // self.tokens[1]) for rows, columns in self.grids]
+
+    @property
+    def sample_weights(self) -> list[float]:
+        """Weights of one sample: a copy counts the same on a fine grid as on a coarse one."""
+        cells = self.cells
+        return [w / math.sqrt(rows * columns) for w, (rows, columns) in zip(self.blur_weights, cells, strict=True)]
+
+
+def checked_shape(
+    tokens: Sequence[int],
+    blurs: Sequence[float],
+    blur_weights: Sequence[float] | None,
+    grids: Sequence[Sequence[int]] | None,
+    color_weights: Sequence[float],
+) -> PyramidShape:
+    """Return the shape of a pyramid with these settings, or say which of them is out of range."""
+    if len(tokens) != 2 or min(tokens) < 1:
+        raise ValueError(f"tokens must be rows and columns, each at least 1, got {tokens!r}")
+    if not blurs or blurs[0] <= 0 or any(b < _MIN_RATIO * a * (1 - 1e-9) for a, b in pairwise(blurs)):
+        raise ValueError(
+            f"blurs must be positive widths as fractions of the frame, each at least {_MIN_RATIO} times the one "
+            f"before, got {blurs!r}"
+        )
+    if blur_weights is None:
+        blur_weights = [blur / blurs[0] for blur in blurs]
+    if len(blur_weights) != len(blurs) or min(blur_weights) <= 0:
+        raise ValueError(
+            f"blur_weights must be {len(blurs)} positive numbers, one per entry of blurs, got {blur_weights!r}"
+        )
+    if grids is None:
+        # Rounded up to whole samples per token.
+        grids = [[n * math.ceil(_SAMPLES_PER_WIDTH / blur / n - 1e-9) for n in tokens] for blur in blurs]
+    if len(grids) != len(blurs) or any(
+        len(grid) != 2 or min(grid) < 1 or any(g % n for g, n in zip(grid, tokens, strict=True)) for grid in grids
+    ):
+        raise ValueError(
+            f"grids must be {len(blurs)} pairs of rows and columns, one per entry of blurs and multiples of tokens, "
+            f"{tuple(tokens)}, got {grids!r}"
+        )
+    if len(color_weights) != 3 or min(color_weights) < 0 or max(color_weights) == 0:
+        raise ValueError(f"color_weights must be 3 numbers, none negative, not all 0, got {color_weights!r}")
+    return PyramidShape(
+        (int(tokens[0]), int(tokens[1])),
+        tuple(float(blur) for blur in blurs),
+        tuple(float(weight) for weight in blur_weights),
+        tuple((int(rows), int(columns)) for rows, columns in grids),
+        tuple(float(weight) for weight in color_weights),
+    )
