@@ -9,9 +9,9 @@ WHEEL_VENV := .venv-wheel
 export PIP_CONSTRAINT := $(abspath constraints.txt)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # One thread per test process: more of them only get in one another's way.
-export OMP_NUM_THREADS ?= 1
+unit wheel oracle: export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test check lint unit wheel oracle clean
+.PHONY: demo test check lint unit wheel oracle assets clean
 
 demo: $(STAMP)                 ## an episode of each environment, as a video and a contact sheet
 	$(BIN)/wmcontrol demo
@@ -39,6 +39,9 @@ oracle: $(STAMP)               ## compare step for step with gym-pusht, gymnasiu
 	$(PYTHON) -m venv .venv-oracle
 	.venv-oracle/bin/pip install --quiet -e ".[test,oracle,d4rl]"
 	.venv-oracle/bin/python -m pytest tests/oracle $(PYTEST_ARGS)
+
+assets: $(STAMP)               ## make the packaged models anew: hours; killed, it goes on when it is run again
+	$(BIN)/wmcontrol assets into=wmcontrol/assets
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

@@ -13,12 +13,14 @@ from importlib import import_module
 from typing import Any
 
 JOBS = {
+    "assets": "make the packaged models anew",
     "collect": "collect trajectories in an environment with a policy",
     "convert": "turn trajectories of another layout into a Minari data set",
     "demo": "see one episode of each environment",
     "bench data": "measure how fast training reads, and what it reads is made",
     "bench envs": "measure how many steps a second the environments make",
     "bench model": "measure time and memory of imagining",
+    "bench modes": "compare the three ways of fine-tuning, with many labels and few",
     "bench planners": "measure planners without a model",
     "encode": "encode the frames of data sets once, for training",
     "finetune": "train a predictor with actions, in one of three ways",

@@ -1,0 +1,248 @@
+"""The packaged models: made from nothing by a recipe, killed or not; in a budget, with cards that tell the truth."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import small_recipe
+import torch
+from safetensors.torch import load_file
+from small_recipe import SMALL
+
+import wmcontrol
+from wmcontrol import WorldModel
+from wmcontrol.data import LatentStore
+from wmcontrol.data.lock import alone_in
+from wmcontrol.encoders.files import encoder_digest
+from wmcontrol.experiments import assets_package
+from wmcontrol.experiments.assets import make_assets
+from wmcontrol.experiments.assets_package import BUDGET, bytes_of, check_budget, expected_bytes, install, sizes_in
+from wmcontrol.experiments.assets_steps import plan
+from wmcontrol.experiments.cli import main
+from wmcontrol.experiments.errors import UsageError
+from wmcontrol.experiments.held_out import held_out_error
+from wmcontrol.experiments.recipes import RECIPE
+from wmcontrol.models import checkpoint
+
+PACKAGED = Path(wmcontrol.__file__).parent / "assets"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("assets")
+    make_assets(SMALL, out, out / "models")
+    return out
+
+
+def facts(model: Path) -> dict:
+    return json.loads((model / "card.json").read_text())
+
+
+def only(out: Path, pattern: str) -> Path:
+    (found,) = (out / "stages").glob(pattern)
+    return found
+
+
+def test_models_load_by_name_and_hold_what_was_trained(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoint, "_ASSETS", made / "models")
+    assert sorted(path.name for path in (made / "models").iterdir()) == ["base", "wall"]
+    for name in ("base", "wall"):
+        model = WorldModel.load(name, dtype=torch.float32)
+        assert (model.normalizer is None) == (name == "base")
+        assert model.frame_size == (32, 32)
+        files = sorted(path.name for path in (made / "models" / name).iterdir())
+        assert files == ["card.json", "card.md", "config.json", "model.safetensors"]
+        kept = load_file(made / "models" / name / "model.safetensors")
+        assert {t.dtype for k, t in kept.items() if k.startswith("predictor.")} == {torch.bfloat16}
+        assert {t.dtype for k, t in kept.items() if k.startswith("encoder.")} == {torch.float16}
+        trained = load_file(only(made, f"train_{name}-*") / "run" / "model" / "model.safetensors")
+        for key, tensor in trained.items():
+            assert torch.equal(tensor.to(kept[key].dtype), kept[key])
+
+
+def test_the_packaged_encoder_is_exactly_the_stores(made: Path) -> None:
+    digests = {encoder_digest(WorldModel.load(made / "models" / name).encoder) for name in ("base", "wall")}
+    stores = [LatentStore.open(path.parent) for path in made.glob("stages/encode_*/stores/*/store.json")]
+    assert len(stores) == 4
+    assert {encoder_digest(store.encoder) for store in stores} == digests
+
+
+def test_cards_say_how_it_was_made_and_how_well_it_imagines(made: Path) -> None:
+    found, text = facts(made / "models" / "wall"), (made / "models" / "wall" / "card.md").read_text()
+    stages = {stage["name"]: stage for stage in found["stages"]}
+    assert list(stages) == [
+        *("collect wall", "collect pointmaze", "fit encoder", "encode wall", "encode pointmaze", "train base"),
+        *("train wall", "collect wall unseen", "encode wall unseen"),
+    ]
+    assert stages["collect wall"]["facts"]["frames"] == 240
+    assert stages["collect wall"]["settings"]["seed"] != stages["collect wall unseen"]["settings"]["seed"]
+    assert stages["train wall"]["settings"]["num_steps"] == 60
+    assert stages["train wall"]["settings"]["mode"] == "full"
+    attempt = stages["train base"]["attempts"][0]
+    assert attempt["torch"] == torch.__version__
+    assert attempt["wmcontrol"] == wmcontrol.__version__
+    assert attempt["threads"] == torch.get_num_threads()
+    assert attempt["cpu"]
+    assert len(stages["train base"]["attempts"]) == 1
+    assert attempt["seconds"] > 0
+    errors = found["errors"]["wall"]
+    assert errors["trajectories"] == 3
+    assert errors["seconds_per_step"] == 0.5
+    store = LatentStore.open(next(only(made, "encode_wall_unseen-*").glob("stores/*/store.json")).parent)
+    model = WorldModel.load(made / "models" / "wall", dtype=torch.float32)
+    expected = held_out_error(model, store, 5)
+    assert errors["model"] == pytest.approx(expected.model, rel=1e-3)
+    assert errors["copying"] == pytest.approx(expected.copying, rel=1e-3)
+    for ratio in expected.ratio:
+        assert f"{round(float(ratio), 4):.1%}" in text
+    for words in ("Apache-2.0", found["sha256"], "num_steps=60", "| wall unseen | wall | random | 3 | 120 | 1 |"):
+        assert words in text
+    assert str(made) not in text + json.dumps(found)
+    assert "resumed" not in text
+    assert set(facts(made / "models" / "base")["errors"]) == {"wall", "pointmaze"}
+
+
+def test_copying_the_last_frame_is_measured_against_the_frames(made: Path) -> None:
+    store = LatentStore.open(next(only(made, "encode_wall_unseen-*").glob("stores/*/store.json")).parent)
+    model = WorldModel.load(made / "models" / "base", dtype=torch.float32)
+    tokens = store.tokens.float()
+    start = torch.arange(3)[:, None] * 40 + torch.arange(40 - 25)
+    moved = [tokens[start + 5 * (step + 1)] - tokens[start] for step in range(5)]
+    expected = [torch.nn.functional.smooth_l1_loss(d, torch.zeros_like(d), beta=0.1).item() for d in moved]
+    assert held_out_error(model, store, 5).copying == pytest.approx(expected, rel=1e-5)
+    few = held_out_error(model, store, 5, [1]).copying
+    alone = torch.nn.functional.smooth_l1_loss(moved[0][1], torch.zeros_like(moved[0][1]), beta=0.1).item()
+    assert few[0] == pytest.approx(alone, rel=1e-5)
+
+
+def killed(out: Path, when: str) -> None:
+    """Follow the recipe in a process of its own and kill it once something is there."""
+    process = subprocess.Popen(
+        [sys.executable, small_recipe.__file__, str(out)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 120
+    while not list(out.glob(when)) and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.002)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL, "it was not killed in the middle"
+
+
+def test_killed_twice_it_ends_with_the_same_models_and_says_so(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    killed(tmp_path, "stages/train_base-*/run/log.jsonl")
+    killed(tmp_path, "stages/package_base-*/clock.json")
+    assert not (tmp_path / "models" / "base").exists()
+    make_assets(SMALL, tmp_path, tmp_path / "models")
+    assert "fit encoder: finished already" in capsys.readouterr().out
+    for name in ("base", "wall"):
+        assert facts(tmp_path / "models" / name)["sha256"] == facts(made / "models" / name)["sha256"]
+    stages = {stage["name"]: stage for stage in facts(tmp_path / "models" / "wall")["stages"]}
+    assert len(stages["train base"]["attempts"]) == 2
+    text = (tmp_path / "models" / "wall" / "card.md").read_text()
+    total = sum(attempt["seconds"] for attempt in stages["train base"]["attempts"])
+    assert f"| train base | {total:,.0f} (resumed 1×) |" in text
+
+
+def test_what_is_finished_is_not_made_again(made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = {path: path.stat().st_mtime_ns for path in (made / "stages").rglob("*") if path.is_file()}
+    make_assets(SMALL, made, tmp_path / "elsewhere", ["wall"])
+    assert {path: path.stat().st_mtime_ns for path in (made / "stages").rglob("*") if path.is_file()} == before
+    assert sorted(sizes_in(tmp_path / "elsewhere")) == ["wall"]
+    lines = capsys.readouterr().out.splitlines()
+    numbered = [line for line in lines if line.startswith("[")]
+    assert len(numbered) == 10
+    assert all(line.endswith("finished already") for line in numbered)
+
+
+def test_a_changed_recipe_makes_anew_what_depends_on_it_and_nothing_else() -> None:
+    before = plan(SMALL)
+
+    def changed(**changes: object) -> set[str]:
+        after = plan(replace(SMALL, **changes))
+        return {name for name, stage in after.items() if stage.digest != before[name].digest}
+
+    assert changed() == set()
+    assert changed(models={"wall": {**SMALL.models["wall"], "num_steps": 7}}) == {"train wall"}
+    assert changed(base={**SMALL.base, "seed": 1}) == {"train base", "train wall"}
+    assert changed(predictor={**SMALL.predictor, "depth": 3}) == {"train base", "train wall"}
+    maze = replace(SMALL.data["pointmaze"], unseen_episodes=9)
+    unseen = {"collect pointmaze unseen", "encode pointmaze unseen"}
+    assert changed(data={**SMALL.data, "pointmaze": maze}) == unseen
+    maze = replace(SMALL.data["pointmaze"], seed=9)
+    everything = set(before) - {"collect wall", "collect wall unseen", "collect pointmaze unseen"}
+    assert changed(data={**SMALL.data, "pointmaze": maze}) == everything
+
+
+def test_the_recipe_fits_the_budget_and_has_the_frames_that_were_promised() -> None:
+    assert set(RECIPE.models) == {"wall", "pusht", "pointmaze"}
+    assert {"train base", "train wall", "train pusht", "train pointmaze"} < set(plan(RECIPE))
+    check_budget({name: expected_bytes(RECIPE, name) for name in ("base", *RECIPE.models)})
+    for data in RECIPE.data.values():
+        assert data.episodes * data.frames[0] >= 100_000
+        assert data.seed != data.unseen_seed
+    wide = replace(RECIPE, predictor={**RECIPE.predictor, "width": 192})
+    with pytest.raises(ValueError, match=r"may take 20 MB in all, these take \d\d\.\d\d MB \(base .*, wall "):
+        check_budget({name: expected_bytes(wide, name) for name in ("base", *RECIPE.models)})
+
+
+def test_the_expected_size_is_a_close_upper_bound(made: Path) -> None:
+    for name in ("base", "wall"):
+        real, expected = bytes_of(made / "models" / name), expected_bytes(SMALL, name)
+        assert real <= expected <= real + assets_package._BESIDE
+
+
+def test_too_much_is_refused_before_work_begins(tmp_path: Path) -> None:
+    (tmp_path / "into" / "other").mkdir(parents=True)
+    with (tmp_path / "into" / "other" / "model.safetensors").open("wb") as file:
+        file.truncate(BUDGET)
+    with pytest.raises(ValueError, match=r"may take 20 MB in all, these take 20\.\d\d MB \(.*other 20\.00, wall 0\."):
+        make_assets(SMALL, tmp_path / "out", tmp_path / "into")
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_is_packaged_after_all_over_the_budget_stays_out(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = sizes_in(made / "models")
+    monkeypatch.setattr(assets_package, "BUDGET", sum(before.values()) - 1)
+    monkeypatch.setattr("wmcontrol.experiments.assets.expected_bytes", lambda recipe, name: 0)
+    with pytest.raises(ValueError, match="these take"):
+        make_assets(SMALL, made, made / "others")
+    assert sizes_in(made / "others") == {}
+
+
+def test_a_model_takes_the_place_of_the_one_before_it(tmp_path: Path) -> None:
+    for folder, text in (("made/wall", "new"), ("into/wall", "old"), ("into/.wall.partial", "half")):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "config.json").write_text(text)
+    assert sizes_in(tmp_path / "into") == {"wall": 3}
+    install(tmp_path / "made" / "wall", tmp_path / "into")
+    assert (tmp_path / "into" / "wall" / "config.json").read_text() == "new"
+    assert [path.name for path in (tmp_path / "into").iterdir()] == ["wall"]
+
+
+def test_mistakes_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["assets", "only=wal", f"out={tmp_path / 'out'}"]) == 2
+    assert "unknown model 'wal'; did you mean 'wall'?" in capsys.readouterr().err
+    with pytest.raises(UsageError, match=r"a model 'moon' and no data of that name; it has \['wall', 'pointmaze'\]"):
+        make_assets(replace(SMALL, models={"moon": {}}), tmp_path / "out", tmp_path / "into")
+    with pytest.raises(TypeError, match="num_step"):
+        make_assets(replace(SMALL, base={"num_step": 3}), tmp_path / "out", tmp_path / "into")
+    assert not (tmp_path / "out" / "stages").exists()
+    (tmp_path / "out").mkdir(exist_ok=True)
+    with alone_in(tmp_path / "out"), pytest.raises(OSError, match="another process is writing"):
+        make_assets(SMALL, tmp_path / "out", tmp_path / "into")
+
+
+def test_what_travels_with_the_package_is_whole_and_within_the_budget() -> None:
+    check_budget(sizes_in(PACKAGED))
+    for folder in (path for path in PACKAGED.iterdir() if path.is_dir()):
+        model = WorldModel.load(folder.name, dtype=torch.float32)
+        assert model.dtype == torch.float32
+        assert facts(folder)["name"] == folder.name
+        assert facts(folder)["command"] == f"wmcontrol assets only={folder.name}"
+        assert (folder / "card.md").read_text().startswith(f"# {folder.name}\n")

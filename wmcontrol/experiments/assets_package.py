@@ -1,0 +1,144 @@
+"""From trained models to what travels with the package: rounded, measured, with a card, and within a budget."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..encoders import PyramidEncoder
+from ..encoders.files import encoder_digest
+from ..models import ActionConditioned, Predictor, WorldModel
+from .assets_card import CARD, FACTS, card
+from .assets_stages import Stage
+from .assets_steps import model_of, store_of
+from .held_out import held_out_error
+from .recipes import RECIPE, Recipe
+
+BUDGET = 20_000_000  # bytes of all that is packaged
+_BESIDE = 60_000  # bytes of cards, configuration and the names of tensors, of one model, at the most
+_TYPES = {"predictor": "bfloat16", "encoder": "float16"}
+
+
+def package(name: str, stages: Mapping[str, Stage], recipe: Recipe) -> Stage:
+    """Return the stage that packages a model, "base" or one by the name of its data."""
+    seen = list(recipe.data) if name == "base" else [name]
+    skips = {data: recipe.models.get(data, {}).get("frameskip", 5) for data in seen}
+    needs = [stages[f"train {name}"], *(stages[f"encode {data} unseen"] for data in seen)]
+    command = f"wmcontrol assets only={name}" if recipe is RECIPE else "make_assets with a recipe of its own"
+    settings = {"weights": _TYPES, "frameskip": skips, "command": command}
+    return Stage(f"package {name}", settings, tuple(needs), _package)
+
+
+def packaged_model(stage: Stage, root: Path) -> Path:
+    """Return the folder that a stage "package …" made."""
+    return stage.folder(root) / stage.name.split(maxsplit=1)[1]
+
+
+def expected_bytes(recipe: Recipe, name: str) -> int:
+    """Return how many bytes a packaged model will take, at the most, before anything is made."""
+    encoder = PyramidEncoder(**recipe.encoder.settings)
+    base = Predictor(dim=encoder.dim, **recipe.predictor)
+    # An environment action has two numbers in all of ours.
+    action_dim = 0 if name == "base" else 2 * recipe.models[name].get("frameskip", 5)
+    predictor: nn.Module = ActionConditioned(base, action_dim) if action_dim else base
+    tensors: list[Tensor] = [*encoder.state_dict().values(), *predictor.state_dict().values()]
+    return 2 * sum(tensor.numel() for tensor in tensors) + _BESIDE
+
+
+def check_budget(sizes: Mapping[str, int]) -> None:
+    """Raise an error that lists all sizes if they are too much together.
+
+    Raises:
+        ValueError: they are.
+    """
+    total = sum(sizes.values())
+    if total > BUDGET:
+        each = ", ".join(f"{name} {size / 1e6:.2f}" for name, size in sorted(sizes.items()))
+        raise ValueError(
+            f"packaged models may take {BUDGET / 1e6:g} MB in all, these take {total / 1e6:.2f} MB ({each}); make the "
+            "predictor or the encoder smaller in wmcontrol/experiments/recipes.py"
+        )
+
+
+def sizes_in(folder: Path) -> dict[str, int]:
+    """Return the bytes of what lies in a folder, by name; all of a folder in it together. Hidden names are left out."""
+    if not folder.exists():
+        return {}
+    return {path.name: bytes_of(path) for path in sorted(folder.iterdir()) if not path.name.startswith(".")}
+
+
+def bytes_of(path: Path) -> int:
+    """Return the bytes of a file, or of all files below a folder."""
+    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+    return sum(file.stat().st_size for file in files)
+
+
+def install(made: Path, into: Path) -> None:
+    """Put a packaged model into a folder, in place of one of its name; a kill leaves the old, the new, or none."""
+    target = into / made.name
+    partial, old = (into / f".{made.name}.{kind}" for kind in ("partial", "old"))
+    for path in (partial, old):
+        shutil.rmtree(path, ignore_errors=True)
+    shutil.copytree(made, partial)
+    if target.exists():
+        target.rename(old)
+    partial.rename(target)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _package(stage: Stage, root: Path) -> dict[str, Any]:
+    trained, *unseen = stage.needs
+    folder = packaged_model(stage, root)
+    shutil.rmtree(folder, ignore_errors=True)  # of an attempt that was killed
+    model = WorldModel.load(model_of(trained, root), dtype=torch.float32)
+    before = _errors(model, stage, unseen, root)
+    encoder = encoder_digest(model.encoder)
+    model.predictor.to(torch.bfloat16)
+    model.encoder.half()
+    model.save(folder)
+    model = WorldModel.load(folder, dtype=torch.float32)
+    if encoder_digest(model.encoder) != encoder:
+        raise ValueError(f"{folder}: the encoder does not come back as it was from {_TYPES['encoder']}")
+    weights = folder / "model.safetensors"
+    facts: dict[str, Any] = {
+        "name": folder.name,
+        "command": stage.settings["command"],
+        "weights": _TYPES,
+        "bytes": weights.stat().st_size,
+        "sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
+        "actions": model.normalizer.settings() if model.normalizer else None,
+        "control_rate": model.control_rate,
+        "frame_size": list(model.frame_size),
+        "errors": _errors(model, stage, unseen, root),
+        "errors_before_rounding": before,
+    }
+    facts["stages"] = [_told(need, root) for need in stage.all_needs()[:-1]]
+    (folder / FACTS).write_text(json.dumps(facts, indent=1) + "\n")
+    (folder / CARD).write_text(card(facts))
+    return {"bytes": bytes_of(folder)}
+
+
+def _errors(model: WorldModel, stage: Stage, unseen: list[Stage], root: Path) -> dict[str, Any]:
+    found = {}
+    for need, (name, frameskip) in zip(unseen, stage.settings["frameskip"].items(), strict=True):
+        store = store_of(need, root)
+        error = held_out_error(model, store, frameskip)
+        found[name] = {
+            "model": [float(f"{value:.4g}") for value in error.model],
+            "copying": [float(f"{value:.4g}") for value in error.copying],
+            "ratio": [round(float(value), 4) for value in error.ratio],
+            "seconds_per_step": frameskip / (store.control_rate or 1.0),
+            "trajectories": len(store),
+        }
+    return found
+
+
+def _told(stage: Stage, root: Path) -> dict[str, Any]:
+    record = stage.record(root)
+    assert record is not None
+    return record

@@ -1,0 +1,134 @@
+"""Work in stages, each in a folder of its own that is named by all that decides what is in it.
+
+A stage whose folder has ``stage.json`` is finished and is not done again. One of other settings, or built on other
+stages, has another folder.
+"""
+
+import hashlib
+import json
+import platform
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from .. import __version__
+from ..data.safe_file import safe_file
+
+FINISHED, _CLOCK = "stage.json", "clock.json"
+_TICK = 5.0  # seconds of a killed attempt that may go uncounted
+
+
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """One step of making something.
+
+    Args:
+        name: "collect wall".
+        settings: all that decides what comes out, but for what it is built on; as JSON has it.
+        needs: the stages that it is built on.
+        work: does it, in ``stage.folder(root)``, or goes on with it; and returns facts about what came out.
+    """
+
+    name: str
+    settings: Mapping[str, Any]
+    needs: "tuple[Stage, ...]"
+    work: "Callable[[Stage, Path], dict[str, Any]]"
+
+    @cached_property
+    def digest(self) -> str:
+        """What tells this stage from every other: of its settings, its needs, and the version of the package."""
+        parts = [self.name, dict(self.settings), [need.digest for need in self.needs], __version__]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
+
+    def folder(self, root: Path) -> Path:
+        """Where it is done."""
+        return root / f"{self.name.replace(' ', '_')}-{self.digest}"
+
+    def record(self, root: Path) -> dict[str, Any] | None:
+        """What is known of it once it is finished, else None.
+
+        Raises:
+            ValueError: the file of it is broken.
+        """
+        path = self.folder(root) / FINISHED
+        if not path.exists():
+            return None
+        try:
+            record: dict[str, Any] = json.loads(path.read_text())
+        except ValueError as error:
+            raise ValueError(f"{path} is not JSON: {error}; remove {path.parent}, and it is made again") from error
+        return record
+
+    def all_needs(self) -> "list[Stage]":
+        """It and all it is built on, what is first to be done first."""
+        found: dict[str, Stage] = {}
+        for need in self.needs:
+            found |= {stage.digest: stage for stage in need.all_needs()}
+        return [*found.values(), self]
+
+
+def run_stage(stage: Stage, root: Path) -> None:
+    """Do a stage whose needs are finished, unless it is finished too."""
+    if stage.record(root) is not None:
+        return
+    folder = stage.folder(root)
+    folder.mkdir(parents=True, exist_ok=True)
+    with _clock(folder) as attempts:
+        facts = stage.work(stage, root)
+    record = {"name": stage.name, "digest": stage.digest, "settings": dict(stage.settings)}
+    _write(folder / FINISHED, {**record, "attempts": attempts, "facts": facts})
+
+
+@contextmanager
+def _clock(folder: Path) -> Iterator[list[dict[str, Any]]]:
+    """Count the seconds of this attempt beside those of attempts that were killed, on disk while they pass."""
+    path = folder / _CLOCK
+    attempts: list[dict[str, Any]] = json.loads(path.read_text()) if path.exists() else []
+    attempt: dict[str, Any] = {"seconds": 0.0, **machine()}
+    attempts.append(attempt)
+    started, stop = time.monotonic(), threading.Event()
+
+    def tick() -> None:
+        attempt["seconds"] = round(time.monotonic() - started, 1)
+        _write(path, attempts)
+
+    def keep_ticking() -> None:
+        while not stop.wait(_TICK):
+            tick()
+
+    tick()
+    thread = threading.Thread(target=keep_ticking, daemon=True)
+    thread.start()
+    try:
+        yield attempts
+    finally:
+        stop.set()
+        thread.join()
+        tick()
+
+
+def machine() -> dict[str, Any]:
+    """What computes here: processor, threads, GPU, and versions."""
+    import torch
+
+    found: dict[str, Any] = {"cpu": _cpu(), "threads": torch.get_num_threads(), "torch": torch.__version__}
+    if torch.cuda.is_available():
+        found["gpu"] = torch.cuda.get_device_name()
+    return {**found, "wmcontrol": __version__}
+
+
+def _cpu() -> str:
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return named[0] if named else platform.processor() or platform.machine()
+
+
+def _write(path: Path, content: object) -> None:
+    with safe_file(path) as file:
+        file.write(json.dumps(content, indent=1).encode())

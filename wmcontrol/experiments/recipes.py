@@ -1,0 +1,84 @@
+"""What the packaged models are made of: one table, and the types of its entries.
+
+``wmcontrol assets`` reads it. A number changed here makes anew what depends on it, and nothing else.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Data:
+    """The trajectories of one environment.
+
+    Args:
+        env: its short name.
+        policy: who acts in it.
+        episodes: how many are trained on.
+        frames: how many an episode has, or from how many to how many.
+        seed: which episodes.
+        unseen_episodes: how many more, of the seed ``unseen_seed``, no model ever sees: for the errors in the cards.
+    """
+
+    env: str
+    policy: str
+    episodes: int
+    frames: tuple[int, ...]
+    seed: int = 0
+    unseen_episodes: int = 200
+    unseen_seed: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pyramid:
+    """The encoder: a pyramid, fitted to frames of all environments alike.
+
+    Args:
+        image_size: side of the frames, pixels.
+        settings: of :class:`~wmcontrol.PyramidEncoder`.
+        fit_frames: how many frames it is fitted to.
+        seed: which.
+    """
+
+    image_size: int
+    settings: Mapping[str, Any]
+    fit_frames: int = 20_000
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """All that decides what the packaged models are.
+
+    Args:
+        data: by name.
+        encoder: of all models.
+        predictor: settings of :class:`~wmcontrol.models.Predictor`, but for ``dim``.
+        base: keys of ``wmcontrol pretrain``.
+        models: keys of ``wmcontrol finetune``, mode=full, by the name of the data; the model gets the same name.
+    """
+
+    data: Mapping[str, Data]
+    encoder: Pyramid
+    predictor: Mapping[str, Any]
+    base: Mapping[str, Any]
+    models: Mapping[str, Mapping[str, Any]]
+
+
+RECIPE = Recipe(
+    data={
+        "wall": Data(env="wall", policy="random", episodes=2_000, frames=(50,)),
+        "pusht": Data(env="pusht", policy="pushes", episodes=10_000, frames=(100, 300)),
+        "pointmaze": Data(env="pointmaze_umaze", policy="random", episodes=2_000, frames=(100,)),
+    },
+    encoder=Pyramid(image_size=64, settings={"num_components": 128, "tokens": [1, 1]}),
+    # As the size "tiny", with slightly narrower MLPs: with its mlp_ratio of 4, four models are 20.02 MB.
+    predictor={"width": 128, "depth": 10, "num_heads": 2, "mlp_ratio": 3.75},
+    base={"num_steps": 6_000, "batch_size": 256, "seed": 0},
+    models={
+        "wall": {"num_steps": 3_000, "batch_size": 256, "rollout_steps": 1, "seed": 0},
+        "pusht": {"num_steps": 20_000, "batch_size": 256, "rollout_steps": 1, "seed": 0},
+        "pointmaze": {"num_steps": 6_000, "batch_size": 256, "rollout_steps": 1, "seed": 0},
+    },
+)
