@@ -71,6 +71,20 @@ def test_each_mode_gives_a_model_that_acts(mode: str, stores: list[Path], base: 
     assert len(logged[-1].get("error_of_copying", logged[0].get("error_of_copying"))) == 5
 
 
+def test_the_result_is_in_a_file_and_the_same_after_a_rerun(stores: list[Path], tmp_path: Path) -> None:
+    words = [f"store={stores[0]}", "mode=scratch", "num_steps=3", f"out={tmp_path / 'run'}"]
+    assert run("finetune", *words, *SMALL) == 0
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert len(result["error"]) == len(result["error_of_copying"]) == 5
+    assert 0 < result["error_of_copying"][0] < result["error_of_copying"][4]
+    assert result["windows"] == 2 * (40 - 5 * 5)  # of the two trajectories held out
+    assert result["settings"]["mode"] == "scratch"
+    assert result["steps_per_second"] == pytest.approx(3 / result["seconds"])
+    assert run("finetune", *words, *SMALL) == 0
+    again = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert again["error"] == result["error"]
+
+
 def test_statistics_are_those_of_the_labelled_trajectories(stores: list[Path], tmp_path: Path) -> None:
     words = [f"store={stores[0]}", "mode=scratch", "labelled=3", "num_steps=2", f"out={tmp_path / 'run'}"]
     assert run("finetune", *words, *SMALL) == 0

@@ -1,7 +1,8 @@
 """What the jobs ``pretrain`` and ``finetune`` do."""
 
 import hashlib
-from dataclasses import fields
+import json
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from ..training import (
     Batch,
     ClipSource,
     Mode,
+    PredictionError,
     Processes,
     Source,
     Trainer,
@@ -27,12 +29,14 @@ from ..training import (
 )
 from ..training.validation import HORIZON
 from .errors import UsageError
-from .files import check_device
+from .files import check_device, whole_file
 from .progress import progress_bar
 from .record import results_folder
 
+RESULT = "result.json"
 HELD_OUT = 0.1  # of the trajectories (DINO-world, appendix D)
 _VALIDATED = 512  # windows of them whose error is in the log
+_MEASURED = 2048  # windows of them whose error is the run's result
 
 
 def pretrain(config: Any) -> None:
@@ -96,7 +100,7 @@ def finetune(config: Any) -> None:
     validated = WindowSource(unseen, min(_VALIDATED, len(unseen)), normalise, config.seed).batch(0)
     with processes(config.device) as where:
         out = _folder("finetune", config, where)
-        _train(config, predictor, source, store, out, where, validated)
+        seconds = _train(config, predictor, source, store, out, where, validated)
         if where.first:
             model = WorldModel(
                 store.encoder,
@@ -106,10 +110,27 @@ def finetune(config: Any) -> None:
                 frame_size=store.frame_size,
             )
             model.save(out / "model")
-            error = prediction_error(predictor, validated, store.grid)
+            measured = WindowSource(unseen, min(_MEASURED, len(unseen)), normalise, config.seed).batch(0)
+            error = prediction_error(predictor, measured, store.grid)
+            write_result(out, config, error, len(measured.names), seconds)
             told = ", ".join(f"{ratio:.1%}" for ratio in error.ratio)
             print(f"error on held-out trajectories, of copying the last frame's, 1 to {HORIZON} steps ahead: {told}")
             print(out / "model")
+
+
+def write_result(out: Path, config: Any, error: PredictionError, windows: int, seconds: float) -> None:
+    """Write ``result.json``, which tables are made from: held-out errors 1 to H steps ahead, and what they cost."""
+    result = {
+        "job": "finetune",
+        "settings": asdict(config),
+        "windows": windows,
+        "error": error.model.tolist(),
+        "error_of_copying": error.copying.tolist(),
+        "seconds": seconds,
+        "steps_per_second": config.num_steps / seconds if seconds else None,  # none: of a state that did not count them
+    }
+    with whole_file(out / RESULT) as path:
+        path.write_text(json.dumps(result, indent=2, default=str) + "\n")
 
 
 def split(count: int, seed: int) -> "tuple[np.typing.NDArray[np.int64], np.typing.NDArray[np.int64]]":
@@ -164,7 +185,7 @@ def _train(
     out: Path,
     where: Processes,
     validated: Batch | None,
-) -> None:
+) -> float:
     names = {field.name for field in fields(TrainingSettings)} & {field.name for field in fields(config)}
     settings = TrainingSettings(clip_norm=1.0, **{name: getattr(config, name) for name in names})
 
@@ -179,4 +200,4 @@ def _train(
         settings=settings, folder=out, validate=None if validated is None else validate, compile=config.compile
     )
     with progress_bar("training", "steps") as progress:
-        trainer.train(predictor, source, store.grid, where, progress)
+        return trainer.train(predictor, source, store.grid, where, progress)

@@ -54,7 +54,7 @@ class Trainer:
         grid: tuple[int, int],
         where: Processes,
         progress: Callable[[int, int], None] | None = None,
-    ) -> None:
+    ) -> float:
         """Train a predictor, in place; in the end it has the averaged weights, if settings ask for an average.
 
         Args:
@@ -63,6 +63,9 @@ class Trainer:
             grid: rows and columns of patches.
             where: this process.
             progress: is told the steps done, of how many.
+
+        Returns:
+            the seconds that the steps took, those before a kill included; validating and saving are part of them.
 
         Raises:
             ValueError: a state of other settings is in the folder; or the loss is not finite: it names step and clips.
@@ -77,7 +80,7 @@ class Trainer:
         learning = [p for p in predictor.parameters() if p.requires_grad]
         optimizer = _optimizer(predictor, settings, where.device)
         average = copy.deepcopy(predictor) if settings.average else None
-        step = self._resume(predictor, optimizer, average, where)
+        step, before = self._resume(predictor, optimizer, average, where)
         log = Log(self.folder, step) if where.first else None
         saved = started = time.monotonic()
         begun = step
@@ -104,12 +107,14 @@ class Trainer:
                 if self.validate is not None and log and (step % self.validate_every == 0 or last):
                     log(step, **self.validate(average or predictor))
                 if last or time.monotonic() - saved > self.save_seconds:
-                    self._save(step, predictor, optimizer, average)
+                    self._save(step, before + time.monotonic() - started, predictor, optimizer, average)
                     saved = time.monotonic()
+        seconds = before + (time.monotonic() - started if step > begun else 0.0)
         where.wait()
         if average is not None:
             predictor.load_state_dict(average.state_dict())
         predictor.eval()
+        return seconds
 
     def _gradients(self, step: int, shared: nn.Module, batch: Batch, where: Processes) -> float:
         """Compute the gradients of a batch, part by part, and return its loss."""
@@ -147,9 +152,10 @@ class Trainer:
         norm = nn.utils.clip_grad_norm_(learning, float("inf") if limit is None else limit)
         return float(norm)
 
-    def _save(self, step: int, predictor: nn.Module, optimizer: Any, average: nn.Module | None) -> None:
+    def _save(self, step: int, seconds: float, predictor: nn.Module, optimizer: Any, average: nn.Module | None) -> None:
         state = {
             "step": step,
+            "seconds": seconds,
             "settings": dataclasses.asdict(self.settings),
             "predictor": predictor.state_dict(),
             "optimizer": optimizer.state_dict(),
@@ -157,11 +163,13 @@ class Trainer:
         }
         save_state(self.folder, state)
 
-    def _resume(self, predictor: nn.Module, optimizer: Any, average: nn.Module | None, where: Processes) -> int:
-        """Take up the state in the folder, if there is one, and return its step."""
+    def _resume(
+        self, predictor: nn.Module, optimizer: Any, average: nn.Module | None, where: Processes
+    ) -> tuple[int, float]:
+        """Take up the state in the folder, if there is one, and return its step and the seconds so far."""
         state = load_state(self.folder, where.device)
         if state is None:
-            return 0
+            return 0, 0.0
         now, before = dataclasses.asdict(self.settings), state["settings"]
         differ = "; ".join(
             f"{name} {before.get(name)} there, {now[name]} here" for name in now if before.get(name) != now[name]
@@ -172,8 +180,7 @@ class Trainer:
         optimizer.load_state_dict(state["optimizer"])
         if average is not None:
             average.load_state_dict(state["average"])
-        step: int = state["step"]
-        return step
+        return state["step"], state.get("seconds", 0.0)  # states of before there were seconds in them
 
 
 def _to(x: Tensor | None, device: torch.device) -> Tensor | None:
