@@ -69,7 +69,7 @@ class Recipe:
 RECIPE = Recipe(
     data={
         "wall": Data(env="wall", policy="random", episodes=2_000, frames=(50,)),
-        "pusht": Data(env="pusht", policy="pushes", episodes=10_000, frames=(100, 300)),
+        "pusht": Data(env="pusht", policy="pushes", episodes=18_500, frames=(100, 300)),
         "pointmaze": Data(env="pointmaze_umaze", policy="random", episodes=2_000, frames=(100,)),
     },
     encoder=Pyramid(image_size=64, settings={"num_components": 128, "tokens": [1, 1]}),
