@@ -2,6 +2,9 @@
 
 import math
 from dataclasses import dataclass, fields
+from typing import get_args
+
+from .optimizer import OptimizerName
 
 _WHOLE = {"num_steps": 1, "warmup_steps": 0, "accumulate": 1, "rollout_steps": 1, "seed": 0}
 
@@ -12,10 +15,11 @@ class TrainingSettings:
 
     Args:
         num_steps: optimiser steps.
-        learning_rate: AdamW's, after the warm-up.
+        optimizer: ``"adamw"`` or ``"muon"``, see :func:`~wmcontrol.training.optimizer.make_optimizer`.
+        learning_rate: after the warm-up.
         warmup_steps: over which it grows linearly.
         final_rate: share of it at the end, along half a cosine; 1 keeps it constant, as the paper does.
-        weight_decay: AdamW's, of matrices; biases, scales and the query have none.
+        weight_decay: of matrices; biases, scales and the query have none.
         clip_norm: norm of the gradient that is not exceeded; None for no clipping.
         accumulate: parts that a process works its share of a batch off in, to save memory.
         average: decay per step of a running average of the weights, which is then what is kept; 0 for none.
@@ -27,6 +31,7 @@ class TrainingSettings:
     """
 
     num_steps: int
+    optimizer: OptimizerName = "adamw"
     learning_rate: float = 1e-4
     warmup_steps: int = 5000
     final_rate: float = 1.0
@@ -44,6 +49,7 @@ class TrainingSettings:
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise ValueError(f"{name} must be a whole number from {least} up, got {value!r}")
         checks = {
+            "optimizer": self.optimizer in get_args(OptimizerName),
             "learning_rate": 0 < self.learning_rate < math.inf,
             "final_rate": 0 <= self.final_rate <= 1,
             "weight_decay": 0 <= self.weight_decay < math.inf,

@@ -16,6 +16,7 @@ from ..models import ActionConditioned, Predictor
 from ..models.hardware import fast_dtype
 from .batch import Batch, Source
 from .losses import PredictionLoss
+from .optimizer import Optimizers, make_optimizer
 from .processes import Processes, without_exchange
 from .settings import TrainingSettings
 from .state import Log, load_state, save_state
@@ -78,20 +79,19 @@ class Trainer:
         if self.compile:
             shared.compile()
         learning = [p for p in predictor.parameters() if p.requires_grad]
-        optimizer = _optimizer(predictor, settings, where.device)
+        optimizer = make_optimizer(predictor, settings.optimizer, settings.learning_rate, settings.weight_decay)
         average = copy.deepcopy(predictor) if settings.average else None
         step, before = self._resume(predictor, optimizer, average, where)
         log = Log(self.folder, step) if where.first else None
         saved = started = time.monotonic()
         begun = step
         while step < settings.num_steps:
-            for group in optimizer.param_groups:
-                group["lr"] = settings.rate(step)
+            optimizer.set_rate(settings.rate(step))
             batch = source.batch(step, where.rank, where.world_size)
             value = self._gradients(step, shared, batch, where)
             norm = self._clip(learning)
             optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
+            optimizer.zero_grad()
             step += 1
             if average is not None:
                 _follow(average, predictor, min(settings.average, step / (step + 10)))
@@ -152,7 +152,9 @@ class Trainer:
         norm = nn.utils.clip_grad_norm_(learning, float("inf") if limit is None else limit)
         return float(norm)
 
-    def _save(self, step: int, seconds: float, predictor: nn.Module, optimizer: Any, average: nn.Module | None) -> None:
+    def _save(
+        self, step: int, seconds: float, predictor: nn.Module, optimizer: Optimizers, average: nn.Module | None
+    ) -> None:
         state = {
             "step": step,
             "seconds": seconds,
@@ -164,7 +166,7 @@ class Trainer:
         save_state(self.folder, state)
 
     def _resume(
-        self, predictor: nn.Module, optimizer: Any, average: nn.Module | None, where: Processes
+        self, predictor: nn.Module, optimizer: Optimizers, average: nn.Module | None, where: Processes
     ) -> tuple[int, float]:
         """Take up the state in the folder, if there is one, and return its step and the seconds so far."""
         state = load_state(self.folder, where.device)
@@ -185,15 +187,6 @@ class Trainer:
 
 def _to(x: Tensor | None, device: torch.device) -> Tensor | None:
     return None if x is None else x.to(device, non_blocking=True)
-
-
-def _optimizer(predictor: nn.Module, settings: TrainingSettings, device: torch.device) -> torch.optim.AdamW:
-    learning = [p for p in predictor.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in learning if p.ndim >= 2], "weight_decay": settings.weight_decay},
-        {"params": [p for p in learning if p.ndim < 2], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=settings.learning_rate, fused=True)
 
 
 @torch.no_grad()

@@ -10,6 +10,7 @@ from ..keys import key
 class Config:
     """Fine-tune a predictor with actions on windows of stored tokens, in one of the paper's three ways.
 
+    Defaults are for the tiny size; the paper's are optimizer=adamw learning_rate=1e-4 num_frames=4.
     A tenth of the trajectories is held out by seed, for planning and for the errors in the log. Killed, it goes on
     where it stopped when the same line is run again. On several GPUs or machines, start it by torchrun.
     """
@@ -32,11 +33,22 @@ class Config:
         "of the predictor, without a base", default="tiny", choices=("tiny", "base", "large", "giant"), example="base"
     )
     frameskip: int = key("environment steps of a model step", default=5, at_least=1, example="4")
-    num_frames: int = key("frames of a window", default=4, at_least=2, example="6")
+    num_frames: int = key(
+        "frames of a window; the paper's is 4, but a plan of 5 steps after 3 frames sees 7 before the last",
+        default=8,
+        at_least=2,
+        example="4",
+    )
     rollout_steps: int = key("passes of the rollout loss; 1 is teacher forcing", default=1, at_least=1, example="2")
     num_steps: int = key("optimiser steps", default=4000, at_least=1, example="10000")
-    batch_size: int = key("windows of a step, of all processes together", default=256, at_least=1, example="1024")
-    learning_rate: float = key("after the warm-up", default=1e-3, over=0, example="1e-4")
+    batch_size: int = key("windows of a step, of all processes together", default=128, at_least=1, example="1024")
+    optimizer: str = key(
+        "what changes the weights; muon learns in fewer steps",
+        default="muon",
+        choices=("adamw", "muon"),
+        example="adamw",
+    )
+    learning_rate: float = key("after the warm-up", default=3e-3, over=0, example="1e-4")
     final_rate: float = key("share of it at the end; 1 is constant", default=0.0, at_least=0, example="1")
     warmup_steps: int = key("steps over which it grows", default=200, at_least=0, example="5000")
     weight_decay: float = key("of matrices", default=0.05, at_least=0, example="0.4")

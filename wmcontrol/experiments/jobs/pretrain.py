@@ -10,9 +10,9 @@ from ..keys import key
 class Config:
     """Train a predictor without actions on clips of stored tokens, at variable frame rate, as DINO-world does.
 
-    Defaults are for the tiny size; the paper's are learning_rate=1e-4 final_rate=1 warmup_steps=5000 weight_decay=0.4
-    num_steps=300000 batch_size=1024. Killed, it goes on where it stopped when the same line is run again. On several
-    GPUs or machines, start it by torchrun.
+    Defaults are for the tiny size; the paper's are optimizer=adamw learning_rate=1e-4 final_rate=1 warmup_steps=5000
+    weight_decay=0.4 num_steps=300000 batch_size=1024. Killed, it goes on where it stopped when the same line is run
+    again. On several GPUs or machines, start it by torchrun.
     """
 
     stores: list[Path] = key("latent stores, all of one encoder (wmcontrol encode)", example="stores/1f2e,stores/3d4c")
@@ -33,7 +33,13 @@ class Config:
     )
     num_steps: int = key("optimiser steps", default=10_000, at_least=1, example="300000")
     batch_size: int = key("clips of a step, of all processes together", default=256, at_least=1, example="1024")
-    learning_rate: float = key("after the warm-up", default=1e-3, over=0, example="1e-4")
+    optimizer: str = key(
+        "what changes the weights; muon learns in fewer steps",
+        default="muon",
+        choices=("adamw", "muon"),
+        example="adamw",
+    )
+    learning_rate: float = key("after the warm-up", default=3e-3, over=0, example="1e-4")
     final_rate: float = key("share of it at the end; 1 is constant", default=0.0, at_least=0, example="1")
     warmup_steps: int = key("steps over which it grows", default=500, at_least=0, example="5000")
     weight_decay: float = key("of matrices", default=0.05, at_least=0, example="0.4")

@@ -1,0 +1,76 @@
+"""What changes the weights: AdamW, or Muon for the matrices of the blocks and AdamW for the rest."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, get_args
+
+import torch
+from torch import nn
+
+OptimizerName = Literal["adamw", "muon"]
+
+
+class Optimizers:
+    """Several optimisers that step as one.
+
+    Args:
+        parts: each with parameters of its own.
+    """
+
+    def __init__(self, parts: Sequence[torch.optim.Optimizer]):
+        self.parts = list(parts)
+
+    def set_rate(self, rate: float) -> None:
+        """Set the learning rate of all."""
+        for part in self.parts:
+            for group in part.param_groups:
+                group["lr"] = rate
+
+    def step(self) -> None:
+        """Change the weights by their gradients."""
+        for part in self.parts:
+            part.step()
+
+    def zero_grad(self) -> None:
+        """Forget the gradients."""
+        for part in self.parts:
+            part.zero_grad(set_to_none=True)
+
+    def state_dict(self) -> list[Mapping[str, Any]]:
+        """Return what they remember."""
+        return [part.state_dict() for part in self.parts]
+
+    def load_state_dict(self, state: Sequence[Mapping[str, Any]]) -> None:
+        """Take up what they remembered."""
+        for part, remembered in zip(self.parts, state, strict=True):
+            part.load_state_dict(dict(remembered))
+
+
+def make_optimizer(predictor: nn.Module, name: OptimizerName, rate: float, weight_decay: float) -> Optimizers:
+    """Return what trains the parameters that ask for a gradient.
+
+    ``"adamw"`` is DINO-world's. ``"muon"`` gives the matrices within blocks an update whose singular values are all
+    alike (Jordan et al., "Muon: an optimizer for hidden layers in neural networks", 2024), scaled so that AdamW's rate
+    fits it too (Liu et al., arXiv 2502.16982); embeddings, head and vectors stay with AdamW. The tiny predictor learns
+    with it in a quarter of the steps.
+
+    Args:
+        predictor: whose parameters learn.
+        name: of the optimiser.
+        rate: the learning rate.
+        weight_decay: of matrices; biases, scales and the query have none.
+    """
+    if name not in get_args(OptimizerName):
+        raise ValueError(f"optimizer must be one of {list(get_args(OptimizerName))}, got {name!r}")
+    learning = [(path, p) for path, p in predictor.named_parameters() if p.requires_grad]
+    hidden = [p for path, p in learning if name == "muon" and p.ndim == 2 and "blocks." in path]
+    chosen = {id(p) for p in hidden}
+    rest = [p for _, p in learning if id(p) not in chosen]
+    groups = [
+        {"params": [p for p in rest if p.ndim >= 2], "weight_decay": weight_decay},
+        {"params": [p for p in rest if p.ndim < 2], "weight_decay": 0.0},
+    ]
+    parts: list[torch.optim.Optimizer] = [torch.optim.AdamW(groups, lr=rate, fused=True)]
+    if hidden:
+        muon = torch.optim.Muon(hidden, lr=rate, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw")
+        parts.append(muon)
+    return Optimizers(parts)
