@@ -233,8 +233,9 @@ def test_mistakes_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     with pytest.raises(TypeError, match="num_step"):
         make_assets(replace(SMALL, base={"num_step": 3}), tmp_path / "out", tmp_path / "into")
     assert not (tmp_path / "out" / "stages").exists()
-    (tmp_path / "out").mkdir(exist_ok=True)
-    with alone_in(tmp_path / "out"), pytest.raises(OSError, match="another process is writing"):
+    stage = plan(SMALL)["collect wall"].folder(tmp_path / "out" / "stages")
+    stage.mkdir(parents=True)
+    with alone_in(stage), pytest.raises(OSError, match="another process is writing"):
         make_assets(SMALL, tmp_path / "out", tmp_path / "into")
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..data.lock import alone_in
 from .assets_package import check_budget, expected_bytes, install, package, packaged_model, sizes_in
 from .assets_stages import run_stage
 from .assets_steps import plan
@@ -40,16 +39,15 @@ def make_assets(recipe: Recipe, out: Path, into: Path, only: Sequence[str] | Non
     stages = plan(recipe)
     packages = {name: package(name, stages, recipe) for name in wanted}
     needed = {stage.digest: stage for package in packages.values() for stage in package.all_needs()}
-    with alone_in(out):
-        for number, stage in enumerate(needed.values(), 1):
-            finished = stage.record(root) is not None
-            print(f"[{number}/{len(needed)}] {stage.name}{': finished already' if finished else ''}", flush=True)
-            run_stage(stage, root)
-        made = {name: packaged_model(stage, root) for name, stage in packages.items()}
-        sizes = {name: sum(sizes_in(folder).values()) for name, folder in made.items()}
-        check_budget(kept | sizes)
-        for folder in made.values():
-            install(folder, into)
+    for number, stage in enumerate(needed.values(), 1):
+        finished = stage.record(root) is not None
+        print(f"[{number}/{len(needed)}] {stage.name}{': finished already' if finished else ''}", flush=True)
+        run_stage(stage, root)
+    made = {name: packaged_model(stage, root) for name, stage in packages.items()}
+    sizes = {name: sum(sizes_in(folder).values()) for name, folder in made.items()}
+    check_budget(kept | sizes)
+    for folder in made.values():
+        install(folder, into)
     for name in wanted:
         print(f"{into / name}: {sizes[name] / 1e6:.2f} MB")
     print(f"{sum(sizes_in(into).values()) / 1e6:.2f} MB in all")

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
+from ..data.lock import alone_in
 from ..data.safe_file import safe_file
 
 FINISHED, _CLOCK = "stage.json", "clock.json"
@@ -73,15 +74,16 @@ class Stage:
 
 
 def run_stage(stage: Stage, root: Path) -> None:
-    """Do a stage whose needs are finished, unless it is finished too."""
+    """Do a stage whose needs are finished, unless it is finished too. Others may do other stages meanwhile."""
     if stage.record(root) is not None:
         return
     folder = stage.folder(root)
     folder.mkdir(parents=True, exist_ok=True)
-    with _clock(folder) as attempts:
-        facts = stage.work(stage, root)
-    record = {"name": stage.name, "digest": stage.digest, "settings": dict(stage.settings)}
-    _write(folder / FINISHED, {**record, "attempts": attempts, "facts": facts})
+    with alone_in(folder):
+        with _clock(folder) as attempts:
+            facts = stage.work(stage, root)
+        record = {"name": stage.name, "digest": stage.digest, "settings": dict(stage.settings)}
+        _write(folder / FINISHED, {**record, "attempts": attempts, "facts": facts})
 
 
 @contextmanager

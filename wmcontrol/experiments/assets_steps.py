@@ -34,7 +34,7 @@ def plan(recipe: Recipe) -> dict[str, Stage]:
     read = {"image_size": recipe.encoder.image_size, "dtype": _DTYPE}
     stores = {name: Stage(f"encode {name}", read, (encoder, sets[name]), _encode) for name in sets}
     unseen_stores = {name: Stage(f"encode {name} unseen", read, (encoder, unseen[name]), _encode) for name in sets}
-    keys = _keys(pretrain.Config(stores=[], **recipe.base))
+    keys = _keys(pretrain.Config(stores=[Path()] * len(stores), **recipe.base))
     base = Stage("train base", {"predictor": dict(recipe.predictor), **keys}, tuple(stores.values()), _pretrain)
     trained = {}
     for name, given in recipe.models.items():

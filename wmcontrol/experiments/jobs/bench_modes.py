@@ -25,8 +25,8 @@ class Config:
         "how many trajectories are trained on", default=[1800, 200, 50], at_least=1, example="1000,100"
     )
     modes: list[str] = key("which ways", default=list(_MODES), choices=_MODES, example="scratch,full")
-    num_steps: int = key("optimiser steps of each training", default=1500, at_least=1, example="4000")
-    batch_size: int = key("windows of a step", default=256, at_least=1, example="128")
+    num_steps: int = key("optimiser steps of each training", default=500, at_least=1, example="4000")
+    batch_size: int = key("windows of a step", default=128, at_least=1, example="256")
     seeds: list[int] = key(
         "of the splits, weights and windows; several give a range", default=[0], at_least=0, example="0,1,2"
     )

@@ -39,7 +39,7 @@ class Config:
         choices=("adamw", "muon"),
         example="adamw",
     )
-    learning_rate: float = key("after the warm-up", default=3e-3, over=0, example="1e-4")
+    learning_rate: float = key("after the warm-up", default=5e-3, over=0, example="1e-4")
     final_rate: float = key("share of it at the end; 1 is constant", default=0.0, at_least=0, example="1")
     warmup_steps: int = key("steps over which it grows", default=500, at_least=0, example="5000")
     weight_decay: float = key("of matrices", default=0.05, at_least=0, example="0.4")
