@@ -24,6 +24,13 @@ for env_id in wmcontrol.ENV_IDS:
     many = gym.make_vec(env_id, num_envs=3)
     many.reset(seed=0)
     assert many.step(np.zeros((3, 2)))[0]["pixels"].shape == (3, 64, 64, 3)
+for name, env_id in (("wall", "Wall-v0"), ("pusht", "PushT-v0"), ("pointmaze", "PointMaze_UMaze-v0")):
+    planner = wmcontrol.CEM(num_samples=20, num_elites=5, num_iterations=2)
+    agent = wmcontrol.PlanningAgent(wmcontrol.WorldModel.load(name), planner, wmcontrol.GoalDistance())
+    env = gym.make(f"wmcontrol/{env_id}")
+    observation, _ = env.reset(seed=0)
+    action, _ = agent.predict(observation)
+    env.step(action)
 print(f"wheel: {len(wmcontrol.ENV_IDS)} environments run, wmcontrol {wmcontrol.__version__}")
 PY
 "$venv/bin/wmcontrol" --version
