@@ -29,6 +29,7 @@ from .progress import Report, progress_bar
 
 NUM_FRAMES, FRAMESKIP = 4, 5  # DINO-world, appendix D
 ROUNDS = 5
+Loss = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 _TOKENS_AT_ONCE = {"tiny": 1024, "base": 32}  # of a frame, times windows: so that a step takes seconds at most
 
 
@@ -105,7 +106,7 @@ class _Training:
         self.frames = frames  # (B, T, height, width, 3), for encoding in the loop
         self.encoder = None if frames is None else store.encoder
 
-    def step(self, number: int, dtype: torch.dtype, *, loss: nn.Module | None = None, encode: bool = False) -> None:
+    def step(self, number: int, dtype: torch.dtype, *, loss: Loss | None = None, encode: bool = False) -> None:
         """Train a step, computed in a number type; if asked for, on frames that are encoded first."""
         batch = self.source.batch(number)
         if encode:
@@ -117,10 +118,10 @@ class _Training:
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
 
-    def gradients(self, batch: Batch, dtype: torch.dtype, loss: nn.Module) -> None:
+    def gradients(self, batch: Batch, dtype: torch.dtype, loss: Loss) -> None:
         """Compute a batch's gradients."""
         with torch.autocast("cpu", dtype=dtype, enabled=dtype != torch.float32):
-            value: Tensor = loss(batch.tokens, batch.times, batch.actions)
+            value = loss(batch.tokens, batch.times, batch.actions)
         value.backward()
 
     def operations(self) -> int:
@@ -130,7 +131,7 @@ class _Training:
         with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
             self.gradients(one, torch.float32, self.loss)
         self.optimizer.zero_grad(set_to_none=True)
-        return self.source.batch_size * counter.get_total_flops()
+        return self.source.batch_size * int(counter.get_total_flops())
 
 
 def _measure(
@@ -139,7 +140,7 @@ def _measure(
     """Return what each subject does in each way, and seconds of a step of the first with its encoder in the loop."""
     fast = fast_dtype(torch.device("cpu"))
     first = next(iter(stores))
-    ways: dict[tuple[Subject, str], Callable[[int], None]] = {}
+    ways: dict[tuple[Subject, str], Callable[[int], object]] = {}
     trainings: dict[Subject, _Training] = {}
     for subject, store in stores.items():
         frames = None
@@ -157,13 +158,13 @@ def _measure(
     operations = {subject: training.operations() for subject, training in trainings.items()}
     for work in ways.values():
         work(0)  # what is made once, as by torch.compile, is made now
-    taken: dict[tuple[Subject, str], list[float]] = {way: [] for way in ways}
+    taken: dict[tuple[Subject, str], list[float]] = {measured: [] for measured in ways}
     products: dict[str, list[float]] = {_name(dtype): [] for dtype in (torch.float32, fast)}
     for number in range(ROUNDS):
         for name in products:
             products[name].append(product_rate(getattr(torch, name), seconds))
-        for way, work in ways.items():
-            taken[way].append(_seconds(work, seconds))
+        for measured, work in ways.items():
+            taken[measured].append(_seconds(work, seconds))
         progress(number + 1, ROUNDS)
     rows = []
     for (subject, way), times in taken.items():
