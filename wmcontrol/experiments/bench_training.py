@@ -113,7 +113,7 @@ class _Training:
             assert self.encoder is not None
             assert self.frames is not None
             batch = batch._replace(tokens=self.encoder(self.frames).float())
-        self.gradients(batch, dtype, loss or self.loss)
+        self.gradients(batch, dtype, self.loss if loss is None else loss)
         nn.utils.clip_grad_norm_(self.predictor.parameters(), 1.0)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
