@@ -98,6 +98,14 @@ def test_a_step_trains_and_so_does_one_that_encodes(tmp_path: Path) -> None:
         assert any(not torch.equal(a, b) for a, b in zip(before, training.predictor.parameters(), strict=True))
 
 
+def test_a_compiled_step_trains(tmp_path: Path) -> None:
+    subject = Subject("tiny", (1, 1), 8)
+    training = _Training(subject, random_store(tmp_path / "store", subject), None)
+    before = [p.clone() for p in training.predictor.parameters()]
+    training.step(0, torch.float32, loss=torch.compile(training.loss, backend="eager"))
+    assert any(not torch.equal(a, b) for a, b in zip(before, training.predictor.parameters(), strict=True))
+
+
 def test_the_rate_of_products_is_that_of_the_best() -> None:
     assert product_rate(torch.float32, 0.0) > 1e9
 
