@@ -32,6 +32,7 @@ from .errors import UsageError
 from .files import check_device, whole_file
 from .progress import progress_bar
 from .record import results_folder
+from .track import FOLDER, TensorBoard, check_tensorboard
 
 RESULT = "result.json"
 HELD_OUT = 0.1  # of the trajectories (DINO-world, appendix D)
@@ -41,6 +42,8 @@ _MEASURED = 2048  # windows of them whose error is the run's result
 
 def pretrain(config: Any) -> None:
     """Train a predictor without actions; ``config`` is that of :mod:`.jobs.pretrain`."""
+    if config.tensorboard:
+        check_tensorboard()
     if config.device:
         check_device(config.device)
     stores = [LatentStore.open(path) for path in config.stores]
@@ -71,6 +74,8 @@ def pretrain(config: Any) -> None:
 
 def finetune(config: Any) -> None:
     """Fine-tune a predictor with actions; ``config`` is that of :mod:`.jobs.finetune`."""
+    if config.tensorboard:
+        check_tensorboard()
     if config.device:
         check_device(config.device)
     store = LatentStore.open(config.store)
@@ -196,8 +201,16 @@ def _train(
         batch = Batch(validated.tokens.to(place), validated.times.to(place), actions, validated.names)
         return {"error_of_copying": [round(ratio, 4) for ratio in prediction_error(trained, batch, store.grid).ratio]}
 
+    board = TensorBoard(out / FOLDER)
     trainer = Trainer(
-        settings=settings, folder=out, validate=None if validated is None else validate, compile=config.compile
+        settings=settings,
+        folder=out,
+        validate=None if validated is None else validate,
+        compile=config.compile,
+        on_log=board if config.tensorboard else None,
     )
-    with progress_bar("training", "steps") as progress:
-        return trainer.train(predictor, source, store.grid, where, progress)
+    try:
+        with progress_bar("training", "steps") as progress:
+            return trainer.train(predictor, source, store.grid, where, progress)
+    finally:
+        board.close()

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import torch
 
 from ..data.safe_file import safe_file
 
+OnLog = Callable[[int, Mapping[str, Any]], None]
 STATE, LOG = "training.pt", "log.jsonl"
 
 
@@ -47,10 +48,12 @@ class Log:
 
     Args:
         folder: of the run.
-        step: the step that the run begins at; lines from then on are dropped.
+        step: the step that the run begins at; lines after it are dropped.
+        also: is told every line that is added.
     """
 
-    def __init__(self, folder: Path, step: int):
+    def __init__(self, folder: Path, step: int, also: OnLog | None = None):
+        self._also = also
         self._path = folder / LOG
         if self._path.exists():
             kept = [line for line in self._path.read_text().splitlines() if _step(line) <= step]
@@ -62,6 +65,8 @@ class Log:
         """Add a line."""
         with self._path.open("a") as file:
             file.write(json.dumps({"step": step, **values}) + "\n")
+        if self._also is not None:
+            self._also(step, values)
 
 
 def _step(line: str) -> float:

@@ -19,7 +19,7 @@ from .losses import PredictionLoss
 from .optimizer import Optimizers, make_optimizer
 from .processes import Processes, without_exchange
 from .settings import TrainingSettings
-from .state import Log, load_state, save_state
+from .state import Log, OnLog, load_state, save_state
 
 Validate = Callable[[Predictor | ActionConditioned], dict[str, Any]]
 
@@ -37,6 +37,7 @@ class Trainer:
         save_seconds: from one saved state to the next.
         dtype: to compute in; by default bfloat16 where the device is fast at it, else float32. Weights are float32.
         compile: let ``torch.compile`` make the loss faster: a minute at first.
+        on_log: is told every line of the log, its step and its numbers, in the first process.
     """
 
     settings: TrainingSettings
@@ -47,6 +48,7 @@ class Trainer:
     save_seconds: float = 60.0
     dtype: torch.dtype | None = None
     compile: bool = False
+    on_log: OnLog | None = None
 
     def train(
         self,
@@ -82,7 +84,7 @@ class Trainer:
         optimizer = make_optimizer(predictor, settings.optimizer, settings.learning_rate, settings.weight_decay)
         average = copy.deepcopy(predictor) if settings.average else None
         step, before = self._resume(predictor, optimizer, average, where)
-        log = Log(self.folder, step) if where.first else None
+        log = Log(self.folder, step, self.on_log) if where.first else None
         saved = started = time.monotonic()
         begun = step
         while step < settings.num_steps:

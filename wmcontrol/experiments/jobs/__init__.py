@@ -22,6 +22,7 @@ JOBS = {
     "bench model": "measure time and memory of imagining",
     "bench modes": "compare the three ways of fine-tuning, with many labels and few",
     "bench planners": "measure planners without a model",
+    "bench training": "measure steps per second of training",
     "encode": "encode the frames of data sets once, for training",
     "finetune": "train a predictor with actions, in one of three ways",
     "pretrain": "train a predictor without actions, on video",

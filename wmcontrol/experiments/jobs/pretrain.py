@@ -48,6 +48,11 @@ class Config:
     seed: int = key("of weights and clips", default=0, at_least=0, example="1")
     device: str | None = key("where to train; by default a GPU if there is one", default=None, example="cpu")
     compile: bool = key("let torch.compile make it faster: a minute at first", default=False, example="true")
+    tensorboard: bool = key(
+        'write the log for TensorBoard too, into the folder\'s tensorboard (pip install "wmcontrol[track]")',
+        default=False,
+        example="true",
+    )
 
     def __post_init__(self) -> None:
         if self.weights is not None and len(self.weights) != len(self.stores):

@@ -1,0 +1,45 @@
+"""What a run logs, for TensorBoard too."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+FOLDER = "tensorboard"
+
+
+def check_tensorboard() -> None:
+    """Raise an ImportError that says what to install, unless TensorBoard is there."""
+    try:
+        import torch.utils.tensorboard  # noqa: F401
+    except ImportError as error:
+        raise ImportError('tensorboard=true needs TensorBoard: pip install "wmcontrol[track]"') from error
+
+
+class TensorBoard:
+    """Writes the numbers of a log into a folder that TensorBoard shows; a run that goes on there replaces its end.
+
+    Args:
+        folder: made at the first line, so that a run which was finished leaves it as it is.
+    """
+
+    def __init__(self, folder: Path):
+        self._folder = folder
+        self._writer: Any = None
+
+    def __call__(self, step: int, values: Mapping[str, Any]) -> None:
+        """Add a line of the log; of a list, its numbers one by one, counted from 1."""
+        if self._writer is None:
+            from torch.utils.tensorboard import SummaryWriter
+
+            # A run that goes on tells again what came after its state: what is there from this step on is void.
+            self._writer = SummaryWriter(self._folder, purge_step=step)
+        for name, value in values.items():
+            numbers = {f"{name}/{i}": x for i, x in enumerate(value, 1)} if isinstance(value, list) else {name: value}
+            for tag, number in numbers.items():
+                self._writer.add_scalar(tag, number, step)
+        self._writer.flush()  # no line of before a saved state is lost with a kill
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._writer is not None:
+            self._writer.close()
