@@ -197,7 +197,11 @@ def _train(
         return {"error_of_copying": [round(ratio, 4) for ratio in prediction_error(trained, batch, store.grid).ratio]}
 
     trainer = Trainer(
-        settings=settings, folder=out, validate=None if validated is None else validate, compile=config.compile
+        settings=settings,
+        folder=out,
+        validate=None if validated is None else validate,
+        compile=config.compile,
+        shard=config.shard,
     )
     with progress_bar("training", "steps") as progress:
         return trainer.train(predictor, source, store.grid, where, progress)

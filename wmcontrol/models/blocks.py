@@ -99,7 +99,8 @@ def attend(q: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tens
     scores = (q * q.shape[-1] ** -0.5) @ keys.transpose(-1, -2)
     if mask is not None:
         scores = scores.masked_fill(~mask, float("-inf"))
-    return scores.softmax(-1) @ values
+    attended: Tensor = scores.softmax(-1) @ values
+    return attended
 
 
 class Block(nn.Module):

@@ -42,6 +42,11 @@ class Config:
     seed: int = key("of weights and clips", default=0, at_least=0, example="1")
     device: str | None = key("where to train; by default a GPU if there is one", default=None, example="cpu")
     compile: bool = key("let torch.compile make it faster: a minute at first", default=False, example="true")
+    shard: bool | None = key(
+        "share out the weights over the processes of torchrun; by default of large and giant",
+        default=None,
+        example="true",
+    )
 
     def __post_init__(self) -> None:
         if self.weights is not None and len(self.weights) != len(self.stores):
