@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -140,9 +141,13 @@ def test_full_and_action_only_begin_as_the_base_and_scratch_shares_nothing_with_
         wrapped = with_actions(pretrained, A, mode, seed=3)
         assert torch.equal(wrapped(batch.tokens[:, :-1], batch.times, batch.actions, grid=GRID), expected)
     scratch = with_actions(pretrained, A, "scratch", seed=3)
-    shapes = {name: p for name, p in pretrained.named_parameters() if p.ndim >= 2}
-    for name, parameter in shapes.items():
-        assert not torch.equal(scratch.predictor.get_parameter(name), parameter)
+    for name, parameter in pretrained.named_parameters():
+        if parameter.ndim >= 2 or name == "query":  # the others begin as zeros and ones in both
+            assert not torch.equal(scratch.predictor.get_parameter(name), parameter), name
+    of_base = {parameter.untyped_storage().data_ptr() for parameter in pretrained.parameters()}
+    for mode in ("scratch", "full", "action_only"):
+        wrapped = with_actions(pretrained, A, mode, seed=3)
+        assert not of_base & {tensor.untyped_storage().data_ptr() for tensor in wrapped.state_dict().values()}
     assert same(scratch, with_actions(pretrained, A, "scratch", seed=3))
     assert not same(scratch, with_actions(pretrained, A, "scratch", seed=4))
     with pytest.raises(ValueError, match="mode must be one of"):
@@ -226,7 +231,7 @@ def test_killed_anywhere_it_ends_with_the_same_weights(tmp_path: Path) -> None:
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline and process.poll() is None:
             if (folder / "training.pt").exists() and (folder / "training.pt").stat().st_mtime_ns != before:
-                time.sleep(0.3)
+                time.sleep(0.5 * random.random())  # anywhere: in a step, or while a state is written
                 break
             time.sleep(0.01)
         process.send_signal(signal.SIGKILL)
@@ -269,6 +274,78 @@ def test_a_loss_that_is_not_finite_stops_with_the_clips_it_came_from(tmp_path: P
     assert torch.load(tmp_path / "training.pt", weights_only=True)["step"] == 5  # and what was learnt is kept
     with pytest.raises(ValueError, match=r"step 5: "):
         train(tmp_path, source=Toy(spoil_from=5))
+
+
+def test_a_gradient_that_is_not_finite_stops_before_the_weights_are_touched(tmp_path: Path) -> None:
+    reached = 0
+
+    class Steep(Toy):
+        """From step 5 on one clip has larger numbers, and the gradient overflows."""
+
+        def batch(self, step: int, rank: int = 0, world_size: int = 1) -> Batch:
+            nonlocal reached
+            reached, batch = step, super().batch(step, rank, world_size)
+            if step >= 5:
+                batch.tokens[5] *= 100
+            return batch
+
+    trained = model()
+    trained.predictor.query.register_hook(lambda gradient: gradient * (torch.inf if reached >= 5 else 1.0))
+    for _ in range(2):  # again in the rerun, which begins with the state before
+        told = r"step 5: the norm of the gradient is (nan|inf) on process 0; all its clips are finite; .* \['clip 5',"
+        with pytest.raises(ValueError, match=told):
+            train(tmp_path, trained, source=Steep())
+        state = torch.load(tmp_path / "training.pt", weights_only=True)
+        assert state["step"] == 5
+        assert all(torch.equal(value, state["predictor"][name]) for name, value in trained.state_dict().items())
+    assert same(train(tmp_path), train(tmp_path / "whole"))
+
+
+def disk_that_fills(folder: Path, what: str) -> None:
+    """What the process runs whose files cannot grow from some moment on: a real error of a real write."""
+    import resource
+
+    from wmcontrol import PyramidEncoder, WorldModel
+
+    def fill(room: int) -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY))
+
+    class Filling(Toy):
+        def batch(self, step: int, rank: int = 0, world_size: int = 1) -> Batch:
+            if step == 7 and what != "model":
+                log = (folder / "log.jsonl").stat().st_size
+                fill(log + 20 if what == "log.jsonl" else log + 4000)
+            return super().batch(step, rank, world_size)
+
+    try:
+        trained = train(folder, source=Filling())
+        frames = np.random.default_rng(0).integers(0, 255, (40, 64, 64, 3), dtype=np.uint8)
+        encoder = PyramidEncoder(num_components=D)
+        encoder.fit(torch.from_numpy(frames))
+        world = WorldModel(encoder, trained.predictor, control_rate=10.0, frame_size=(64, 64))
+        world.save(folder / "model")
+        fill(4000)
+        world.save(folder / "model")
+    except OSError as error:
+        print("OSError", error)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits of the size of files")
+@pytest.mark.parametrize("what", ["log.jsonl", "training.pt", "model"])
+def test_a_disk_that_fills_keeps_what_was_there_and_a_rerun_goes_on(what: str, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    code = f"import sys; sys.path.insert(0, {str(HERE)!r}); import test_training as t, pathlib; "
+    code += f"t.disk_that_fills(pathlib.Path({str(folder)!r}), {what!r})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=False)
+    assert done.stdout.startswith("OSError"), (done.stdout, done.stderr)
+    assert str(folder / what) in done.stdout
+    left = {"log.jsonl", "training.pt"} | ({"model"} if what == "model" else set())
+    assert {path.name for path in folder.iterdir()} == left
+    if what == "model":
+        assert {path.name for path in (folder / "model").iterdir()} == {"model.safetensors", "config.json"}
+    assert torch.load(folder / "training.pt", weights_only=True)["step"] == (12 if what == "model" else 7)
+    assert same(train(folder), train(tmp_path / "whole"))
+    assert [line["step"] for line in lines(folder)] == list(range(2, 13, 2))
 
 
 def test_a_full_disk_keeps_the_state_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,8 +19,8 @@ from .train_jobs import finetune as run_finetune
 from .train_jobs import pretrain as run_pretrain
 
 _DTYPE = "float16"  # of stored tokens
-# Keys that say where something lies, not what it is; and the size, which the recipe says in full.
-_LEFT_OUT = {"out", "store", "stores", "base", "start", "size"}
+# Keys that say where something lies or how it is watched, not what it is; and the size, which the recipe says in full.
+_LEFT_OUT = {"out", "store", "stores", "base", "start", "size", "shard", "tensorboard"}
 
 
 def plan(recipe: Recipe) -> dict[str, Stage]:

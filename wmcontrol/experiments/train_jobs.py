@@ -208,6 +208,7 @@ def _train(
         validate=None if validated is None else validate,
         compile=config.compile,
         on_log=board if config.tensorboard else None,
+        shard=config.shard,
     )
     try:
         with progress_bar("training", "steps") as progress:

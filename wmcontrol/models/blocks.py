@@ -8,6 +8,7 @@ from .context import KeysValues
 from .rotary import rotate
 
 _FEW_KEYS = 64
+Rotation = tuple[Tensor, Tensor]  # cosines and sines
 
 
 class MLP(nn.Module):
@@ -111,3 +112,15 @@ class Block(nn.Module):
         self.attention = CrossAttention(width, num_heads)
         self.norm_mlp = nn.LayerNorm(width)
         self.mlp = MLP(width, round(mlp_ratio * width), width)
+
+    def forward(
+        self, q: Tensor, context: Tensor, of_queries: Rotation, of_context: Rotation, mask: Tensor | None
+    ) -> Tensor:
+        """Update queries (B, Q, width) from a context (B, N, width), each at its own positions; mask (Q, N).
+
+        All at once, because a sharded block's weights are there only while this runs.
+        """
+        kv = self.attention.keys_values(context, *of_context)
+        q = q + self.attention(self.norm_attention(q), *of_queries, kv, mask)
+        updated: Tensor = q + self.mlp(self.norm_mlp(q))
+        return updated

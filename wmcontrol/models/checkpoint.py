@@ -35,6 +35,7 @@ def save(model: WorldModel, folder: str | os.PathLike[str]) -> None:
 
     Raises:
         FileExistsError: the folder is a file, or holds something else than a model.
+        OSError: the disk is full; a model that was there before is kept.
     """
     target = Path(folder).expanduser().resolve()
     if target.exists() and not target.is_dir():
@@ -63,9 +64,11 @@ def save(model: WorldModel, folder: str | os.PathLike[str]) -> None:
         if target.exists():
             target.rename(old)
         partial.rename(target)
-    except BaseException:
+    except BaseException as error:
         if old.exists() and not target.exists():
             old.rename(target)
+        if isinstance(error, SafetensorError):  # what safetensors makes of a full disk
+            raise OSError(f"cannot write {target}: {error}") from error
         raise
     finally:
         shutil.rmtree(partial, ignore_errors=True)

@@ -127,15 +127,13 @@ class Predictor(nn.Module):
             raise ValueError(f"times must have shape {(B, T + 1)}, one more than frames, got {tuple(times.shape)}")
         times = times - times[:, :1]
         context = self._embed(tokens, arrivals)
-        cos, sin = self._rotation(times[:, :-1], grid, context.dtype)
-        q_cos, q_sin = self._rotation(times[:, 1:], grid, context.dtype)
+        of_context = self._rotation(times[:, :-1], grid, context.dtype)
+        of_queries = self._rotation(times[:, 1:], grid, context.dtype)
         frame = torch.arange(T, device=tokens.device).repeat_interleave(P)
         mask = frame[:, None] >= frame  # a query for frame t + 1 sees frames up to t
         q = self.query.expand(B, T * P, -1)
         for i, block in enumerate(self.blocks):
-            kv = block.attention.keys_values(context, cos, sin)
-            q = q + block.attention(block.norm_attention(q), q_cos, q_sin, kv, mask)
-            q = q + block.mlp(block.norm_mlp(q))
+            q = block(q, context, of_queries, of_context, mask)
             if after_block is not None:
                 q = after_block(i, q)
         predicted: Tensor = self.head(self.norm(q))

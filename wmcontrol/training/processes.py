@@ -1,10 +1,9 @@
 """One process or many: what ``torchrun`` sets up, and how a loss is shared out."""
 
 import os
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -41,15 +40,36 @@ class Processes:
         dist.all_reduce(tensor)
         return float(tensor) / self.world_size
 
+    def agree(self, value: bool) -> bool:
+        """Return what the first process says."""
+        if self.world_size == 1:
+            return value
+        tensor = torch.tensor(value, dtype=torch.uint8, device=self.device)
+        dist.broadcast(tensor, 0)
+        return bool(tensor)
+
     def wait(self) -> None:
         """Wait for all others."""
         if self.world_size > 1:
             dist.barrier()
 
 
-def without_exchange(loss: nn.Module) -> AbstractContextManager[Any]:
-    """In this context gradients stay in their process: for all but the last part of an accumulated batch."""
-    return loss.no_sync() if isinstance(loss, DistributedDataParallel) else nullcontext()
+@contextmanager
+def without_exchange(loss: nn.Module) -> Iterator[None]:
+    """In this context gradients stay in their process: for all but the last part of an accumulated batch.
+
+    Both the loss and its gradients must be computed in it.
+    """
+    if isinstance(loss, DistributedDataParallel):
+        with loss.no_sync():
+            yield
+        return
+    exchange: Callable[[bool], None] = getattr(loss, "set_requires_gradient_sync", lambda _: None)  # of fully_shard
+    exchange(False)
+    try:
+        yield
+    finally:
+        exchange(True)
 
 
 @contextmanager
@@ -57,16 +77,20 @@ def processes(device: str | torch.device | None = None) -> Iterator[Processes]:
     """Join the processes that ``torchrun`` started; without it there is one.
 
     Args:
-        device: where to compute; by default this process's GPU if there is one, else the CPU.
+        device: where to compute; by default a GPU if there is one, else the CPU. ``"cuda"`` is this process's own.
     """
     rank, world_size = (int(os.environ.get(name, default)) for name, default in (("RANK", "0"), ("WORLD_SIZE", "1")))
     local = int(os.environ.get("LOCAL_RANK", "0"))
     if device is None:
-        device = torch.device("cuda", local) if torch.cuda.is_available() else torch.device("cpu")
+        device = "cuda" if torch.cuda.is_available() else "cpu"
     place = torch.device(device)
+    if place == torch.device("cuda"):
+        place = torch.device("cuda", local)
     if world_size == 1:
         yield Processes(0, 1, place)
         return
+    if place.type == "cuda":
+        torch.cuda.set_device(place)  # where what is sharded is put
     dist.init_process_group("nccl" if place.type == "cuda" else "gloo")
     try:
         yield Processes(rank, world_size, place)

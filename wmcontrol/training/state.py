@@ -1,7 +1,6 @@
 """A run on disk: what is needed to go on, and the log of what was."""
 
 import json
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -57,14 +56,20 @@ class Log:
         self._path = folder / LOG
         if self._path.exists():
             kept = [line for line in self._path.read_text().splitlines() if _step(line) <= step]
-            temporary = self._path.with_suffix(".tmp")
-            temporary.write_text("".join(f"{line}\n" for line in kept))
-            os.replace(temporary, self._path)
+            with safe_file(self._path) as file:
+                file.write("".join(f"{line}\n" for line in kept).encode())
 
     def __call__(self, step: int, **values: Any) -> None:
-        """Add a line."""
-        with self._path.open("a") as file:
-            file.write(json.dumps({"step": step, **values}) + "\n")
+        """Add a line.
+
+        Raises:
+            OSError: the disk is full; half a line may be there, which a run that goes on drops.
+        """
+        try:
+            with self._path.open("a") as file:
+                file.write(json.dumps({"step": step, **values}) + "\n")
+        except OSError as error:
+            raise OSError(error.errno, f"cannot write {self._path}: {error.strerror or error}") from error
         if self._also is not None:
             self._also(step, values)
 

@@ -1,10 +1,10 @@
 """The loop that trains a predictor on stored tokens."""
 
-import copy
 import dataclasses
 import math
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,12 @@ from torch import Tensor, nn
 from ..models import ActionConditioned, Predictor
 from ..models.hardware import fast_dtype
 from .batch import Batch, Source
+from .learner import Learner
 from .losses import PredictionLoss
-from .optimizer import Optimizers, make_optimizer
+from .optimizer import make_optimizer
 from .processes import Processes, without_exchange
 from .settings import TrainingSettings
+from .sharding import too_large_to_copy
 from .state import Log, OnLog, load_state, save_state
 
 Validate = Callable[[Predictor | ActionConditioned], dict[str, Any]]
@@ -38,6 +40,8 @@ class Trainer:
         dtype: to compute in; by default bfloat16 where the device is fast at it, else float32. Weights are float32.
         compile: let ``torch.compile`` make the loss faster: a minute at first.
         on_log: is told every line of the log, its step and its numbers, in the first process.
+        shard: share out weights and the optimiser's state over the processes, rather than have all of them in each;
+            by default for the sizes large and giant. It means nothing to one process.
     """
 
     settings: TrainingSettings
@@ -49,6 +53,7 @@ class Trainer:
     dtype: torch.dtype | None = None
     compile: bool = False
     on_log: OnLog | None = None
+    shard: bool | None = None
 
     def train(
         self,
@@ -59,6 +64,8 @@ class Trainer:
         progress: Callable[[int, int], None] | None = None,
     ) -> float:
         """Train a predictor, in place; in the end it has the averaged weights, if settings ask for an average.
+
+        When it is sharded, the first process alone ends with what was learnt; the others' are left as they were.
 
         Args:
             predictor: whose parameters that ask for a gradient learn.
@@ -71,32 +78,44 @@ class Trainer:
             the seconds that the steps took, those before a kill included; validating and saving are part of them.
 
         Raises:
-            ValueError: a state of other settings is in the folder; or the loss is not finite: it names step and clips.
+            ValueError: a state of other settings is in the folder; or the loss or its gradient is not finite: it
+                names step and clips.
             OSError: the disk is full; the state before is kept.
         """
         settings = self.settings
-        predictor.to(where.device).float().train()
-        loss = PredictionLoss(predictor, grid, rollout_steps=settings.rollout_steps, through=settings.through)
-        shared = where.share(loss)
+        predictor.float().train()
+        sharded = where.world_size > 1 and (too_large_to_copy(predictor) if self.shard is None else self.shard)
+        if sharded and settings.optimizer == "muon":
+            raise ValueError("muon needs whole matrices, and these are sharded; say optimizer=adamw, or shard=false")
+        learner = Learner.of(
+            predictor,
+            where,
+            lambda trained: PredictionLoss(
+                trained, grid, rollout_steps=settings.rollout_steps, through=settings.through
+            ),
+            lambda trained: make_optimizer(trained, settings.optimizer, settings.learning_rate, settings.weight_decay),
+            average=settings.average > 0,
+            sharded=sharded,
+        )
+        optimizer = learner.optimizer
         if self.compile:
-            shared.compile()
-        learning = [p for p in predictor.parameters() if p.requires_grad]
-        optimizer = make_optimizer(predictor, settings.optimizer, settings.learning_rate, settings.weight_decay)
-        average = copy.deepcopy(predictor) if settings.average else None
-        step, before = self._resume(predictor, optimizer, average, where)
+            learner.loss.compile()
+        step, before = self._resume(learner)
         log = Log(self.folder, step, self.on_log) if where.first else None
         saved = started = time.monotonic()
         begun = step
         while step < settings.num_steps:
             optimizer.set_rate(settings.rate(step))
             batch = source.batch(step, where.rank, where.world_size)
-            value = self._gradients(step, shared, batch, where)
-            norm = self._clip(learning)
+            value = self._gradients(step, learner.loss, batch, where)
+            norm = learner.clip(settings.clip_norm)
+            if not math.isfinite(norm):
+                raise ValueError(f"step {step}: {self._blame('norm of the gradient', norm, batch, where)}")
             optimizer.step()
             optimizer.zero_grad()
             step += 1
-            if average is not None:
-                _follow(average, predictor, min(settings.average, step / (step + 10)))
+            # Slower and slower at first, so that the start is forgotten.
+            learner.follow(min(settings.average, step / (step + 10)))
             if step % self.every == 0 or step == settings.num_steps:
                 value = where.mean(value)
                 if log:
@@ -104,17 +123,21 @@ class Trainer:
                     log(step, loss=value, rate=settings.rate(step - 1), gradient=norm, steps_per_second=round(speed, 2))
             if progress is not None and where.first:
                 progress(step, settings.num_steps)
-            if where.first:
-                last = step == settings.num_steps
-                if self.validate is not None and log and (step % self.validate_every == 0 or last):
-                    log(step, **self.validate(average or predictor))
-                if last or time.monotonic() - saved > self.save_seconds:
-                    self._save(step, before + time.monotonic() - started, predictor, optimizer, average)
-                    saved = time.monotonic()
+            last = step == settings.num_steps
+            if self.validate is not None and (step % self.validate_every == 0 or last):
+                if sharded:
+                    learner.give_to(predictor)
+                if log:
+                    judged = predictor.to(where.device) if sharded else learner.average or predictor
+                    log(step, **self.validate(judged))
+            overdue = time.monotonic() - saved > self.save_seconds
+            if last or (where.agree(overdue) if sharded else overdue):
+                if sharded or where.first:  # of what is sharded, all gather their parts
+                    self._save(step, before + time.monotonic() - started, learner)
+                saved = time.monotonic()
         seconds = before + (time.monotonic() - started if step > begun else 0.0)
         where.wait()
-        if average is not None:
-            predictor.load_state_dict(average.state_dict())
+        learner.give_to(predictor)
         predictor.eval()
         return seconds
 
@@ -128,50 +151,46 @@ class Trainer:
         for number in range(parts):
             part = batch.part(slice(number * size // parts, (number + 1) * size // parts))
             tokens, times, actions = (_to(x, where.device) for x in (part.tokens, part.times, part.actions))
-            with torch.autocast(where.device.type, dtype=dtype, enabled=dtype != torch.float32):
-                loss = shared(tokens, times, actions) / parts
-            value = float(loss.detach())
-            if not math.isfinite(value):
-                raise ValueError(f"step {step}: {self._blame(value * parts, part, where)}")
-            total += value
-            if number + 1 < parts:
-                with without_exchange(shared):
-                    loss.backward()
-            else:
+            exchange = nullcontext() if number + 1 == parts else without_exchange(shared)
+            with exchange:
+                with torch.autocast(where.device.type, dtype=dtype, enabled=dtype != torch.float32):
+                    loss = shared(tokens, times, actions) / parts
+                value = float(loss.detach())
+                if not math.isfinite(value):
+                    raise ValueError(f"step {step}: {self._blame('loss', value * parts, part, where)}")
                 loss.backward()
+            total += value
         return total
 
-    def _blame(self, value: float, part: Batch, where: Processes) -> str:
-        """Say which clips made the loss something that is not a number."""
+    def _blame(self, what: str, value: float, part: Batch, where: Processes) -> str:
+        """Say which clips made the loss, or its gradient, something that is not a number."""
         kinds = [part.tokens, part.times] + ([] if part.actions is None else [part.actions])
         finite = torch.stack([kind.isfinite().flatten(1).all(1) for kind in kinds]).all(0)
         bad = [name for name, good in zip(part.names, finite.tolist(), strict=True) if not good]
-        clips = f"not finite are {bad[:5]}" if bad else f"all its clips are finite; the first are {part.names[:3]}"
-        return f"the loss is {value} on process {where.rank}; {clips}. A lower learning_rate or clip_norm may help"
+        if bad:
+            clips = f"not finite are {bad[:5]}"
+        else:
+            largest = torch.stack([kind.abs().double().flatten(1).amax(1) for kind in kinds]).amax(0)
+            order = largest.argsort(descending=True).tolist()
+            clips = f"all its clips are finite; the largest numbers are in {[part.names[i] for i in order[:3]]}"
+        return f"the {what} is {value} on process {where.rank}; {clips}. A lower learning_rate or clip_norm may help"
 
-    def _clip(self, learning: list[nn.Parameter]) -> float:
-        limit = self.settings.clip_norm
-        norm = nn.utils.clip_grad_norm_(learning, float("inf") if limit is None else limit)
-        return float(norm)
+    def _save(self, step: int, seconds: float, learner: Learner) -> None:
+        told = {"step": step, "seconds": seconds, "settings": dataclasses.asdict(self.settings)}
+        state = told | learner.state()
+        if learner.where.first:
+            save_state(self.folder, state)
 
-    def _save(
-        self, step: int, seconds: float, predictor: nn.Module, optimizer: Optimizers, average: nn.Module | None
-    ) -> None:
-        state = {
-            "step": step,
-            "seconds": seconds,
-            "settings": dataclasses.asdict(self.settings),
-            "predictor": predictor.state_dict(),
-            "optimizer": optimizer.state_dict(),
-            "average": None if average is None else average.state_dict(),
-        }
-        save_state(self.folder, state)
-
-    def _resume(
-        self, predictor: nn.Module, optimizer: Optimizers, average: nn.Module | None, where: Processes
-    ) -> tuple[int, float]:
+    def _resume(self, learner: Learner) -> tuple[int, float]:
         """Take up the state in the folder, if there is one, and return its step and the seconds so far."""
-        state = load_state(self.folder, where.device)
+        where = learner.where
+        state = load_state(self.folder, torch.device("cpu") if learner.sharded else where.device)
+        step = 0 if state is None else state["step"]
+        if where.mean(step) != step:
+            raise ValueError(
+                f"process {where.rank} finds the state of step {step} in {self.folder}, others find another; "
+                "all machines must see the same folder"
+            )
         if state is None:
             return 0, 0.0
         now, before = dataclasses.asdict(self.settings), state["settings"]
@@ -180,19 +199,9 @@ class Trainer:
         )
         if differ:
             raise ValueError(f"{self.folder} holds a run with other settings ({differ}); take another folder")
-        predictor.load_state_dict(state["predictor"])
-        optimizer.load_state_dict(state["optimizer"])
-        if average is not None:
-            average.load_state_dict(state["average"])
-        return state["step"], state.get("seconds", 0.0)  # states of before there were seconds in them
+        learner.load(state)
+        return step, state.get("seconds", 0.0)  # states of before there were seconds in them
 
 
 def _to(x: Tensor | None, device: torch.device) -> Tensor | None:
     return None if x is None else x.to(device, non_blocking=True)
-
-
-@torch.no_grad()
-def _follow(average: nn.Module, predictor: nn.Module, decay: float) -> None:
-    """Move the running average towards the weights: slower and slower at first, so that the start is forgotten."""
-    for kept, new in zip(average.parameters(), predictor.parameters(), strict=True):
-        kept.lerp_(new, 1 - decay)

@@ -62,6 +62,11 @@ class Config:
         default=False,
         example="true",
     )
+    shard: bool | None = key(
+        "share out the weights over the processes of torchrun; by default of large and giant",
+        default=None,
+        example="true",
+    )
 
 
 def run(config: Config) -> None:

@@ -53,6 +53,11 @@ class Config:
         default=False,
         example="true",
     )
+    shard: bool | None = key(
+        "share out the weights over the processes of torchrun; by default of large and giant",
+        default=None,
+        example="true",
+    )
 
     def __post_init__(self) -> None:
         if self.weights is not None and len(self.weights) != len(self.stores):

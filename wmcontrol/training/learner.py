@@ -1,0 +1,100 @@
+"""What learns in a process: a predictor, its running average and the optimiser, in one piece or sharded."""
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from ..models import ActionConditioned, Predictor
+from .optimizer import Optimizers
+from .processes import Processes
+from .sharding import gathered, load_module, load_optimizer, shard
+
+AnyPredictor = Predictor | ActionConditioned
+
+
+@dataclass(frozen=True)
+class Learner:
+    """A predictor's weights on their way; made by :meth:`of`.
+
+    Of a sharded one each process has a part, and all of them must call :meth:`state` and :meth:`give_to` together.
+    """
+
+    predictor: AnyPredictor
+    average: AnyPredictor | None
+    loss: nn.Module
+    optimizer: Optimizers
+    where: Processes
+    sharded: bool
+
+    @classmethod
+    def of(
+        cls,
+        predictor: AnyPredictor,
+        where: Processes,
+        loss: Callable[[AnyPredictor], nn.Module],
+        optimizer: Callable[[AnyPredictor], Optimizers],
+        *,
+        average: bool,
+        sharded: bool,
+    ) -> "Learner":
+        """Make one that trains a predictor in place, or if sharded a copy of it, which is shared out."""
+        trained = copy.deepcopy(predictor) if sharded else predictor.to(where.device)
+        averaged = copy.deepcopy(trained) if average else None
+        of_trained = loss(trained)
+        if sharded:
+            for module in [of_trained] if averaged is None else [of_trained, averaged]:
+                shard(module, where)
+        else:
+            of_trained = where.share(of_trained)
+        return cls(trained, averaged, of_trained, optimizer(trained), where, sharded)
+
+    def clip(self, limit: float | None) -> float:
+        """Scale the gradient down to a norm, if it is above, and return the norm that it had."""
+        learning = [parameter for parameter in self.predictor.parameters() if parameter.requires_grad]
+        norm: Any = nn.utils.clip_grad_norm_(learning, float("inf") if limit is None else limit)
+        return float(norm.full_tensor() if self.sharded else norm)
+
+    @torch.no_grad()
+    def follow(self, decay: float) -> None:
+        """Move the running average, if there is one, towards the weights."""
+        if self.average is not None:
+            for kept, new in zip(self.average.parameters(), self.predictor.parameters(), strict=True):
+                kept.lerp_(new, 1 - decay)
+
+    def give_to(self, predictor: AnyPredictor) -> None:
+        """Give a predictor the weights, averaged if there is an average; if sharded, in the first process alone."""
+        best = self.average or self.predictor
+        state = best.state_dict()
+        if self.sharded:
+            state = gathered(state, keep=self.where.first)
+        if best is not predictor and (self.where.first or not self.sharded):
+            predictor.load_state_dict(state)
+
+    def state(self) -> dict[str, Any]:
+        """Return all that is needed to go on, whole; if sharded, in the first process alone."""
+        state = {
+            "predictor": self.predictor.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "average": None if self.average is None else self.average.state_dict(),
+        }
+        return gathered(state, keep=self.where.first) if self.sharded else state
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Go on from what :meth:`state` returned, in one piece or sharded, now and then."""
+        modules = [(self.predictor, state["predictor"])]
+        if self.average is not None:
+            modules.append((self.average, state["average"]))
+        for module, of_module in modules:
+            if self.sharded:
+                load_module(module, of_module)
+            else:
+                module.load_state_dict(of_module)
+        if self.sharded:
+            for part, of_part in zip(self.optimizer.parts, state["optimizer"], strict=True):
+                load_optimizer(part, of_part)
+        else:
+            self.optimizer.load_state_dict(state["optimizer"])
