@@ -15,6 +15,7 @@ from ..data.formats import reader_of
 from ..encoders import Encoder, PyramidEncoder, build_encoder
 from ..encoders.files import load_encoder, save_encoder
 from ..models import WorldModel
+from ..models.checkpoint import packaged_models
 
 
 def open_frames(path: Path, image_size: int | None) -> TrajectoryDataset:
@@ -43,7 +44,7 @@ def find_encoder(
     A pyramid is fitted to frames of all data sets alike and saved under ``out``, where the same line finds it again.
 
     Args:
-        name: of an encoder, or the folder of a store or a model.
+        name: of an encoder, the folder of a store or a model, or the name of a packaged model.
         settings: of the encoder.
         datasets: what a pyramid is fitted to.
         out: the folder of stores.
@@ -58,6 +59,10 @@ def find_encoder(
         if settings:
             raise ValueError(f"{folder} says what its encoder's settings are; leave settings={dict(settings)} out")
         return load_encoder(folder) if (folder / "encoder.json").exists() else WorldModel.load(folder).encoder
+    if name in packaged_models():
+        if settings:
+            raise ValueError(f"the packaged model {name} says what its encoder's settings are; leave settings out")
+        return WorldModel.load(name).encoder
     encoder = build_encoder(name, settings)
     if not isinstance(encoder, PyramidEncoder):
         return encoder

@@ -142,6 +142,11 @@ def _build(described: dict[str, Any]) -> Predictor | ActionConditioned | FrameCa
     raise ValueError(f"predictor.type must be one of {known}, got {kind!r}")
 
 
+def packaged_models() -> list[str]:
+    """Return the names of the models that travel with the package."""
+    return sorted(path.name for path in _ASSETS.iterdir() if path.is_dir()) if _ASSETS.is_dir() else []
+
+
 def _find(folder_or_name: str | os.PathLike[str]) -> Path:
     name = os.fspath(folder_or_name)
     if name.startswith("hf:/"):  # a Path makes one slash of two
@@ -151,7 +156,7 @@ def _find(folder_or_name: str | os.PathLike[str]) -> Path:
         return folder
     if folder.is_file():
         raise ValueError(f"{folder} is a file; a model is the folder with {CONFIG} and {WEIGHTS}")
-    packaged = sorted(path.name for path in _ASSETS.iterdir() if path.is_dir()) if _ASSETS.is_dir() else []
+    packaged = packaged_models()
     if name in packaged:
         return _ASSETS / name
     raise FileNotFoundError(

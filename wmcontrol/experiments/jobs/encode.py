@@ -22,7 +22,7 @@ class Config:
     )
     encoder: str = key(
         "pyramid, which is fitted to these data and needs no weights; transformers, timm or vae with settings; or a "
-        "folder: a store, or a model, whose encoder is taken",
+        "folder (a store, or a model) or a packaged model, as base, whose encoder is taken",
         default="pyramid",
         example="transformers",
     )
