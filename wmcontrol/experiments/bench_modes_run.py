@@ -26,7 +26,8 @@ def train_and_measure(run: dict[str, Any], folder: Path) -> None:
     from .train_jobs import finetune, split
 
     keys = {name: run[name] for name in ("mode", "labelled", "seed", "num_steps", "batch_size")}
-    config = Config(store=Path(run["store"]), base=Path(run["base"]), out=folder / "run", **keys)
+    warmup = min(Config.warmup_steps, run["num_steps"] // 10)  # a short training has no time for a long one
+    config = Config(store=Path(run["store"]), base=Path(run["base"]), out=folder / "run", warmup_steps=warmup, **keys)
     finetune(config)
     model = WorldModel.load(folder / "run" / "model", dtype=torch.float32)
     store = LatentStore.open(run["store"])
