@@ -1,12 +1,14 @@
 """Pretraining and fine-tuning from the command line, on a small set of real frames."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -14,6 +16,7 @@ from safetensors.torch import load_file
 from wmcontrol import WorldModel
 from wmcontrol.data import LatentStore
 from wmcontrol.data.dataset import split_order
+from wmcontrol.data.lock import alone_in
 from wmcontrol.experiments.cli import main
 from wmcontrol.experiments.train_jobs import split
 
@@ -68,7 +71,7 @@ def test_each_mode_gives_a_model_that_acts(mode: str, stores: list[Path], base: 
     assert len(kept) > 20
     assert all(kept) == (mode == "action_only")
     logged = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
-    assert len(logged[-1].get("error_of_copying", logged[0].get("error_of_copying"))) == 5
+    assert len(logged[-1].get("share_of_copying", logged[0].get("share_of_copying"))) == 5
 
 
 def test_the_result_is_in_a_file_and_the_same_after_a_rerun(stores: list[Path], tmp_path: Path) -> None:
@@ -137,6 +140,28 @@ def test_mistakes_are_told_in_one_line(
     assert says in error
     assert "\n" not in error
     assert not (tmp_path / "out" / "model").exists()
+
+
+def test_two_runs_do_not_share_a_folder(
+    stores: list[Path], base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [f"store={stores[0]}", f"base={base}", "num_steps=2", f"out={tmp_path}", *SMALL]
+    with alone_in(tmp_path):
+        assert run("finetune", *words) == 1
+    assert "another process is writing" in capsys.readouterr().err
+    assert run("finetune", *words) == 0
+
+
+def test_actions_that_are_not_numbers_are_named(
+    stores: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = tmp_path / "store"
+    shutil.copytree(stores[0], broken)
+    arrays = dict(np.load(broken / "arrays.npz"))
+    arrays["actions"][40] = np.nan
+    np.savez(broken / "arrays.npz", **arrays)
+    assert run("finetune", f"store={broken}", "mode=scratch", "num_steps=2", f"out={tmp_path / 'run'}", *SMALL) == 1
+    assert "the actions of trajectory 1 are not finite" in capsys.readouterr().err
 
 
 def test_stores_and_models_of_different_encoders_do_not_mix(

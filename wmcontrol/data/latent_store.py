@@ -222,4 +222,13 @@ def _arrays(folder: Path, frames: int) -> dict[str, Any]:
             raise ValueError(f"{path}: expected {frames} {name}, one for each frame, got {len(values)}; encode again")
     if "lengths" not in arrays or "times" not in arrays or arrays["lengths"].sum() != frames:
         raise ValueError(f"{path} does not hold lengths of {frames} frames in all and their times; encode again")
+    for name in ("times", "actions"):
+        values = arrays.get(name, np.zeros(frames))
+        finite = np.isfinite(values).reshape(frames, -1).all(1)
+        if not finite.all():
+            frame = int(finite.argmin())
+            trajectory = int(np.searchsorted(arrays["lengths"].cumsum(), frame, side="right"))
+            raise ValueError(
+                f"{path}: the {name} of trajectory {trajectory} are not finite, at frame {frame} of all; encode again"
+            )
     return arrays

@@ -48,6 +48,9 @@ class ActionStatistics:
                 continue
             if count and values.shape[1:] != mean.shape:
                 raise ValueError(f"{name}: expected actions of {len(mean)} numbers as before, got {values.shape[1]}")
+            finite = np.isfinite(values).all(1)
+            if not finite.all():
+                raise ValueError(f"{name}: action {finite.argmin()} is not finite: {values[finite.argmin()].tolist()}")
             # Chan's parallel update: exact for large means, in one pass.
             there = values.mean(0)
             away = there - mean

@@ -25,6 +25,7 @@ class TokenWindows:
     def __init__(self, store: LatentStore, num_frames: int, frameskip: int, members: NDArray[np.int64]):
         self.store = store
         self.index = WindowIndex.of(store.lengths[members], num_frames, frameskip)
+        self._members = members
         self._offsets = store.offsets[members]
         self._times = torch.from_numpy(store.times)
         self._actions = None if store.actions is None else torch.from_numpy(store.actions.astype(np.float32))
@@ -33,6 +34,12 @@ class TokenWindows:
 
     def __len__(self) -> int:
         return len(self.index)
+
+    def names(self, numbers: NDArray[np.int64]) -> list[str]:
+        """Say where windows (B,) lie."""
+        trajectories, starts = self.index.locate(np.asarray(numbers, dtype=np.int64))
+        places = zip(self._members[trajectories].tolist(), starts.tolist(), strict=True)
+        return [f"{self.store.folder} trajectory {trajectory} from frame {start}" for trajectory, start in places]
 
     def batch(self, numbers: NDArray[np.int64]) -> TokenBatch:
         """Gather windows by their numbers (B,), from 0 to ``len(self) - 1``: one copy from the file's pages."""

@@ -24,7 +24,10 @@ def save_encoder(encoder: Encoder, folder: Path) -> None:
     described = {"name": encoder_name(encoder), "settings": encoder.settings()}
     if encoder.carries_weights:
         temporary = folder / f"{WEIGHTS}.tmp"
+        temporary.touch()
+        mode = temporary.stat().st_mode
         save_file({name: tensor.contiguous() for name, tensor in encoder.state_dict().items()}, temporary)
+        temporary.chmod(mode)  # safetensors leaves it to its owner alone
         os.replace(temporary, folder / WEIGHTS)
     # The settings come last: with them, all is there.
     temporary = folder / f"{SETTINGS}.tmp"

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import torch
 
 from ..data import LatentStore
 from ..data.dataset import split_order, split_size
+from ..data.lock import alone_in
 from ..encoders.files import encoder_digest
 from ..models import ActionConditioned, ActionNormalizer, Predictor, WorldModel
 from ..training import (
@@ -60,8 +63,7 @@ def pretrain(config: Any) -> None:
         step_seconds=(low, high),
         seed=config.seed,
     )
-    with processes(config.device) as where:
-        out = _folder("pretrain", config, where)
+    with processes(config.device) as where, _folder("pretrain", config, where) as out:
         _train(config, predictor, source, store, out, where, None)
         if where.first:
             rates = [s.control_rate for s in stores if s.control_rate]
@@ -103,8 +105,7 @@ def finetune(config: Any) -> None:
     source = WindowSource(windows, config.batch_size, normalise, config.seed)
     unseen = store.windows(HORIZON + 1, config.frameskip, held_out.tolist())
     validated = WindowSource(unseen, min(_VALIDATED, len(unseen)), normalise, config.seed).batch(0)
-    with processes(config.device) as where:
-        out = _folder("finetune", config, where)
+    with processes(config.device) as where, _folder("finetune", config, where) as out:
         seconds = _train(config, predictor, source, store, out, where, validated)
         if where.first:
             model = WorldModel(
@@ -172,14 +173,16 @@ def _check_one_encoder(stores: list[LatentStore]) -> None:
             )
 
 
-def _folder(job: str, config: Any, where: Processes) -> Path:
-    """Return the folder of results, made by the first process."""
+@contextmanager
+def _folder(job: str, config: Any, where: Processes) -> Iterator[Path]:
+    """Give the folder of results, made by the first process, which keeps other runs out of it."""
     name = hashlib.sha256(repr(config).encode()).hexdigest()[:12]
     out: Path = config.out or Path("outputs") / job / name
     if where.first:
         results_folder(job, config, out)
-    where.wait()
-    return out
+    with alone_in(out) if where.first else nullcontext():
+        where.wait()
+        yield out
 
 
 def _train(
@@ -199,7 +202,7 @@ def _train(
         place = next(trained.parameters()).device
         actions = None if validated.actions is None else validated.actions.to(place)
         batch = Batch(validated.tokens.to(place), validated.times.to(place), actions, validated.names)
-        return {"error_of_copying": [round(ratio, 4) for ratio in prediction_error(trained, batch, store.grid).ratio]}
+        return {"share_of_copying": [round(ratio, 4) for ratio in prediction_error(trained, batch, store.grid).ratio]}
 
     board = TensorBoard(out / FOLDER)
     trainer = Trainer(

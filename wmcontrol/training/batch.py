@@ -72,7 +72,7 @@ class WindowSource:
             if found.actions is None:
                 raise ValueError(f"{self.windows.store.folder} has no actions to train with")
             actions = self.normalise(found.actions)
-        return Batch(found.tokens.float(), found.times, actions, [f"window {number}" for number in numbers])
+        return Batch(found.tokens.float(), found.times, actions, self.windows.names(numbers))
 
 
 class ClipSource:

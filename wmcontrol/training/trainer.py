@@ -168,12 +168,11 @@ class Trainer:
         finite = torch.stack([kind.isfinite().flatten(1).all(1) for kind in kinds]).all(0)
         bad = [name for name, good in zip(part.names, finite.tolist(), strict=True) if not good]
         if bad:
-            clips = f"not finite are {bad[:5]}"
-        else:
-            largest = torch.stack([kind.abs().double().flatten(1).amax(1) for kind in kinds]).amax(0)
-            order = largest.argsort(descending=True).tolist()
-            clips = f"all its clips are finite; the largest numbers are in {[part.names[i] for i in order[:3]]}"
-        return f"the {what} is {value} on process {where.rank}; {clips}. A lower learning_rate or clip_norm may help"
+            return f"the {what} is {value} on process {where.rank}; not finite are {bad[:5]}"
+        largest = torch.stack([kind.abs().double().flatten(1).amax(1) for kind in kinds]).amax(0)
+        order = largest.argsort(descending=True).tolist()
+        clips = f"all its clips are finite; the largest numbers are in {[part.names[i] for i in order[:3]]}"
+        return f"the {what} is {value} on process {where.rank}; {clips}. A lower learning_rate may help"
 
     def _save(self, step: int, seconds: float, learner: Learner) -> None:
         told = {"step": step, "seconds": seconds, "settings": dataclasses.asdict(self.settings)}

@@ -19,7 +19,7 @@ class Config:
     base: Path | None = key(
         "the pretrained model; its encoder must be the store's. Without one only mode=scratch is possible",
         default=None,
-        example="base",
+        example="base/model",
     )
     mode: str = key(
         "everything anew, the action blocks only, or everything from the base",

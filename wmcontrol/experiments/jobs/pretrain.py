@@ -25,7 +25,9 @@ class Config:
     )
     size: str = key("of the predictor", default="tiny", choices=("tiny", "base", "large", "giant"), example="base")
     start: Path | None = key(
-        "a model to go on from, as for a second stage at another resolution", default=None, example="base_224"
+        "a model to go on from, with its size, as for a second stage at another resolution",
+        default=None,
+        example="base_224/model",
     )
     num_frames: int = key("frames of a clip", default=8, at_least=2, example="4")
     step_seconds: list[float] = key(
