@@ -5,8 +5,8 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
-from conftest import Walks
 from dot_world import dot_model
+from walks_data import Walks
 
 import wmcontrol
 from wmcontrol import CEM, GoalDistance, PlanningAgent

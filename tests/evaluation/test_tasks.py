@@ -5,7 +5,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
-from conftest import Walks
+from walks_data import Walks
 
 from wmcontrol.data import Subset
 from wmcontrol.evaluation import PROTOCOLS, DatasetTasks, Protocol, RandomTasks

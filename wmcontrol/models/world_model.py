@@ -125,10 +125,10 @@ class WorldModel(nn.Module):
         if times is None:
             times = self.step_seconds * torch.arange(T, device=tokens.device, dtype=torch.float64).expand(B, T)
         with self._parameters_fixed():
-            if isinstance(self.predictor, Predictor):
-                return self.predictor.context(tokens, times, grid=self.grid)
-            actions = None if actions is None else actions.to(self.dtype)
-            return self.predictor.context(tokens, times, grid=self.grid, actions=actions)
+            if isinstance(self.predictor, (ActionConditioned, FrameCausalPredictor)):
+                actions = None if actions is None else actions.to(self.dtype)
+                return self.predictor.context(tokens, times, grid=self.grid, actions=actions)
+            return self.predictor.context(tokens, times, grid=self.grid)
 
     def rollout(self, context: AnyContext, actions: Tensor, *, last_only: bool = False) -> Tensor:
         """Imagine what candidate actions lead to.
