@@ -22,6 +22,7 @@ from ..data import LatentStore
 from ..models import ActionNormalizer, Predictor
 from ..models.hardware import fast_dtype
 from ..training import Batch, PredictionLoss, WindowSource, with_actions
+from ..training.optimizer import make_optimizer
 from .bench_training_report import Row, save_report
 from .bench_training_store import random_frames, random_store
 from .errors import UsageError
@@ -102,7 +103,7 @@ class _Training:
         plain = Predictor.from_size(subject.size, dim=subject.dim)
         self.predictor = with_actions(plain, actions.action_dim, "full", seed=0).train()
         self.loss = PredictionLoss(self.predictor, subject.grid)
-        self.optimizer = torch.optim.AdamW(self.predictor.parameters(), lr=1e-4, fused=True)
+        self.optimizer = make_optimizer(self.predictor, "adamw", 1e-4, 0.4)
         self.frames = frames  # (B, T, height, width, 3), for encoding in the loop
         self.encoder = None if frames is None else store.encoder
 
@@ -116,7 +117,7 @@ class _Training:
         self.gradients(batch, dtype, self.loss if loss is None else loss)
         nn.utils.clip_grad_norm_(self.predictor.parameters(), 1.0)
         self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad()
 
     def gradients(self, batch: Batch, dtype: torch.dtype, loss: Loss) -> None:
         """Compute a batch's gradients."""
@@ -130,7 +131,7 @@ class _Training:
         # Fused attention is not counted on a CPU, the products that it is made of are.
         with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
             self.gradients(one, torch.float32, self.loss)
-        self.optimizer.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad()
         return self.source.batch_size * int(counter.get_total_flops())
 
 

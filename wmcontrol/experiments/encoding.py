@@ -55,14 +55,10 @@ def find_encoder(
         ValueError: no such encoder, or settings that it does not take.
     """
     folder = Path(name)
-    if folder.is_dir():
+    if folder.is_dir() or name in packaged_models():
         if settings:
-            raise ValueError(f"{folder} says what its encoder's settings are; leave settings={dict(settings)} out")
-        return load_encoder(folder) if (folder / "encoder.json").exists() else WorldModel.load(folder).encoder
-    if name in packaged_models():
-        if settings:
-            raise ValueError(f"the packaged model {name} says what its encoder's settings are; leave settings out")
-        return WorldModel.load(name).encoder
+            raise ValueError(f"{name} says what its encoder's settings are; leave settings={dict(settings)} out")
+        return load_encoder(folder) if (folder / "encoder.json").exists() else WorldModel.load(name).encoder
     encoder = build_encoder(name, settings)
     if not isinstance(encoder, PyramidEncoder):
         return encoder

@@ -114,7 +114,8 @@ class Predictor(nn.Module):
             actions: none; wrap the predictor in ``ActionConditioned`` to give it actions.
             grid: rows and columns of patches, P in all.
             after_block: what ``ActionConditioned`` does after each block.
-            arrivals: (B, T, width), what it knows of how each of frames 1 to T came about, added to its tokens.
+            arrivals: (B, T, width), what is known of how each of frames 1 to T came about, added to their tokens by
+                ``ActionConditioned``.
 
         Returns:
             (B, T, P, D): frames 2 to T + 1.
