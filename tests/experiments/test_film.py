@@ -58,7 +58,7 @@ def test_costs_are_the_agents_own_of_frames_that_came_and_of_its_plans(agent: Pl
     for i in range(2):
         curve = costs.curve(i, frames[i], goal[i])
         assert curve.costs.shape == (13,)
-        seen, aim = (agent.model.encode(torch.from_numpy(f)[None, None])[0, 0] for f in (frames[i, 4], goal[i]))
+        seen, aim = (agent.model.encode(torch.from_numpy(f)[None, None])[0, 0].float() for f in (frames[i, 4], goal[i]))
         assert curve.costs[4] == pytest.approx(float((seen - aim).norm()), rel=1e-5)
         assert [(plan.step, plan.lands) for plan in curve.plans] == [(0, 10), (10, 20)]
         assert [len(plan.history) for plan in curve.plans] == [2, 2]

@@ -272,7 +272,7 @@ def test_lines_and_bars_are_where_the_numbers_are(tmp_path: Path, monkeypatch: p
     assert [text.get_text() for text in axes.get_xticklabels()] == ["5", "50", "all"]
     assert [container.get_label() for container in axes.containers] == list(MODES)
     for container, share in zip(axes.containers, MODES.values(), strict=True):
-        np.testing.assert_allclose(container.lines[0].get_ydata(), [share] * 3)
+        np.testing.assert_allclose(container.lines[0].get_ydata(orig=False), [share] * 3)
     assert [text.get_text() for text in lines.legends[0].get_texts()] == [*MODES, "no-op", "true simulator"]
 
 
@@ -307,6 +307,7 @@ def test_mistakes_are_told_before_anything_is_written(tmp_path: Path, picture: P
             save_report(rows, out, title="t")
     for words, error, says in (
         ({"title": " "}, ValueError, "needs a title"),
+        ({"about": "a text"}, TypeError, "list of paragraphs"),
         ({"pairs": [("full", "full")]}, ValueError, "names of two agents"),
         ({"pairs": [("full",)]}, ValueError, "names of two agents"),
         ({"videos": [Video("v", tmp_path / "none.mp4")]}, OSError, r"none\.mp4"),
