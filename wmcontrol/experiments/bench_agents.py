@@ -10,7 +10,7 @@ from ..data.lock import alone_in
 from ..evaluation.protocols import PROTOCOLS
 from .agents_from_keys import action_space_for, floor, load_model, planning
 from .errors import UsageError
-from .evaluate_job import lines_about
+from .evaluate_job import in_a_line
 from .files import check_device
 from .judging import in_words, judge
 from .planner_names import PLANNERS, make_planner
@@ -42,14 +42,14 @@ def compare_planners(config: Any) -> None:
     with alone_in(out):
         # One task at a time, so that the time of a decision is that of one environment.
         judged = judge(rows, tasks, protocol, out, seed=config.seed, batch=1)
-        from .reports.report import save_report
+        from .reports import save_report
 
-        about = [f"{entrant.name}: {_settings(entrant.about['planner'])}." for entrant in entrants]
+        about = [f"{entrant.name}: {in_a_line(entrant.about['planner'])}" for entrant in entrants]
         page = save_report(
             judged,
             out,
             title=f"{judged[0].env}: planners",
-            about=[*lines_about(loaded.about, tasks, protocol, config.seed), *about],
+            about=[in_a_line(loaded.about), *about],
             pairs=[(name, "cem") for name in names if name != "cem"] if "cem" in names else (),
             scatter=True,
         )
@@ -67,7 +67,3 @@ def _planners(asked: list[str] | None) -> list[str]:
     if asked is None:
         print('cma is left out, since it is not installed: pip install "wmcontrol[cma]"')
     return [name for name in PLANNERS if name != "cma"] if asked is None else asked
-
-
-def _settings(planner: dict[str, Any]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in planner.items() if name != "name")

@@ -67,7 +67,7 @@ def _entrants(config: Any, tasks: Tasks, protocol: Protocol, stack: ExitStack) -
         chosen = [row for row in rows if row.name == _FLOOR[config.agent]]
         if not chosen:
             raise UsageError(
-                f"agent: in {env_label(tasks.env_id)} with {dict(tasks.env_settings)} zero is an action too"
+                f"agent: in {tasks.env_id} with {dict(tasks.env_settings)} zero is an action that does something"
             )
         return [replace(chosen[0], file=FILE), *(row for row in rows if row is not chosen[0])]
     made = _planning(config, tasks, protocol, stack) if config.agent in _PLANNING else _policy(config, tasks)
@@ -120,44 +120,35 @@ def _policy(config: Any, tasks: Tasks) -> Entrant:
 
 
 def _report(config: Any, judged: list[Judged], entrant: Entrant, tasks: Tasks, protocol: Protocol, out: Path) -> Path:
-    from .reports.film import film
-    from .reports.report import Video, save_report
+    from .reports import Video, save_report
 
     videos = []
     count = min(config.videos, len(tasks.tasks))
     if count:
         path = out / f"episodes_{count}.mp4"
-        caption = f"{entrant.name}, the first {count} tasks" if count > 1 else f"{entrant.name}, the first task"
-        if not path.exists():  # it is whole if it is there, and shows the same
+        if not path.exists():  # it is whole if it is there, and would show the same
+            from .reports.film import film
+
+            print(f"filming {count} episodes")
             film(entrant.agent, tasks, protocol, path, num_episodes=count, seed=config.seed, title=entrant.name)
-        videos.append(Video(caption, path))
+        solved = ["solved" if success else "not solved" for success in judged[0].evaluation.successes()[:count]]
+        videos.append(Video(f"{entrant.name}, the first tasks: {', '.join(solved)}", path))
     return save_report(
         judged,
         out,
         title=f"{judged[0].env}: {entrant.name}",
-        about=lines_about(entrant.about, tasks, protocol, config.seed),
+        about=[f"{entrant.name}: {in_a_line(entrant.about)}"],
         pairs=[(entrant.name, row.agent) for row in judged[1:]] if config.agent not in _FLOOR else (),
         videos=videos,
     )
 
 
-def lines_about(about: Mapping[str, Any], tasks: Tasks, protocol: Protocol, seed: int) -> list[str]:
-    """Return what a reader of a report should know of how its numbers were made."""
-    described = tasks.describe()
-    settings = ", ".join(f"{name} {value}" for name, value in tasks.env_settings.items())
-    drawn = {"dataset": "from trajectories", "random": "drawn by the environment"}[described["tasks"]]
-    lines = [
-        f"Tasks: {len(tasks.tasks)} in {tasks.env_id}{f' ({settings})' if settings else ''}, {drawn}, seed {seed}.",
-        f"Protocol {protocol.name}: {protocol.budget} environment steps, {protocol.execute} of each plan executed, "
-        f"plans of {protocol.horizon} model steps.",
-    ]
-    if tasks.redrawn:
-        counts = ", ".join(f"{count} {reason}" for reason, count in tasks.redrawn.items())
-        lines.append(f"Left out when tasks were drawn: {counts}.")
-    return [*lines, *(f"{name.capitalize()}: {_plain(value)}." for name, value in about.items())]
+def in_a_line(about: Mapping[str, Any]) -> str:
+    """Return what the file of an evaluation says about an agent, for readers."""
+    return "; ".join(f"{name} {_plain(value)}" for name, value in about.items()) + "."
 
 
 def _plain(value: Any) -> str:
     if isinstance(value, Mapping):
-        return ", ".join(f"{name} {_plain(item)}" for name, item in value.items())
+        return "(" + ", ".join(f"{name} {_plain(item)}" for name, item in value.items()) + ")"
     return str(value)
