@@ -120,6 +120,7 @@ def action_space_for(agent: Any, tasks: Tasks) -> gym.spaces.Box:
         raise UsageError(str(error)) from error
     try:
         check_fits(agent, env)
+        _check_observations(agent, env, env_label(tasks.env_id))
     except ValueError as error:
         raise UsageError(f"model: it is not of {env_label(tasks.env_id)}: {error}") from error
     finally:
@@ -135,6 +136,15 @@ def floor(space: gym.spaces.Box) -> list[Entrant]:
         return [Entrant("no-op", "noop.jsonl", NoOpAgent(space), {"agent": "noop"}), *found]
     except ValueError:
         return found
+
+
+def _check_observations(agent: Any, env: Any, label: str) -> None:
+    """Refuse a trained policy that looks at other numbers than the environment shows; of frames, any size is drawn."""
+    spaces = getattr(getattr(agent, "observation_space", None), "spaces", {})
+    for name, space in spaces.items():
+        shown = env.single_observation_space[name].shape
+        if not name.endswith("pixels") and space.shape != shown:
+            raise UsageError(f"agent: it looks at {name} of shape {space.shape}, and {label} shows {shown}")
 
 
 def _check_environment(folder: Path, path: Path, env_id: str) -> None:
