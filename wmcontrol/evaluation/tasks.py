@@ -96,7 +96,8 @@ class DatasetTasks:
         known = env_id or dataset.env_id
         if known is None:
             raise ValueError("the data do not say which environment they are of; give env_id")
-        self.env_id, self.env_settings = known, dict(dataset.env_settings)
+        self.env_id = known
+        self.env_settings: Mapping[str, Any] = dict(dataset.env_settings)
         self._description = {
             "tasks": "dataset",
             "env_id": known,
@@ -145,7 +146,8 @@ class RandomTasks:
         self, env_id: str, num_tasks: int = 512, *, seed: int = 0, env_settings: Mapping[str, Any] | None = None
     ):
         _check_whole(("num_tasks", num_tasks, 1), ("seed", seed, 0))
-        self.env_id, self.env_settings = env_id, dict(env_settings or {})
+        self.env_id = env_id
+        self.env_settings: Mapping[str, Any] = dict(env_settings or {})
         self.redrawn: Mapping[str, int] = {}  # the environment itself draws no task that is solved at the start
         self._description = {"tasks": "random", "env_id": env_id, "num_tasks": num_tasks, "seed": seed}
         self.tasks = tuple(Task(seed=_seed_of(seed, i), source=f"random task {i}") for i in range(num_tasks))

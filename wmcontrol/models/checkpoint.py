@@ -84,7 +84,7 @@ def load(folder_or_name: str | os.PathLike[str], device: torch.device, dtype: to
         OSError: the weights of a published encoder are not at hand.
         ImportError: the encoder's package is not installed; the message has the command.
     """
-    folder = _find(folder_or_name)
+    folder = find_folder(folder_or_name)
     config = _read_config(folder / CONFIG)
     weights = _read_weights(folder / WEIGHTS)
     try:
@@ -147,7 +147,13 @@ def packaged_models() -> list[str]:
     return sorted(path.name for path in _ASSETS.iterdir() if path.is_dir()) if _ASSETS.is_dir() else []
 
 
-def _find(folder_or_name: str | os.PathLike[str]) -> Path:
+def find_folder(folder_or_name: str | os.PathLike[str]) -> Path:
+    """Return the folder that a model is loaded from.
+
+    Raises:
+        ValueError, FileNotFoundError: there is none.
+        ImportError: it is on the hub, and what loads from there is not installed.
+    """
     name = os.fspath(folder_or_name)
     if name.startswith("hf:/"):  # a Path makes one slash of two
         return _download(name.removeprefix("hf:").strip("/"))

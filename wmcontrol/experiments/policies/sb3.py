@@ -34,23 +34,35 @@ class StableBaselines:
     """
 
     def __init__(self, lengths: Lengths, algorithm: str, path: str | Path, space: gym.spaces.Box):
-        if algorithm not in ALGORITHMS:
-            raise ValueError(f"expected sb3:ALGORITHM:FILE with one of {', '.join(ALGORITHMS)}, got {algorithm!r}")
-        if not Path(path).is_file():
-            raise FileNotFoundError(f"there is no policy file {path}")
-        try:
-            import stable_baselines3
-        except ImportError as error:
-            raise ImportError(
-                'this policy needs stable_baselines3, which is not installed; run: pip install "wmcontrol[sb3]"'
-            ) from error
         self.lengths = lengths
-        self._model = getattr(stable_baselines3, algorithm).load(path, device="cpu")
-        self._keys, self.env_settings = _settings(self._model, path, space)
+        self._model, self._keys, self.env_settings = load_policy(algorithm, path, space)
 
     def script(self, rng: np.random.Generator) -> "_PolicyScript":
         """Return the script of an episode."""
         return _PolicyScript(self.lengths.draw(rng), self._model, self._keys)
+
+
+def load_policy(
+    algorithm: str, path: str | Path, space: gym.spaces.Box
+) -> tuple[Any, tuple[str, ...], Mapping[str, Any]]:
+    """Load a policy file; arguments and errors are those of :class:`StableBaselines`.
+
+    Returns:
+        The policy, what of an observation it looks at, and the settings of an environment that shows it and takes its
+        actions.
+    """
+    if algorithm not in ALGORITHMS:
+        raise ValueError(f"expected sb3:ALGORITHM:FILE with one of {', '.join(ALGORITHMS)}, got {algorithm!r}")
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"there is no policy file {path}")
+    try:
+        import stable_baselines3
+    except ImportError as error:
+        raise ImportError(
+            'this policy needs stable_baselines3, which is not installed; run: pip install "wmcontrol[sb3]"'
+        ) from error
+    model = getattr(stable_baselines3, algorithm).load(path, device="cpu")
+    return model, *_settings(model, path, space)
 
 
 def _settings(model: Any, path: str | Path, space: gym.spaces.Box) -> tuple[tuple[str, ...], Mapping[str, Any]]:

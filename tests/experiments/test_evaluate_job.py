@@ -1,0 +1,274 @@
+"""``wmcontrol evaluate``: small real evaluations with the packaged model of Wall."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+import wmcontrol
+from wmcontrol import WorldModel
+from wmcontrol.data import open_dataset
+from wmcontrol.evaluation import DatasetTasks, Evaluation
+from wmcontrol.experiments.cli import main
+from wmcontrol.experiments.planner_names import PLANNERS
+from wmcontrol.experiments.task_keys import PLANNER_NAMES
+from wmcontrol.experiments.train_jobs import split
+
+PACKAGED = Path(wmcontrol.__file__).parent / "assets"
+SMALL = "planner_settings={num_samples:20,num_iterations:2}"
+WALL = ["evaluate", "model=wall", "env=wall", "num_tasks=4", "batch=2", "videos=0", SMALL]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a finished evaluation; tests copy it."""
+    out = tmp_path_factory.mktemp("finished") / "out"
+    assert main([*WALL, f"out={out}"]) == 0
+    return out
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data") / "wall"
+    assert main(["collect", "env=wall", "episodes=20", "frames=45", f"out={folder}"]) == 0
+    return folder
+
+
+def refused(words: list[str], out: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    """Run what cannot be, and return what is said: in one line, before a folder is made."""
+    capsys.readouterr()
+    assert main([*words, f"out={out}"]) == 2
+    assert not out.exists()
+    (line,) = capsys.readouterr().err.splitlines()
+    return line
+
+
+def test_an_evaluation_has_records_a_floor_and_a_report(finished: Path) -> None:
+    judged = {name: Evaluation.read(finished / f"{name}.jsonl") for name in ("tasks", "noop", "random")}
+    assert {len(evaluation.records) for evaluation in judged.values()} == {4}
+    about = judged["tasks"].header["about"]
+    assert about["model"] == "wall"
+    assert about["weights"] == json.loads((PACKAGED / "wall" / "card.json").read_text())["sha256"]
+    assert (about["planner"]["name"], about["planner"]["num_samples"]) == ("CEM", 20)
+    assert about["planner"]["num_elites"] == 10  # the protocol's, which was not changed
+    report = json.loads((finished / "report.json").read_text())
+    assert [row["agent"] for row in report["rows"]] == ["world model", "no-op", "random actions"]
+    assert {row["env"] for row in report["rows"]} == {"Wall"}
+    assert {pair["second"] for pair in report["differences"]} == {"no-op", "random actions"}
+    assert (finished / "report.html").stat().st_size > 10_000
+    assert not list(finished.glob("*.mp4"))
+    assert (finished / "run.yaml").read_text().startswith("job: evaluate")
+
+
+def test_the_same_seed_gives_the_same_report_and_another_one_another(finished: Path, tmp_path: Path) -> None:
+    assert main([*WALL, f"out={tmp_path / 'again'}"]) == 0
+    assert (tmp_path / "again" / "report.json").read_bytes() == (finished / "report.json").read_bytes()
+    assert main([*WALL, "seed=1", f"out={tmp_path / 'other'}"]) == 0
+    one, other = (Evaluation.read(folder / "tasks.jsonl") for folder in (finished, tmp_path / "other"))
+    assert (one.distances != other.distances).all()
+
+
+def test_a_killed_evaluation_goes_on_and_gives_the_same_report(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "killed"
+    out.mkdir()
+    shutil.copy(finished / "run.yaml", out)
+    whole = (finished / "tasks.jsonl").read_bytes()
+    lines = whole.splitlines(keepends=True)
+    (out / "tasks.jsonl").write_bytes(b"".join(lines[:3]) + lines[3][:20])  # one batch, and half a line
+    capsys.readouterr()
+    assert main([*WALL, f"out={out}"]) == 0
+    assert (out / "tasks.jsonl").read_bytes().startswith(b"".join(lines[:3]))  # times too: these were not done again
+    assert (out / "report.json").read_bytes() == (finished / "report.json").read_bytes()
+    *rows, page = capsys.readouterr().out.splitlines()
+    assert page == str(out / "report.html")
+    assert [row.split(":")[0].split(", ")[-1] for row in rows] == ["world model", "no-op", "random actions"]
+    end = Evaluation.read(out / "tasks.jsonl").success_end
+    assert f"{end} of 4 tasks" in rows[0]
+
+
+def test_the_same_line_finds_its_own_folder_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ["evaluate", "agent=random", "env=wall", "num_tasks=2", "videos=0"]
+    assert main(words) == 0
+    page = Path(capsys.readouterr().out.splitlines()[-1])
+    assert page.parts[:2] == ("outputs", "evaluate")
+    before = (page.parent / "tasks.jsonl").read_bytes()
+    assert main(words) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == str(page)
+    assert (page.parent / "tasks.jsonl").read_bytes() == before
+    assert main([*words, "seed=1"]) == 0
+    assert Path(capsys.readouterr().out.splitlines()[-1]).parent != page.parent
+
+
+def test_other_weights_do_not_go_on_with_a_begun_file(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, out = tmp_path / "model", tmp_path / "out"
+    shutil.copytree(PACKAGED / "wall", model)
+    words = ["evaluate", f"model={model}", "env=wall", "num_tasks=2", "videos=0", SMALL, f"out={out}"]
+    assert main(words) == 0
+    before = (out / "tasks.jsonl").read_bytes()
+    weights = load_file(model / "model.safetensors")
+    name = next(name for name in weights if name.startswith("predictor."))
+    save_file({**weights, name: weights[name] * 1.5}, model / "model.safetensors")
+    capsys.readouterr()
+    assert main(words) == 2
+    assert "tasks.jsonl is of another agent, its weights differ" in capsys.readouterr().err
+    assert (out / "tasks.jsonl").read_bytes() == before
+
+
+def test_tasks_of_data_come_from_the_trajectories_that_finetune_holds_out(data: Path, tmp_path: Path) -> None:
+    words = ["evaluate", "agent=noop", f"data={data}", "num_tasks=4", "videos=0"]
+    assert main([*words, f"out={tmp_path / 'held_out'}"]) == 0
+    assert main([*words, "split_seed=1", f"out={tmp_path / 'other'}"]) == 0
+    assert main([*words, "split=all", "num_tasks=20", f"out={tmp_path / 'all'}"]) == 0
+    dataset = open_dataset(data)
+    held_out, other = (
+        {dataset.trajectory(i).provenance.record for i in split(20, seed)[1].tolist()} for seed in (0, 1)
+    )
+    sources = {}
+    for name in ("held_out", "other", "all"):
+        found = Evaluation.read(tmp_path / name / "tasks.jsonl")
+        assert found.header["tasks"]["offset"] == 25
+        sources[name] = {record["source"].split(",")[0] for record in found.records}
+    assert sources["held_out"] == held_out != other == sources["other"]
+    assert len(sources["all"]) >= 18  # some stand still for a moment, and give no task
+    assert len(json.loads((tmp_path / "all" / "report.json").read_text())["rows"]) == 2  # it is the floor itself
+
+
+def test_a_warmup_shows_the_model_what_came_before(data: Path, tmp_path: Path) -> None:
+    following = ["planner=gradient", "planner_settings={num_samples:2,num_iterations:3}"]  # whatever is imagined shows
+    words = ["evaluate", "model=wall", f"data={data}", "num_tasks=2", "videos=0", *following, "warmup=10"]
+    ends = []
+    for history in (1, 3):
+        assert main([*words, f"history={history}", f"out={tmp_path / str(history)}"]) == 0
+        found = Evaluation.read(tmp_path / str(history) / "tasks.jsonl")
+        assert found.header["tasks"]["warmup"] == 10
+        assert found.header["about"]["history"] == history
+        ends.append(found.distances.tolist())
+    assert ends[0] != ends[1]
+
+
+def test_the_simulator_stands_in_the_models_place_and_other_planners_search(tmp_path: Path) -> None:
+    words = ["evaluate", "model=wall", "env=wall", "num_tasks=2", "videos=0"]
+    searching = ["planner=random_shooting", "planner_settings={num_samples:10}", "objective={metric:squared}"]
+    for agent, name in (("planning", "world model"), ("simulator", "true simulator")):
+        out = tmp_path / agent
+        assert main([*words, *searching, f"agent={agent}", f"out={out}"]) == 0
+        report = json.loads((out / "report.json").read_text())
+        assert report["rows"][0]["agent"] == name
+        about = Evaluation.read(out / "tasks.jsonl").header["about"]
+        assert about["imagines"] == name
+        assert about["planner"]["name"] == "RandomShooting"
+        assert about["objective"]["metric"] == "squared"
+
+
+def test_episodes_are_filmed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "out"
+    words = ["evaluate", "agent=random", "env=wall", "num_tasks=2", f"out={out}"]
+    assert main([*words, "videos=1"]) == 0
+    video = out / "episodes_1.mp4"
+    assert video.stat().st_size > 1000
+    assert "<video" in (out / "report.html").read_text()
+    made = video.stat().st_mtime_ns
+    assert main([*words, "videos=1"]) == 0
+    assert video.stat().st_mtime_ns == made
+    assert main([*words, "videos=0"]) == 0
+    assert "<video" not in (out / "report.html").read_text()
+    numbers = (out / "report.json").read_bytes()
+    assert main([*words, "videos=5"]) == 0  # there are two
+    assert (out / "episodes_2.mp4").exists()
+    assert (out / "report.json").read_bytes() == numbers
+
+
+def test_a_policy_of_stable_baselines_is_judged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sb3 = pytest.importorskip("stable_baselines3")
+    gym = pytest.importorskip("gymnasium")
+    path = tmp_path / "ppo.zip"
+    small = {"n_steps": 8, "batch_size": 8, "device": "cpu", "seed": 0}
+    sb3.PPO("MultiInputPolicy", gym.make("wmcontrol/PushT-v0", obs_type="state"), **small).save(path)
+    words = ["evaluate", f"agent=sb3:PPO:{path}", "env=pusht", "num_tasks=2", "videos=0"]
+    assert main([*words, f"out={tmp_path / 'out'}"]) == 0
+    found = Evaluation.read(tmp_path / "out" / "tasks.jsonl")
+    assert found.header["about"]["agent"] == "sb3:PPO"
+    assert found.records[0]["decisions"] == 25
+    other = [*words, "settings={action_mode:absolute}"]
+    assert "say settings={action_mode:…} as it was trained" in refused(other, tmp_path / "other", capsys)
+    said = refused([words[0], words[1], "env=wall"], tmp_path / "other", capsys)
+    assert "agent: it looks at achieved_goal of shape (5,), and Wall shows (2,)" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["model=wall"], "give env=NAME, for tasks that the environment draws, or data=PATH"),
+        (["model=wall", "env=wall", "data=x"], "got both of them"),
+        (["env=wall"], "model=… is missing"),
+        (["model=nowhere", "env=wall"], "model: no folder 'nowhere'"),
+        (["model=base", "env=wall"], "model: base takes no actions"),
+        (["model=wall", "env=pusht"], "model: wall is a model of wall, and the tasks are in PushT"),
+        (["model=wall", "env=wal"], "did you mean 'wall'?"),
+        (["agent=random", "env=Pendulum-v1"], "agents cannot be judged in Pendulum-v1"),
+        (["model=wall", "env=wall", "settings={size:1}"], "unexpected keyword argument 'size'"),
+        (["agent=plan", "env=wall"], "unknown agent 'plan'; did you mean 'planning'?"),
+        (["agent=sb3:PPO:nowhere.zip", "env=wall"], "agent: there is no policy file nowhere.zip"),
+        (["agent=sb3:GPT:x.zip", "env=wall"], "agent: expected sb3:ALGORITHM:FILE with one of A2C"),
+        (["agent=noop", "env=pusht", "settings={action_mode:absolute}"], "zero is an action that does something"),
+        (["model=wall", "env=wall", "planner=icm"], "planner: unknown value 'icm'; did you mean 'icem'?"),
+        (["model=wall", "env=wall", "planner_settings={samples:5}"], "planner=cem: "),
+        (["model=wall", "env=wall", "planner_settings={num_samples:5}"], "num_elites must be at most num_samples, 5"),
+        (["model=wall", "env=wall", "objective={metric:l3}"], "objective: metric must be one of"),
+        (["model=wall", "env=wall", "objective={distance:l1}"], "objective: "),
+        (["model=wall", "env=wall", "protocol=papers"], "did you mean 'paper'?"),
+        (["model=wall", "env=wall", "warmup=5"], "warmup=5 replays the steps before a task"),
+        (["model=wall", "env=wall", "device=tpu9"], "device: 'tpu9' cannot be used"),
+        (["model=wall", "env=wall", "num_tasks=0"], "num_tasks: expected a whole number from 1 up"),
+        (["model=wall", "env=wall", "history=0"], "history: expected a whole number from 1 up"),
+        (["model=wall", "data=nowhere"], "data: there is no file or folder nowhere"),
+    ],
+)
+def test_mistakes_are_told_in_a_line_before_work_starts(
+    words: list[str], expected: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert expected in refused(["evaluate", *words], tmp_path / "out", capsys)
+
+
+def test_data_that_do_not_fit_are_told(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words, out = ["evaluate", "model=wall", f"data={data}"], tmp_path / "out"
+    assert "data: 512 tasks were asked for" in refused(words, out, capsys)  # of the two that are held out
+    assert "tasks were asked for" in refused([*words, "num_tasks=1", "warmup=30"], out, capsys)
+    moved = refused([*words, "num_tasks=1", "warmup=5", "settings={action_mode:absolute}"], out, capsys)
+    assert "warmup cannot replay its actions" in moved
+
+
+def test_a_model_of_another_rate_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = WorldModel.load("wall", dtype=torch.float32)
+    model.control_rate = 25.0
+    model.save(tmp_path / "model")
+    said = refused(["evaluate", f"model={tmp_path / 'model'}", "env=wall"], tmp_path / "out", capsys)
+    assert "model: it is not of Wall: the agent acts at 25 Hz, the environment at 10 Hz" in said
+
+
+def test_held_out_tasks_are_those_of_the_library(data: Path, tmp_path: Path) -> None:
+    assert main(["evaluate", "agent=noop", f"data={data}", "num_tasks=3", "videos=0", f"out={tmp_path / 'out'}"]) == 0
+    from wmcontrol.data import Subset
+
+    dataset = open_dataset(data)
+    tasks = DatasetTasks(Subset(dataset, split(20, 0)[1]), 3)
+    assert Evaluation.read(tmp_path / "out" / "tasks.jsonl").header["tasks"] == tasks.describe()
+
+
+def test_help_knows_all_planners() -> None:
+    assert tuple(PLANNERS) == PLANNER_NAMES

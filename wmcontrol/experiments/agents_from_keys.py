@@ -1,0 +1,158 @@
+"""Agents from the keys of a job, with what the files of their evaluations say about them."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import gymnasium as gym
+
+from ..agents import NoOpAgent, PlanningAgent, RandomAgent, SimulatorModel
+from ..evaluation import Protocol
+from ..evaluation.episodes import check_fits, image_size, make_env
+from ..evaluation.tasks import Tasks
+from ..models import WorldModel
+from ..models.checkpoint import WEIGHTS, find_folder
+from ..objectives import GoalDistance
+from ..planners import Planner
+from .errors import UsageError
+from .tasks_from_keys import env_label
+
+
+@dataclass(frozen=True)
+class Entrant:
+    """Somebody who is judged.
+
+    Args:
+        name: as a report calls it.
+        file: the name of the file of its evaluation.
+        agent: the agent.
+        about: what tells it from others, for that file.
+    """
+
+    name: str
+    file: str
+    agent: Any
+    about: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A world model that takes actions, and what tells it from others."""
+
+    model: WorldModel
+    about: Mapping[str, str]
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 digest of its weights' file."""
+        return self.about["weights"]
+
+
+def load_model(path: Path | None, device: str, env_id: str) -> Loaded:
+    """Load the model that a job plans with.
+
+    Raises:
+        UsageError: there is none, it takes no actions, or it is known to be of another environment.
+    """
+    if path is None:
+        raise UsageError("model=… is missing: the world model to plan with; for example model=wall")
+    try:
+        folder = find_folder(path)
+        model = WorldModel.load(folder, device=device)
+    except (FileNotFoundError, ValueError) as error:
+        raise UsageError(f"model: {error}") from error
+    if model.normalizer is None:
+        raise UsageError(f"model: {path} takes no actions, so nothing can be planned with it; fine-tune it first")
+    _check_environment(folder, path, env_id)
+    return Loaded(model, {"model": str(path), "weights": file_digest(folder / WEIGHTS)})
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 digest of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def planning(
+    loaded: Loaded,
+    planner: Planner,
+    protocol: Protocol,
+    *,
+    name: str,
+    file: str,
+    objective: GoalDistance | None = None,
+    history: int = 1,
+    simulator: SimulatorModel | None = None,
+) -> Entrant:
+    """Return the agent that plans with a model, or with the simulator in its place, as the protocol says.
+
+    Raises:
+        UsageError: the model does not fit the protocol.
+    """
+    objective = objective or GoalDistance()
+    settings = {"horizon": protocol.horizon, "execute": protocol.execute, "history": history}
+    try:
+        agent = PlanningAgent(simulator or loaded.model, planner, objective, **settings)
+    except ValueError as error:
+        raise UsageError(f"protocol={protocol.name}: {error}") from error
+    about = {
+        **loaded.about,
+        "imagines": "world model" if simulator is None else "true simulator",
+        "planner": {"name": type(planner).__name__, **asdict(cast(Any, planner))},
+        "objective": asdict(objective),
+        **settings,
+    }
+    return Entrant(name, file, agent, about)
+
+
+def action_space_for(agent: Any, tasks: Tasks) -> gym.spaces.Box:
+    """Return the actions of the tasks' environment, once it is sure that an agent fits it.
+
+    Raises:
+        UsageError: it does not, or there is no such environment.
+    """
+    try:
+        env = make_env(tasks.env_id, 1, tasks.env_settings, image_size(agent))
+    except (TypeError, ValueError) as error:
+        raise UsageError(str(error)) from error
+    try:
+        check_fits(agent, env)
+        _check_observations(agent, env, env_label(tasks.env_id))
+    except ValueError as error:
+        raise UsageError(f"model: it is not of {env_label(tasks.env_id)}: {error}") from error
+    finally:
+        env.close()
+    space: gym.spaces.Box = env.single_action_space
+    return space
+
+
+def floor(space: gym.spaces.Box) -> list[Entrant]:
+    """Return who does nothing and who does anything; the former not where zero is no action that does nothing."""
+    found = [Entrant("random actions", "random.jsonl", RandomAgent(space), {"agent": "random"})]
+    try:
+        return [Entrant("no-op", "noop.jsonl", NoOpAgent(space), {"agent": "noop"}), *found]
+    except ValueError:
+        return found
+
+
+def _check_observations(agent: Any, env: Any, label: str) -> None:
+    """Refuse a trained policy that looks at other numbers than the environment shows; of frames, any size is drawn."""
+    spaces = getattr(getattr(agent, "observation_space", None), "spaces", {})
+    for name, space in spaces.items():
+        shown = env.single_observation_space[name].shape
+        if not name.endswith("pixels") and space.shape != shown:
+            raise UsageError(f"agent: it looks at {name} of shape {space.shape}, and {label} shows {shown}")
+
+
+def _check_environment(folder: Path, path: Path, env_id: str) -> None:
+    """Refuse a packaged model in another environment than its card names; other models do not say where they belong."""
+    card = folder / "card.json"
+    if not card.exists():
+        return
+    known = list(json.loads(card.read_text()).get("errors", {}))
+    kind = env_label(env_id).lower().split("_")[0]
+    if known and kind not in known:
+        raise UsageError(f"model: {path} is a model of {', '.join(known)}, and the tasks are in {env_label(env_id)}")

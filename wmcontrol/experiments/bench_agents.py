@@ -1,0 +1,69 @@
+"""What ``wmcontrol bench agents`` does: planners on the same tasks, success against seconds per decision."""
+
+import hashlib
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from ..data.lock import alone_in
+from ..evaluation.protocols import PROTOCOLS
+from .agents_from_keys import action_space_for, floor, load_model, planning
+from .errors import UsageError
+from .evaluate_job import in_a_line
+from .files import check_device
+from .judging import in_words, judge
+from .planner_names import PLANNERS, make_planner
+from .record import results_folder
+from .tasks_from_keys import check_task_keys, find_tasks
+
+
+def compare_planners(config: Any) -> None:
+    """Judge planners one after another; ``config`` is that of :mod:`.jobs.bench_agents`.
+
+    Raises:
+        UsageError: keys that do not go together, or a model that does not fit the tasks.
+    """
+    check_task_keys(config)
+    check_device(config.device)
+    names = _planners(config.planners)
+    protocol = PROTOCOLS["paper"]
+    tasks = find_tasks(config, protocol)
+    loaded = load_model(config.model, config.device, tasks.env_id)
+    entrants = []
+    for name in names:
+        planner = make_planner(name, protocol.planner if name == "cem" else {})
+        entrants.append(planning(loaded, planner, protocol, name=name, file=f"{name}.jsonl"))
+    rows = [*entrants, *floor(action_space_for(entrants[0].agent, tasks))]
+
+    same = replace(config, planners=names, out=None)
+    digest = hashlib.sha256(f"{same!r} {loaded.digest}".encode()).hexdigest()[:12]
+    out = results_folder("bench agents", same, config.out or Path("outputs/bench_agents") / digest)
+    with alone_in(out):
+        # One task at a time, so that the time of a decision is that of one environment.
+        judged = judge(rows, tasks, protocol, out, seed=config.seed, batch=1)
+        from .reports import save_report
+
+        about = [f"{entrant.name}: {in_a_line(entrant.about['planner'])}" for entrant in entrants]
+        page = save_report(
+            judged,
+            out,
+            title=f"{judged[0].env}: planners",
+            about=[in_a_line(loaded.about), *about],
+            pairs=[(name, "cem") for name in names if name != "cem"] if "cem" in names else (),
+            scatter=True,
+        )
+    for row in judged:
+        print(f"{row.agent}: {in_words(row.evaluation)}")
+    print(page)
+
+
+def _planners(asked: list[str] | None) -> list[str]:
+    """Return the names of the planners to compare: all that can run, unless some are asked for."""
+    if find_spec("cma") is not None:
+        return list(PLANNERS) if asked is None else asked
+    if asked is not None and "cma" in asked:
+        raise UsageError('planners: cma needs a package that is not installed: pip install "wmcontrol[cma]"')
+    if asked is None:
+        print('cma is left out, since it is not installed: pip install "wmcontrol[cma]"')
+    return [name for name in PLANNERS if name != "cma"] if asked is None else asked

@@ -1,0 +1,154 @@
+"""What ``wmcontrol evaluate`` does."""
+
+import hashlib
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ..agents import SimulatorModel
+from ..data.lock import alone_in
+from ..evaluation import Protocol
+from ..evaluation.protocols import protocol_named
+from ..evaluation.tasks import Tasks
+from ..objectives import GoalDistance
+from .agents_from_keys import Entrant, action_space_for, file_digest, floor, load_model, planning
+from .errors import UsageError, did_you_mean
+from .files import check_device
+from .judging import in_words, judge
+from .planner_names import make_planner
+from .record import results_folder
+from .reports import Judged
+from .tasks_from_keys import check_task_keys, find_tasks
+
+FILE = "tasks.jsonl"
+_PLANNING = {"planning": "world model", "simulator": "true simulator"}  # by agent: how a report calls it
+_FLOOR = {"noop": "no-op", "random": "random actions"}
+
+
+def evaluate_agent(config: Any) -> None:
+    """Judge an agent; ``config`` is that of :mod:`.jobs.evaluate`.
+
+    Raises:
+        UsageError: keys that do not go together, or a model or policy that does not fit the tasks.
+    """
+    _check_agent(config)
+    check_task_keys(config, config.warmup)
+    check_device(config.device)
+    protocol = protocol_named(config.protocol)
+    tasks = find_tasks(config, protocol, config.warmup)
+    with ExitStack() as stack:
+        entrants = _entrants(config, tasks, protocol, stack)
+        same = replace(config, videos=0, out=None)  # these two change no number
+        told = f"{same!r} {entrants[0].about!r}"  # a model that was trained anew has a folder of its own
+        name = hashlib.sha256(told.encode()).hexdigest()[:12]
+        out = results_folder("evaluate", same, config.out or Path("outputs/evaluate") / name)
+        stack.enter_context(alone_in(out))
+        judged = judge(entrants, tasks, protocol, out, seed=config.seed, batch=config.batch)
+        page = _report(config, judged, entrants[0], tasks, protocol, out)
+    for row in judged:
+        print(f"{row.env}, protocol {protocol.name}, {row.agent}: {in_words(row.evaluation)}")
+    print(page)
+
+
+def _check_agent(config: Any) -> None:
+    known = [*_PLANNING, *_FLOOR]
+    if config.agent in known or config.agent.startswith("sb3:"):
+        return
+    error = did_you_mean("agent", config.agent, [*known, "sb3:ALGORITHM:FILE"])
+    raise UsageError(f"agent: {error}")
+
+
+def _entrants(config: Any, tasks: Tasks, protocol: Protocol, stack: ExitStack) -> list[Entrant]:
+    """Return who is judged, the one that was asked for first; what must be closed is left to the stack."""
+    if config.agent in _FLOOR:
+        rows = floor(action_space_for(None, tasks))
+        chosen = [row for row in rows if row.name == _FLOOR[config.agent]]
+        if not chosen:
+            raise UsageError(
+                f"agent: in {tasks.env_id} with {dict(tasks.env_settings)} zero is an action that does something"
+            )
+        return [replace(chosen[0], file=FILE), *(row for row in rows if row is not chosen[0])]
+    made = _planning(config, tasks, protocol, stack) if config.agent in _PLANNING else _policy(config, tasks)
+    return [made, *floor(action_space_for(made.agent, tasks))]
+
+
+def _planning(config: Any, tasks: Tasks, protocol: Protocol, stack: ExitStack) -> Entrant:
+    settings = {**(protocol.planner if config.planner == "cem" else {}), **config.planner_settings}
+    planner = make_planner(config.planner, settings)
+    try:
+        objective = GoalDistance(**config.objective)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"objective: {error}") from error
+    loaded = load_model(config.model, config.device, tasks.env_id)
+    simulator = None
+    if config.agent == "simulator":
+        try:
+            made = SimulatorModel(loaded.model, tasks.env_id, env_settings=tasks.env_settings)
+        except (TypeError, ValueError) as error:
+            raise UsageError(f"agent=simulator: {error}") from error
+        simulator = stack.enter_context(made)
+    return planning(
+        loaded,
+        planner,
+        protocol,
+        name=_PLANNING[config.agent],
+        file=FILE,
+        objective=objective,
+        history=config.history,
+        simulator=simulator,
+    )
+
+
+def _policy(config: Any, tasks: Tasks) -> Entrant:
+    from .policies.sb3 import load_policy
+
+    _, algorithm, path = (*config.agent.split(":", 2), "", "")[:3]
+    space = action_space_for(None, tasks)
+    try:
+        policy, _, settings = load_policy(algorithm, path, space)
+    except (FileNotFoundError, ValueError) as error:
+        raise UsageError(f"agent: {error}") from error
+    if "action_mode" in settings:
+        raise UsageError(
+            f"agent: the actions of {path} go up to {policy.action_space.high.tolist()}, those of the environment to "
+            f"{space.high.tolist()}; say settings={{action_mode:…}} as it was trained"
+        )
+    about = {"agent": f"sb3:{algorithm}", "file": path, "weights": file_digest(Path(path))}
+    return Entrant(f"{algorithm} policy", FILE, policy, about)
+
+
+def _report(config: Any, judged: list[Judged], entrant: Entrant, tasks: Tasks, protocol: Protocol, out: Path) -> Path:
+    from .reports import Video, save_report
+
+    videos = []
+    count = min(config.videos, len(tasks.tasks))
+    if count:
+        path = out / f"episodes_{count}.mp4"
+        if not path.exists():  # it is whole if it is there, and would show the same
+            from .reports.film import film
+
+            print(f"filming {count} episodes")
+            film(entrant.agent, tasks, protocol, path, num_episodes=count, seed=config.seed, title=entrant.name)
+        solved = ["solved" if success else "not solved" for success in judged[0].evaluation.successes()[:count]]
+        videos.append(Video(f"{entrant.name}, the first tasks: {', '.join(solved)}", path))
+    return save_report(
+        judged,
+        out,
+        title=f"{judged[0].env}: {entrant.name}",
+        about=[f"{entrant.name}: {in_a_line(entrant.about)}"],
+        pairs=[(entrant.name, row.agent) for row in judged[1:]] if config.agent not in _FLOOR else (),
+        videos=videos,
+    )
+
+
+def in_a_line(about: Mapping[str, Any]) -> str:
+    """Return what the file of an evaluation says about an agent, for readers."""
+    return "; ".join(f"{name} {_plain(value)}" for name, value in about.items()) + "."
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "(" + ", ".join(f"{name} {_plain(item)}" for name, item in value.items()) + ")"
+    return str(value)

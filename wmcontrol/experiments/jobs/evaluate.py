@@ -1,0 +1,72 @@
+"""``wmcontrol evaluate``."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..keys import key
+from ..task_keys import PLANNER_NAMES, TaskKeys
+
+
+@dataclass
+class Config(TaskKeys):
+    """Judge an agent on tasks, under a protocol: how many it solves, with an interval and a floor beside it.
+
+    Agents: planning, which plans with the model; simulator, which plans alike with the true simulator in the model's
+    place, the most that planner and objective can reach; random; noop; and sb3:ALGORITHM:FILE, a policy that
+    Stable-Baselines3 saved, as sb3:SAC:policy.zip. No-op and random actions are judged in any case.
+
+    Protocols: paper, one plan, all of its 25 steps executed; mpc, a new plan every 5 steps, and twice the time; swm,
+    two plans of 25 steps.
+
+    Saved are a line of JSON for each task, tables, plots, videos and report.html, which shows them all. Killed, it goes
+    on where it stopped when the same line is run again; finished, it only reports anew.
+    """
+
+    agent: str = key(
+        "who is judged: planning, simulator, random, noop or sb3:ALGORITHM:FILE",
+        default="planning",
+        example="simulator",
+    )
+    protocol: str = key("how they are judged", default="paper", choices=("paper", "mpc", "swm"), example="mpc")
+    planner: str = key("who searches for plans", default="cem", choices=PLANNER_NAMES, example="icem")
+    planner_settings: dict[str, Any] = key(
+        "settings of the planner; by default its own, and for cem the protocol's",
+        default={},
+        example="{num_samples:100,num_iterations:5}",
+    )
+    objective: dict[str, Any] = key(
+        "settings of the distance to the goal that plans make small: metric (l2, squared, l1 or cosine) and steps "
+        "(last, mean or a discount)",
+        default={},
+        example="{metric:squared}",
+    )
+    history: int = key(
+        "frames that the model sees at most, one model step apart; before the first plan there is only one, unless "
+        "warmup has shown more",
+        default=1,
+        at_least=1,
+        example="3",
+    )
+    warmup: int = key(
+        "environment steps of data that are replayed before the agent takes over, while it looks on; history=3 needs "
+        "two model steps, 10",
+        default=0,
+        at_least=0,
+        example="10",
+    )
+    batch: int = key("tasks that run side by side", default=16, at_least=1, example="32")
+    device: str = key("where the model works", default="cpu", example="cuda")
+    videos: int = key("how many episodes are filmed", default=3, at_least=0, example="0")
+    out: Path | None = key(
+        "the folder for all of it; by default one of these settings, under outputs/evaluate",
+        default=None,
+        example="results/wall",
+    )
+
+
+def run(config: Config) -> None:
+    """Judge it."""
+    from ..evaluate_job import evaluate_agent
+
+    evaluate_agent(config)

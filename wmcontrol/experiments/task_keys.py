@@ -1,0 +1,45 @@
+"""The keys that say which tasks agents are judged on, shared by the jobs that judge; nothing here is slow to import."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .keys import key
+
+PLANNER_NAMES = ("cem", "icem", "mppi", "gradient", "hybrid", "cma", "random_shooting")  # help must not import torch
+
+
+@dataclass
+class TaskKeys:
+    """A model, and the tasks that it is judged on."""
+
+    model: Path | None = key(
+        "the world model to plan with: a folder, or the name of a packaged one; agents that do not plan need none",
+        default=None,
+        example="wall",
+    )
+    env: str | None = key(
+        "draw tasks in this environment: a short name, or a Gymnasium id of ours; this or data",
+        default=None,
+        example="wall",
+    )
+    data: Path | None = key(
+        "take tasks from these trajectories, in any layout that wmcontrol convert --help names: a start, and a goal "
+        "that was reached 25 steps later; this or env",
+        default=None,
+        example="data/wall",
+    )
+    split: str = key(
+        "which trajectories of data: those that finetune holds out, or all, of a set that nothing was trained on",
+        default="held_out",
+        choices=("held_out", "all"),
+        example="all",
+    )
+    split_seed: int = key("the seed that the model was fine-tuned with, for the split", default=0, example="1")
+    settings: dict[str, Any] = key(
+        "settings of the environment; those of data are known and need not be said",
+        default={},
+        example="{layout:random}",
+    )
+    num_tasks: int | None = key("how many; by default the protocol's", default=None, at_least=1, example="64")
+    seed: int = key("of the tasks, and of the agent's random numbers", default=0, at_least=0, example="1")
