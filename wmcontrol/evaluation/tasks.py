@@ -96,7 +96,8 @@ class DatasetTasks:
         known = env_id or dataset.env_id
         if known is None:
             raise ValueError("the data do not say which environment they are of; give env_id")
-        self.env_id, self.env_settings = known, dict(dataset.env_settings)
+        self.env_id = known
+        self.env_settings: Mapping[str, Any] = dict(dataset.env_settings)
         self._description = {
             "tasks": "dataset",
             "env_id": known,

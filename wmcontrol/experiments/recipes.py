@@ -83,3 +83,6 @@ RECIPE = Recipe(
         "pointmaze": {"num_steps": 5_000, "compile": True},
     },
 )
+
+# Environment steps that agents look on before they act: one frame of PointMaze does not tell the velocity.
+WARMUPS: Mapping[str, int] = {"wall": 0, "pusht": 0, "pointmaze": 10}

@@ -7,11 +7,11 @@ import pytest
 
 import wmcontrol
 from wmcontrol.experiments.cli import main
-from wmcontrol.experiments.demo import run_demo
 from wmcontrol.experiments.files import whole_file
 from wmcontrol.experiments.record import read_record
 from wmcontrol.experiments.scripted import policy_for
 from wmcontrol.experiments.sheets import enlarged
+from wmcontrol.experiments.show_episodes import play_episodes
 
 STEPS = 5
 NAMES = [env_id.removeprefix("wmcontrol/").removesuffix("-v0") for env_id in wmcontrol.ENV_IDS]
@@ -19,12 +19,12 @@ NAMES = [env_id.removeprefix("wmcontrol/").removesuffix("-v0") for env_id in wmc
 
 @pytest.fixture(scope="module")
 def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("demo")
-    run_demo(folder, seed=0, max_steps=STEPS)
+    folder = tmp_path_factory.mktemp("episodes")
+    play_episodes(folder, seed=0, max_steps=STEPS)
     return folder
 
 
-def test_the_demo_saves_a_video_of_each_environment_a_contact_sheet_and_nothing_else(out: Path) -> None:
+def test_showing_episodes_saves_a_video_of_each_environment_a_contact_sheet_and_nothing_else(out: Path) -> None:
     assert sorted(p.name for p in out.iterdir()) == sorted([*(f"{name}.mp4" for name in NAMES), "contact_sheet.png"])
 
 
@@ -48,11 +48,11 @@ def test_the_contact_sheet_shows_something(out: Path) -> None:
     assert all(len(np.unique(row.reshape(-1, 3), axis=0)) > 20 for row in rows)
 
 
-def test_the_demo_says_where_its_files_lie(
+def test_showing_episodes_says_where_its_files_lie(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("wmcontrol.experiments.demo.ENV_IDS", ("wmcontrol/Wall-v0",))
-    assert main(["demo", f"out={tmp_path / 'new' / 'folder'}", "seed=1"]) == 0
+    monkeypatch.setattr("wmcontrol.experiments.show_episodes.ENV_IDS", ("wmcontrol/Wall-v0",))
+    assert main(["show", "episodes", f"out={tmp_path / 'new' / 'folder'}", "seed=1"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert str(tmp_path / "new" / "folder" / "Wall.mp4") in lines
     assert str(tmp_path / "new" / "folder" / "contact_sheet.png") in lines
