@@ -6,13 +6,16 @@ Letters: ``B`` tasks, ``a`` numbers in an action.
 import resource
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 from gymnasium.vector import AutoresetMode
+from numpy.typing import NDArray
 
+from .protocols import Protocol
 from .tasks import Task
 
 _NEEDED = ("get_state", "variation", "control_rate")
@@ -44,13 +47,27 @@ def make_env(env_id: str, num_envs: int, settings: Mapping[str, Any], image_size
     return env
 
 
-def run(env: Any, agent: Any, tasks: Sequence[Task], seeds: Sequence[int], budget: int) -> list[dict[str, Any]]:
-    """Run an agent on as many tasks as there are environments.
+@dataclass(frozen=True)
+class Moment:
+    """What a batch of tasks shows before the agent's first step, and after each.
+
+    Attributes:
+        observation: as the environment made it.
+        success: (B,) whether each world is at its goal.
+        state: the agent's, as it was when it chose the last actions.
+        seconds: that it took to choose them.
+    """
+
+    observation: Mapping[str, Any]
+    success: NDArray[np.bool_]
+    state: Any
+    seconds: float
+
+
+def play(env: Any, agent: Any, tasks: Sequence[Task], seeds: Sequence[int], budget: int) -> Iterator[Moment]:
+    """Let an agent do as many tasks as there are environments, and yield ``1 + budget`` moments.
 
     Nothing of success reaches the agent: observations as the environment makes them, and no rewards or infos.
-
-    Returns:
-        A record for each task.
     """
     observation, infos = env.reset(seed=[task.seed for task in tasks], options=_options(tasks))
     state = agent.start(seeds) if hasattr(agent, "start") else None
@@ -63,26 +80,39 @@ def run(env: Any, agent: Any, tasks: Sequence[Task], seeds: Sequence[int], budge
             state = agent.watch(_shown(agent, env, observation), state, actions, episode_start=first)
             first = np.zeros(len(tasks), bool)
         observation, *_, infos = env.step(actions)
-    started = _distances(env, observation)
-    solved, when = np.zeros(len(tasks), bool), np.full(len(tasks), -1)
-    seconds, success = 0.0, infos["is_success"]
-    for step in range(budget):
+    yield Moment(observation, infos["is_success"], state, 0.0)
+    for _ in range(budget):
         shown = _shown(agent, env, observation)
         begun = time.perf_counter()
         actions, state = agent.predict(shown, state=state, episode_start=first, deterministic=True)
-        seconds += time.perf_counter() - begun
+        seconds = time.perf_counter() - begun
         first = np.zeros(len(tasks), bool)
         observation, *_, infos = env.step(actions)
-        success = infos["is_success"]
-        when[success & ~solved] = step + 1
-        solved |= success
-    ended = _distances(env, observation)
-    decisions = getattr(state, "decisions", (budget,) * len(tasks))
+        yield Moment(observation, infos["is_success"], state, seconds)
+
+
+def run(env: Any, agent: Any, tasks: Sequence[Task], seeds: Sequence[int], budget: int) -> list[dict[str, Any]]:
+    """Run an agent on as many tasks as there are environments.
+
+    Returns:
+        A record for each task.
+    """
+    moments = play(env, agent, tasks, seeds, budget)
+    moment = next(moments)
+    started = distances(moment.observation)
+    solved, when = np.zeros(len(tasks), bool), np.full(len(tasks), -1)
+    seconds = 0.0
+    for step, moment in enumerate(moments, 1):
+        seconds += moment.seconds
+        when[moment.success & ~solved] = step
+        solved |= moment.success
+    ended = distances(moment.observation)
+    decisions = getattr(moment.state, "decisions", (budget,) * len(tasks))
     memory = _peak_memory()
     return [
         {
             "source": task.source,
-            "success_end": bool(success[i]),
+            "success_end": bool(moment.success[i]),
             "success_any": bool(solved[i]),
             "first_success": int(when[i]) if solved[i] else None,
             "start_distance": started["distance"][i],
@@ -93,6 +123,30 @@ def run(env: Any, agent: Any, tasks: Sequence[Task], seeds: Sequence[int], budge
         }
         for i, task in enumerate(tasks)
     ]
+
+
+def task_seed(seed: int, number: int) -> int:
+    """Return the seed of the agent's random numbers in one task, whatever batch it runs in."""
+    return int(np.random.SeedSequence((seed, number)).generate_state(1, np.uint32)[0])
+
+
+def check_protocol(agent: Any, protocol: Protocol) -> None:
+    """Refuse what is no agent, and an agent that plans otherwise than the protocol says.
+
+    Raises:
+        TypeError: it cannot choose actions.
+        ValueError: it says what differs.
+    """
+    if not callable(getattr(agent, "predict", None)):
+        raise TypeError(
+            f"an agent has a method predict(observation, state, episode_start, deterministic); got {agent!r}"
+        )
+    for name, expected in (("execute", protocol.execute), ("horizon", protocol.horizon)):
+        if getattr(agent, name, expected) != expected:
+            raise ValueError(
+                f"the protocol {protocol.name} has {name}={expected}, the agent {getattr(agent, name)}; make the agent "
+                "so, or give a Protocol of your own"
+            )
 
 
 def check_fits(agent: Any, env: Any) -> None:
@@ -135,6 +189,15 @@ def image_size(agent: Any) -> int | None:
     return int(size[0])
 
 
+def distances(observation: Mapping[str, Any]) -> dict[str, list[float]]:
+    """Return how far each world is from its goal: over positions, and for Push-T over the block's angle too."""
+    away = observation["achieved_goal"] - observation["desired_goal"]
+    if away.shape[1] != 5:
+        return {"distance": np.linalg.norm(away, axis=1).tolist()}
+    turn = np.abs((away[:, 4] + np.pi) % (2 * np.pi) - np.pi)
+    return {"distance": np.linalg.norm(away[:, :4], axis=1).tolist(), "angle": turn.tolist()}
+
+
 def _options(tasks: Sequence[Task]) -> dict[str, Any]:
     options: dict[str, Any] = {}
     if tasks[0].state is not None:
@@ -155,15 +218,6 @@ def _shown(agent: Any, env: Any, observation: Mapping[str, Any]) -> dict[str, An
     if getattr(agent, "reads_state", False):
         return {**observation, "state": env.get_state(), "variation": env.variation}
     return dict(observation)
-
-
-def _distances(env: Any, observation: Mapping[str, Any]) -> dict[str, list[float]]:
-    """Return how far each world is from its goal: over positions, and for Push-T over the block's angle too."""
-    away = observation["achieved_goal"] - observation["desired_goal"]
-    if away.shape[1] != 5:
-        return {"distance": np.linalg.norm(away, axis=1).tolist()}
-    turn = np.abs((away[:, 4] + np.pi) % (2 * np.pi) - np.pi)
-    return {"distance": np.linalg.norm(away[:, :4], axis=1).tolist(), "angle": turn.tolist()}
 
 
 def _peak_memory() -> int:

@@ -4,9 +4,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
-
-from .episodes import check_fits, image_size, make_env, run
+from .episodes import check_fits, check_protocol, image_size, make_env, run, task_seed
 from .protocols import Protocol, protocol_named
 from .records import recording
 from .result import Evaluation
@@ -48,19 +46,10 @@ def evaluate(
     """
     if isinstance(protocol, str):
         protocol = protocol_named(protocol)
-    if not callable(getattr(agent, "predict", None)):
-        raise TypeError(
-            f"an agent has a method predict(observation, state, episode_start, deterministic); got {agent!r}"
-        )
     for name, value, least in (("seed", seed, 0), ("batch", batch, 1)):
         if not isinstance(value, int) or isinstance(value, bool) or value < least:
             raise ValueError(f"{name} must be a whole number from {least} up, got {value!r}")
-    for name, expected in (("execute", protocol.execute), ("horizon", protocol.horizon)):
-        if getattr(agent, name, expected) != expected:
-            raise ValueError(
-                f"the protocol {protocol.name} has {name}={expected}, the agent {getattr(agent, name)}; make the agent "
-                "so, or give a Protocol of your own"
-            )
+    check_protocol(agent, protocol)
     described = tasks.describe()
     if described.get("offset", protocol.offset) != protocol.offset:
         raise ValueError(f"the protocol {protocol.name} has goals {protocol.offset} steps ahead, not {described}")
@@ -85,7 +74,7 @@ def evaluate(
                         env = make_env(tasks.env_id, len(numbers), tasks.env_settings, size)
                         check_fits(agent, env)
                     chosen = [tasks.tasks[number] for number in numbers]
-                    found = run(env, agent, chosen, [_seed_of(seed, number) for number in numbers], protocol.budget)
+                    found = run(env, agent, chosen, [task_seed(seed, number) for number in numbers], protocol.budget)
                     records.add({"task": number, **record} for number, record in zip(numbers, found, strict=True))
                 if progress is not None:
                     progress(numbers[-1] + 1, total)
@@ -93,8 +82,3 @@ def evaluate(
             if env is not None:
                 env.close()
         return Evaluation(records.header, tuple(records.lines[number] for number in range(total)))
-
-
-def _seed_of(seed: int, number: int) -> int:
-    """Return the seed of the agent's random numbers in one task, whatever batch it runs in."""
-    return int(np.random.SeedSequence((seed, number)).generate_state(1, np.uint32)[0])

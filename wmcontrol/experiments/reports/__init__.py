@@ -1,5 +1,8 @@
 """Reports of evaluations: tables, pictures, videos, and one page that holds them all."""
 
 from .judged import Judged
+from .page import Video
+from .planners import planner_plot
+from .report import save_report
 
-__all__ = ["Judged"]
+__all__ = ["Judged", "Video", "planner_plot", "save_report"]
