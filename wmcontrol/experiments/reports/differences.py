@@ -48,7 +48,7 @@ def differences(judged: Sequence[Judged], pairs: Sequence[tuple[str, str]]) -> t
                 place = env if words == NO_LABELS else f"{env}, {words} labelled"
                 if one is None or other is None:
                     missing = " and ".join(n for n, row in ((first, one), (second, other)) if row is None)
-                    left_out.append(f"{place}: {first} − {second}: {missing} was not judged")
+                    left_out.append(f"{place}: {first} − {second}: {missing} not judged")
                     continue
                 try:
                     end, any_time = (_difference(one, other, when) for when in ("end", "any"))

@@ -54,8 +54,8 @@ def labels_plot(judged: Sequence[Judged], path: Path) -> None:
         agents = in_order([row.agent for row in trained])
         for i, agent in enumerate(agents):
             shift = 1.05 ** (i - (len(agents) - 1) / 2)  # so that intervals do not hide each other
-            line = sorted((float(count(row) or beyond), row) for row in trained if row.agent == agent)  # type: ignore[type-var]
-            _line(axes, [x * shift for x, _ in line], [row for _, row in line], palette[agent], agent)
+            line = sorted((row for row in trained if row.agent == agent), key=lambda row: count(row) or beyond)
+            _line(axes, [(count(row) or beyond) * shift for row in line], line, palette[agent], agent)
         reference_lines(axes, here)
         axes.set(xscale="log", ylim=(-0.03, 1.03), title=env, xlabel="labelled trajectories")
         axes.set_xticks(sorted(ticks), [ticks[x] for x in sorted(ticks)])
@@ -91,12 +91,14 @@ def reference_lines(axes: Any, rows: Sequence[Judged]) -> None:
 
 
 def legend(figure: Any) -> None:
-    """Put one legend for all panels below them."""
+    """Put one legend for all panels below them, if there is anything to tell; lines without points come last."""
     entries: dict[str, Any] = {}
     for axes in figure.axes:
-        handles, names = axes.get_legend_handles_labels()
-        entries = {**dict(zip(names, handles, strict=True)), **entries}
-    figure.legend(entries.values(), entries.keys(), loc="outside lower center", ncols=4, frameon=False, fontsize=8)
+        entries |= dict(zip(*axes.get_legend_handles_labels()[::-1], strict=True))
+    names = sorted(entries, key=lambda name: hasattr(entries[name], "get_linestyle"))
+    if names:
+        handles = [entries[name] for name in names]
+        figure.legend(handles, names, loc="outside lower center", ncols=6, frameon=False, fontsize=8)
 
 
 def _save(figure: Any, path: Path) -> None:

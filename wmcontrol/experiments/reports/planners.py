@@ -16,7 +16,8 @@ _PLACES = ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1),
 def planner_plot(judged: Sequence[Judged], path: Path) -> None:
     """Save success at the end against seconds per decision: a point with its interval for each planner.
 
-    Floors and the ceiling are lines: what they take says nothing about planners.
+    The ceiling is a line, and so are floors if they are near enough: what they take says nothing about planners. The
+    axis of success begins where it shows the planners well, so it may not begin at zero.
 
     Args:
         judged: an agent for each planner, in one environment or several; a panel for each.
@@ -40,16 +41,22 @@ def planner_plot(judged: Sequence[Judged], path: Path) -> None:
             reach = [[end.value - end.low], [end.high - end.value]]
             seconds = row.evaluation.seconds_per_decision
             axes.errorbar(seconds, end.value, yerr=reach, color=color, marker=marker, markersize=6, capsize=2.5)
-        reference_lines(axes, here)
-        axes.set(xscale="log", ylim=(-0.03, 1.06), title=env, xlabel="seconds per decision, on this machine")
+        lowest = min(row.evaluation.success_end.low for row in planners)
+        bottom = max(-0.03, lowest - 0.06)
+        reference_lines(axes, [row for row in here if row.evaluation.success_end.value > bottom])
+        axes.set(
+            xscale="log",
+            ylim=(bottom, 1 + 0.06 * (1 - bottom)),
+            title=env,
+            xlabel="seconds per decision, on this machine",
+        )
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
         axes.margins(x=0.25)
-        percent_axis(axes.yaxis)
+        percent_axis(axes.yaxis, 0.2 if bottom < 0.5 else 0.05)
         axes.grid(color="0.92")
         axes.spines[["top", "right"]].set_visible(False)
     figure.axes[0].set_ylabel("success at the end")
-    if any(role(row) != "model" for row in judged):
-        legend(figure)
+    legend(figure)
     figure.draw_without_rendering()  # now it is known where the points are
     for env, axes in zip(envs, figure.axes, strict=True):
         _name_points(axes, [row for row in judged if row.env == env and role(row) == "model"])
@@ -64,23 +71,33 @@ def _name_points(axes: Any, rows: Sequence[Judged]) -> None:
     scale = axes.figure.dpi / 72
     points = [(row.evaluation.seconds_per_decision, row.evaluation.success_end.value) for row in rows]
     seen = axes.transData.transform(points)
-    taken = [Bbox.from_bounds(x - 5 * scale, y - 5 * scale, 10 * scale, 10 * scale) for x, y in seen]
+    ends = [row.evaluation.success_end for row in rows]
+    spans = axes.transData.transform(
+        [(x, y) for (x, _), end in zip(points, ends, strict=True) for y in (end.low, end.high)]
+    )
+    half = 5 * scale
+    taken = [
+        Bbox.from_extents(x - half, min(low, y - half), x + half, max(high, y + half))
+        for (x, y), low, high in zip(seen, spans[::2, 1], spans[1::2, 1], strict=True)
+    ]
+    names = [row.agent for row in rows]
     for row, (x, y) in zip(rows, points, strict=True):
-        tried = []
+        tried: list[tuple[int, int, Any, Any]] = []
         for right, up in _PLACES:
             text = axes.annotate(
-                row_name(row, rows),
+                row.agent if names.count(row.agent) == 1 else row_name(row, rows),
                 (x, y),
                 (8 * right, 11 * up),
                 textcoords="offset points",
                 ha=("right", "center", "left")[right + 1],
                 va="center",
                 fontsize=7.5,
+                bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5},
             )
             box = text.get_window_extent()
             hidden = sum(box.overlaps(other) for other in taken)
             outside = not (axes.bbox.x0 <= box.x0 and box.x1 <= axes.bbox.x1)
-            tried.append((hidden + outside, len(tried), text, box))
+            tried.append((hidden + int(outside), len(tried), text, box))
             if not hidden and not outside:
                 break
         *_, best, box = min(tried, key=lambda entry: entry[:2])

@@ -28,7 +28,10 @@ _SUCCESS = (
     "same planner with the true simulator as its model. Upright marks: success at any time."
 )
 _LABELS = "Success against the number of labelled trajectories, with 95 % intervals. Grey and black lines: see legend."
-_PLANNERS = "Success against seconds per decision, with 95 % intervals; to the upper left is better."
+_PLANNERS = (
+    "Success against seconds per decision, with 95 % intervals; to the upper left is better. The axis may not begin at "
+    "zero."
+)
 
 
 def save_report(

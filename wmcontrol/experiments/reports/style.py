@@ -9,7 +9,7 @@ from .rows import in_order, role
 # Okabe and Ito's palette, https://jfly.uni-koeln.de/color/
 BLUE, ORANGE, GREEN, PURPLE, RED, SKY = "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9"
 _KNOWN = {"full": BLUE, "scratch": ORANGE, "action_only": GREEN}
-_MORE = (PURPLE, RED, SKY, BLUE, ORANGE, GREEN)
+_MORE = (PURPLE, RED, SKY, BLUE, ORANGE, GREEN, "#882255", "#999933")  # the last two are Paul Tol's
 MARKERS = "osD^vP*X<>"
 FLOOR_COLOR, CEILING_COLOR = "0.55", "0.15"
 
@@ -40,13 +40,9 @@ def panels(figure: Any, count: int, columns: int = 3) -> list[Any]:
     return [figure.add_subplot(rows, columns, i + 1) for i in range(count)]
 
 
-def percent_axis(axis: Any) -> None:
-    """Let an axis go from 0 to 100 %."""
-    axis.set_major_locator(_every(0.2))
-    axis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
-
-
-def _every(step: float) -> Any:
+def percent_axis(axis: Any, step: float = 0.2) -> None:
+    """Write shares on an axis as per cent, one every ``step``."""
     from matplotlib.ticker import MultipleLocator
 
-    return MultipleLocator(step)
+    axis.set_major_locator(MultipleLocator(step))
+    axis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")

@@ -1,0 +1,94 @@
+"""Films of episodes: what the agent sees, the goal, and what it costs over time.
+
+Letters: ``B`` episodes, ``T`` environment steps.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...evaluation import Protocol
+from ...evaluation.episodes import check_fits, check_protocol, image_size, make_env, play, task_seed
+from ...evaluation.protocols import protocol_named
+from ...evaluation.tasks import Tasks
+from ..files import whole_file
+from .costs import costs_of
+from .screen import Episode, Screen
+
+_STEPS_PER_SECOND = 5  # slow enough to watch
+_STANDS = 8  # frames that the start and the end stand still
+
+
+def film(
+    agent: Any,
+    tasks: Tasks,
+    protocol: Protocol | str,
+    path: Path,
+    *,
+    num_episodes: int = 3,
+    seed: int = 0,
+    title: str = "",
+) -> list[bool]:
+    """Play the first tasks as :func:`~wmcontrol.evaluation.evaluate` does with the same seed, and save a video of it.
+
+    Each episode has a row: what the agent sees, the goal, the cost of each frame that came beside the cost that its
+    plans imagined, and for an agent that plans its last search. For other agents the curve is the distance to the goal.
+
+    Args:
+        agent: as for ``evaluate``.
+        tasks: what to do, and where.
+        protocol: a name or one of your own.
+        path: the MP4 file (H.264), five environment steps a second; its folder is made if need be.
+        num_episodes: how many of the tasks, if there are so many.
+        seed: of the agent's random numbers.
+        title: what stands above.
+
+    Returns:
+        For each episode whether it was solved at the end.
+
+    Raises:
+        TypeError, ValueError: what does not fit, before anything is played.
+        OSError: the file cannot be written.
+    """
+    path = Path(path)
+    if isinstance(protocol, str):
+        protocol = protocol_named(protocol)
+    check_protocol(agent, protocol)
+    for name, value, least in (("num_episodes", num_episodes, 1), ("seed", seed, 0)):
+        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+            raise ValueError(f"{name} must be a whole number from {least} up, got {value!r}")
+    if path.suffix != ".mp4":
+        raise ValueError(f"a film is an MP4 file: give a path that ends in .mp4, got {path}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+
+    chosen = tasks.tasks[:num_episodes]
+    env = make_env(tasks.env_id, len(chosen), tasks.env_settings, image_size(agent))
+    try:
+        check_fits(agent, env)
+        costs = costs_of(agent, len(chosen), warmup=chosen[0].replay.shape[0])
+        frames, success = [], []
+        seeds = [task_seed(seed, number) for number in range(len(chosen))]
+        for moment in play(env, agent, chosen, seeds, protocol.budget):
+            frames.append(np.array(moment.observation["pixels"]))
+            goals = np.array(moment.observation["goal_pixels"])
+            success.append(np.array(moment.success))
+            costs.see(moment)
+    finally:
+        env.close()
+    seen = np.stack(frames, 1)  # (B, 1 + T, …)
+    solved = np.stack(success, 1)
+    episodes = [Episode(seen[i], goals[i], solved[i], costs.curve(i, seen[i], goals[i])) for i in range(len(chosen))]
+    _save(path, Screen(episodes, title, costs.unit), protocol.budget)
+    return [bool(episode.solved[-1]) for episode in episodes]
+
+
+def _save(path: Path, screen: Screen, budget: int) -> None:
+    import imageio.v3 as iio
+
+    with whole_file(path) as temporary, iio.imopen(temporary, "w", plugin="pyav") as file:
+        file.init_video_stream("libx264", fps=_STEPS_PER_SECOND, pixel_format="yuv420p")
+        for step in range(budget + 1):
+            picture = screen.draw(step)
+            for _ in range(_STANDS if step in (0, budget) else 1):
+                file.write_frame(picture)

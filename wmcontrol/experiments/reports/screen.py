@@ -1,0 +1,182 @@
+"""The picture of a film: for each episode a row of what the agent sees, the goal and the costs.
+
+All that never changes is drawn once; only the rest is drawn for each frame of the film.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .costs import Curve, Pixels
+from .style import BLUE, ORANGE
+
+_SIDE = 256  # of what the agent sees, pixels
+_GAP, _TOP, _WORDS, _UNDER = 12, 56, 26, 40  # around it; above all, above a row, below a row
+_CURVE, _SEARCH = (596, 290), (948, 146)  # where they begin, and how wide they are
+_WIDTH = 1104
+_DPI = 100
+
+
+@dataclass(frozen=True, eq=False)
+class Episode:
+    """What was seen of one episode.
+
+    Attributes:
+        frames: (1 + T, height, width, 3).
+        goal: (height, width, 3).
+        solved: (1 + T,) whether the world was at its goal.
+        curve: what it cost.
+    """
+
+    frames: Pixels
+    goal: Pixels
+    solved: NDArray[np.bool_]
+    curve: Curve
+
+
+class Screen:
+    """Draws all episodes at a step.
+
+    Args:
+        episodes: that are shown, all equally long.
+        title: above all.
+        unit: what the costs are, in words.
+    """
+
+    def __init__(self, episodes: Sequence[Episode], title: str, unit: str):
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+
+        self._height = _TOP + len(episodes) * (_WORDS + _SIDE + _UNDER)
+        self._height += self._height % 2  # as the video's colours need it
+        self._figure: Any = Figure((_WIDTH / _DPI, self._height / _DPI), dpi=_DPI, facecolor="white")
+        self._canvas: Any = FigureCanvasAgg(self._figure)
+        self._searches = any(episode.curve.plans for episode in episodes)
+        self._words(_GAP, 24, title, fontsize=11, fontweight="bold")
+        self._words(_GAP, _TOP - 8, "what the agent sees")
+        self._words(_GAP + _SIDE + _GAP, _TOP - 8, "goal")
+        self._words(_CURVE[0], _TOP - 8, f"{unit} over time")
+        if self._searches:
+            self._words(_SEARCH[0], _TOP - 8, "search for the plan")
+        self._rows = [_Row(self, i, episode, legend=i == 0) for i, episode in enumerate(episodes)]
+        self._canvas.draw()
+        self._still = self._canvas.copy_from_bbox(self._figure.bbox)
+
+    def draw(self, step: int) -> Pixels:
+        """Return the picture (height, width, 3) after a step of the episodes."""
+        self._canvas.restore_region(self._still)
+        for row in self._rows:
+            for artist in row.at(step):
+                self._figure.draw_artist(artist)
+        return np.asarray(self._canvas.buffer_rgba())[..., :3].copy()
+
+    def _place(self, left: float, top: float, width: float, height: float) -> Any:
+        """Return axes at a place in pixels from the upper left."""
+        bottom = self._height - top - height
+        return self._figure.add_axes(
+            (left / _WIDTH, bottom / self._height, width / _WIDTH, height / self._height), facecolor="white"
+        )
+
+    def _words(self, left: float, base: float, text: str, **style: Any) -> Any:
+        style = {"fontsize": 8.5, "color": "0.15", **style}
+        return self._figure.text(left / _WIDTH, 1 - base / self._height, text, **style)
+
+
+class _Row:
+    """One episode on the screen."""
+
+    def __init__(self, screen: Screen, number: int, episode: Episode, *, legend: bool):
+        top = _TOP + number * (_WORDS + _SIDE + _UNDER) + _WORDS
+        self._number, self._episode, self._curve = number, episode, episode.curve
+        self._budget = len(episode.frames) - 1
+        self._seen = _picture(screen._place(_GAP, top, _SIDE, _SIDE), episode.frames[0])
+        _picture(screen._place(_GAP + _SIDE + _GAP, top, _SIDE, _SIDE), episode.goal)
+        self._state = screen._words(_GAP, top - 7, "", fontweight="bold", animated=True)
+        self._surprise = screen._words(_CURVE[0], top - 7, "", animated=True)
+        width = _CURVE[1] if screen._searches else _SEARCH[0] + _SEARCH[1] - _CURVE[0]
+        self._draw_costs(screen._place(_CURVE[0], top, width, _SIDE), legend)
+        self._search: Any = None
+        if episode.curve.plans:
+            self._draw_search(screen._place(_SEARCH[0], top, _SEARCH[1], _SIDE))
+
+    def at(self, step: int) -> list[Any]:
+        """Return what is to be drawn at a step, in this order."""
+        solved, costs, plans = bool(self._episode.solved[step]), self._curve.costs, self._curve.plans
+        self._seen.set_data(self._episode.frames[step])
+        # Blue and a tick; nobody needs to tell red from green.
+        self._seen.axes.spines[:].set(color=BLUE if solved else "0.7", linewidth=4 if solved else 1)
+        told = "✓ at the goal" if solved else "not at the goal"
+        self._state.set(text=f"{self._number + 1}:  step {step} of {self._budget}   {told}")
+        self._state.set_color(BLUE if solved else "0.15")
+        self._costs.set_data(np.arange(step + 1), costs[: step + 1])
+        self._now.set_data([step], [costs[step]])
+        made = [plan for plan in plans if plan.step <= step]
+        lines = [([plan.step, plan.lands], [costs[plan.step], plan.cost]) for plan in made]
+        old = [(x + [np.nan], y + [np.nan]) for x, y in lines[:-1]]
+        self._old.set_data([x for xs, _ in old for x in xs], [y for _, ys in old for y in ys])
+        self._plan.set_data(*(lines[-1] if lines else ([], [])))
+        known = [at for at in self._curve.surprises if at <= step and made and at > made[-1].step]
+        if known:
+            surprise, change = self._curve.surprises[max(known)]
+            self._surprise.set_text(f"surprise {surprise:.2g} (of a still picture: {change:.2g})")
+        else:
+            self._surprise.set_text("")
+        artists = [self._seen, *self._seen.axes.spines.values(), self._state, self._surprise]
+        artists += [self._old, self._plan, self._costs, self._now]
+        if self._search is not None and made:
+            self._search.set_data(np.arange(1, len(made[-1].history) + 1), made[-1].history)
+            artists.append(self._search)
+        return artists
+
+    def _draw_costs(self, axes: Any, legend: bool) -> None:
+        plans = self._curve.plans
+        (self._costs,) = axes.plot([], [], color=BLUE, linewidth=2, label="of frames that came")
+        (self._now,) = axes.plot([], [], "o", color=BLUE, markersize=6)
+        look = {"color": ORANGE, "linestyle": (0, (4, 2)), "marker": "D", "markevery": (1, 3), "markersize": 6}
+        (self._old,) = axes.plot([], [], alpha=0.3, linewidth=1.2, **look)
+        (self._plan,) = axes.plot([], [], linewidth=1.8, label="imagined by the plan", **look)
+        last = max([self._budget, *(plan.lands for plan in plans)])
+        if last > self._budget:
+            axes.axvline(self._budget, color="0.7", linewidth=0.8)
+        axes.set(xlim=(-0.5, last + 1), ylim=_limits([*self._curve.costs, *(plan.cost for plan in plans)]))
+        _plain(axes, "environment step")
+        if legend and plans:
+            axes.legend(loc="upper right", fontsize=7, frameon=False)
+        for artist in (self._costs, self._now, self._old, self._plan):
+            artist.set_animated(True)
+
+    def _draw_search(self, axes: Any) -> None:
+        histories = [plan.history for plan in self._curve.plans]
+        few = max(map(len, histories)) < 15
+        (self._search,) = axes.plot([], [], color=ORANGE, linewidth=1.8, marker="." if few else "", animated=True)
+        axes.set(xlim=(0, max(map(len, histories)) + 1), ylim=_limits(np.concatenate(histories).tolist()))
+        _plain(axes, "iteration of the planner")
+
+
+def _picture(axes: Any, pixels: Pixels) -> Any:
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set(color="0.7", linewidth=1)
+    # Small frames with their pixels visible, as the agent has them.
+    return axes.imshow(pixels, interpolation="nearest" if len(pixels) <= _SIDE // 2 else "antialiased", aspect="auto")
+
+
+def _plain(axes: Any, xlabel: str) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    axes.set_xlabel(xlabel, fontsize=8, labelpad=2)
+    axes.tick_params(labelsize=7.5, length=3, pad=2)
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, steps=[1, 2, 5, 10]))
+    axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
+    axes.grid(color="0.92")
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _limits(values: Sequence[float]) -> tuple[float, float]:
+    """Return an axis from a little under zero to a little over the largest value."""
+    finite = [value for value in values if np.isfinite(value)]
+    low, high = min([0.0, *finite]), max([1e-9, *finite])
+    return low - 0.04 * (high - low), high + 0.08 * (high - low)
