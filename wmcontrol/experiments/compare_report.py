@@ -1,7 +1,8 @@
 """What came out of a comparison: the report's rows, and in words what was compared and how long it took."""
 
+import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ..evaluation import Evaluation
@@ -36,14 +37,19 @@ def save(asked: Comparison, planned: Plan, root: Path, out: Path) -> Path:
         videos.append(
             Video(f"{shown(asked, name)}: three of the tasks, planned with the model trained as {mode}", path)
         )
-    page: Path = save_report(
+    seconds = spent(planned, root)
+    page = save_report(
         judged,
         out,
         title="Three ways of fine-tuning, judged by planning",
-        about=[*about(asked), spent(planned, root)],
+        about=list(about(asked)),
+        passing=[in_words(seconds)],
         pairs=[pair for pair in _PAIRS if set(pair) <= set(asked.modes)],
         videos=videos,
     )
+    times = out / "times.json"
+    with whole_file(times) as temporary:
+        temporary.write_text(json.dumps({**json.loads(times.read_text()), "stages": seconds}, indent=1) + "\n")
     return page
 
 
@@ -105,12 +111,20 @@ def _data(asked: Comparison, name: str, data: Data | Path) -> str:
     )
 
 
-def spent(planned: Plan, root: Path) -> str:
-    """Say how long the stages took, of all attempts together."""
+def spent(planned: Plan, root: Path) -> dict[str, float]:
+    """Return the seconds of one core that each stage took, of all attempts together, by name."""
+    found: dict[str, float] = {}
+    for last in planned.stages:
+        for stage in last.all_needs():
+            attempts = (stage.record(root) or {"attempts": []})["attempts"]
+            found[stage.name] = sum(attempt.get("core_seconds", attempt["seconds"]) for attempt in attempts)
+    return found
+
+
+def in_words(seconds: Mapping[str, float]) -> str:
+    """Say how long all took, by kind of stage."""
     kinds: dict[str, float] = {}
-    for stage in {need.digest: need for last in planned.stages for need in last.all_needs()}.values():
-        for attempt in (stage.record(root) or {"attempts": []})["attempts"]:
-            kind = stage.name.split()[0]
-            kinds[kind] = kinds.get(kind, 0) + attempt.get("core_seconds", attempt["seconds"])
-    each = ", ".join(f"{kind} {seconds:,.0f}" for kind, seconds in kinds.items())
-    return f"Seconds of one core: {sum(kinds.values()):,.0f} ({each}), also those of attempts that were killed."
+    for name, value in seconds.items():
+        kinds[name.split()[0]] = kinds.get(name.split()[0], 0) + value
+    each = ", ".join(f"{kind} {value:,.0f}" for kind, value in kinds.items())
+    return f"It took {sum(kinds.values()):,.0f} seconds of one core ({each}), with attempts that were killed."

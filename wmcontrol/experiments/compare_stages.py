@@ -26,6 +26,7 @@ TASKS, FILM = "tasks.jsonl", "film.mp4"
 NO_OP, RANDOM, SIMULATOR = "no-op", "random actions", "true simulator"
 _BATCH = 16  # tasks side by side
 _FILMED = 3  # tasks
+_TOLD = ("agent", "labelled", "labelled_total", "planner", "planner_settings", "history")
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def _plan_one(asked: Comparison, name: str) -> tuple[list[Row], Stage]:
             trained[mode, labelled] = Stage(title, {"base": base, **keys}, (store,), partial(_train, base=asked.base))
     judging = partial(_judge, asked=asked, name=name)
     rows = [
-        Row(name, mode, labelled or most, _judged(asked, name, mode, (model, *unseen), judging, labelled))
+        Row(name, mode, labelled or most, _judged(asked, name, mode, (model, *unseen), judging, labelled or most))
         for (mode, labelled), model in trained.items()
     ]
     mode = "full" if "full" in asked.modes else asked.modes[-1]
@@ -121,8 +122,11 @@ def _judged(
     asked: Comparison, name: str, agent: str, needs: tuple[Stage, ...], work: Any, labelled: int | None = None
 ) -> Stage:
     count = asked.oracle_tasks if agent == SIMULATOR else asked.num_tasks
-    title = f"evaluate {name} {agent}" + (f" {labelled}" if labelled else "")
-    return Stage(title, _settings(asked, name, agent, count), needs, work)
+    settings = _settings(asked, name, agent, count)
+    if labelled is None:
+        return Stage(f"evaluate {name} {agent}", settings, needs, work)
+    settings |= {"labelled": labelled, "labelled_total": asked.trained_on(name)}
+    return Stage(f"evaluate {name} {agent} {labelled}", settings, needs, work)
 
 
 def _settings(asked: Comparison, name: str, agent: str, count: int) -> dict[str, Any]:
@@ -135,6 +139,7 @@ def _settings(asked: Comparison, name: str, agent: str, count: int) -> dict[str,
     }
     if agent not in (NO_OP, RANDOM):
         settings |= {"planner": asked.planner, "planner_settings": dict(asked.planner_settings)}
+        settings["history"] = 1 + asked.warmup[name] // asked.training[name].get("frameskip", finetune.Config.frameskip)
     return settings
 
 
@@ -164,7 +169,7 @@ def _judge(stage: Stage, root: Path, *, asked: Comparison, name: str) -> dict[st
         file=stage.folder(root) / TASKS,
         seed=asked.seed,
         batch=_BATCH,
-        about={**settings, "protocol": asked.protocol.name, "stage": stage.digest},
+        about={key: settings[key] for key in _TOLD if key in settings},
     )
     return {"success_end": found.success_end.value, "success_any": found.success_any.value}
 
@@ -191,7 +196,7 @@ def _agent(stage: Stage, root: Path, asked: Comparison, name: str, tasks: Datase
         env.close()
         return NoOpAgent(env.action_space) if kind == NO_OP else RandomAgent(env.action_space, asked.seed)
     model: Any = WorldModel.load(model_of(_need(stage, "train"), root))
-    history = 1 + asked.warmup[name] // model.frameskip
+    history = stage.settings["history"]
     if kind == SIMULATOR:
         # In this process: all cores have stages of their own.
         model = SimulatorModel(model, tasks.env_id, env_settings=tasks.env_settings, num_workers=0)

@@ -9,7 +9,8 @@ def small_comparison(
     seed: int = 0,
     *,
     episodes: int = 300,
-    num_steps: int = 300,
+    num_steps: int = 150,
+    batch_size: int = 64,
     num_tasks: int = 48,
     oracle_tasks: int = 16,
     num_samples: int = 100,
@@ -20,7 +21,7 @@ def small_comparison(
     Args:
         seed: of training, tasks and agents.
         episodes: to train on; a sixth as many are for tasks.
-        num_steps: of the optimiser.
+        num_steps, batch_size: of the optimiser.
         num_tasks: in all.
         oracle_tasks: with the true simulator.
         num_samples, num_iterations: of CEM.
@@ -31,7 +32,7 @@ def small_comparison(
         },
         modes=("scratch", "full"),
         labelled=(),
-        training={"wall": {"num_steps": num_steps}},
+        training={"wall": {"num_steps": num_steps, "batch_size": batch_size}},
         protocol=PROTOCOLS["paper"],
         num_tasks=num_tasks,
         oracle_tasks=oracle_tasks,

@@ -1,0 +1,83 @@
+"""``wmcontrol demo``: a whole comparison, from nothing to the report, with sizes of a moment."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import small_compare
+
+from wmcontrol.evaluation import Evaluation
+from wmcontrol.experiments.compare_stages import TASKS
+
+AGENTS = ["scratch", "full", "no-op", "random actions", "true simulator"]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("demo")
+    assert small_compare.run(out) == 0
+    return out
+
+
+def test_the_report_has_models_floor_and_ceiling_and_the_files_that_it_says(made: Path) -> None:
+    found = json.loads((made / "report.json").read_text())
+    assert [row["agent"] for row in found["rows"]] == AGENTS
+    assert [row["labelled"] for row in found["rows"]] == [27, 27, None, None, None]
+    assert {row["env"] for row in found["rows"]} == {"Wall"}
+    (pair,) = found["differences"]
+    assert {pair["first"], pair["second"]} == {"full", "scratch"}
+    assert (made / "report.html").stat().st_size > 10_000
+    assert (made / "wall.mp4").stat().st_size > 1_000
+    text = (made / "report.md").read_text()
+    for words in ("27 of 30 episodes of 50 frames", "5 more (seed 1), which no model was trained on", "of one core"):
+        assert words in text
+
+
+def test_all_have_the_same_tasks_and_the_simulator_the_first_of_them(made: Path) -> None:
+    files = {path.parent.name.split("_", 2)[2].rpartition("-")[0]: path for path in made.glob(f"stages/*/{TASKS}")}
+    found = {agent: Evaluation.read(path) for agent, path in files.items()}
+    assert sorted(found) == sorted(["scratch_27", "full_27", "no-op", "random_actions", "true_simulator"])
+    sources = {agent: [record["source"] for record in evaluation.records] for agent, evaluation in found.items()}
+    assert len(sources["full_27"]) == 4
+    simulated = sources.pop("true_simulator")
+    assert all(each == sources["full_27"] for each in sources.values())
+    assert simulated == sources["full_27"][:2]
+
+
+def test_times_lie_beside_the_report_and_not_in_it(made: Path) -> None:
+    stages = json.loads((made / "times.json").read_text())["stages"]
+    assert {"collect wall", "collect wall unseen", "encode wall", "train wall full", "film wall"} <= set(stages)
+    assert all(seconds >= 0 for seconds in stages.values())
+    assert "of one core" not in (made / "report.json").read_text()
+
+
+def test_killed_and_run_again_it_reports_the_same_numbers(made: Path, tmp_path: Path) -> None:
+    command = [sys.executable, small_compare.__file__, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+        deadline = time.monotonic() + 200
+        while not list(tmp_path.glob("stages/train_*/run/run.yaml")) and process.poll() is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+    assert process.returncode == -signal.SIGKILL
+    assert not (tmp_path / "report.json").exists()
+    time.sleep(1)  # its processes end, and leave their folders to others
+    collected = next(tmp_path.glob("stages/collect_wall-*/stage.json"))
+    before = collected.stat().st_mtime_ns
+    assert small_compare.run(tmp_path) == 0
+    assert collected.stat().st_mtime_ns == before
+    assert (tmp_path / "report.json").read_text() == (made / "report.json").read_text()
+
+
+def test_a_second_run_does_nothing_again_and_says_where_all_lies(
+    made: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert small_compare.run(made) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert not any(line.startswith("[1/") for line in lines)
+    assert lines[-2:] == [str(made / "wall.mp4"), str(made / "report.html")]
+    assert any("true simulator" in line for line in lines)
