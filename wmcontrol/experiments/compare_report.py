@@ -17,7 +17,8 @@ _PAIRS = (("full", "scratch"), ("action_only", "scratch"), ("full", "action_only
 
 def save(asked: Comparison, planned: Plan, root: Path, out: Path) -> Path:
     """Save the report of stages that are finished, films beside it, and return its page."""
-    from .reports.report import Video, save_report
+    from .reports.page import Video
+    from .reports.report import save_report
 
     judged = [
         Judged(

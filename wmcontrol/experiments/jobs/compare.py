@@ -112,10 +112,10 @@ def comparison(config: Config) -> Any:
 
     protocol = PROTOCOLS[config.protocol]
     num_tasks = config.num_tasks or protocol.num_tasks
-    data: list[Any] = list(config.data or [RECIPE.data[name] for name in config.env])
+    collected: list[Any] = [RECIPE.data[name] for name in config.env]
     steps = {} if config.num_steps is None else {"num_steps": config.num_steps}
     return Comparison(
-        data=dict(zip(config.env, data, strict=True)),
+        data=dict(zip(config.env, config.data or collected, strict=True)),
         base=config.base,
         modes=tuple(config.modes),
         labelled=tuple(config.labelled or ()),
