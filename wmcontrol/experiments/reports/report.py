@@ -75,6 +75,8 @@ def save_report(
     out = Path(out)
     if not isinstance(title, str) or not title.strip():
         raise ValueError(f"a report needs a title, got {title!r}")
+    if isinstance(about, str):
+        raise TypeError(f"about must be a list of paragraphs, got the text {about!r}; put it in brackets")
     check_rows(judged)
     for pair in pairs:
         if len(pair) != 2 or pair[0] == pair[1]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .costs import Curve, Pixels
-from .style import BLUE, ORANGE
+from .style import BLUE, ORANGE, new_figure
 
 _SIDE = 256  # of what the agent sees, pixels
 _GAP, _TOP, _WORDS, _UNDER = 12, 56, 26, 40  # around it; above all, above a row, below a row
@@ -47,13 +47,10 @@ class Screen:
     """
 
     def __init__(self, episodes: Sequence[Episode], title: str, unit: str):
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-
         self._height = _TOP + len(episodes) * (_WORDS + _SIDE + _UNDER)
         self._height += self._height % 2  # as the video's colours need it
-        self._figure: Any = Figure((_WIDTH / _DPI, self._height / _DPI), dpi=_DPI, facecolor="white")
-        self._canvas: Any = FigureCanvasAgg(self._figure)
+        self._figure = new_figure(_WIDTH / _DPI, self._height / _DPI, dpi=_DPI, layout=None)
+        self._canvas = self._figure.canvas
         self._searches = any(episode.curve.plans for episode in episodes)
         self._words(_GAP, 24, title, fontsize=11, fontweight="bold")
         self._words(_GAP, _TOP - 8, "what the agent sees")

@@ -14,12 +14,12 @@ MARKERS = "osD^vP*X<>"
 FLOOR_COLOR, CEILING_COLOR = "0.55", "0.15"
 
 
-def new_figure(width: float, height: float) -> Any:
+def new_figure(width: float, height: float, *, dpi: int = 144, layout: Any = "constrained") -> Any:
     """Return an empty figure, sizes in inches, that is drawn without a display."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure((width, height), dpi=144, layout="constrained", facecolor="white")
+    figure = Figure((width, height), dpi=dpi, layout=layout, facecolor="white")
     FigureCanvasAgg(figure)
     return figure
 

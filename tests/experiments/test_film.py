@@ -1,0 +1,135 @@
+"""Films of episodes."""
+
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import imageio.v3 as iio
+import numpy as np
+import pytest
+import torch
+
+from wmcontrol import CEM, GoalDistance, PlanningAgent, WorldModel
+from wmcontrol.agents import NoOpAgent, RandomAgent
+from wmcontrol.evaluation import Protocol, RandomTasks, evaluate
+from wmcontrol.evaluation.episodes import make_env, play, task_seed
+from wmcontrol.experiments.reports import film
+from wmcontrol.experiments.reports.costs import Curve, PlanSeen, costs_of
+from wmcontrol.experiments.reports.screen import Episode, Screen
+
+WALL = "wmcontrol/Wall-v0"
+SPACE = gym.make(WALL).action_space
+SHORT = Protocol(name="short", budget=12, execute=10, horizon=2)
+BLUE = (0, 114, 178)
+
+
+@pytest.fixture(scope="module")
+def agent() -> PlanningAgent:
+    planner = CEM(num_samples=12, num_elites=3, num_iterations=2)
+    return PlanningAgent(WorldModel.load("wall"), planner, GoalDistance(), horizon=2, execute=10)
+
+
+def test_a_film_shows_what_an_evaluation_judges(agent: PlanningAgent, tmp_path: Path) -> None:
+    tasks = RandomTasks(WALL, 3, seed=1)
+    path = tmp_path / "new" / "film.mp4"
+    ended = film(agent, tasks, SHORT, path, num_episodes=2, seed=3, title="a title")
+    assert ended == evaluate(agent, tasks, SHORT, seed=3).successes("end")[:2]
+    meta = iio.immeta(path, plugin="pyav")
+    assert (meta["codec"], meta["fps"]) == ("h264", 5)
+    assert "yuv420p" in meta["video_format"]
+    frames = iio.imread(path, plugin="pyav")
+    assert frames.shape == (8 + 11 + 8, 700, 1104, 3)
+    changes = np.abs(np.diff(frames.astype(int), axis=0)).max((1, 2, 3))
+    assert (changes[8:18] > 50).all(), "nothing moves"
+    assert [p.name for p in path.parent.iterdir()] == ["film.mp4"]
+
+
+def test_costs_are_the_agents_own_of_frames_that_came_and_of_its_plans(agent: PlanningAgent) -> None:
+    tasks = RandomTasks(WALL, 2, seed=1)
+    env = make_env(WALL, 2, {}, 64)
+    costs = costs_of(agent, 2, warmup=0)
+    moments = []
+    for moment in play(env, agent, tasks.tasks, [task_seed(0, i) for i in range(2)], 12):
+        costs.see(moment)
+        moments.append(moment)
+    env.close()
+    frames = np.stack([moment.observation["pixels"] for moment in moments], 1)
+    goal = moments[0].observation["goal_pixels"]
+    for i in range(2):
+        curve = costs.curve(i, frames[i], goal[i])
+        assert curve.costs.shape == (13,)
+        seen, aim = (agent.model.encode(torch.from_numpy(f)[None, None])[0, 0].float() for f in (frames[i, 4], goal[i]))
+        assert curve.costs[4] == pytest.approx(float((seen - aim).norm()), rel=1e-5)
+        assert [(plan.step, plan.lands) for plan in curve.plans] == [(0, 10), (10, 20)]
+        assert [len(plan.history) for plan in curve.plans] == [2, 2]
+        told = agent.explain(moments[-1].state)[i]
+        assert told is not None
+        assert curve.plans[1].cost == told.cost
+        assert list(curve.surprises) == [5]
+        then = agent.explain(moments[6].state)[i]
+        assert then is not None
+        assert curve.surprises[5] == pytest.approx((then.surprise[0], then.change[0]))
+
+
+def test_agents_that_do_not_plan_are_filmed_with_their_distance(tmp_path: Path) -> None:
+    tasks = RandomTasks(WALL, 2)
+    assert film(NoOpAgent(SPACE), tasks, SHORT, tmp_path / "film.mp4") == [False, False]  # two are all there are
+    costs = costs_of(RandomAgent(SPACE), 2, warmup=0)
+    env = make_env(WALL, 2, {}, None)
+    for moment in play(env, RandomAgent(SPACE), tasks.tasks, [0, 1], 3):
+        costs.see(moment)
+    env.close()
+    away = moment.observation["achieved_goal"] - moment.observation["desired_goal"]
+    curve = costs.curve(1, np.zeros((4, 64, 64, 3), np.uint8), np.zeros((64, 64, 3), np.uint8))
+    assert curve.costs[-1] == pytest.approx(float(np.linalg.norm(away[1])))
+    assert curve.plans == ()
+
+
+def blue(picture: np.ndarray, columns: slice) -> int:
+    return int((np.abs(picture[:, columns].astype(int) - BLUE).max(2) < 12).sum())
+
+
+def test_the_screen_shows_frames_success_and_only_what_has_happened() -> None:
+    frames = np.zeros((6, 64, 64, 3), np.uint8)
+    frames[3:, :, :, 0] = 200
+    goal = np.full((64, 64, 3), 90, np.uint8)
+    history = np.array([3.0, 2.0])
+    plans = (PlanSeen(0, 5, 1.0, history), PlanSeen(3, 8, 0.5, history))
+    curve = Curve(np.array([5.0, 4, 3, 2, 1, 0.5]), plans, {2: (0.1, 0.5)})
+    solved = np.array([False] * 5 + [True])
+    screen = Screen([Episode(frames, goal, solved, curve)] * 2, "title", "cost")
+    first, third, last = (screen.draw(step) for step in (0, 3, 5))
+    assert first.shape == (700, 1104, 3)
+    assert np.array_equal(first, screen.draw(0)), "what is shown depends on what was shown before"
+    middle = (82 + 128, 12 + 128)
+    assert [picture[middle].tolist() for picture in (first, last)] == [[0, 0, 0], [200, 0, 0]]
+    assert first[82 + 128, 280 + 128].tolist() == [90, 90, 90]
+    left, right = slice(0, 275), slice(560, 940)
+    assert blue(first, left) == blue(third, left) == 0
+    assert blue(last, left) > 2000  # a frame around what is at its goal
+    assert blue(first, right) < blue(third, right) < blue(last, right)
+
+
+def test_costs_that_are_no_numbers_are_left_out() -> None:
+    frames = np.zeros((2, 64, 64, 3), np.uint8)
+    curve = Curve(np.array([np.nan, np.nan]), (), {})
+    Screen([Episode(frames, frames[0], np.zeros(2, bool), curve)], "", "distance").draw(1)
+
+
+def test_mistakes_are_told_before_anything_is_played(agent: PlanningAgent, tmp_path: Path) -> None:
+    tasks, path = RandomTasks(WALL, 1), tmp_path / "film.mp4"
+    nothing: Any = object()
+    for who, words, error, says in (
+        (nothing, {}, TypeError, "an agent has a method predict"),
+        (agent, {"protocol": "paper"}, ValueError, "has execute=25, the agent 10"),
+        (agent, {"protocol": "home"}, ValueError, "protocol must be one of"),
+        (agent, {"path": tmp_path / "film.gif"}, ValueError, r"ends in \.mp4"),
+        (agent, {"num_episodes": 0}, ValueError, "num_episodes must be a whole number from 1 up"),
+        (agent, {"num_episodes": True}, ValueError, "num_episodes must be"),
+        (agent, {"seed": -1}, ValueError, "seed must be a whole number from 0 up"),
+        (agent, {"tasks": RandomTasks("CartPole-v1", 1)}, ValueError, "cannot be judged in CartPole-v1"),
+    ):
+        settings: Any = {"tasks": tasks, "protocol": SHORT, "path": path, **words}
+        with pytest.raises(error, match=says):
+            film(who, **settings)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,333 @@
+"""Reports of evaluations that are known beforehand."""
+
+import json
+import re
+from collections.abc import Sequence
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import imageio.v3 as iio
+import numpy as np
+import pytest
+
+from wmcontrol.evaluation import Evaluation, difference, paired_difference, wilson
+from wmcontrol.experiments.reports import Judged, Video, planner_plot, save_report
+from wmcontrol.experiments.reports.differences import differences
+from wmcontrol.experiments.reports.rows import labelled_text, role
+from wmcontrol.experiments.reports.settings import as_text, in_words
+
+MODES = {"scratch": 0.5, "full": 0.75}
+
+
+def evaluation(share: float, n: int = 16, **changes: Any) -> Evaluation:
+    """The first share of the tasks is solved at the end, and one task more at some time."""
+    header = {
+        "format": 1,
+        "tasks": {"tasks": "dataset", "num_tasks": n, "seed": 7, "offset": 25, "warmup": 0, "digest": f"{n:064}"},
+        "redrawn": {"solved": 3, "refused": 0},
+        "protocol": {"name": "paper", "offset": 25, "budget": changes.get("budget", 25), "execute": 25, "horizon": 5},
+        "seed": 11,
+        "batch": 16,
+        "about": changes.get("about", {}),
+    }
+    solved = round(share * n)
+    records = [
+        {
+            "task": i,
+            "success_end": i < solved,
+            "success_any": i < solved + 1,
+            "first_success": None,
+            "start_distance": 9.0,
+            "distance": changes.get("distance", float(i)),
+            **({"angle": np.pi / 6} if changes.get("angle") else {}),
+            "decisions": 2,
+            "seconds": changes.get("seconds", 0.5),
+            "memory": 2**20 * (i + 1),
+        }
+        for i in range(n)
+    ]
+    return Evaluation(header, tuple(records))
+
+
+def table4(labels: Sequence[int | None] = (50,), envs: Sequence[str] = ("Wall", "PushT")) -> list[Judged]:
+    rows = []
+    for env in envs:
+        rows.append(Judged(env=env, agent="no-op", evaluation=evaluation(0)))
+        for labelled in labels:
+            for mode, share in MODES.items():
+                rows.append(Judged(env=env, agent=mode, labelled=labelled, evaluation=evaluation(share)))
+        rows.append(Judged(env=env, agent="true simulator", evaluation=evaluation(1, n=8)))
+    return rows
+
+
+class Page(HTMLParser):
+    """What a page is made of; a tag that is not closed in its turn fails."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in ("meta", "img"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    path = tmp_path / "my picture.png"
+    iio.imwrite(path, np.zeros((4, 4, 3), np.uint8))
+    return path
+
+
+@pytest.fixture
+def video(tmp_path: Path) -> Path:
+    path = tmp_path / "episodes.mp4"
+    iio.imwrite(path, np.zeros((3, 16, 16, 3), np.uint8), plugin="pyav", codec="libx264")
+    return path
+
+
+def test_the_page_holds_everything_and_refers_to_nothing_outside(tmp_path: Path, picture: Path, video: Path) -> None:
+    nasty = "\"<script>alert(1)</script>&'>"
+    rows = [*table4((5, 50)), Judged(env=nasty, agent=nasty, evaluation=evaluation(0.5, about={nasty: nasty}))]
+    html = save_report(
+        rows,
+        tmp_path / "new" / "out",
+        title=f"Title {nasty}",
+        about=[f"About {nasty}", "and https://example.org/ in words"],
+        pairs=[("full", "scratch"), (nasty, "full")],
+        videos=[Video(f"Video {nasty}", video)],
+        pictures=[(f"Picture {nasty}", picture)],
+        scatter=True,
+    )
+    assert html == tmp_path / "new" / "out" / "report.html"
+    text = html.read_text()
+    page = Page(text)
+    names = [tag for tag, _ in page.tags]
+    assert names.count("img") == 4  # success, labels, planners, and the picture given
+    assert names.count("video") == 1
+    assert names.count("table") == 2
+    assert {"script", "link", "iframe"}.isdisjoint(names)
+    assert "details" in names
+    sources = [attributes[key] or "" for _, attributes in page.tags for key in ("src", "href") if key in attributes]
+    assert len(sources) == 5
+    assert all(re.match(r"data:(image/png|video/mp4);base64,[A-Za-z0-9+/=]+$", source) for source in sources)
+    assert not any(key.startswith("on") or key == "srcset" for _, attributes in page.tags for key in attributes)
+    assert "url(" not in text
+    assert "@import" not in text
+    (player,) = [attributes for tag, attributes in page.tags if tag == "video"]
+    assert {"controls", "loop", "muted"} <= set(player)
+    words = "".join(page.words)
+    for part in ("Title", "About", "Video", "Picture"):
+        assert f"{part} {nasty}" in words
+    assert "prefers-color-scheme: dark" in text
+    assert '"digest"' in words  # the full settings
+    assert "wmcontrol " in words
+    assert "Not compared: " in words
+
+
+def test_numbers_are_those_of_the_evaluations(tmp_path: Path) -> None:
+    rows = table4()
+    save_report(rows, tmp_path, title="t", pairs=[("full", "scratch")])
+    found = json.loads((tmp_path / "report.json").read_text())
+    by_name = {(row["env"], row["agent"]): row for row in found["rows"]}
+    assert len(by_name) == len(rows) == 8
+    full = by_name["Wall", "full"]
+    assert full["labelled"] == 50
+    assert full["tasks"] == 16
+    assert full["success_end"] == vars(wilson(12, 16))
+    assert full["success_any"] == vars(wilson(13, 16))
+    assert full["median_distance"] == 7.5
+    assert full["decisions"] == 32
+    assert by_name["Wall", "true simulator"]["tasks"] == 8
+    pairs = [True] * 8 + [True] * 4 + [False] * 4, [True] * 8 + [False] * 8
+    (first, second) = found["differences"]
+    assert (first["env"], second["env"]) == ("Wall", "PushT")
+    assert first["end"] == vars(paired_difference(*pairs))
+    assert first["tasks"] == 16
+    assert found["settings"][0]["protocol"]["budget"] == 25
+    assert {"wmcontrol", "torch", "python"} == set(found["versions"])
+    table = (tmp_path / "report.md").read_text()
+    assert "| Wall | 50 | full | 16 | 75.0 % [50.5, 89.8] | 81.2 % [57.0, 93.4] | 7.5 | 0.25 | 16 MiB |" in table
+    assert "| Wall | 50 | full − scratch | 16 | +25.0 [" in table
+    assert "of the machine that this ran on" in table
+    assert "protocol paper (budget 25, execute 25, horizon 5)" in table
+    assert "redrawn: 3 solved, 0 refused" in table
+
+
+def test_the_same_results_give_the_same_json_whatever_the_time_they_took(tmp_path: Path) -> None:
+    one, other = ([Judged(env="Wall", agent="full", evaluation=evaluation(0.5, seconds=s))] for s in (0.5, 3.0))
+    texts, times = [], []
+    for rows in (one, one, other):
+        save_report(rows, tmp_path, title="t")
+        texts.append((tmp_path / "report.json").read_text())
+        times.append(json.loads((tmp_path / "times.json").read_text())["rows"][0])
+    assert texts[0] == texts[1] == texts[2]
+    assert "seconds_per_decision" not in texts[0]
+    assert [t["seconds_per_decision"] for t in times] == [0.25, 0.25, 1.5]
+    assert times[0]["peak_memory_bytes"] == 16 * 2**20
+
+
+def test_json_has_no_numbers_that_are_none(tmp_path: Path) -> None:
+    odd = evaluation(0.5, distance=float("nan"), about={"weight": float("inf"), "rates": [float("nan"), 1.5]})
+    save_report([Judged(env="Wall", agent="full", evaluation=odd)], tmp_path, title="t")
+
+    def refuse(word: str) -> None:
+        pytest.fail(f"{word} is no JSON")
+
+    found = json.loads((tmp_path / "report.json").read_text(), parse_constant=refuse)
+    assert found["rows"][0]["median_distance"] is None
+    assert found["settings"][0]["about"] == {"weight": "inf", "rates": ["nan", 1.5]}
+    assert as_text({"a": (1, 2)}) == as_text({"a": [1, 2]})
+
+
+def test_push_t_has_an_angle_beside_its_distance(tmp_path: Path) -> None:
+    save_report([Judged(env="PushT", agent="full", evaluation=evaluation(0.5, angle=True))], tmp_path, title="t")
+    assert "| 7.5, 30° |" in (tmp_path / "report.md").read_text()
+    assert json.loads((tmp_path / "report.json").read_text())["rows"][0]["median_angle"] == pytest.approx(np.pi / 6)
+
+
+def test_what_cannot_be_compared_is_left_out_with_a_reason() -> None:
+    rows = [
+        *table4((5, 50), envs=("Wall",)),
+        Judged(env="Wall", agent="action_only", labelled=5, evaluation=evaluation(0.5, budget=50)),
+        Judged(env="PushT", agent="full", labelled=5, evaluation=evaluation(0.5)),
+    ]
+    pairs = [("full", "scratch"), ("full", "no-op"), ("full", "true simulator"), ("full", "action_only")]
+    found, left_out = differences(rows, pairs)
+    assert [(d.labelled, d.first, d.second) for d in found] == [
+        ("5", "full", "scratch"),
+        ("50", "full", "scratch"),
+        ("5", "full", "no-op"),  # what was not trained is compared with each
+        ("50", "full", "no-op"),
+    ]
+    assert found[0].end == difference(rows[2].evaluation, rows[1].evaluation)
+    assert left_out == [
+        "PushT, 5 labelled: full − scratch: scratch not judged",
+        "PushT, 5 labelled: full − no-op: no-op not judged",
+        "Wall, 5 labelled: full − true simulator: they did different numbers of tasks, 16 and 8",
+        "Wall, 50 labelled: full − true simulator: they did different numbers of tasks, 16 and 8",
+        "PushT, 5 labelled: full − true simulator: true simulator not judged",
+        "Wall, 5 labelled: full − action_only: the budgets differ: 25 and 50 steps",
+        "Wall, 50 labelled: full − action_only: action_only not judged",
+        "PushT, 5 labelled: full − action_only: action_only not judged",
+    ]
+    two = [Judged(env="Wall", agent=a, evaluation=evaluation(0.5)) for a in ("no-op", "random actions", "other")]
+    assert [d.labelled for d in differences(two, [("no-op", "random actions"), ("other", "no-op")])[0]] == ["–", "–"]
+
+
+def test_labelled_trajectories_are_told_in_words() -> None:
+    known = Judged(env="Wall", agent="full", evaluation=evaluation(0.5, about={"labelled_total": 1800}))
+    asked = Judged(env="Wall", agent="full", labelled=1800, evaluation=known.evaluation)
+    unknown = Judged(env="Wall", agent="scratch", evaluation=evaluation(0.5))
+    few = Judged(env="Wall", agent="scratch", labelled=1000, evaluation=evaluation(0.5))
+    floor = Judged(env="Wall", agent="no-op", evaluation=known.evaluation)
+    rows = [known, unknown, few, floor]
+    assert [labelled_text(row, rows) for row in rows] == ["all (1,800)", "all", "1,000", "–"]
+    assert labelled_text(asked, [asked]) == "all (1,800)"
+    assert labelled_text(unknown, [unknown]) == "–"
+    assert [role(row) for row in (few, floor)] == ["model", "floor"]
+
+
+def test_figures_are_drawn_where_there_is_something_to_draw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save_report(table4((5, 50, None)), tmp_path, title="t", scatter=True)
+    figures = {"success.png", "labels.png", "planners.png"}
+    assert figures < {path.name for path in tmp_path.iterdir()}
+    for name in figures:
+        assert len(np.unique(iio.imread(tmp_path / name).reshape(-1, 4), axis=0)) > 20
+    save_report(table4((50,)), tmp_path, title="t")
+    assert figures & {path.name for path in tmp_path.iterdir()} == {"success.png"}  # no others of the report before
+    assert "labels.png" not in (tmp_path / "report.md").read_text()
+
+
+def test_lines_and_bars_are_where_the_numbers_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[Any] = []
+    from wmcontrol.experiments.reports import figures
+
+    monkeypatch.setattr(figures, "_save", lambda figure, path: drawn.append(figure))
+    rows = table4((5, 50, None))
+    figures.success_plot(rows, tmp_path / "a.png")
+    figures.labels_plot(rows, tmp_path / "b.png")
+    bars, lines = drawn
+    assert [axes.get_title() for axes in bars.axes] == ["Wall", "PushT"]
+    widths = [patch.get_width() for patch in bars.axes[0].patches]
+    assert widths == [0, *(MODES.values()), *(MODES.values()), *(MODES.values()), 1]
+    hatches = [patch.get_hatch() for patch in bars.axes[0].patches]
+    assert hatches[0]
+    assert not any(hatches[1:])
+    assert [text.get_text() for text in bars.axes[0].get_yticklabels()][-1] == "true simulator (n = 8)"
+    axes = lines.axes[0]
+    assert axes.get_xscale() == "log"
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["5", "50", "all"]
+    assert [container.get_label() for container in axes.containers] == list(MODES)
+    for container, share in zip(axes.containers, MODES.values(), strict=True):
+        np.testing.assert_allclose(container.lines[0].get_ydata(orig=False), [share] * 3)
+    assert [text.get_text() for text in lines.legends[0].get_texts()] == [*MODES, "no-op", "true simulator"]
+
+
+def test_a_plot_of_planners_needs_a_planner(tmp_path: Path) -> None:
+    rows = [Judged(env="Wall", agent=f"planner {i}", evaluation=evaluation(0.9, seconds=0.01)) for i in range(9)]
+    planner_plot(rows, tmp_path / "planners.png")
+    assert (tmp_path / "planners.png").stat().st_size > 5000
+    with pytest.raises(ValueError, match="none of the rows is a planner's"):
+        planner_plot([Judged(env="Wall", agent="no-op", evaluation=evaluation(0))], tmp_path / "none.png")
+    assert not (tmp_path / "none.png").exists()
+
+
+def test_how_it_was_judged_is_said_once_for_all_that_were_judged_so() -> None:
+    said = in_words(table4((50,), envs=("Wall",)))
+    assert len(said) == 2
+    assert said[0].startswith("Wall: 16 tasks from trajectories (seed 7, goals 25 steps ahead); digest 000")
+    assert said[0].endswith("agents' seed 11. So were judged: no-op · scratch, 50 · full, 50.")
+    assert said[1].endswith("So were judged: true simulator.")
+
+
+def test_mistakes_are_told_before_anything_is_written(tmp_path: Path, picture: Path, video: Path) -> None:
+    good, out = table4(), tmp_path / "out"
+    nobody: Any = "full"
+    for rows, error, says in (
+        ([], ValueError, "at least one evaluation"),
+        ([nobody], TypeError, "a report is made of Judged"),
+        ([good[0], good[0]], ValueError, "no-op in Wall is there twice"),
+        ([good[1], good[1]], ValueError, "scratch in Wall with 50 labelled trajectories is there twice"),
+        ([Judged(env="Wall", agent="full", evaluation=Evaluation({}, ()))], ValueError, "judged on no tasks"),
+    ):
+        with pytest.raises(error, match=says):
+            save_report(rows, out, title="t")
+    for words, error, says in (
+        ({"title": " "}, ValueError, "needs a title"),
+        ({"about": "a text"}, TypeError, "list of paragraphs"),
+        ({"pairs": [("full", "full")]}, ValueError, "names of two agents"),
+        ({"pairs": [("full",)]}, ValueError, "names of two agents"),
+        ({"videos": [Video("v", tmp_path / "none.mp4")]}, OSError, r"none\.mp4"),
+        ({"videos": [Video("v", picture)]}, ValueError, r"my picture\.png is not a MP4 file"),
+        ({"pictures": [("p", tmp_path / "none.png")]}, OSError, r"none\.png"),
+        ({"pictures": [("p", video)]}, ValueError, r"episodes\.mp4 is not a PNG file"),
+    ):
+        settings: Any = {"title": "t", **words}
+        with pytest.raises(error, match=says):
+            save_report(good, out, **settings)
+    assert not out.exists()
+
+
+def test_bars_in_names_do_not_break_tables_and_files_beside_are_linked(
+    tmp_path: Path, picture: Path, video: Path
+) -> None:
+    row = Judged(env="Wall", agent="a|b\nc", evaluation=evaluation(0.5))
+    out = tmp_path / "out"
+    save_report([row], out, title="t", pictures=[("p", picture)], videos=[Video("v", video)])
+    text = (out / "report.md").read_text()
+    assert "| a\\|b c |" in text
+    assert "![p](<../my picture.png>)" in text
+    assert "[v](<../episodes.mp4>)" in text
