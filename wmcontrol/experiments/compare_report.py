@@ -10,16 +10,13 @@ from .compare_settings import Comparison
 from .compare_stages import FILM, TASKS, Plan
 from .files import whole_file
 from .recipes import Data
-from .reports import Judged
+from .reports import Judged, Video, save_report
 
 _PAIRS = (("full", "scratch"), ("action_only", "scratch"), ("full", "action_only"))
 
 
 def save(asked: Comparison, planned: Plan, root: Path, out: Path) -> Path:
     """Save the report of stages that are finished, films beside it, and return its page."""
-    from .reports.page import Video
-    from .reports.report import save_report
-
     judged = [
         Judged(
             env=shown(asked, row.env),

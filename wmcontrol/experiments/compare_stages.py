@@ -175,7 +175,7 @@ def _judge(stage: Stage, root: Path, *, asked: Comparison, name: str) -> dict[st
 
 
 def _film(stage: Stage, root: Path, *, asked: Comparison, name: str) -> dict[str, Any]:
-    from .reports.film import film
+    from .reports import film  # it draws: other stages need not wait for matplotlib
 
     tasks = _tasks(stage, root, asked, name)
     agent, path = _agent(stage, root, asked, name, tasks), stage.folder(root) / FILM
