@@ -13,7 +13,7 @@ unit wheel oracle: export OMP_NUM_THREADS ?= 1
 
 .PHONY: demo test check lint unit wheel oracle assets clean
 
-demo: $(STAMP)                 ## an episode of each environment, as a video and a contact sheet
+demo: $(STAMP)                 ## from nothing to agents that plan on Wall, and a report: minutes
 	$(BIN)/wmcontrol demo
 
 test: unit wheel               ## the tests, then the built wheel in an environment of its own

@@ -34,7 +34,17 @@ def error_line(capsys: Captured) -> str:
             [],
             ["wmcontrol JOB key=value", *JOBS, *JOBS.values(), "--version", "-m, --multirun", "WMCONTROL_TRACEBACK=1"],
         ),
-        (["demo"], ["out", "default: outputs/demo", "seed", "which episodes", "whole number from 0 up", "seed=1"]),
+        (
+            ["demo"],
+            [
+                "out",
+                "default: outputs/demo",
+                "seed",
+                "of training, tasks and agents",
+                "whole number from 0 up",
+                "seed=1",
+            ],
+        ),
         (["bench"], ["envs", "model", JOBS["bench envs"]]),
         (["bench", "envs"], ["seconds", "a number over 0; default: 2", 'pip install "wmcontrol[oracle]"']),
         (["bench", "model"], ["context cache", "Takes minutes"]),

@@ -1,95 +1,83 @@
+"""``wmcontrol demo``: a whole comparison, from nothing to the report, with sizes of a moment."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
-import gymnasium as gym
-import imageio.v3 as iio
-import numpy as np
 import pytest
+import small_compare
 
-import wmcontrol
-from wmcontrol.experiments.cli import main
-from wmcontrol.experiments.demo import run_demo
-from wmcontrol.experiments.files import whole_file
-from wmcontrol.experiments.record import read_record
-from wmcontrol.experiments.scripted import policy_for
-from wmcontrol.experiments.sheets import enlarged
+from wmcontrol.evaluation import Evaluation
+from wmcontrol.experiments.compare_stages import TASKS
 
-STEPS = 5
-NAMES = [env_id.removeprefix("wmcontrol/").removesuffix("-v0") for env_id in wmcontrol.ENV_IDS]
+AGENTS = ["scratch", "full", "no-op", "random actions", "true simulator"]
 
 
 @pytest.fixture(scope="module")
-def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("demo")
-    run_demo(folder, seed=0, max_steps=STEPS)
-    return folder
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("demo")
+    assert small_compare.run(out) == 0
+    return out
 
 
-def test_the_demo_saves_a_video_of_each_environment_a_contact_sheet_and_nothing_else(out: Path) -> None:
-    assert sorted(p.name for p in out.iterdir()) == sorted([*(f"{name}.mp4" for name in NAMES), "contact_sheet.png"])
+def test_the_report_has_models_floor_and_ceiling_and_the_files_that_it_says(made: Path) -> None:
+    found = json.loads((made / "report.json").read_text())
+    assert [row["agent"] for row in found["rows"]] == AGENTS
+    assert [row["labelled"] for row in found["rows"]] == [27, 27, None, None, None]
+    assert {row["env"] for row in found["rows"]} == {"Wall"}
+    (pair,) = found["differences"]
+    assert {pair["first"], pair["second"]} == {"full", "scratch"}
+    assert (made / "report.html").stat().st_size > 10_000
+    assert (made / "wall.mp4").stat().st_size > 1_000
+    text = (made / "report.md").read_text()
+    for words in ("27 of 30 episodes of 50 frames", "5 more (seed 1), which no model was trained on", "of one core"):
+        assert words in text
 
 
-@pytest.mark.parametrize(("env_id", "name"), list(zip(wmcontrol.ENV_IDS, NAMES, strict=True)))
-def test_videos_play_at_the_rate_of_control(env_id: str, name: str, out: Path) -> None:
-    env = gym.make(env_id)
-    rate = env.unwrapped.control_rate
-    env.close()
-    frames = iio.imread(out / f"{name}.mp4", plugin="pyav")
-    # The start, every step, and a second in which the end stands still.
-    assert frames.shape == (1 + STEPS + rate, 256, 384, 3)
-    assert iio.immeta(out / f"{name}.mp4", plugin="pyav")["fps"] == rate
-    assert np.abs(np.diff(frames[: STEPS + 1].astype(int), axis=0)).max() > 50, "nothing moves"
+def test_all_have_the_same_tasks_and_the_simulator_the_first_of_them(made: Path) -> None:
+    files = {path.parent.name.split("_", 2)[2].rpartition("-")[0]: path for path in made.glob(f"stages/*/{TASKS}")}
+    found = {agent: Evaluation.read(path) for agent, path in files.items()}
+    assert sorted(found) == sorted(["scratch_27", "full_27", "no-op", "random_actions", "true_simulator"])
+    sources = {agent: [record["source"] for record in evaluation.records] for agent, evaluation in found.items()}
+    assert len(sources["full_27"]) == 4
+    simulated = sources.pop("true_simulator")
+    assert all(each == sources["full_27"] for each in sources.values())
+    assert simulated == sources["full_27"][:2]
 
 
-def test_the_contact_sheet_shows_something(out: Path) -> None:
-    sheet = iio.imread(out / "contact_sheet.png")
-    assert sheet.shape[0] > 500
-    assert sheet.shape[1] > 500
-    rows = np.array_split(sheet[..., :3], len(NAMES))
-    assert all(len(np.unique(row.reshape(-1, 3), axis=0)) > 20 for row in rows)
+def test_times_lie_beside_the_report_and_not_in_it(made: Path) -> None:
+    stages = json.loads((made / "times.json").read_text())["stages"]
+    assert {"collect wall", "collect wall unseen", "encode wall", "train wall full", "film wall"} <= set(stages)
+    assert all(seconds >= 0 for seconds in stages.values())
+    assert "of one core" not in (made / "report.json").read_text()
 
 
-def test_the_demo_says_where_its_files_lie(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_killed_and_run_again_it_reports_the_same_numbers(made: Path, tmp_path: Path) -> None:
+    command = [sys.executable, small_compare.__file__, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+        deadline = time.monotonic() + 200
+        while not list(tmp_path.glob("stages/train_*/run/run.yaml")) and process.poll() is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+    assert process.returncode == -signal.SIGKILL
+    assert not (tmp_path / "report.json").exists()
+    time.sleep(1)  # its processes end, and leave their folders to others
+    collected = next(tmp_path.glob("stages/collect_wall-*/stage.json"))
+    before = collected.stat().st_mtime_ns
+    assert small_compare.run(tmp_path) == 0
+    assert collected.stat().st_mtime_ns == before
+    assert (tmp_path / "report.json").read_text() == (made / "report.json").read_text()
+
+
+def test_a_second_run_does_nothing_again_and_says_where_all_lies(
+    made: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("wmcontrol.experiments.demo.ENV_IDS", ("wmcontrol/Wall-v0",))
-    assert main(["demo", f"out={tmp_path / 'new' / 'folder'}", "seed=1"]) == 0
+    assert small_compare.run(made) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert str(tmp_path / "new" / "folder" / "Wall.mp4") in lines
-    assert str(tmp_path / "new" / "folder" / "contact_sheet.png") in lines
-    assert any("Wall: at the goal" in line for line in lines)
-    assert read_record(tmp_path / "new" / "folder")["seeds"] == {"seed": 1}
-
-
-@pytest.mark.parametrize("env_id", wmcontrol.ENV_IDS)
-def test_the_scripted_policies_reach_their_goals_within_bounds(env_id: str) -> None:
-    env = gym.make(env_id, obs_type="state")
-    for seed in range(3):
-        policy = policy_for(env_id)
-        observation, info = env.reset(seed=seed)
-        over = False
-        while not over:
-            observation, _, terminated, truncated, info = env.step(policy(observation))
-            over = terminated or truncated
-        assert info["success"]
-        assert info["clipped"] == 0
-    env.close()
-
-
-def test_a_file_whose_writing_fails_is_not_there_and_an_old_one_stays(tmp_path: Path) -> None:
-    path = tmp_path / "video.mp4"
-    path.write_text("old")
-
-    def fail() -> None:
-        with whole_file(path) as temporary:
-            temporary.write_text("half")
-            raise RuntimeError
-
-    with pytest.raises(RuntimeError):
-        fail()
-    assert [p.name for p in tmp_path.iterdir()] == ["video.mp4"]
-    assert path.read_text() == "old"
-
-
-def test_enlarging_repeats_pixels() -> None:
-    picture = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
-    assert np.array_equal(enlarged(picture, 6), picture.repeat(3, 0).repeat(3, 1))
+    assert not any(line.startswith("[1/") for line in lines)
+    assert lines[-2:] == [str(made / "wall.mp4"), str(made / "report.html")]
+    assert any("true simulator" in line for line in lines)

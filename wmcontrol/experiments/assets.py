@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .assets_package import check_budget, expected_bytes, install, package, packaged_model, sizes_in
-from .assets_stages import run_stage
 from .assets_steps import plan
 from .errors import UsageError, did_you_mean
 from .files import folder_to_save_in
 from .recipes import Recipe
+from .stages import run_stage
 
 
 def make_assets(recipe: Recipe, out: Path, into: Path, only: Sequence[str] | None = None) -> None:

@@ -14,10 +14,10 @@ from ..encoders import PyramidEncoder
 from ..encoders.files import encoder_digest
 from ..models import ActionConditioned, Predictor, WorldModel
 from .assets_card import CARD, FACTS, card
-from .assets_stages import Stage
 from .assets_steps import model_of, store_of
 from .held_out import held_out_error
 from .recipes import RECIPE, Recipe
+from .stages import Stage
 
 BUDGET = 20_000_000  # bytes of all that is packaged
 _BESIDE = 60_000  # bytes of cards, configuration and the names of tensors, of one model, at the most

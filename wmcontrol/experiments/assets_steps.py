@@ -11,10 +11,10 @@ import torch
 from ..data import LatentStore
 from ..encoders.files import encoder_digest, save_encoder
 from ..models import Predictor, WorldModel
-from .assets_stages import Stage
 from .encoding import find_encoder, open_frames
 from .jobs import collect, encode, finetune, pretrain
 from .recipes import Data, Recipe
+from .stages import Stage
 from .train_jobs import finetune as run_finetune
 from .train_jobs import pretrain as run_pretrain
 
@@ -27,21 +27,31 @@ def plan(recipe: Recipe) -> dict[str, Stage]:
     """Return the stages that train the models of a recipe, by name, each after those that it needs."""
     sets, unseen = {}, {}
     for name, data in recipe.data.items():
-        sets[name] = Stage(f"collect {name}", _collected(data, data.episodes, data.seed), (), _collect)
-        more = _collected(data, data.unseen_episodes, data.unseen_seed)
-        unseen[name] = Stage(f"collect {name} unseen", more, (), _collect)
+        sets[name], unseen[name] = collecting(name, data)
     encoder = Stage("fit encoder", _plain(asdict(recipe.encoder)), tuple(sets.values()), _fit)
     read = {"image_size": recipe.encoder.image_size, "dtype": _DTYPE}
     stores = {name: Stage(f"encode {name}", read, (encoder, sets[name]), _encode) for name in sets}
     unseen_stores = {name: Stage(f"encode {name} unseen", read, (encoder, unseen[name]), _encode) for name in sets}
-    keys = _keys(pretrain.Config(stores=[Path()] * len(stores), **recipe.base))
+    keys = deciding_keys(pretrain.Config(stores=[Path()] * len(stores), **recipe.base))
     base = Stage("train base", {"predictor": dict(recipe.predictor), **keys}, tuple(stores.values()), _pretrain)
     trained = {}
     for name, given in recipe.models.items():
-        keys = _keys(finetune.Config(store=Path(), mode="full", **given))
+        keys = deciding_keys(finetune.Config(store=Path(), mode="full", **given))
         trained[name] = Stage(f"train {name}", keys, (stores[name], base), _finetune)
     stages = [*sets.values(), encoder, *stores.values(), base, *trained.values()]
     return {stage.name: stage for stage in [*stages, *unseen.values(), *unseen_stores.values()]}
+
+
+def collecting(name: str, data: Data) -> tuple[Stage, Stage]:
+    """Return the stages that collect an environment's trajectories: those to train on, and the unseen ones."""
+    seen = Stage(f"collect {name}", _collected(data, data.episodes, data.seed), (), _collect)
+    more = _collected(data, data.unseen_episodes, data.unseen_seed)
+    return seen, Stage(f"collect {name} unseen", more, (), _collect)
+
+
+def set_of(stage: Stage, root: Path) -> Path:
+    """Return the folder of the data set that a stage "collect …" made."""
+    return stage.folder(root) / "set"
 
 
 def store_of(stage: Stage, root: Path) -> LatentStore:
@@ -55,6 +65,11 @@ def model_of(stage: Stage, root: Path) -> Path:
     return stage.folder(root) / "run" / "model"
 
 
+def deciding_keys(config: Any) -> dict[str, Any]:
+    """Return the keys of a job that say what comes out."""
+    return {f.name: _plain(getattr(config, f.name)) for f in fields(config) if f.name not in _LEFT_OUT}
+
+
 def _collected(data: Data, episodes: int, seed: int) -> dict[str, Any]:
     return {
         "env": data.env,
@@ -66,7 +81,7 @@ def _collected(data: Data, episodes: int, seed: int) -> dict[str, Any]:
 
 
 def _collect(stage: Stage, root: Path) -> dict[str, Any]:
-    out = stage.folder(root) / "set"
+    out = set_of(stage, root)
     collect.run(collect.Config(**stage.settings, out=out))
     lengths = open_frames(out, None).lengths
     with (out / "data" / "main_data.hdf5").open("rb") as file:
@@ -76,7 +91,7 @@ def _collect(stage: Stage, root: Path) -> dict[str, Any]:
 
 def _fit(stage: Stage, root: Path) -> dict[str, Any]:
     settings, out = stage.settings, stage.folder(root)
-    datasets = [open_frames(need.folder(root) / "set", settings["image_size"]) for need in stage.needs]
+    datasets = [open_frames(set_of(need, root), settings["image_size"]) for need in stage.needs]
     encoder = find_encoder(
         "pyramid", settings["settings"], datasets, out, fit_frames=settings["fit_frames"], seed=settings["seed"]
     )
@@ -88,9 +103,14 @@ def _fit(stage: Stage, root: Path) -> dict[str, Any]:
 
 
 def _encode(stage: Stage, root: Path) -> dict[str, Any]:
-    encoder, data = (need.folder(root) for need in stage.needs)
-    out = stage.folder(root) / "stores"
-    encode.run(encode.Config(data=[data / "set"], encoder=str(encoder / "encoder"), out=out, **stage.settings))
+    encoder, data = stage.needs
+    out, where = stage.folder(root) / "stores", encoder.folder(root) / "encoder"
+    encode.run(encode.Config(data=[set_of(data, root)], encoder=str(where), out=out, **stage.settings))
+    return encoded_facts(stage, root)
+
+
+def encoded_facts(stage: Stage, root: Path) -> dict[str, Any]:
+    """Return the facts of a stage that encoded."""
     store = store_of(stage, root)
     frames, patches, dim = store.tokens.shape
     return {"frames": frames, "patches": patches, "dim": dim, "env_id": store.env_id}
@@ -104,17 +124,18 @@ def _pretrain(stage: Stage, root: Path) -> dict[str, Any]:
         _fresh(stores[0], stage.settings["predictor"], keys["seed"]).save(start)
     out = stage.folder(root) / "run"
     run_pretrain(pretrain.Config(stores=[store.folder for store in stores], start=start, out=out, **keys))
-    return _trained(stage, root)
+    return trained_facts(stage, root)
 
 
 def _finetune(stage: Stage, root: Path) -> dict[str, Any]:
     store, base = stage.needs
     folder, out = store_of(store, root).folder, stage.folder(root) / "run"
     run_finetune(finetune.Config(store=folder, base=model_of(base, root), out=out, **stage.settings))
-    return _trained(stage, root)
+    return trained_facts(stage, root)
 
 
-def _trained(stage: Stage, root: Path) -> dict[str, Any]:
+def trained_facts(stage: Stage, root: Path) -> dict[str, Any]:
+    """Return the facts of a stage that trained."""
     model = WorldModel.load(model_of(stage, root), dtype=torch.float32)
     return {"parameters": sum(parameter.numel() for parameter in model.predictor.parameters())}
 
@@ -123,11 +144,6 @@ def _fresh(store: LatentStore, settings: Mapping[str, Any], seed: int) -> WorldM
     torch.manual_seed(seed)
     predictor = Predictor(dim=store.tokens.shape[2], **settings)
     return WorldModel(store.encoder, predictor, control_rate=store.control_rate or 1.0, frame_size=store.frame_size)
-
-
-def _keys(config: Any) -> dict[str, Any]:
-    """Return the keys of a job that say what comes out."""
-    return {f.name: _plain(getattr(config, f.name)) for f in fields(config) if f.name not in _LEFT_OUT}
 
 
 def _plain(value: Any) -> Any:

@@ -14,9 +14,10 @@ from typing import Any
 
 JOBS = {
     "assets": "make the packaged models anew",
+    "compare": "compare the three ways of fine-tuning by planning: the paper's Table 4",
     "collect": "collect trajectories in an environment with a policy",
     "convert": "turn trajectories of another layout into a Minari data set",
-    "demo": "see one episode of each environment",
+    "demo": "from nothing to agents that plan, in minutes",
     "bench agents": "compare planners on the same tasks: success against time",
     "bench data": "measure how fast training reads, and what it reads is made",
     "bench envs": "measure how many steps a second the environments make",
@@ -29,6 +30,7 @@ JOBS = {
     "finetune": "train a predictor with actions, in one of three ways",
     "pretrain": "train a predictor without actions, on video",
     "show": "draw a contact sheet of a data set",
+    "show episodes": "play one episode of each environment with a scripted policy",
     "show envs": "draw the environments and what about them may vary",
 }
 

@@ -5,21 +5,27 @@ from pathlib import Path
 
 from ..files import folder_to_save_in
 from ..keys import key
-from ..record import write_record
 
 
 @dataclass
 class Config:
-    """Play one episode of each environment with a scripted policy; save a video of each and a contact sheet."""
+    """From nothing to agents that plan, in minutes: wmcontrol compare on Wall in small.
 
-    out: Path = key("the folder to save the files in", default=Path("outputs/demo"), example="videos")
-    seed: int = key("which episodes to play", default=0, at_least=0, example="1")
+    A few hundred trajectories are collected, the packaged base is fine-tuned on them, and what came of it plans, beside
+    doing nothing, random actions, and planning with the true simulator. Then open the report, and the video beside it.
+    Killed, it goes on where it stopped when the same line is run again.
+    """
+
+    out: Path = key("the folder to save all in", default=Path("outputs/demo"), example="trial")
+    seed: int = key("of training, tasks and agents", default=0, at_least=0, example="1")
 
 
 def run(config: Config) -> None:
-    """Play the episodes."""
+    """Do it."""
     out = folder_to_save_in(config.out)
-    from ..demo import run_demo
+    from ..compare import compare
+    from ..demo import small_comparison
+    from ..record import write_record
 
     write_record(out, "demo", config)
-    run_demo(out, config.seed)
+    compare(small_comparison(config.seed), (out / "stages").resolve(), out)

@@ -40,6 +40,7 @@ def save_report(
     *,
     title: str,
     about: Sequence[str] = (),
+    passing: Sequence[str] = (),
     pairs: Sequence[tuple[str, str]] = (),
     videos: Sequence[Video] = (),
     pictures: Sequence[tuple[str, Path]] = (),
@@ -56,6 +57,7 @@ def save_report(
         out: the folder; it is made if need be.
         title: of the report.
         about: paragraphs for readers, below the title.
+        passing: more of them, that the same seeds do not give again, as how long it took; not in ``report.json``.
         pairs: names of agents whose difference in success is of interest, (first, second); the first less the second,
             in each environment and for each number of labelled trajectories. Pairs that cannot be compared are named.
         videos: of episodes.
@@ -99,7 +101,7 @@ def save_report(
     made_with = ", ".join(f"{name} {number}" for name, number in versions().items())
     sections.append(Section("How it was judged", points=[*in_words(judged), f"Made with {made_with}."]))
 
-    settings = full_settings(judged)
+    settings, told = full_settings(judged), [*about, *passing]
     numbers = {
         "title": title,
         "about": list(about),
@@ -112,8 +114,10 @@ def save_report(
     texts = {
         "report.json": as_text(numbers),
         "times.json": as_text({"rows": [row_times(row) for row in judged]}),
-        "report.md": markdown(title, about, sections, out),
-        "report.html": page(title, about, sections, as_text({"settings": settings, "versions": versions()})),
+        "report.md": markdown(title, told, sections, out),
+        "report.html": page(
+            title, [*about, *passing], sections, as_text({"settings": settings, "versions": versions()})
+        ),
     }
     for name, text in texts.items():
         with whole_file(out / name) as file:

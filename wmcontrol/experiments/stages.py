@@ -91,12 +91,13 @@ def _clock(folder: Path) -> Iterator[list[dict[str, Any]]]:
     """Count the seconds of this attempt beside those of attempts that were killed, on disk while they pass."""
     path = folder / _CLOCK
     attempts: list[dict[str, Any]] = json.loads(path.read_text()) if path.exists() else []
-    attempt: dict[str, Any] = {"seconds": 0.0, **machine()}
+    attempt: dict[str, Any] = {"seconds": 0.0, "core_seconds": 0.0, **machine()}
     attempts.append(attempt)
-    started, stop = time.monotonic(), threading.Event()
+    started, worked, stop = time.monotonic(), time.process_time(), threading.Event()
 
     def tick() -> None:
         attempt["seconds"] = round(time.monotonic() - started, 1)
+        attempt["core_seconds"] = round(time.process_time() - worked, 1)  # of this process, all its threads together
         _write(path, attempts)
 
     def keep_ticking() -> None:

@@ -1,0 +1,171 @@
+"""``wmcontrol compare``: what it would do, and what it refuses; test_demo.py does one."""
+
+import pickle
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from small_compare import small_comparison
+
+from wmcontrol.evaluation import PROTOCOLS
+from wmcontrol.experiments.assets_steps import plan as plan_of_assets
+from wmcontrol.experiments.cli import main
+from wmcontrol.experiments.compare_report import about, in_words
+from wmcontrol.experiments.compare_settings import Comparison
+from wmcontrol.experiments.compare_stages import plan
+from wmcontrol.experiments.jobs import compare as job
+from wmcontrol.experiments.jobs.compare import Config, comparison
+from wmcontrol.experiments.planner_names import PLANNERS
+from wmcontrol.experiments.recipes import RECIPE
+
+
+@pytest.fixture(scope="module")
+def usual() -> Comparison:
+    return comparison(Config())
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("own") / "wall"
+    assert main(["collect", "env=wall", "episodes=20", "frames=40", f"out={folder}"]) == 0
+    return folder
+
+
+def stages(asked: Comparison) -> dict:
+    return {need.name: need for last in plan(asked).stages for need in last.all_needs()}
+
+
+def test_it_is_the_papers_table_with_few_labels_floors_and_ceiling(usual: Comparison) -> None:
+    rows = [(row.env, row.agent, row.labelled) for row in plan(usual).rows]
+    modes = ("scratch", "action_only", "full")
+    for name, most in (("wall", 1800), ("pusht", 16650), ("pointmaze", 1800)):
+        own = [row[1:] for row in rows if row[0] == name]
+        assert own == [
+            *((mode, most) for mode in modes),
+            *((mode, 50) for mode in modes),
+            *((agent, None) for agent in ("no-op", "random actions", "true simulator")),
+        ]
+    found = stages(usual)
+    assert found["train wall full"].settings["num_steps"] == RECIPE.models["wall"]["num_steps"]
+    assert not found["train wall full"].settings["compile"]
+    assert found["train wall full"].settings["labelled"] is None
+    few = found["train wall scratch 50"].settings
+    assert (few["mode"], few["labelled"], few["num_steps"], few["warmup_steps"]) == ("scratch", 50, 300, 30)
+    looking = {name: found[f"evaluate {name} full 50"].settings for name in RECIPE.data}
+    assert {name: (s["warmup"], s["history"]) for name, s in looking.items()} == {
+        "wall": (0, 1),
+        "pusht": (0, 1),
+        "pointmaze": (10, 3),
+    }
+    assert looking["wall"]["num_tasks"] == 512
+    assert looking["wall"]["planner_settings"] == PROTOCOLS["paper"].planner
+    assert found["evaluate wall true simulator"].settings["num_tasks"] == 128
+    assert "planner" not in found["evaluate wall no-op"].settings
+
+
+def test_data_are_those_of_the_packaged_models_made_once_for_both(usual: Comparison) -> None:
+    found, assets = stages(usual), plan_of_assets(RECIPE)
+    for name in RECIPE.data:
+        for title in (f"collect {name}", f"collect {name} unseen"):
+            assert found[title].digest == assets[title].digest
+
+
+def test_models_are_shared_by_protocols_and_not_by_bases_or_seeds(usual: Comparison) -> None:
+    one = stages(usual)
+    other = stages(replace(usual, protocol=PROTOCOLS["mpc"]))
+    assert one["train pusht full"].digest == other["train pusht full"].digest
+    assert one["evaluate pusht full 50"].digest != other["evaluate pusht full 50"].digest
+    assert one["train pusht full"].digest != stages(replace(usual, seed=1))["train pusht full"].digest
+
+
+def test_stages_travel_to_other_processes_without_what_was_opened(usual: Comparison) -> None:
+    assert all(usual.base_digests)  # it has opened the base
+    stage = plan(usual).rows[0].stage
+    message = pickle.dumps(stage)
+    assert len(message) < 20_000
+    assert pickle.loads(message).digest == stage.digest
+
+
+def test_keys_override_what_is_usual() -> None:
+    words = {"num_steps": 7, "protocol": "mpc", "num_tasks": 9, "warmup": 5, "labelled": None, "oracle_tasks": 0}
+    asked = comparison(Config(env=["wall"], planner_settings={"num_samples": 20}, **words))
+    found = stages(asked)
+    assert found["train wall full"].settings["num_steps"] == 7
+    judged = found["evaluate wall full 1800"].settings
+    assert (judged["protocol"]["name"], judged["num_tasks"], judged["warmup"], judged["history"]) == ("mpc", 9, 5, 2)
+    assert judged["planner_settings"] == {**PROTOCOLS["mpc"].planner, "num_samples": 20}
+    assert not any("simulator" in name or name.endswith(" 50") for name in found)
+
+
+def test_planners_and_protocols_of_the_keys_are_all_there_are() -> None:
+    assert set(job._PLANNERS) == set(PLANNERS)
+    assert set(job._PROTOCOLS) == set(PROTOCOLS)
+
+
+def test_tasks_of_ones_own_data_are_of_the_tenth_that_is_held_out(data: Path) -> None:
+    asked = comparison(Config(env=["wall"], data=[data], labelled=None, num_tasks=6))
+    asked.check()
+    tasks = asked.tasks("wall", asked.own["wall"], 6).tasks
+    assert len({task.source.partition(",")[0] for task in tasks}) == 2
+    found = stages(asked)
+    assert not any(name.startswith("collect") for name in found)
+    assert found["encode wall"].settings["data"] == asked.own["wall"].fingerprint()
+    assert any("held out, which no model was fine-tuned on" in line for line in about(asked))
+
+
+def test_the_report_tells_data_base_steps_and_who_looks_on(usual: Comparison) -> None:
+    text = " ".join(about(usual))
+    for words in (
+        "Base: `base` (packaged with wmcontrol)",
+        "PushT: 16,650 of 18,500 episodes of 100 to 300 frames",
+        "200 more (seed 1), which no model was trained on",
+        "Wall 1,500, PushT 10,000, PointMaze_UMaze 5,000; 300 with 50 labelled trajectories",
+        "PointMaze_UMaze 10",
+        "the true simulator the first 128 of them",
+    ):
+        assert words in text
+    assert in_words({"train a": 2.0, "train b": 3.0, "film a": 1.0}).startswith(
+        "It took 6 seconds of one core (train 5"
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["env=wal"], "unknown value 'wal'; did you mean 'wall'?"),
+        (["env=[]"], "env: expected at least one"),
+        (["env=wall,wall"], "env: wall is there twice"),
+        (["env=wall,pusht", "data=DATA"], "data: expected 2 of them, one for each environment; got 1"),
+        (["env=pusht", "data=DATA"], "is of wmcontrol/Wall-v0, not of wmcontrol/PushT-v0"),
+        (["env=wall", "data=DATA"], "512 tasks were asked for"),
+        (["modes=full,full"], "modes: full is there twice"),
+        (["modes=half"], "unknown value 'half'"),
+        (["env=wall", "labelled=1800"], "wall has 1800 trajectories to train on"),
+        (["labelled=50,50"], "labelled: 50 is there twice"),
+        (["labelled=0"], "labelled: expected a whole number from 1 up"),
+        (["protocol=papr"], "did you mean 'paper'?"),
+        (["planner=cen"], "did you mean 'cem'?"),
+        (["planner_settings={num_sample:3}"], "planner=cem: "),
+        (["planner_settings={num_elites:400}"], "planner=cem: "),
+        (["base=wall"], "base: wall takes actions"),
+        (["num_steps=0"], "num_steps: expected a whole number from 1 up"),
+    ],
+)
+def test_mistakes_are_told_before_a_folder_is_made(
+    words: list[str], says: str, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = [word.replace("DATA", str(data)) for word in words]
+    assert main(["compare", *given, f"out={tmp_path / 'out'}"]) == 2
+    assert says in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_base_or_data_that_is_not_there_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for word in ("base=nowhere", "data=nowhere"):
+        assert main(["compare", "env=wall", word, f"out={tmp_path / 'out'}"]) in (1, 2)
+        assert "nowhere" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_small_one_is_a_comparison_too() -> None:
+    small_comparison().check()

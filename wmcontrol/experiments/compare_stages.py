@@ -1,0 +1,211 @@
+"""What each stage of a comparison does, and on what it is built."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+
+from ..agents import NoOpAgent, PlanningAgent, RandomAgent, SimulatorModel
+from ..evaluation import DatasetTasks, evaluate
+from ..models import WorldModel
+from ..objectives import GoalDistance
+from ..training.state import STATE
+from .assets_steps import collecting, deciding_keys, encoded_facts, model_of, set_of, store_of, trained_facts
+from .compare_settings import Comparison
+from .encoding import open_frames
+from .jobs import encode, finetune
+from .planner_names import make_planner
+from .recipes import Data
+from .stages import Stage
+from .train_jobs import finetune as run_finetune
+
+TASKS, FILM = "tasks.jsonl", "film.mp4"
+NO_OP, RANDOM, SIMULATOR = "no-op", "random actions", "true simulator"
+_BATCH = 16  # tasks side by side
+_FILMED = 3  # tasks
+_TOLD = ("agent", "labelled", "labelled_total", "planner", "planner_settings", "history")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One who is judged, and the stage that judges.
+
+    Args:
+        env: short name of the environment.
+        agent: the mode of fine-tuning, or one of ``NO_OP``, ``RANDOM`` and ``SIMULATOR``.
+        labelled: trajectories that it was trained on; None: it was not trained.
+        stage: leaves ``TASKS`` in its folder.
+    """
+
+    env: str
+    agent: str
+    labelled: int | None
+    stage: Stage
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that a comparison does.
+
+    Args:
+        rows: of the report.
+        films: stages that leave ``FILM`` in their folders, by environment.
+    """
+
+    rows: tuple[Row, ...]
+    films: Mapping[str, Stage]
+
+    @property
+    def stages(self) -> list[Stage]:
+        """The last stages, which need all others."""
+        return [*(row.stage for row in self.rows), *self.films.values()]
+
+
+def plan(comparison: Comparison) -> Plan:
+    """Return the stages of a comparison; none of them has done anything yet."""
+    rows: list[Row] = []
+    films = {}
+    for name in comparison.data:
+        found, films[name] = _plan_one(comparison, name)
+        rows += found
+    return Plan(tuple(rows), films)
+
+
+def _plan_one(asked: Comparison, name: str) -> tuple[list[Row], Stage]:
+    data, (base, encoder) = asked.data[name], asked.base_digests
+    read: dict[str, Any] = {"image_size": asked.image_size, "dtype": "float16", "encoder": encoder}
+    sets: tuple[Stage, ...] = ()
+    unseen: tuple[Stage, ...] = ()
+    path = None
+    if isinstance(data, Data):
+        seen, other = collecting(name, data)
+        sets, unseen = (seen,), (other,)
+    else:
+        path = data.resolve()
+        read["data"] = asked.own[name].fingerprint()
+    store = Stage(f"encode {name}", read, sets, partial(_encode, path=path, base=asked.base))
+    most = asked.trained_on(name)
+    trained = {}
+    for labelled in (None, *sorted(asked.labelled, reverse=True)):
+        for mode in asked.modes:
+            keys = _keys(asked, name, mode, labelled)
+            title = f"train {name} {mode}" + (f" {labelled}" if labelled else "")
+            trained[mode, labelled] = Stage(title, {"base": base, **keys}, (store,), partial(_train, base=asked.base))
+    judging = partial(_judge, asked=asked, name=name)
+    rows = [
+        Row(name, mode, labelled or most, _judged(asked, name, mode, (model, *unseen), judging, labelled or most))
+        for (mode, labelled), model in trained.items()
+    ]
+    mode = "full" if "full" in asked.modes else asked.modes[-1]
+    best = trained[mode, None]
+    floors = unseen or (store,)
+    rows += [Row(name, agent, None, _judged(asked, name, agent, floors, judging)) for agent in (NO_OP, RANDOM)]
+    if asked.oracle_tasks:
+        rows.append(Row(name, SIMULATOR, None, _judged(asked, name, SIMULATOR, (best, *unseen), judging)))
+    settings = _settings(asked, name, mode, min(_FILMED, asked.num_tasks))
+    return rows, Stage(f"film {name}", settings, (best, *unseen), partial(_film, asked=asked, name=name))
+
+
+def _keys(asked: Comparison, name: str, mode: str, labelled: int | None) -> dict[str, Any]:
+    """Return the keys of fine-tuning."""
+    given = {**asked.training[name], **({"num_steps": asked.few_steps} if labelled else {})}
+    # A short training has no time for a long warm-up.
+    given.setdefault("warmup_steps", min(finetune.Config.warmup_steps, given["num_steps"] // 10))
+    config = finetune.Config(store=Path(), mode=mode, labelled=labelled, seed=asked.seed, **given)
+    return deciding_keys(config)
+
+
+def _judged(
+    asked: Comparison, name: str, agent: str, needs: tuple[Stage, ...], work: Any, labelled: int | None = None
+) -> Stage:
+    count = asked.oracle_tasks if agent == SIMULATOR else asked.num_tasks
+    settings = _settings(asked, name, agent, count)
+    if labelled is None:
+        return Stage(f"evaluate {name} {agent}", settings, needs, work)
+    settings |= {"labelled": labelled, "labelled_total": asked.trained_on(name)}
+    return Stage(f"evaluate {name} {agent} {labelled}", settings, needs, work)
+
+
+def _settings(asked: Comparison, name: str, agent: str, count: int) -> dict[str, Any]:
+    settings = {
+        "agent": agent,
+        "num_tasks": count,
+        "seed": asked.seed,
+        "protocol": asked.protocol.as_dict(),
+        "warmup": asked.warmup[name],
+    }
+    if agent not in (NO_OP, RANDOM):
+        settings |= {"planner": asked.planner, "planner_settings": dict(asked.planner_settings)}
+        settings["history"] = 1 + asked.warmup[name] // asked.training[name].get("frameskip", finetune.Config.frameskip)
+    return settings
+
+
+def _encode(stage: Stage, root: Path, *, path: Path | None, base: str) -> dict[str, Any]:
+    data = path or set_of(stage.needs[0], root)
+    keys = {name: stage.settings[name] for name in ("image_size", "dtype")}
+    encode.run(encode.Config(data=[data], encoder=base, out=stage.folder(root) / "stores", **keys))
+    return encoded_facts(stage, root)
+
+
+def _train(stage: Stage, root: Path, *, base: str) -> dict[str, Any]:
+    (store,) = stage.needs
+    keys = {name: value for name, value in stage.settings.items() if name != "base"}
+    folder, out = store_of(store, root).folder, stage.folder(root) / "run"
+    run_finetune(finetune.Config(store=folder, base=Path(base), out=out, **keys))
+    (out / STATE).unlink(missing_ok=True)  # nothing goes on from it, and it is three times the model
+    return trained_facts(stage, root)
+
+
+def _judge(stage: Stage, root: Path, *, asked: Comparison, name: str) -> dict[str, Any]:
+    settings = stage.settings
+    tasks = _tasks(stage, root, asked, name)
+    found = evaluate(
+        _agent(stage, root, asked, name, tasks),
+        tasks,
+        asked.protocol,
+        file=stage.folder(root) / TASKS,
+        seed=asked.seed,
+        batch=_BATCH,
+        about={key: settings[key] for key in _TOLD if key in settings},
+    )
+    return {"success_end": found.success_end.value, "success_any": found.success_any.value}
+
+
+def _film(stage: Stage, root: Path, *, asked: Comparison, name: str) -> dict[str, Any]:
+    from .reports import film  # it draws: other stages need not wait for matplotlib
+
+    tasks = _tasks(stage, root, asked, name)
+    agent, path = _agent(stage, root, asked, name, tasks), stage.folder(root) / FILM
+    count = stage.settings["num_tasks"]
+    return {"reached": film(agent, tasks, asked.protocol, path, num_episodes=count, seed=asked.seed, title=name)}
+
+
+def _tasks(stage: Stage, root: Path, asked: Comparison, name: str) -> DatasetTasks:
+    data = asked.data[name]
+    path = data if isinstance(data, Path) else set_of(_need(stage, "collect"), root)
+    return asked.tasks(name, open_frames(path, asked.image_size), stage.settings["num_tasks"])
+
+
+def _agent(stage: Stage, root: Path, asked: Comparison, name: str, tasks: DatasetTasks) -> Any:
+    kind = stage.settings["agent"]
+    if kind in (NO_OP, RANDOM):
+        env: gym.Env[Any, Any] = gym.make(tasks.env_id, **{**tasks.env_settings, "obs_type": "state"})
+        env.close()
+        return NoOpAgent(env.action_space) if kind == NO_OP else RandomAgent(env.action_space, asked.seed)
+    model: Any = WorldModel.load(model_of(_need(stage, "train"), root))
+    history = stage.settings["history"]
+    if kind == SIMULATOR:
+        # In this process: all cores have stages of their own.
+        model = SimulatorModel(model, tasks.env_id, env_settings=tasks.env_settings, num_workers=0)
+    planner, protocol = make_planner(asked.planner, asked.planner_settings), asked.protocol
+    return PlanningAgent(
+        model, planner, GoalDistance(), horizon=protocol.horizon, execute=protocol.execute, history=history
+    )
+
+
+def _need(stage: Stage, kind: str) -> Stage:
+    (found,) = (need for need in stage.needs if need.name.startswith(f"{kind} "))
+    return found
