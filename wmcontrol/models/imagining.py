@@ -52,7 +52,7 @@ def imagine(
 
 
 class _Rollout:
-    """One rollout's memory: queries beside actions (R, P, 2 * width), and own keys and values (R, h, (H - 1) * P, d)."""
+    """One rollout's memory: queries beside actions (R, P, 2 * width); keys and values (depth, R, h, (H - 1) * P, d)."""
 
     def __init__(self, model: ActionConditioned, context: Context, candidates: int, horizon: int):
         self.model, self.predictor, self.context = model, model.predictor, context
@@ -66,7 +66,7 @@ class _Rollout:
         self.keys, self.values = like.new_empty(own), like.new_empty(own)
 
     def step(self, step: int, time: Tensor, action: Tensor, remember: bool) -> Tensor:
-        """Predict the frame of a step (R, P, D) at ``time`` (B,) from actions (R, A), and remember it if it is asked."""
+        """Predict the frame of a step (R, P, D) at ``time`` (B,) from actions (R, A); for later ones, remember it."""
         predictor, q = self.predictor, self.q
         cos, sin = predictor.rotation((time - self.context.origin)[:, None], self.context.grid, q.dtype)
         if self.B > 1:
@@ -117,12 +117,12 @@ class _Rollout:
 
     def _split(self, x: Tensor) -> Tensor:
         """Return (R, P, width) as (R, h, P, d)."""
-        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        return cast(Tensor, x.unflatten(-1, (self.heads, -1))).transpose(1, 2)
 
     def _by_environment(self, x: Tensor) -> Tensor:
         """Return (R, h, P, n) as (B, h, S * P, n)."""
-        return x.unflatten(0, (self.B, self.S)).transpose(1, 2).flatten(2, 3)
+        return cast(Tensor, x.unflatten(0, (self.B, self.S))).transpose(1, 2).flatten(2, 3)
 
     def _by_row(self, x: Tensor) -> Tensor:
         """Return (B, h, S * P, n) as (R, h, P, n)."""
-        return x.unflatten(2, (self.S, self.P)).transpose(1, 2).flatten(0, 1)
+        return cast(Tensor, x.unflatten(2, (self.S, self.P))).transpose(1, 2).flatten(0, 1)

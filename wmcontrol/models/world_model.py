@@ -188,8 +188,9 @@ class WorldModel(nn.Module):
         return load(folder_or_name, torch.device(device), dtype)
 
     def _rollout(self, context: AnyContext, actions: Tensor, last_only: bool) -> Tensor:
-        plain = isinstance(self.predictor, ActionConditioned) and not self._compile
-        if plain and not (torch.is_grad_enabled() and (self.training or actions.requires_grad)):
+        learns = torch.is_grad_enabled() and (self.training or actions.requires_grad)
+        if isinstance(self.predictor, ActionConditioned) and not learns and not self._compile:
+            assert isinstance(context, Context)
             return imagine(self.predictor, context, actions, self.step_seconds, last_only)
         branched, predict = context.branch(actions.shape[1]), self._step()
         frames: list[Tensor] = []
