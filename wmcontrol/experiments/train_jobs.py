@@ -40,7 +40,7 @@ from .track import FOLDER, TensorBoard, check_tensorboard
 RESULT = "result.json"
 # What was pretrained stands still while actions begin to be understood, and learns slowly then: else it learns few
 # trajectories by heart.
-FULL: dict[str, Any] = {"actions_first": 0.5, "trunk_rate": 0.1}
+FULL: dict[str, Any] = {"actions_first": 1 / 3, "trunk_rate": 0.1}
 HELD_OUT = 0.1  # of the trajectories (DINO-world, appendix D)
 _VALIDATED = 512  # windows of them whose error is in the log
 _MEASURED = 2048  # windows of them whose error is the run's result
