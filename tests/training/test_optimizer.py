@@ -1,5 +1,7 @@
 """What changes the weights."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -21,9 +23,9 @@ def test_muon_gets_the_matrices_of_blocks_and_adamw_the_rest() -> None:
     rest = {names[id(p)] for group in adamw.param_groups for p in group["params"]}
     assert rest | hidden == set(names.values())
     assert not rest & hidden
-    vectors = adamw.param_groups[1]
-    assert vectors["weight_decay"] == 0
-    assert all(p.ndim < 2 for p in vectors["params"])
+    for group in adamw.param_groups:
+        assert (group["weight_decay"] == 0) is all(p.ndim < 2 for p in group["params"])
+        assert len({p.ndim < 2 for p in group["params"]}) == 1
     assert len(make_optimizer(made, "adamw", 1e-3, 0.1).parts) == 1
 
 
@@ -48,6 +50,26 @@ def test_parameters_that_do_not_learn_are_left_out() -> None:
     parts = make_optimizer(made, "muon", 1e-3, 0.1).parts
     given = sum(p.numel() for part in parts for group in part.param_groups for p in group["params"])
     assert given == sum(p.numel() for p in made.parameters() if p.requires_grad)
+
+
+@pytest.mark.parametrize("name", ["adamw", "muon"])
+def test_what_actions_were_given_to_learns_at_its_own_share_of_the_rate(name: Any) -> None:
+    made = predictor()
+    before = {path: p.detach().clone() for path, p in made.named_parameters()}
+    optimizer = make_optimizer(made, name, 1e-2, 0.1)
+
+    def moved(trunk: float) -> dict[str, float]:
+        made.load_state_dict(before)
+        for parameter in made.parameters():
+            parameter.grad = torch.ones_like(parameter)
+        optimizer.set_rate(1e-2, trunk)
+        optimizer.step()
+        return {path: float((p.detach() - before[path]).abs().max()) for path, p in made.named_parameters()}
+
+    still = moved(0.0)
+    assert {path for path, far in still.items() if far == 0} == {p for p in before if p.startswith("predictor.")}
+    slow, fast = (moved(trunk)["predictor.head.weight"] for trunk in (0.1, 1.0))
+    assert slow == pytest.approx(0.1 * fast, rel=1e-2)
 
 
 def test_an_unknown_one_is_refused() -> None:

@@ -19,11 +19,11 @@ class Optimizers:
     def __init__(self, parts: Sequence[torch.optim.Optimizer]):
         self.parts = list(parts)
 
-    def set_rate(self, rate: float) -> None:
-        """Set the learning rate of all."""
+    def set_rate(self, rate: float, trunk: float = 1.0) -> None:
+        """Set the learning rate, and that of the predictor that actions were given to, to so large a share of it."""
         for part in self.parts:
             for group in part.param_groups:
-                group["lr"] = rate
+                group["lr"] = rate * (trunk if group["trunk"] else 1.0)
 
     def step(self) -> None:
         """Change the weights by their gradients."""
@@ -62,15 +62,23 @@ def make_optimizer(predictor: nn.Module, name: OptimizerName, rate: float, weigh
     if name not in get_args(OptimizerName):
         raise ValueError(f"optimizer must be one of {list(get_args(OptimizerName))}, got {name!r}")
     learning = [(path, p) for path, p in predictor.named_parameters() if p.requires_grad]
-    hidden = [p for path, p in learning if name == "muon" and p.ndim == 2 and "blocks." in path]
-    chosen = {id(p) for p in hidden}
-    rest = [p for _, p in learning if id(p) not in chosen]
-    groups = [
-        {"params": [p for p in rest if p.ndim >= 2], "weight_decay": weight_decay},
-        {"params": [p for p in rest if p.ndim < 2], "weight_decay": 0.0},
-    ]
-    parts: list[torch.optim.Optimizer] = [torch.optim.AdamW(groups, lr=rate, fused=True)]
-    if hidden:
-        muon = torch.optim.Muon(hidden, lr=rate, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw")
-        parts.append(muon)
+    groups: dict[str, list[dict[str, Any]]] = {"muon": [], "adamw": []}
+    for trunk in (True, False):
+        mine = [(path, p) for path, p in learning if path.startswith("predictor.") is trunk]
+        hidden = [p for path, p in mine if name == "muon" and p.ndim == 2 and "blocks." in path]
+        chosen = {id(p) for p in hidden}
+        rest = [p for _, p in mine if id(p) not in chosen]
+        matrices, vectors = [p for p in rest if p.ndim >= 2], [p for p in rest if p.ndim < 2]
+        for by, given, decay in (
+            ("muon", hidden, weight_decay),
+            ("adamw", matrices, weight_decay),
+            ("adamw", vectors, 0.0),
+        ):
+            if given:
+                groups[by].append({"params": given, "weight_decay": decay, "trunk": trunk})
+    parts: list[torch.optim.Optimizer] = [torch.optim.AdamW(groups["adamw"], lr=rate, fused=True)]
+    if groups["muon"]:
+        parts.append(
+            torch.optim.Muon(groups["muon"], lr=rate, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw")
+        )
     return Optimizers(parts)

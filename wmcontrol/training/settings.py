@@ -19,6 +19,10 @@ class TrainingSettings:
         learning_rate: after the warm-up.
         warmup_steps: over which it grows linearly.
         final_rate: share of it at the end, along half a cosine; 1 keeps it constant, as the paper does.
+        trunk_rate: share of the rate for what an :class:`~wmcontrol.models.ActionConditioned` wraps: its predictor
+            without actions, which was pretrained while the rest begins anew.
+        actions_first: share of the steps, from the first, in which the wrapped predictor stands still and only what
+            takes actions learns (Kumar et al., arXiv 2202.10054, train the new head first likewise).
         weight_decay: of matrices; biases, scales and the query have none.
         clip_norm: norm of the gradient that is not exceeded; None for no clipping.
         accumulate: parts that a process works its share of a batch off in, to save memory.
@@ -35,6 +39,8 @@ class TrainingSettings:
     learning_rate: float = 1e-4
     warmup_steps: int = 5000
     final_rate: float = 1.0
+    trunk_rate: float = 1.0
+    actions_first: float = 0.0
     weight_decay: float = 0.4
     clip_norm: float | None = None
     accumulate: int = 1
@@ -52,6 +58,8 @@ class TrainingSettings:
             "optimizer": self.optimizer in get_args(OptimizerName),
             "learning_rate": 0 < self.learning_rate < math.inf,
             "final_rate": 0 <= self.final_rate <= 1,
+            "trunk_rate": 0 < self.trunk_rate < math.inf,
+            "actions_first": 0 <= self.actions_first < 1,
             "weight_decay": 0 <= self.weight_decay < math.inf,
             "clip_norm": self.clip_norm is None or 0 < self.clip_norm < math.inf,
             "average": 0 <= self.average < 1,
@@ -67,3 +75,7 @@ class TrainingSettings:
         done = min(1.0, max(0.0, (step - self.warmup_steps) / rest))
         cosine = self.final_rate + (1 - self.final_rate) * 0.5 * (1 + math.cos(math.pi * done))
         return self.learning_rate * warm * cosine
+
+    def trunk(self, step: int) -> float:
+        """Return the share of a step's rate that the wrapped predictor learns at."""
+        return 0.0 if step < self.actions_first * self.num_steps else self.trunk_rate

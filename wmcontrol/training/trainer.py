@@ -105,7 +105,7 @@ class Trainer:
         saved = started = time.monotonic()
         begun = step
         while step < settings.num_steps:
-            optimizer.set_rate(settings.rate(step))
+            optimizer.set_rate(settings.rate(step), settings.trunk(step))
             batch = source.batch(step, where.rank, where.world_size)
             value = self._gradients(step, learner.loss, batch, where)
             norm = learner.clip(settings.clip_norm)
