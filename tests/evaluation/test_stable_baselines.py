@@ -1,5 +1,6 @@
 """Stable-Baselines3 runs our agents, and we run its policies, both unchanged."""
 
+from collections.abc import Callable
 from typing import Any
 
 import gymnasium as gym
@@ -13,10 +14,10 @@ from wmcontrol import CEM, GoalDistance, PlanningAgent
 from wmcontrol.evaluation import DatasetTasks, RandomTasks, evaluate
 
 pytest.importorskip("stable_baselines3")
-from stable_baselines3 import PPO, SAC
+from stable_baselines3 import PPO, SAC, HerReplayBuffer
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.monitor import Monitor
-from stable_baselines3.common.vec_env import DummyVecEnv, VecTransposeImage
+from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecTransposeImage
 
 WALL = wmcontrol.ENV_IDS[1]
 FAST = CEM(num_samples=32, num_elites=4, num_iterations=3)
@@ -39,12 +40,19 @@ def make() -> gym.Env:
     return Monitor(LeftRoom(gym.make(WALL, max_episode_steps=40)))
 
 
-@pytest.mark.parametrize("which", ["one", "vector", "transposed"])
+@pytest.mark.parametrize("which", ["one", "vector", "processes", "transposed"])
 def test_evaluate_policy_runs_an_agent_that_plans(which: str) -> None:
-    env: Any = make() if which == "one" else DummyVecEnv([make] * 3)
+    env: Any
+    if which == "one":
+        env = make()
+    elif which == "processes":
+        env = SubprocVecEnv([make] * 2)
+    else:
+        env = DummyVecEnv([make] * 3)
     if which == "transposed":
         env = VecTransposeImage(env)
     reward, _ = evaluate_policy(agent(), env, n_eval_episodes=4)
+    env.close()
     assert reward == 1  # one for each goal that is reached
 
 
@@ -64,20 +72,35 @@ def test_environments_that_have_had_their_episodes_do_not_cost_a_plan_in_each_st
     assert plans[-1][0] <= len(plans) / 5 + 2  # one in each of the episodes that begin meanwhile
 
 
-@pytest.mark.parametrize("which", ["state", "pixels"])
-def test_a_policy_runs_in_our_evaluation(which: str, walks: Walks) -> None:
-    if which == "state":
-        env = gym.make(WALL, obs_type="state")
-        policy: Any = SAC("MultiInputPolicy", env, buffer_size=10, device="cpu", policy_kwargs={"net_arch": [8]})
-    else:
-        env = gym.make(WALL, obs_type="pixels", image_size=36)
-        policy = PPO("MultiInputPolicy", env, n_steps=8, batch_size=8, device="cpu")
+def trained_on_states() -> SAC:
+    env = gym.make(WALL, obs_type="state", max_episode_steps=20)
+    return SAC(
+        "MultiInputPolicy",
+        env,
+        replay_buffer_class=HerReplayBuffer,
+        learning_starts=100,
+        train_freq=10,
+        buffer_size=500,
+        policy_kwargs={"net_arch": [8]},
+        device="cpu",
+        seed=0,
+    ).learn(300)
+
+
+def trained_on_pixels() -> PPO:
+    env = gym.make(WALL, obs_type="pixels", image_size=36)
+    return PPO("MultiInputPolicy", env, n_steps=8, batch_size=8, n_epochs=2, device="cpu", seed=0).learn(16)
+
+
+@pytest.mark.parametrize("train", [trained_on_states, trained_on_pixels])
+def test_a_policy_runs_in_our_evaluation(train: Callable[[], Any], walks: Walks) -> None:
+    policy = train()
     tasks = DatasetTasks(walks, 3)
     result = evaluate(policy, tasks, batch=2)
     assert len(result.records) == 3
     assert [record["decisions"] for record in result.records] == [25] * 3
-    other = evaluate(policy, tasks, batch=2)
-    assert other.report() == result.report()
+    assert evaluate(policy, tasks, batch=2).report() == result.report()
+    assert len(evaluate(policy, RandomTasks(WALL, 2)).records) == 2
 
 
 def test_a_policy_for_other_observations_is_refused() -> None:

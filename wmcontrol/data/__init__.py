@@ -7,6 +7,7 @@ frame, ``D`` numbers in a token.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from .arrays import ArrayDataset
 from .dataset import Subset, TrajectoryDataset
 from .statistics import ActionStatistics
 from .trajectory import ArrayFrames, Frames, Provenance, Trajectory
@@ -32,6 +33,7 @@ _LAZY = {
 }
 __all__ = [
     "ActionStatistics",
+    "ArrayDataset",
     "ArrayFrames",
     "ClipStream",
     "Clips",

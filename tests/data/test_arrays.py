@@ -1,0 +1,109 @@
+"""Data sets of arrays in memory."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from wmcontrol import PyramidEncoder
+from wmcontrol.data import ArrayDataset, encode_dataset
+
+
+def arrays(lengths: tuple[int, ...] = (12, 9, 15)) -> dict[str, Any]:
+    rng = np.random.default_rng(0)
+    return {
+        "frames": [rng.integers(0, 256, (T, 8, 8, 3), dtype=np.uint8) for T in lengths],
+        "actions": [rng.uniform(-1, 1, (T - 1, 2)) for T in lengths],
+        "control_rate": 20,
+        "action_bounds": ([-1, -2], [1, 2]),
+    }
+
+
+def test_it_holds_what_it_was_given() -> None:
+    given = arrays()
+    dataset = ArrayDataset(**given)
+    assert dataset.lengths.tolist() == [12, 9, 15]
+    for index in range(3):
+        trajectory = dataset.trajectory(index)
+        assert trajectory.frames is not None
+        assert np.array_equal(trajectory.frames.read(range(len(trajectory))), given["frames"][index])
+        assert np.array_equal(trajectory.actions, given["actions"][index])
+        assert np.allclose(trajectory.times, np.arange(len(trajectory)) / 20)
+    with pytest.raises(IndexError, match="there are 3"):
+        dataset.trajectory(3)
+
+
+def test_windows_statistics_and_stores_come_with_it(tmp_path: Path) -> None:
+    given = arrays()
+    dataset = ArrayDataset(**given)
+    window = dataset.windows(num_frames=3, frameskip=2)[0]
+    assert np.array_equal(window.frames, given["frames"][0][[0, 2, 4]])
+    assert np.array_equal(window.actions, given["actions"][0][:4].reshape(2, 4))
+    statistics = dataset.action_statistics()
+    assert np.allclose(statistics.mean, np.concatenate(given["actions"]).mean(0))
+    assert statistics.high.tolist() == [1, 2]
+    encoder = PyramidEncoder(4)
+    encoder.fit(torch.from_numpy(np.concatenate(given["frames"])))
+    store = encode_dataset(dataset, encoder, tmp_path)
+    assert store.control_rate == 20
+    assert store.tokens.shape == (36, 1, 4)
+    assert store.action_statistics().low.tolist() == [-1, -2]
+
+
+def test_without_bounds_actions_stay_within_those_recorded() -> None:
+    given = arrays() | {"action_bounds": None}
+    statistics = ArrayDataset(**given).action_statistics()
+    assert np.array_equal(statistics.low, np.concatenate(given["actions"]).min(0))
+
+
+def test_memory_mapped_frames_are_not_copied(tmp_path: Path) -> None:
+    given = arrays()
+    np.save(tmp_path / "frames.npy", given["frames"][0])
+    mapped = np.load(tmp_path / "frames.npy", mmap_mode="r")
+    dataset = ArrayDataset([mapped], given["actions"][:1], control_rate=20)
+    frames = dataset.trajectory(0).frames
+    assert frames is not None
+    assert np.array_equal(frames.read([3]), given["frames"][0][[3]])
+    assert frames.array is mapped  # type: ignore[attr-defined]
+
+
+def test_the_fingerprint_follows_all_that_it_holds() -> None:
+    given = arrays()
+    other_frames, other_actions = arrays(), arrays()
+    other_frames["frames"][2][-1, 0, 0, 0] ^= 1
+    other_actions["actions"][0][3, 1] += 1e-9
+    others = [other_frames, other_actions, given | {"control_rate": 10}, given | {"action_bounds": None}]
+    prints = [ArrayDataset(**change).fingerprint() for change in (given, *others)]
+    assert len(set(prints)) == 5
+    assert ArrayDataset(**arrays()).fingerprint() == prints[0]
+
+
+def _with(name: str, index: int, value: Any) -> dict[str, Any]:
+    given = arrays()
+    given[name][index] = value
+    return given
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (arrays() | {"actions": arrays()["actions"][:2]}, "frames of 3 and actions of 2"),
+        (arrays() | {"frames": [], "actions": []}, "one or more"),
+        (arrays() | {"control_rate": 0}, "control_rate must be"),
+        (_with("frames", 1, np.zeros((9, 8, 8, 3))), "trajectory 1: frames must be uint8 .* got float64"),
+        (_with("frames", 1, np.zeros((9, 8, 9, 3), np.uint8)), r"trajectory 1: .* got uint8 of shape \(9, 8, 9, 3\)"),
+        (_with("frames", 0, np.zeros((12, 8, 8), np.uint8)), "trajectory 0: frames must be"),
+        (_with("frames", 2, np.zeros((0, 8, 8, 3), np.uint8)), "trajectory 2.*empty"),
+        (_with("actions", 1, np.zeros((9, 2))), r"trajectory 1\): expected 8 actions for 9 times, got 9"),
+        (_with("actions", 1, np.zeros(8)), r"trajectory 1\): actions must be numbers of shape"),
+        (_with("actions", 1, np.zeros((8, 3))), "trajectory 1: expected actions of 2 numbers as before, got 3"),
+        (_with("actions", 2, np.full((14, 2), np.nan)), r"trajectory 2\): actions\[0\] is not finite"),
+        (arrays() | {"action_bounds": ([-1], [1])}, "action_bounds must be .* of 2 numbers"),
+        (arrays() | {"action_bounds": ([1, 1], [-1, 2])}, "action_bounds must be a lower and a higher"),
+    ],
+)
+def test_arrays_that_do_not_fit_are_refused(given: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        ArrayDataset(**given)

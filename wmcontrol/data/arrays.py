@@ -1,0 +1,95 @@
+"""Trajectories that are in memory.
+
+Letters: ``N`` trajectories, ``T`` frames of one, ``A`` numbers in an action.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .dataset import TrajectoryDataset
+from .trajectory import ArrayFrames, Provenance, Trajectory
+
+
+class ArrayDataset(TrajectoryDataset):
+    """A data set of arrays, as one has them after stepping an environment in a loop.
+
+    Action ``t`` leads from frame ``t`` to ``t + 1``. Frames are not copied, so memory-mapped ones stay on disk; they
+    must not change afterwards.
+
+    Args:
+        frames: of each trajectory (T, height, width, 3), uint8, all of one size.
+        actions: of each trajectory (T - 1, A), in the environment's units.
+        control_rate: actions per second, Hz.
+        action_bounds: the lowest and the highest action of the environment, both (A,); None where they are not
+            known: then plans stay within what the actions were.
+
+    Raises:
+        ValueError: arrays that do not fit together, or actions that are not finite; it names the trajectory.
+    """
+
+    def __init__(
+        self,
+        frames: Sequence[NDArray[np.uint8]],
+        actions: Sequence[NDArray[Any]],
+        *,
+        control_rate: float,
+        action_bounds: tuple[Any, Any] | None = None,
+    ):
+        if len(frames) != len(actions) or not len(frames):
+            raise ValueError(
+                f"expected frames and actions of as many trajectories, one or more; got frames of {len(frames)} and "
+                f"actions of {len(actions)}"
+            )
+        if not 0 < control_rate < np.inf:
+            raise ValueError(f"control_rate must be a number over 0, in actions per second; got {control_rate!r}")
+        self._frames = [np.asanyarray(clip) for clip in frames]
+        self._actions = [np.asarray(values) for values in actions]
+        self.lengths = np.array([len(clip) for clip in self._frames], dtype=np.int64)
+        self.control_rate, self.env_id = float(control_rate), None
+        self.action_bounds = None
+        for index, clip in enumerate(self._frames):
+            if clip.dtype != np.uint8 or clip.ndim != 4 or clip.shape[1:] != (*self._frames[0].shape[1:3], 3):
+                raise ValueError(
+                    f"trajectory {index}: frames must be uint8 (T, height, width, 3), all of one size; "
+                    f"got {clip.dtype} of shape {clip.shape}"
+                )
+            self.trajectory(index)  # refuses what contradicts itself
+            if self._actions[index].shape[1:] != self._actions[0].shape[1:]:
+                raise ValueError(
+                    f"trajectory {index}: expected actions of {self._actions[0].shape[1]} numbers as before, "
+                    f"got {self._actions[index].shape[1]}"
+                )
+        if action_bounds is not None:
+            low, high = (np.asarray(bound, np.float64) for bound in action_bounds)
+            if not low.shape == high.shape == self._actions[0].shape[1:] or not (low < high).all():
+                raise ValueError(
+                    f"action_bounds must be a lower and a higher vector of {self._actions[0].shape[1]} numbers, "
+                    f"got {low} and {high}"
+                )
+            self.action_bounds = (low, high)
+
+    def trajectory(self, index: int) -> Trajectory:
+        """Return one trajectory; times are in seconds from its first frame."""
+        if not 0 <= index < len(self):
+            raise IndexError(f"there are {len(self)} trajectories, got number {index}")
+        assert self.control_rate is not None
+        return Trajectory(
+            times=np.arange(self.lengths[index]) / self.control_rate,
+            frames=ArrayFrames(self._frames[index]),
+            actions=self._actions[index],
+            provenance=Provenance("arrays", Path("memory"), f"trajectory {index}"),
+        )
+
+    def fingerprint(self) -> str:
+        """Return a digest of all frames and actions, and of what the actions mean."""
+        digest = hashlib.sha256(repr((self.control_rate, self.action_bounds)).encode())
+        for arrays in (self._frames, self._actions):
+            for array in arrays:
+                digest.update(repr((array.shape, array.dtype.str)).encode())
+                digest.update(np.ascontiguousarray(array).data)
+        return digest.hexdigest()
