@@ -83,7 +83,7 @@ def planning(
     *,
     name: str,
     file: str,
-    objective: GoalDistance | None = None,
+    objective: GoalDistance,
     history: int = 1,
     simulator: SimulatorModel | None = None,
 ) -> Entrant:
@@ -92,7 +92,6 @@ def planning(
     Raises:
         UsageError: the model does not fit the protocol.
     """
-    objective = objective or GoalDistance()
     settings = {"horizon": protocol.horizon, "execute": protocol.execute, "history": history}
     try:
         agent = PlanningAgent(simulator or loaded.model, planner, objective, **settings)

@@ -13,7 +13,7 @@ from .errors import UsageError
 from .evaluate_job import in_a_line
 from .files import check_device
 from .judging import in_words, judge
-from .planner_names import PLANNERS, make_planner
+from .planner_names import PLANNERS, make_objective, make_planner, planner_settings
 from .record import results_folder
 from .tasks_from_keys import check_task_keys, find_tasks
 
@@ -32,8 +32,10 @@ def compare_planners(config: Any) -> None:
     loaded = load_model(config.model, config.device, tasks.env_id)
     entrants = []
     for name in names:
-        planner = make_planner(name, protocol.planner if name == "cem" else {})
-        entrants.append(planning(loaded, planner, protocol, name=name, file=f"{name}.jsonl"))
+        planner = make_planner(name, planner_settings(name, protocol, {}))
+        entrants.append(
+            planning(loaded, planner, protocol, name=name, file=f"{name}.jsonl", objective=make_objective({}))
+        )
     rows = [*entrants, *floor(action_space_for(entrants[0].agent, tasks))]
 
     same = replace(config, planners=names, out=None)

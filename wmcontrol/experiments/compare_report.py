@@ -79,7 +79,7 @@ def about(asked: Comparison) -> Iterator[str]:
     yield (
         f"Protocol {protocol.name}: goals {protocol.offset} steps ahead, {protocol.budget} steps to get there, "
         f"{protocol.execute} executed of each plan of {protocol.horizon} model steps; planner {asked.planner} "
-        f"{dict(asked.planner_settings)}."
+        f"{dict(asked.planner_settings)}, objective GoalDistance {dict(asked.objective)}."
         + (f" Before they act, agents look on for some steps of the trajectory: {looks}." if looks else "")
     )
     yield (

@@ -11,22 +11,23 @@ import gymnasium as gym
 from ..agents import NoOpAgent, PlanningAgent, RandomAgent, SimulatorModel
 from ..evaluation import DatasetTasks, evaluate
 from ..models import WorldModel
-from ..objectives import GoalDistance
+from ..models.checkpoint import WEIGHTS, find_folder
 from ..training.state import STATE
+from .agents_from_keys import file_digest
 from .assets_steps import collecting, deciding_keys, encoded_facts, model_of, set_of, store_of, trained_facts
 from .compare_settings import Comparison
 from .encoding import open_frames
 from .jobs import encode, finetune
-from .planner_names import make_planner
+from .planner_names import make_objective, make_planner
 from .recipes import Data
 from .stages import Stage
 from .train_jobs import finetune as run_finetune
 
 TASKS, FILM = "tasks.jsonl", "film.mp4"
-NO_OP, RANDOM, SIMULATOR = "no-op", "random actions", "true simulator"
+NO_OP, RANDOM, SIMULATOR, PACKAGED = "no-op", "random actions", "true simulator", "packaged"
 _BATCH = 16  # tasks side by side
 _FILMED = 3  # tasks
-_TOLD = ("agent", "labelled", "labelled_total", "planner", "planner_settings", "history")
+_TOLD = ("agent", "labelled", "labelled_total", "planner", "planner_settings", "objective", "history", "weights")
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,8 @@ def _plan_one(asked: Comparison, name: str) -> tuple[list[Row], Stage]:
     mode = "full" if "full" in asked.modes else asked.modes[-1]
     best = trained[mode, None]
     floors = unseen or (store,)
+    if asked.packaged:
+        rows.append(Row(name, PACKAGED, None, _judged(asked, name, PACKAGED, floors, judging)))
     rows += [Row(name, agent, None, _judged(asked, name, agent, floors, judging)) for agent in (NO_OP, RANDOM)]
     if asked.oracle_tasks:
         rows.append(Row(name, SIMULATOR, None, _judged(asked, name, SIMULATOR, (best, *unseen), judging)))
@@ -139,6 +142,9 @@ def _settings(asked: Comparison, name: str, agent: str, count: int) -> dict[str,
     }
     if agent not in (NO_OP, RANDOM):
         settings |= {"planner": asked.planner, "planner_settings": dict(asked.planner_settings)}
+        settings["objective"] = dict(asked.objective)
+        if agent == PACKAGED:
+            settings["weights"] = file_digest(find_folder(name) / WEIGHTS)
         settings["history"] = 1 + asked.warmup[name] // asked.training[name].get("frameskip", finetune.Config.frameskip)
     return settings
 
@@ -195,14 +201,20 @@ def _agent(stage: Stage, root: Path, asked: Comparison, name: str, tasks: Datase
         env: gym.Env[Any, Any] = gym.make(tasks.env_id, **{**tasks.env_settings, "obs_type": "state"})
         env.close()
         return NoOpAgent(env.action_space) if kind == NO_OP else RandomAgent(env.action_space, asked.seed)
-    model: Any = WorldModel.load(model_of(_need(stage, "train"), root))
+    # Packaged models have the short names of environments.
+    model: Any = WorldModel.load(name if kind == PACKAGED else model_of(_need(stage, "train"), root))
     history = stage.settings["history"]
     if kind == SIMULATOR:
         # In this process: all cores have stages of their own.
         model = SimulatorModel(model, tasks.env_id, env_settings=tasks.env_settings, num_workers=0)
     planner, protocol = make_planner(asked.planner, asked.planner_settings), asked.protocol
     return PlanningAgent(
-        model, planner, GoalDistance(), horizon=protocol.horizon, execute=protocol.execute, history=history
+        model,
+        planner,
+        make_objective(asked.objective),
+        horizon=protocol.horizon,
+        execute=protocol.execute,
+        history=history,
     )
 
 

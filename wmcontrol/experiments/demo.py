@@ -2,6 +2,7 @@
 
 from ..evaluation import PROTOCOLS
 from .compare_settings import Comparison
+from .planner_names import WIDE
 from .recipes import Data
 
 
@@ -36,7 +37,7 @@ def small_comparison(
         protocol=PROTOCOLS["paper"],
         num_tasks=num_tasks,
         oracle_tasks=oracle_tasks,
-        planner_settings={"num_samples": num_samples, "num_elites": 10, "num_iterations": num_iterations},
+        planner_settings={**WIDE, "num_samples": num_samples, "num_iterations": num_iterations},
         warmup={"wall": 0},
         seed=seed,
     )

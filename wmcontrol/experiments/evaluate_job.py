@@ -12,12 +12,11 @@ from ..data.lock import alone_in
 from ..evaluation import Protocol
 from ..evaluation.protocols import protocol_named
 from ..evaluation.tasks import Tasks
-from ..objectives import GoalDistance
 from .agents_from_keys import Entrant, action_space_for, file_digest, floor, load_model, planning
 from .errors import UsageError, did_you_mean
 from .files import check_device
 from .judging import in_words, judge
-from .planner_names import make_planner
+from .planner_names import make_objective, make_planner, planner_settings
 from .record import results_folder
 from .reports import Judged
 from .tasks_from_keys import check_task_keys, find_tasks
@@ -75,12 +74,8 @@ def _entrants(config: Any, tasks: Tasks, protocol: Protocol, stack: ExitStack) -
 
 
 def _planning(config: Any, tasks: Tasks, protocol: Protocol, stack: ExitStack) -> Entrant:
-    settings = {**(protocol.planner if config.planner == "cem" else {}), **config.planner_settings}
-    planner = make_planner(config.planner, settings)
-    try:
-        objective = GoalDistance(**config.objective)
-    except (TypeError, ValueError) as error:
-        raise UsageError(f"objective: {error}") from error
+    planner = make_planner(config.planner, planner_settings(config.planner, protocol, config.planner_settings))
+    objective = make_objective(config.objective)
     loaded = load_model(config.model, config.device, tasks.env_id)
     simulator = None
     if config.agent == "simulator":

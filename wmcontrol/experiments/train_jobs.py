@@ -38,9 +38,7 @@ from .record import results_folder
 from .track import FOLDER, TensorBoard, check_tensorboard
 
 RESULT = "result.json"
-# What was pretrained stands still while actions begin to be understood, and learns slowly then: else it learns few
-# trajectories by heart.
-FULL: dict[str, Any] = {"actions_first": 1 / 3, "trunk_rate": 0.1}
+_OF_FULL = ("trunk_rate", "actions_first")  # keys that say how what was pretrained learns beside action blocks
 HELD_OUT = 0.1  # of the trajectories (DINO-world, appendix D)
 _VALIDATED = 512  # windows of them whose error is in the log
 _MEASURED = 2048  # windows of them whose error is the run's result
@@ -198,8 +196,9 @@ def _train(
     validated: Batch | None,
 ) -> float:
     names = {field.name for field in fields(TrainingSettings)} & {field.name for field in fields(config)}
-    given = {name: getattr(config, name) for name in names}
-    settings = TrainingSettings(clip_norm=1.0, **given, **(FULL if getattr(config, "mode", None) == "full" else {}))
+    if getattr(config, "mode", None) != "full":
+        names -= set(_OF_FULL)
+    settings = TrainingSettings(clip_norm=1.0, **{name: getattr(config, name) for name in names})
 
     def validate(trained: Predictor | ActionConditioned) -> dict[str, Any]:
         assert validated is not None

@@ -7,11 +7,11 @@ from typing import Any
 
 from ..keys import key
 from ..recipes import RECIPE
+from ..task_keys import PLANNER_NAMES
 
 _ENVS = tuple(RECIPE.data)
 _MODES = ("scratch", "action_only", "full")
 _PROTOCOLS = ("paper", "mpc", "swm")
-_PLANNERS = ("cem", "icem", "mppi", "gradient", "hybrid", "cma", "random_shooting")
 
 
 @dataclass
@@ -35,6 +35,7 @@ class Config:
         "the model that was pretrained without actions, a folder or packaged", default="base", example="base/model"
     )
     modes: list[str] = key("which ways", default=list(_MODES), choices=_MODES, example="scratch,full")
+    packaged: bool = key("judge the packaged models beside them", default=False, example="true")
     labelled: list[int] | None = key(
         "how many trajectories to train on, besides all of them; null for all alone",
         default=[50],
@@ -58,9 +59,17 @@ class Config:
     oracle_tasks: int = key(
         "on how many of them the true simulator is planned with; 0 for none", default=128, at_least=0, example="512"
     )
-    planner: str = key("who searches for actions", default="cem", choices=_PLANNERS, example="icem")
+    planner: str = key("who searches for actions", default="cem", choices=PLANNER_NAMES, example="icem")
     planner_settings: dict[str, Any] = key(
-        "of the planner; those of CEM are by default the protocol's", default={}, example="{num_samples:100}"
+        "of the planner; those of CEM are by default the protocol's with std=2, a wide start",
+        default={},
+        example="{num_samples:100}",
+    )
+    objective: dict[str, Any] = key(
+        "settings of the distance to the goal that plans make small: metric (cosine unless you say l2, squared or l1) "
+        "and steps (last, mean or a discount)",
+        default={},
+        example="{metric:l2}",
     )
     warmup: int | None = key(
         "environment steps that agents look on before they act; by default 10 in PointMaze, else 0",
@@ -108,6 +117,7 @@ def comparison(config: Config) -> Any:
     """Return what a configuration asks for, a :class:`~..compare_settings.Comparison`."""
     from ...evaluation import PROTOCOLS
     from ..compare_settings import Comparison
+    from ..planner_names import OBJECTIVE, planner_settings
     from ..recipes import WARMUPS
 
     protocol = PROTOCOLS[config.protocol]
@@ -126,7 +136,9 @@ def comparison(config: Config) -> Any:
         num_tasks=num_tasks,
         oracle_tasks=min(config.oracle_tasks, num_tasks),
         planner=config.planner,
-        planner_settings={**(protocol.planner if config.planner == "cem" else {}), **config.planner_settings},
+        planner_settings=planner_settings(config.planner, protocol, config.planner_settings),
+        objective={**OBJECTIVE, **config.objective},
+        packaged=config.packaged,
         warmup={name: WARMUPS[name] if config.warmup is None else config.warmup for name in config.env},
         seed=config.seed,
     )

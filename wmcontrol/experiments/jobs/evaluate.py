@@ -31,13 +31,13 @@ class Config(TaskKeys):
     protocol: str = key("how they are judged", default="paper", choices=("paper", "mpc", "swm"), example="mpc")
     planner: str = key("who searches for plans", default="cem", choices=PLANNER_NAMES, example="icem")
     planner_settings: dict[str, Any] = key(
-        "settings of the planner; by default its own, and for cem the protocol's",
+        "settings of the planner; by default its own, and for cem the protocol's with std=2, a wide start",
         default={},
         example="{num_samples:100,num_iterations:5}",
     )
     objective: dict[str, Any] = key(
-        "settings of the distance to the goal that plans make small: metric (l2, squared, l1 or cosine) and steps "
-        "(last, mean or a discount)",
+        "settings of the distance to the goal that plans make small: metric (cosine unless you say l2, squared or l1) "
+        "and steps (last, mean or a discount)",
         default={},
         example="{metric:squared}",
     )
