@@ -31,10 +31,8 @@ def save(asked: Comparison, planned: Plan, root: Path, out: Path) -> Path:
         path = out / f"{name}.mp4"
         with whole_file(path) as temporary:
             shutil.copyfile(stage.folder(root) / FILM, temporary)
-        mode = stage.settings["agent"]
-        videos.append(
-            Video(f"{shown(asked, name)}: three of the tasks, planned with the model trained as {mode}", path)
-        )
+        caption = f"{shown(asked, name)}: the first tasks, planned with the model of mode {stage.settings['agent']}"
+        videos.append(Video(caption, path))
     seconds = spent(planned, root)
     page = save_report(
         judged,
