@@ -5,12 +5,22 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
-from wmcontrol.encoders import ENCODERS, Encoder, PyramidEncoder, build_encoder, encoder_name
+from wmcontrol.encoders import (
+    ENCODERS,
+    Encoder,
+    PyramidEncoder,
+    build_encoder,
+    encoder_name,
+    register_encoder,
+    registry,
+)
+from wmcontrol.models import Predictor, WorldModel
 
 OF_TRANSFORMERS = ["dinov2", "dinov2_with_registers", "dinov3", "siglip_vision", "siglip", "siglip2", "ijepa"]
 # name: (registered as, rows and columns of a frame of these pixels)
@@ -139,6 +149,54 @@ def test_unknown_encoders_and_settings_are_refused_by_name() -> None:
     with pytest.raises(ValueError, match="Own"):
         encoder_name(Own())
     assert set(ENCODERS) == {registered for registered, *_ in CASES.values()}
+
+
+class Thumbnail(Encoder):
+    """The frame itself, at a few samples."""
+
+    def __init__(self, side: int = 4) -> None:
+        super().__init__()
+        self.side, self.dim = side, 3 * side * side
+
+    def settings(self) -> dict:
+        return {"side": self.side}
+
+    def grid(self, height: int, width: int) -> tuple[int, int]:
+        return 1, 1
+
+    def _tokens(self, frames: torch.Tensor) -> torch.Tensor:
+        rows = torch.arange(self.side) * frames.shape[1] // self.side
+        columns = torch.arange(self.side) * frames.shape[2] // self.side
+        return frames[:, rows][:, :, columns].flatten(1)[:, None].float() / 255
+
+
+def test_an_encoder_of_ones_own_is_named_in_files_once_it_is_registered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "_registered", {})
+    model = WorldModel(Thumbnail(3), Predictor(27, 24, 1, 2), control_rate=10)
+    with pytest.raises(ValueError, match="got a Thumbnail; put @register_encoder"):
+        model.save(tmp_path / "model")
+    assert register_encoder(Thumbnail) is Thumbnail
+    assert register_encoder(Thumbnail) is Thumbnail
+    model.save(tmp_path / "model")
+    frames = torch.randint(0, 256, (2, 1, 64, 64, 3), dtype=torch.uint8)
+    loaded = WorldModel.load(tmp_path / "model", dtype=torch.float32)
+    assert torch.equal(loaded.encode(frames), model.encode(frames))
+    registry._registered.clear()
+    with pytest.raises(ValueError, match=r"no encoder 'Thumbnail'.*import it first"):
+        WorldModel.load(tmp_path / "model")
+
+
+def test_names_that_are_taken_and_what_is_no_encoder_are_not_registered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "_registered", {})
+    register_encoder(Thumbnail)
+    for name in ("Thumbnail", "pyramid"):
+        with pytest.raises(ValueError, match=f"another encoder '{name}' already"):
+            register_encoder(type(name, (Thumbnail,), {}))
+    for wrong in (Thumbnail(), int, "Thumbnail"):
+        with pytest.raises(TypeError, match="a class of encoders"):
+            register_encoder(wrong)
 
 
 def test_importing_encoders_brings_in_nothing_heavy() -> None:

@@ -6,7 +6,7 @@ them is made, and weights, which are never downloaded unasked.
 
 from .encoder import Encoder
 from .pyramid import PyramidEncoder
-from .registry import ENCODERS, build_encoder, encoder_name
+from .registry import ENCODERS, build_encoder, encoder_name, register_encoder
 from .timm_encoder import TimmEncoder
 from .transformers_encoder import TransformersEncoder
 from .vae_encoder import VAEEncoder
@@ -22,4 +22,5 @@ __all__ = [
     "VideoEncoder",
     "build_encoder",
     "encoder_name",
+    "register_encoder",
 ]

@@ -3,7 +3,7 @@
 import importlib
 import inspect
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from .encoder import Encoder
 
@@ -16,6 +16,28 @@ _ENCODERS = {
     "vae": ("vae_encoder", "VAEEncoder", "vae"),
 }
 ENCODERS = tuple(_ENCODERS)
+_EncoderClass = TypeVar("_EncoderClass", bound=type[Encoder])
+_registered: dict[str, type[Encoder]] = {}  # what users brought
+
+
+def register_encoder(cls: _EncoderClass) -> _EncoderClass:
+    """Let stores and checkpoints name an encoder of your own, by the name of its class; to be used as a decorator.
+
+    A file only ever names an encoder. Whoever loads it must have registered that class before: nothing is imported, or
+    run, because a file says so.
+
+    Raises:
+        TypeError: it is no class of encoders.
+        ValueError: the name is taken, by another class.
+    """
+    if not (isinstance(cls, type) and issubclass(cls, Encoder)):
+        raise TypeError(f"expected a class of encoders, got {cls!r}")
+    name, known = cls.__name__, _registered.get(cls.__name__, cls)
+    # A module that is imported anew, as in a notebook, makes the same class once more.
+    if name in _ENCODERS or (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
+        raise ValueError(f"there is another encoder {name!r} already; give yours a name of its own")
+    _registered[name] = cls
+    return cls
 
 
 def build_encoder(name: str, settings: Mapping[str, Any]) -> Encoder:
@@ -28,14 +50,7 @@ def build_encoder(name: str, settings: Mapping[str, Any]) -> Encoder:
         ImportError: the encoder's extra is not installed.
         OSError: its weights are not at hand.
     """
-    if name not in _ENCODERS:
-        known = ", ".join(
-            f"{known!r}" + (f' (pip install "wmcontrol[{extra}]")' if extra else "")
-            for known, (_, _, extra) in _ENCODERS.items()
-        )
-        raise ValueError(f"there is no encoder {name!r}; there are {known}")
-    module, class_name, _ = _ENCODERS[name]
-    cls: type[Encoder] = getattr(importlib.import_module(f".{module}", __package__), class_name)
+    cls = _class_of(name)
     parameters = inspect.signature(cls).parameters
     unknown = sorted(set(settings) - set(parameters))
     missing = sorted(k for k, p in parameters.items() if p.default is p.empty and k not in settings)
@@ -49,9 +64,32 @@ def encoder_name(encoder: Encoder) -> str:
     """Return the name under which :func:`build_encoder` makes encoders of this class.
 
     Raises:
-        ValueError: it is none of ours.
+        ValueError: it is none of ours, and not registered.
     """
+    cls = type(encoder)
     for name, (module, class_name, _) in _ENCODERS.items():
-        if (type(encoder).__module__, type(encoder).__qualname__) == (f"{__package__}.{module}", class_name):
+        if (cls.__module__, cls.__qualname__) == (f"{__package__}.{module}", class_name):
             return name
-    raise ValueError(f"a checkpoint can name only encoders of {list(_ENCODERS)}, got a {type(encoder).__qualname__}")
+    if _registered.get(cls.__name__) is cls:
+        return cls.__name__
+    raise ValueError(
+        f"a file can name only encoders of {list(_ENCODERS)} and registered ones, got a {cls.__qualname__}; put "
+        "@register_encoder before its class"
+    )
+
+
+def _class_of(name: str) -> type[Encoder]:
+    if name in _registered:
+        return _registered[name]
+    if name not in _ENCODERS:
+        known = ", ".join(
+            f"{known!r}" + (f' (pip install "wmcontrol[{extra}]")' if extra else "")
+            for known, (_, _, extra) in _ENCODERS.items()
+        )
+        raise ValueError(
+            f"there is no encoder {name!r}; there are {known}. If it is one of your own, import it first, with "
+            "@register_encoder before its class"
+        )
+    module, class_name, _ = _ENCODERS[name]
+    cls: type[Encoder] = getattr(importlib.import_module(f".{module}", __package__), class_name)
+    return cls
