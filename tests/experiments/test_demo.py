@@ -48,6 +48,14 @@ def test_all_have_the_same_tasks_and_the_simulator_the_first_of_them(made: Path)
     assert simulated == sources["full_27"][:2]
 
 
+def test_the_film_is_of_the_model_that_reached_most_goals(made: Path) -> None:
+    (record,) = [json.loads(path.read_text()) for path in made.glob("stages/film_*/stage.json")]
+    rows = {row["agent"]: row["success_end"]["value"] for row in json.loads((made / "report.json").read_text())["rows"]}
+    best = max(rows["scratch"], rows["full"])
+    assert record["facts"]["mode"] == ("full" if rows["full"] == best else "scratch")
+    assert len(record["facts"]["reached"]) == 3
+
+
 def test_times_lie_beside_the_report_and_not_in_it(made: Path) -> None:
     stages = json.loads((made / "times.json").read_text())["stages"]
     assert {"collect wall", "collect wall unseen", "encode wall", "train wall full", "film wall"} <= set(stages)

@@ -31,7 +31,8 @@ def save(asked: Comparison, planned: Plan, root: Path, out: Path) -> Path:
         path = out / f"{name}.mp4"
         with whole_file(path) as temporary:
             shutil.copyfile(stage.folder(root) / FILM, temporary)
-        caption = f"{shown(asked, name)}: the first tasks, planned with the model of mode {stage.settings['agent']}"
+        mode = (stage.record(root) or {})["facts"]["mode"]
+        caption = f"{shown(asked, name)}: the first tasks, planned with the model that reached most goals, {mode}"
         videos.append(Video(caption, path))
     seconds = spent(planned, root)
     page = save_report(

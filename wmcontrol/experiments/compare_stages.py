@@ -9,7 +9,7 @@ from typing import Any
 import gymnasium as gym
 
 from ..agents import NoOpAgent, PlanningAgent, RandomAgent, SimulatorModel
-from ..evaluation import DatasetTasks, evaluate
+from ..evaluation import DatasetTasks, Evaluation, evaluate
 from ..models import WorldModel
 from ..models.checkpoint import WEIGHTS, find_folder
 from ..training.state import STATE
@@ -100,16 +100,17 @@ def _plan_one(asked: Comparison, name: str) -> tuple[list[Row], Stage]:
         Row(name, mode, labelled or most, _judged(asked, name, mode, (model, *unseen), judging, labelled or most))
         for (mode, labelled), model in trained.items()
     ]
-    mode = "full" if "full" in asked.modes else asked.modes[-1]
-    best = trained[mode, None]
     floors = unseen or (store,)
     if asked.packaged:
         rows.append(Row(name, PACKAGED, None, _judged(asked, name, PACKAGED, floors, judging)))
     rows += [Row(name, agent, None, _judged(asked, name, agent, floors, judging)) for agent in (NO_OP, RANDOM)]
     if asked.oracle_tasks:
-        rows.append(Row(name, SIMULATOR, None, _judged(asked, name, SIMULATOR, (best, *unseen), judging)))
-    settings = _settings(asked, name, mode, min(_FILMED, asked.num_tasks))
-    return rows, Stage(f"film {name}", settings, (best, *unseen), partial(_film, asked=asked, name=name))
+        # Its encoder and statistics of actions are those of any model that was trained on all.
+        model = trained["full" if "full" in asked.modes else asked.modes[-1], None]
+        rows.append(Row(name, SIMULATOR, None, _judged(asked, name, SIMULATOR, (model, *unseen), judging)))
+    with_all = [row.stage for row in rows if row.labelled == most]
+    settings = _settings(asked, name, "the best", min(_FILMED, asked.num_tasks))
+    return rows, Stage(f"film {name}", settings, (*with_all, *unseen), partial(_film, asked=asked, name=name))
 
 
 def _keys(asked: Comparison, name: str, mode: str, labelled: int | None) -> dict[str, Any]:
@@ -181,12 +182,17 @@ def _judge(stage: Stage, root: Path, *, asked: Comparison, name: str) -> dict[st
 
 
 def _film(stage: Stage, root: Path, *, asked: Comparison, name: str) -> dict[str, Any]:
+    """Film the model that reached most goals; of several, the last in the order of modes."""
     from .reports import film  # it draws: other stages need not wait for matplotlib
 
+    judged = [need for need in stage.needs if need.name.startswith("evaluate ")]
+    reached = [sum(Evaluation.read(need.folder(root) / TASKS).successes()) for need in judged]
+    best = max(range(len(judged)), key=lambda i: (reached[i], i))
     tasks = _tasks(stage, root, asked, name)
-    agent, path = _agent(stage, root, asked, name, tasks), stage.folder(root) / FILM
-    count = stage.settings["num_tasks"]
-    return {"reached": film(agent, tasks, asked.protocol, path, num_episodes=count, seed=asked.seed, title=name)}
+    agent = _planning(asked, WorldModel.load(model_of(_need(judged[best], "train"), root)), stage.settings["history"])
+    path, count = stage.folder(root) / FILM, stage.settings["num_tasks"]
+    found = film(agent, tasks, asked.protocol, path, num_episodes=count, seed=asked.seed, title=name)
+    return {"mode": judged[best].settings["agent"], "reached": found}
 
 
 def _tasks(stage: Stage, root: Path, asked: Comparison, name: str) -> DatasetTasks:
@@ -203,10 +209,13 @@ def _agent(stage: Stage, root: Path, asked: Comparison, name: str, tasks: Datase
         return NoOpAgent(env.action_space) if kind == NO_OP else RandomAgent(env.action_space, asked.seed)
     # Packaged models have the short names of environments.
     model: Any = WorldModel.load(name if kind == PACKAGED else model_of(_need(stage, "train"), root))
-    history = stage.settings["history"]
     if kind == SIMULATOR:
         # In this process: all cores have stages of their own.
         model = SimulatorModel(model, tasks.env_id, env_settings=tasks.env_settings, num_workers=0)
+    return _planning(asked, model, stage.settings["history"])
+
+
+def _planning(asked: Comparison, model: WorldModel | SimulatorModel, history: int) -> PlanningAgent:
     planner, protocol = make_planner(asked.planner, asked.planner_settings), asked.protocol
     return PlanningAgent(
         model,

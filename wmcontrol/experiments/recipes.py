@@ -78,8 +78,8 @@ RECIPE = Recipe(
     base={"num_steps": 3_000, "batch_size": 128, "weights": [1, 2, 2], "compile": True},
     models={
         "wall": {"num_steps": 1_500, "compile": True},
-        "pusht": {"num_steps": 10_000, "compile": True},
-        "pointmaze": {"num_steps": 5_000, "compile": True},
+        "pusht": {"num_steps": 8_000, "compile": True},
+        "pointmaze": {"num_steps": 4_000, "compile": True},
     },
 )
 

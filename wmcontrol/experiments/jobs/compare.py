@@ -24,7 +24,7 @@ class Config:
     what they have in common with it.
     """
 
-    env: list[str] = key("which environments", default=list(_ENVS), choices=_ENVS, example="wall")
+    env: list[str] = key("which environments", default=list(_ENVS), choices=_ENVS, example="wall,pusht")
     data: list[Path] | None = key(
         "your trajectories, a set for each environment in the same order, in any layout that wmcontrol convert --help "
         "names; by default they are collected",
