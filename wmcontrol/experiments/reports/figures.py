@@ -36,7 +36,7 @@ def success_plot(judged: Sequence[Judged], path: Path) -> None:
         axes.grid(axis="x", color="0.9")
         axes.set_axisbelow(True)
         axes.spines[["top", "right"]].set_visible(False)
-    figure.supxlabel("tasks solved at the end of the budget, with 95 % intervals;  ❘ solved at any time", fontsize=9)
+    figure.supxlabel("tasks solved at the end of the budget, with 95 % intervals\n❘ solved at any time", fontsize=9)
     _save(figure, path)
 
 
