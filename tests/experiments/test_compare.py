@@ -8,6 +8,7 @@ import pytest
 from small_compare import small_comparison
 
 from wmcontrol.evaluation import PROTOCOLS
+from wmcontrol.experiments.agents_from_keys import file_digest
 from wmcontrol.experiments.assets_steps import plan as plan_of_assets
 from wmcontrol.experiments.cli import main
 from wmcontrol.experiments.compare_report import about, in_words
@@ -17,6 +18,8 @@ from wmcontrol.experiments.jobs import compare as job
 from wmcontrol.experiments.jobs.compare import Config, comparison
 from wmcontrol.experiments.planner_names import PLANNERS
 from wmcontrol.experiments.recipes import RECIPE
+from wmcontrol.experiments.task_keys import PLANNER_NAMES
+from wmcontrol.models.checkpoint import WEIGHTS, find_folder
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +61,8 @@ def test_it_is_the_papers_table_with_few_labels_floors_and_ceiling(usual: Compar
         "pointmaze": (10, 3),
     }
     assert looking["wall"]["num_tasks"] == 512
-    assert looking["wall"]["planner_settings"] == PROTOCOLS["paper"].planner
+    assert looking["wall"]["planner_settings"] == {**PROTOCOLS["paper"].planner, "std": 2.0}
+    assert looking["wall"]["objective"] == {"metric": "cosine"}
     assert found["evaluate wall true simulator"].settings["num_tasks"] == 128
     assert "planner" not in found["evaluate wall no-op"].settings
 
@@ -88,17 +92,30 @@ def test_stages_travel_to_other_processes_without_what_was_opened(usual: Compari
 
 def test_keys_override_what_is_usual() -> None:
     words = {"num_steps": 7, "protocol": "mpc", "num_tasks": 9, "warmup": 5, "labelled": None, "oracle_tasks": 0}
-    asked = comparison(Config(env=["wall"], planner_settings={"num_samples": 20}, **words))
+    asked = comparison(
+        Config(env=["wall"], planner_settings={"num_samples": 20, "std": 1}, objective={"metric": "l2"}, **words)
+    )
     found = stages(asked)
     assert found["train wall full"].settings["num_steps"] == 7
     judged = found["evaluate wall full 1800"].settings
     assert (judged["protocol"]["name"], judged["num_tasks"], judged["warmup"], judged["history"]) == ("mpc", 9, 5, 2)
-    assert judged["planner_settings"] == {**PROTOCOLS["mpc"].planner, "num_samples": 20}
+    assert judged["planner_settings"] == {**PROTOCOLS["mpc"].planner, "num_samples": 20, "std": 1}
+    assert judged["objective"] == {"metric": "l2"}
     assert not any("simulator" in name or name.endswith(" 50") for name in found)
 
 
+def test_packaged_models_are_judged_beside_them_as_long_as_their_weights_are_the_same() -> None:
+    asked = comparison(Config(env=["wall", "pusht"], packaged=True, labelled=None))
+    rows = [(row.env, row.agent) for row in plan(asked).rows]
+    assert rows.count(("wall", "packaged")) == rows.count(("pusht", "packaged")) == 1
+    stage = stages(asked)["evaluate wall packaged"]
+    assert stage.settings["weights"] == file_digest(find_folder("wall") / WEIGHTS)
+    assert [need.name for need in stage.needs] == ["collect wall unseen"]
+    assert not any("packaged" in name for name in stages(replace(asked, packaged=False)))
+
+
 def test_planners_and_protocols_of_the_keys_are_all_there_are() -> None:
-    assert set(job._PLANNERS) == set(PLANNERS)
+    assert set(PLANNER_NAMES) == set(PLANNERS)
     assert set(job._PROTOCOLS) == set(PROTOCOLS)
 
 
@@ -119,7 +136,10 @@ def test_the_report_tells_data_base_steps_and_who_looks_on(usual: Comparison) ->
         "Base: `base` (packaged with wmcontrol)",
         "PushT: 16,650 of 18,500 episodes of 100 to 300 frames",
         "200 more (seed 1), which no model was trained on",
-        "Wall 1,500, PushT 10,000, PointMaze_UMaze 5,000; 300 with 50 labelled trajectories",
+        "Wall {wall:,}, PushT {pusht:,}, PointMaze_UMaze {pointmaze:,}; 300 with 50 labelled trajectories".format(
+            **{name: keys["num_steps"] for name, keys in RECIPE.models.items()}
+        ),
+        "'std': 2.0}, objective GoalDistance {'metric': 'cosine'}",
         "PointMaze_UMaze 10",
         "the true simulator the first 128 of them",
     ):
