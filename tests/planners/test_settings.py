@@ -1,6 +1,6 @@
 """Settings that make no sense are refused when a planner is made; those on the edge work."""
 
-from dataclasses import FrozenInstanceError, fields
+from dataclasses import FrozenInstanceError, fields, replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +9,7 @@ import torch
 from planner_contract import keeps_rows_apart
 from problems import A, H, box, inside
 
-from wmcontrol.planners import CEM, CMA, ICEM, MPPI, Gradient, Hybrid, Plan, Planner, RandomShooting
+from wmcontrol.planners import CEM, CMA, ICEM, MPPI, Gradient, Hybrid, Plan, Planner, RandomShooting, fast
 
 ALL = (CEM, ICEM, MPPI, Gradient, RandomShooting, CMA)
 
@@ -182,3 +182,19 @@ def test_without_generators_the_global_one_decides() -> None:
     assert torch.equal(plans[0].actions, plans[1].actions)
     assert not torch.equal(plans[0].actions, plans[2].actions)
     assert not torch.equal(plans[0].actions[0], plans[0].actions[1])
+
+
+def test_fast_is_an_icem_of_few_candidates_whose_settings_can_be_changed() -> None:
+    assert isinstance(fast(), ICEM)
+    assert fast().std == fast().noise_beta == 2.0
+    assert fast(num_iterations=3) == replace(fast(), num_iterations=3)
+    with pytest.raises(TypeError, match="num_steps"):
+        fast(num_steps=3)
+    evaluations: list[int] = []
+
+    def cost(actions: torch.Tensor) -> torch.Tensor:
+        evaluations.append(actions.shape[1])
+        return actions.square().sum((-1, -2))
+
+    fast().plan(cost, torch.zeros(1, 5, 10), low=-torch.ones(10), high=torch.ones(10))
+    assert sum(evaluations) <= 9000 / 19

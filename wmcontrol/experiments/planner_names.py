@@ -1,15 +1,16 @@
 """Planners by their names on the command line: ``planner=cem``."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..evaluation import Protocol
 from ..objectives import GoalDistance
-from ..planners import CEM, CMA, ICEM, MPPI, Gradient, Hybrid, Planner, RandomShooting
+from ..planners import CEM, CMA, ICEM, MPPI, Gradient, Hybrid, Planner, RandomShooting, fast
 from .errors import UsageError
 
-PLANNERS: Mapping[str, type[Planner]] = {
+PLANNERS: Mapping[str, Callable[..., Planner]] = {
     "cem": CEM,
+    "fast": fast,
     "icem": ICEM,
     "mppi": MPPI,
     "gradient": Gradient,

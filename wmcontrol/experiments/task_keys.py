@@ -6,7 +6,16 @@ from typing import Any
 
 from .keys import key
 
-PLANNER_NAMES = ("cem", "icem", "mppi", "gradient", "hybrid", "cma", "random_shooting")  # help must not import torch
+PLANNER_NAMES = (
+    "cem",
+    "fast",
+    "icem",
+    "mppi",
+    "gradient",
+    "hybrid",
+    "cma",
+    "random_shooting",
+)  # help must not import torch
 
 
 @dataclass

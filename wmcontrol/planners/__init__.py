@@ -5,6 +5,7 @@ Letters: ``B`` environments, ``S`` candidates, ``H`` model steps ahead, ``A`` nu
 
 from .cem import CEM
 from .cma import CMA
+from .fast import fast
 from .gradient import Gradient
 from .hybrid import Hybrid
 from .icem import ICEM
@@ -26,4 +27,5 @@ __all__ = [
     "Planner",
     "RandomShooting",
     "Search",
+    "fast",
 ]
