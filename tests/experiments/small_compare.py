@@ -14,7 +14,6 @@ small_comparison = partial(
     batch_size=8,
     num_tasks=4,
     oracle_tasks=2,
-    num_samples=20,
     num_iterations=2,
 )
 

@@ -2,7 +2,6 @@
 
 from ..evaluation import PROTOCOLS
 from .compare_settings import Comparison
-from .planner_names import WIDE
 from .recipes import Data
 
 
@@ -10,12 +9,11 @@ def small_comparison(
     seed: int = 0,
     *,
     episodes: int = 300,
-    num_steps: int = 150,
+    num_steps: int = 300,
     batch_size: int = 64,
-    num_tasks: int = 48,
-    oracle_tasks: int = 16,
-    num_samples: int = 100,
-    num_iterations: int = 10,
+    num_tasks: int = 64,
+    oracle_tasks: int = 32,
+    num_iterations: int = 20,
 ) -> Comparison:
     """Return a comparison on Wall; with these sizes it takes about three minutes of two cores.
 
@@ -25,7 +23,7 @@ def small_comparison(
         num_steps, batch_size: of the optimiser.
         num_tasks: in all.
         oracle_tasks: with the true simulator.
-        num_samples, num_iterations: of CEM.
+        num_iterations: of the planner, :func:`~wmcontrol.planners.fast`.
     """
     return Comparison(
         data={
@@ -37,7 +35,8 @@ def small_comparison(
         protocol=PROTOCOLS["paper"],
         num_tasks=num_tasks,
         oracle_tasks=oracle_tasks,
-        planner_settings={**WIDE, "num_samples": num_samples, "num_iterations": num_iterations},
+        planner="fast",
+        planner_settings={"num_iterations": num_iterations},
         warmup={"wall": 0},
         seed=seed,
     )
