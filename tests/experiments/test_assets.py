@@ -186,7 +186,7 @@ def test_the_recipe_fits_the_budget_and_has_the_frames_that_were_promised() -> N
     for data in RECIPE.data.values():
         assert data.episodes * data.frames[0] >= 100_000
         assert data.seed != data.unseen_seed
-    wide = replace(RECIPE, predictor={**RECIPE.predictor, "width": 192})
+    wide = replace(RECIPE, predictor={**RECIPE.predictor, "width": 240})
     with pytest.raises(ValueError, match=r"may take 20 MB in all, these take \d\d\.\d\d MB \(base .*, wall "):
         check_budget({name: expected_bytes(wide, name) for name in ("base", *RECIPE.models)})
 

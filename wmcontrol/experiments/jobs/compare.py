@@ -129,8 +129,7 @@ def comparison(config: Config) -> Any:
         base=config.base,
         modes=tuple(config.modes),
         labelled=tuple(config.labelled or ()),
-        # Compiling takes a minute of each process, and gains little with one thread.
-        training={name: {**RECIPE.models[name], "compile": False, **steps} for name in config.env},
+        training={name: {"num_steps": RECIPE.models[name]["num_steps"], **steps} for name in config.env},
         few_steps=config.few_steps,
         protocol=protocol,
         num_tasks=num_tasks,
