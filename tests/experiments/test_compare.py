@@ -19,7 +19,7 @@ from wmcontrol.experiments.jobs.compare import Config, comparison
 from wmcontrol.experiments.planner_names import PLANNERS
 from wmcontrol.experiments.recipes import RECIPE
 from wmcontrol.experiments.task_keys import PLANNER_NAMES
-from wmcontrol.models.checkpoint import WEIGHTS, find_folder
+from wmcontrol.models.checkpoint import WEIGHTS, packaged_folder
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +109,7 @@ def test_packaged_models_are_judged_beside_them_as_long_as_their_weights_are_the
     rows = [(row.env, row.agent) for row in plan(asked).rows]
     assert rows.count(("wall", "packaged")) == rows.count(("pusht", "packaged")) == 1
     stage = stages(asked)["evaluate wall packaged"]
-    assert stage.settings["weights"] == file_digest(find_folder("wall") / WEIGHTS)
+    assert stage.settings["weights"] == file_digest(packaged_folder("wall") / WEIGHTS)
     assert [need.name for need in stage.needs] == ["collect wall unseen"]
     assert not any("packaged" in name for name in stages(replace(asked, packaged=False)))
 
@@ -133,7 +133,7 @@ def test_tasks_of_ones_own_data_are_of_the_tenth_that_is_held_out(data: Path) ->
 def test_the_report_tells_data_base_steps_and_who_looks_on(usual: Comparison) -> None:
     text = " ".join(about(usual))
     for words in (
-        "Base: `base` (packaged with wmcontrol)",
+        "Base: the packaged one, pretrained",
         "PushT: 16,650 of 18,500 episodes of 100 to 300 frames",
         "200 more (seed 1), which no model was trained on",
         "Wall {wall:,}, PushT {pusht:,}, PointMaze_UMaze {pointmaze:,}; 300 with 50 labelled trajectories".format(

@@ -243,3 +243,14 @@ def test_weights_that_are_not_numbers_are_named(folder: Path) -> None:
         save_file({**good, query: bad}, file)
         with pytest.raises(ValueError, match="query must hold finite numbers"):
             WorldModel.load(folder)
+
+
+def test_a_folder_that_is_no_model_does_not_stand_for_a_packaged_one_unnoticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    WorldModel.load("wall")
+    (tmp_path / "wall" / "model").mkdir(parents=True)
+    with pytest.raises(ValueError, match="hides the packaged model of that name: .*wall/model"):
+        WorldModel.load("wall")
+    assert (checkpoint.packaged_folder("wall") / "config.json").exists()

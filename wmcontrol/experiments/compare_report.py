@@ -58,9 +58,9 @@ def shown(asked: Comparison, name: str) -> str:
 def about(asked: Comparison) -> Iterator[str]:
     """Say what was compared: base, data, training, tasks."""
     base, encoder = asked.base_digests
-    packaged = " (packaged with wmcontrol)" if asked.base == "base" else ""
+    name = "the packaged one" if asked.base == Comparison.base else f"`{asked.base}`"
     yield (
-        f"Base: `{asked.base}`{packaged}, pretrained without actions; predictor {base}, encoder {encoder}. The mode "
+        f"Base: {name}, pretrained without actions; predictor {base}, encoder {encoder}. The mode "
         "scratch has its architecture and not its weights; action_only trains the action blocks alone; full trains "
         "everything."
     )

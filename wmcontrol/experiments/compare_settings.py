@@ -12,6 +12,7 @@ from ..data import Subset, TrajectoryDataset
 from ..encoders.files import encoder_digest
 from ..evaluation import DatasetTasks, Protocol
 from ..models import Predictor, WorldModel
+from ..models.checkpoint import packaged_folder
 from .encoding import open_frames
 from .errors import UsageError
 from .names import env_id_of
@@ -45,7 +46,7 @@ class Comparison:
     """
 
     data: Mapping[str, Trajectories]
-    base: str = "base"
+    base: str = str(packaged_folder("base"))
     modes: Sequence[str] = ("scratch", "action_only", "full")
     labelled: Sequence[int] = (50,)
     training: Mapping[str, Mapping[str, Any]]

@@ -11,7 +11,7 @@ import gymnasium as gym
 from ..agents import NoOpAgent, PlanningAgent, RandomAgent, SimulatorModel
 from ..evaluation import DatasetTasks, Evaluation, evaluate
 from ..models import WorldModel
-from ..models.checkpoint import WEIGHTS, find_folder
+from ..models.checkpoint import WEIGHTS, packaged_folder
 from ..training.state import STATE
 from .agents_from_keys import file_digest
 from .assets_steps import collecting, deciding_keys, encoded_facts, model_of, set_of, store_of, trained_facts
@@ -145,7 +145,7 @@ def _settings(asked: Comparison, name: str, agent: str, count: int) -> dict[str,
         settings |= {"planner": asked.planner, "planner_settings": dict(asked.planner_settings)}
         settings["objective"] = dict(asked.objective)
         if agent == PACKAGED:
-            settings["weights"] = file_digest(find_folder(name) / WEIGHTS)
+            settings["weights"] = file_digest(packaged_folder(name) / WEIGHTS)
         settings["history"] = 1 + asked.warmup[name] // asked.training[name].get("frameskip", finetune.Config.frameskip)
     return settings
 
@@ -208,7 +208,7 @@ def _agent(stage: Stage, root: Path, asked: Comparison, name: str, tasks: Datase
         env.close()
         return NoOpAgent(env.action_space) if kind == NO_OP else RandomAgent(env.action_space, asked.seed)
     # Packaged models have the short names of environments.
-    model: Any = WorldModel.load(name if kind == PACKAGED else model_of(_need(stage, "train"), root))
+    model: Any = WorldModel.load(packaged_folder(name) if kind == PACKAGED else model_of(_need(stage, "train"), root))
     if kind == SIMULATOR:
         # In this process: all cores have stages of their own.
         model = SimulatorModel(model, tasks.env_id, env_settings=tasks.env_settings, num_workers=0)

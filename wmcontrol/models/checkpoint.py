@@ -147,6 +147,11 @@ def packaged_models() -> list[str]:
     return sorted(path.name for path in _ASSETS.iterdir() if path.is_dir()) if _ASSETS.is_dir() else []
 
 
+def packaged_folder(name: str) -> Path:
+    """Return the folder of a packaged model, whatever lies where the process works."""
+    return _ASSETS / name
+
+
 def find_folder(folder_or_name: str | os.PathLike[str]) -> Path:
     """Return the folder that a model is loaded from.
 
@@ -157,14 +162,18 @@ def find_folder(folder_or_name: str | os.PathLike[str]) -> Path:
     name = os.fspath(folder_or_name)
     if name.startswith("hf:/"):  # a Path makes one slash of two
         return _download(name.removeprefix("hf:").strip("/"))
-    folder = Path(name).expanduser()
+    folder, packaged = Path(name).expanduser(), packaged_models()
     if folder.is_dir():
+        if name in packaged and not (folder / CONFIG).exists():
+            raise ValueError(
+                f"the folder {name!r} here is no model, and hides the packaged model of that name: say which folder is "
+                f"meant, as {name}/model, or work elsewhere"
+            )
         return folder
     if folder.is_file():
         raise ValueError(f"{folder} is a file; a model is the folder with {CONFIG} and {WEIGHTS}")
-    packaged = packaged_models()
     if name in packaged:
-        return _ASSETS / name
+        return packaged_folder(name)
     raise FileNotFoundError(
         f"no folder {name!r}, and no packaged model of that name (there are: {packaged or 'none'}); "
         "for a model on the Hugging Face hub say hf://owner/name"

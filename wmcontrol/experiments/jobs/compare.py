@@ -31,8 +31,8 @@ class Config:
         default=None,
         example="data/wall,data/pusht",
     )
-    base: str = key(
-        "the model that was pretrained without actions, a folder or packaged", default="base", example="base/model"
+    base: str | None = key(
+        "the model that was pretrained without actions; by default the packaged one", default=None, example="base/model"
     )
     modes: list[str] = key("which ways", default=list(_MODES), choices=_MODES, example="scratch,full")
     packaged: bool = key("judge the packaged models beside them", default=False, example="true")
@@ -126,7 +126,7 @@ def comparison(config: Config) -> Any:
     steps = {} if config.num_steps is None else {"num_steps": config.num_steps}
     return Comparison(
         data=dict(zip(config.env, config.data or collected, strict=True)),
-        base=config.base,
+        base=config.base or Comparison.base,
         modes=tuple(config.modes),
         labelled=tuple(config.labelled or ()),
         training={name: {"num_steps": RECIPE.models[name]["num_steps"], **steps} for name in config.env},
