@@ -251,6 +251,6 @@ def test_a_folder_that_is_no_model_does_not_stand_for_a_packaged_one_unnoticed(
     monkeypatch.chdir(tmp_path)
     WorldModel.load("wall")
     (tmp_path / "wall" / "model").mkdir(parents=True)
-    with pytest.raises(ValueError, match="hides the packaged model of that name: .*wall/model"):
+    with pytest.raises(ValueError, match=r"hides the packaged model of that name: .*wall/model"):
         WorldModel.load("wall")
     assert (checkpoint.packaged_folder("wall") / "config.json").exists()
