@@ -57,13 +57,3 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     m = cos.shape[-1]
     first, second, rest = x[..., :m], x[..., m : 2 * m], x[..., 2 * m :]
     return torch.cat([first * cos - second * sin, second * cos + first * sin, rest], -1)
-
-
-def rotate_(x: Tensor, cos: Tensor, sin: Tensor) -> None:
-    """Do what :func:`rotate` does, in place and where no gradient is asked for."""
-    m = cos.shape[-1]
-    first, second = x[..., :m], x[..., m : 2 * m]
-    turned = first * cos
-    turned.addcmul_(second, sin, value=-1)
-    second.mul_(cos).addcmul_(first, sin)
-    first.copy_(turned)

@@ -13,7 +13,6 @@ from .action import ActionConditioned
 from .checks import check_tokens
 from .context import Context
 from .frame_causal import FrameCausalPredictor, FrameWindow
-from .imagining import imagine
 from .normalizer import ActionNormalizer
 from .predictor import Predictor
 
@@ -188,10 +187,6 @@ class WorldModel(nn.Module):
         return load(folder_or_name, torch.device(device), dtype)
 
     def _rollout(self, context: AnyContext, actions: Tensor, last_only: bool) -> Tensor:
-        learns = torch.is_grad_enabled() and (self.training or actions.requires_grad)
-        if isinstance(self.predictor, ActionConditioned) and not learns and not self._compile:
-            assert isinstance(context, Context)
-            return imagine(self.predictor, context, actions, self.step_seconds, last_only)
         branched, predict = context.branch(actions.shape[1]), self._step()
         frames: list[Tensor] = []
         for step in range(actions.shape[2]):
