@@ -53,15 +53,15 @@ class Config:
     warmup_steps: int = key("steps over which it grows", default=200, at_least=0, example="5000")
     trunk_rate: float = key(
         "mode=full: share of the rate for what was pretrained, while the action blocks begin anew",
-        default=0.1,
+        default=0.3,
         over=0,
         example="1",
     )
     actions_first: float = key(
         "mode=full: share of the steps in which what was pretrained stands still",
-        default=0.0,
+        default=0.3,
         at_least=0,
-        example="0.3",
+        example="0",
     )
     weight_decay: float = key("of matrices", default=0.05, at_least=0, example="0.4")
     average: float = key("decay of a running average of the weights", default=0.0, at_least=0, example="0.999")
