@@ -132,10 +132,12 @@ def killed(out: Path, when: str) -> None:
     assert process.wait() == -signal.SIGKILL, "it was not killed in the middle"
 
 
-def test_killed_twice_it_ends_with_the_same_models_and_says_so(
+def test_killed_twice_and_moved_it_ends_with_the_same_models_and_says_so(
     made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    killed(tmp_path, "stages/train_base-*/run/log.jsonl")
+    elsewhere = tmp_path / "elsewhere"
+    killed(elsewhere, "stages/train_base-*/run/training.pt")
+    tmp_path = elsewhere.rename(tmp_path / "here")
     killed(tmp_path, "stages/package_base-*/clock.json")
     assert not (tmp_path / "models" / "base").exists()
     make_assets(SMALL, tmp_path, tmp_path / "models")

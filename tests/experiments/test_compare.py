@@ -14,11 +14,10 @@ from wmcontrol.experiments.cli import main
 from wmcontrol.experiments.compare_report import about, in_words
 from wmcontrol.experiments.compare_settings import Comparison
 from wmcontrol.experiments.compare_stages import plan
-from wmcontrol.experiments.jobs import compare as job
 from wmcontrol.experiments.jobs.compare import Config, comparison
 from wmcontrol.experiments.planner_names import PLANNERS
 from wmcontrol.experiments.recipes import RECIPE
-from wmcontrol.experiments.task_keys import PLANNER_NAMES
+from wmcontrol.experiments.task_keys import PLANNER_NAMES, PROTOCOL_NAMES
 from wmcontrol.models.checkpoint import WEIGHTS, packaged_folder
 
 
@@ -116,7 +115,7 @@ def test_packaged_models_are_judged_beside_them_as_long_as_their_weights_are_the
 
 def test_planners_and_protocols_of_the_keys_are_all_there_are() -> None:
     assert set(PLANNER_NAMES) == set(PLANNERS)
-    assert set(job._PROTOCOLS) == set(PROTOCOLS)
+    assert set(PROTOCOL_NAMES) == set(PROTOCOLS)
 
 
 def test_tasks_of_ones_own_data_are_of_the_tenth_that_is_held_out(data: Path) -> None:

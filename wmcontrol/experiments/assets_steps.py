@@ -14,6 +14,7 @@ from ..models import Predictor, WorldModel
 from .encoding import find_encoder, open_frames
 from .jobs import collect, encode, finetune, pretrain
 from .recipes import Data, Recipe
+from .record import RECORD
 from .stages import Stage
 from .train_jobs import finetune as run_finetune
 from .train_jobs import pretrain as run_pretrain
@@ -58,6 +59,17 @@ def store_of(stage: Stage, root: Path) -> LatentStore:
     """Open the store that a stage "encode …" made."""
     (found,) = (stage.folder(root) / "stores").glob("*/store.json")
     return LatentStore.open(found.parent)
+
+
+def run_folder(stage: Stage, root: Path) -> Path:
+    """Return the folder that a stage "train …" trains in, whatever is there from before a kill.
+
+    The stage's settings say what it was; the run's own record says where base and store lay as well, and the folder of
+    stages, or the package, may have been moved since.
+    """
+    folder = stage.folder(root) / "run"
+    (folder / RECORD).unlink(missing_ok=True)
+    return folder
 
 
 def model_of(stage: Stage, root: Path) -> Path:
@@ -122,14 +134,14 @@ def _pretrain(stage: Stage, root: Path) -> dict[str, Any]:
     start = stage.folder(root) / "start"
     if not start.exists():
         _fresh(stores[0], stage.settings["predictor"], keys["seed"]).save(start)
-    out = stage.folder(root) / "run"
+    out = run_folder(stage, root)
     run_pretrain(pretrain.Config(stores=[store.folder for store in stores], start=start, out=out, **keys))
     return trained_facts(stage, root)
 
 
 def _finetune(stage: Stage, root: Path) -> dict[str, Any]:
     store, base = stage.needs
-    folder, out = store_of(store, root).folder, stage.folder(root) / "run"
+    folder, out = store_of(store, root).folder, run_folder(stage, root)
     run_finetune(finetune.Config(store=folder, base=model_of(base, root), out=out, **stage.settings))
     return trained_facts(stage, root)
 

@@ -22,12 +22,12 @@ def train_and_measure(run: dict[str, Any], folder: Path) -> None:
     from ..models import WorldModel
     from ..training.state import STATE
     from .held_out import held_out_error
-    from .jobs.finetune import Config
+    from .jobs.finetune import Config, short_warmup
     from .train_jobs import finetune, split
 
     keys = {name: run[name] for name in ("mode", "labelled", "seed", "num_steps", "batch_size")}
-    warmup = min(Config.warmup_steps, run["num_steps"] // 10)  # a short training has no time for a long one
-    config = Config(store=Path(run["store"]), base=Path(run["base"]), out=folder / "run", warmup_steps=warmup, **keys)
+    keys["warmup_steps"] = short_warmup(run["num_steps"])
+    config = Config(store=Path(run["store"]), base=Path(run["base"]), out=folder / "run", **keys)
     finetune(config)
     model = WorldModel.load(folder / "run" / "model", dtype=torch.float32)
     store = LatentStore.open(run["store"])

@@ -14,7 +14,16 @@ from ..models import WorldModel
 from ..models.checkpoint import WEIGHTS, packaged_folder
 from ..training.state import STATE
 from .agents_from_keys import file_digest
-from .assets_steps import collecting, deciding_keys, encoded_facts, model_of, set_of, store_of, trained_facts
+from .assets_steps import (
+    collecting,
+    deciding_keys,
+    encoded_facts,
+    model_of,
+    run_folder,
+    set_of,
+    store_of,
+    trained_facts,
+)
 from .compare_settings import Comparison
 from .encoding import open_frames
 from .jobs import encode, finetune
@@ -116,8 +125,7 @@ def _plan_one(asked: Comparison, name: str) -> tuple[list[Row], Stage]:
 def _keys(asked: Comparison, name: str, mode: str, labelled: int | None) -> dict[str, Any]:
     """Return the keys of fine-tuning."""
     given = {**asked.training[name], **({"num_steps": asked.few_steps} if labelled else {})}
-    # A short training has no time for a long warm-up.
-    given.setdefault("warmup_steps", min(finetune.Config.warmup_steps, given["num_steps"] // 10))
+    given.setdefault("warmup_steps", finetune.short_warmup(given["num_steps"]))
     config = finetune.Config(store=Path(), mode=mode, labelled=labelled, seed=asked.seed, **given)
     return deciding_keys(config)
 
@@ -160,7 +168,7 @@ def _encode(stage: Stage, root: Path, *, path: Path | None, base: str) -> dict[s
 def _train(stage: Stage, root: Path, *, base: str) -> dict[str, Any]:
     (store,) = stage.needs
     keys = {name: value for name, value in stage.settings.items() if name != "base"}
-    folder, out = store_of(store, root).folder, stage.folder(root) / "run"
+    folder, out = store_of(store, root).folder, run_folder(stage, root)
     run_finetune(finetune.Config(store=folder, base=Path(base), out=out, **keys))
     (out / STATE).unlink(missing_ok=True)  # nothing goes on from it, and it is three times the model
     return trained_facts(stage, root)

@@ -1,4 +1,4 @@
-"""The keys that say which tasks agents are judged on, shared by the jobs that judge; nothing here is slow to import."""
+"""The keys that say on which tasks and how agents are judged, shared by the jobs that judge; quick to import."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,31 @@ PLANNER_NAMES = (
     "cma",
     "random_shooting",
 )  # help must not import torch
+PROTOCOL_NAMES = ("paper", "mpc", "swm")
+
+
+def planner_key() -> Any:
+    """Define the key that names the planner."""
+    return key("who searches for plans", default="cem", choices=PLANNER_NAMES, example="icem")
+
+
+def planner_settings_key() -> Any:
+    """Define the key of the planner's settings."""
+    return key(
+        "settings of the planner; by default its own, and for cem the protocol's with std=2, a wide start",
+        default={},
+        example="{num_samples:100,num_iterations:5}",
+    )
+
+
+def objective_key() -> Any:
+    """Define the key of what plans make small."""
+    return key(
+        "settings of the distance to the goal that plans make small: metric (cosine unless you say l2, squared or l1) "
+        "and steps (last, mean or a discount)",
+        default={},
+        example="{metric:squared}",
+    )
 
 
 @dataclass

@@ -7,11 +7,10 @@ from typing import Any
 
 from ..keys import key
 from ..recipes import RECIPE
-from ..task_keys import PLANNER_NAMES
+from ..task_keys import PROTOCOL_NAMES, objective_key, planner_key, planner_settings_key
 
 _ENVS = tuple(RECIPE.data)
 _MODES = ("scratch", "action_only", "full")
-_PROTOCOLS = ("paper", "mpc", "swm")
 
 
 @dataclass
@@ -52,25 +51,16 @@ class Config:
     protocol: str = key(
         "how agents are judged: open loop, planning anew in each model step, or stable-worldmodel's",
         default="paper",
-        choices=_PROTOCOLS,
+        choices=PROTOCOL_NAMES,
         example="mpc",
     )
     num_tasks: int | None = key("by default as many as the protocol says", default=None, at_least=1, example="128")
     oracle_tasks: int = key(
         "on how many of them the true simulator is planned with; 0 for none", default=128, at_least=0, example="512"
     )
-    planner: str = key("who searches for actions", default="cem", choices=PLANNER_NAMES, example="icem")
-    planner_settings: dict[str, Any] = key(
-        "of the planner; those of CEM are by default the protocol's with std=2, a wide start",
-        default={},
-        example="{num_samples:100}",
-    )
-    objective: dict[str, Any] = key(
-        "settings of the distance to the goal that plans make small: metric (cosine unless you say l2, squared or l1) "
-        "and steps (last, mean or a discount)",
-        default={},
-        example="{metric:l2}",
-    )
+    planner: str = planner_key()
+    planner_settings: dict[str, Any] = planner_settings_key()
+    objective: dict[str, Any] = objective_key()
     warmup: int | None = key(
         "environment steps that agents look on before they act; by default 10 in PointMaze, else 0",
         default=None,

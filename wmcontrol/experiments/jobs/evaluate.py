@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ..keys import key
-from ..task_keys import PLANNER_NAMES, TaskKeys
+from ..task_keys import PROTOCOL_NAMES, TaskKeys, objective_key, planner_key, planner_settings_key
 
 
 @dataclass
@@ -28,19 +28,10 @@ class Config(TaskKeys):
         default="planning",
         example="simulator",
     )
-    protocol: str = key("how they are judged", default="paper", choices=("paper", "mpc", "swm"), example="mpc")
-    planner: str = key("who searches for plans", default="cem", choices=PLANNER_NAMES, example="icem")
-    planner_settings: dict[str, Any] = key(
-        "settings of the planner; by default its own, and for cem the protocol's with std=2, a wide start",
-        default={},
-        example="{num_samples:100,num_iterations:5}",
-    )
-    objective: dict[str, Any] = key(
-        "settings of the distance to the goal that plans make small: metric (cosine unless you say l2, squared or l1) "
-        "and steps (last, mean or a discount)",
-        default={},
-        example="{metric:squared}",
-    )
+    protocol: str = key("how they are judged", default="paper", choices=PROTOCOL_NAMES, example="mpc")
+    planner: str = planner_key()
+    planner_settings: dict[str, Any] = planner_settings_key()
+    objective: dict[str, Any] = objective_key()
     history: int = key(
         "frames that the model sees at most, one model step apart; before the first plan there is only one, unless "
         "warmup has shown more",

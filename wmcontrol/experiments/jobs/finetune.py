@@ -81,6 +81,11 @@ class Config:
     )
 
 
+def short_warmup(num_steps: int) -> int:
+    """Return the steps of warm-up where nobody says them: a short training has no time for a long one."""
+    return min(Config.warmup_steps, num_steps // 10)
+
+
 def run(config: Config) -> None:
     """Train it."""
     from ..train_jobs import finetune
