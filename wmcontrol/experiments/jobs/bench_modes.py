@@ -20,7 +20,9 @@ class Config:
     """
 
     stores: list[Path] = key("latent stores with actions, one for each environment", example="stores/1f2e,stores/3d4c")
-    base: Path = key("the model that was pretrained without actions, of the stores' encoder", example="base/model")
+    base: Path = key(
+        "the model that was pretrained without actions, of the stores' encoder", example="models/base/model"
+    )
     labelled: list[int] = key(
         "how many trajectories are trained on", default=[1800, 200, 50], at_least=1, example="1000,100"
     )

@@ -31,7 +31,9 @@ class Config:
         example="data/wall,data/pusht",
     )
     base: str | None = key(
-        "the model that was pretrained without actions; by default the packaged one", default=None, example="base/model"
+        "the model that was pretrained without actions; by default the packaged one",
+        default=None,
+        example="models/base/model",
     )
     modes: list[str] = key("which ways", default=list(_MODES), choices=_MODES, example="scratch,full")
     packaged: bool = key("judge the packaged models beside them", default=False, example="true")

@@ -19,7 +19,7 @@ class Config:
     base: Path | None = key(
         "the pretrained model; its encoder must be the store's. Without one only mode=scratch is possible",
         default=None,
-        example="base/model",
+        example="models/base/model",
     )
     mode: str = key(
         "everything anew, the action blocks only, or everything from the base",
@@ -27,7 +27,9 @@ class Config:
         choices=("scratch", "action_only", "full"),
         example="action_only",
     )
-    out: Path | None = key("the folder for the model; by default under outputs/finetune", default=None, example="wall")
+    out: Path | None = key(
+        "the folder for the model; by default under outputs/finetune", default=None, example="models/wall"
+    )
     labelled: int | None = key("use only so many trajectories", default=None, at_least=1, example="200")
     size: str = key(
         "of the predictor, without a base", default="tiny", choices=("tiny", "base", "large", "giant"), example="base"

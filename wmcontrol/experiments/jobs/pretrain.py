@@ -16,7 +16,9 @@ class Config:
     """
 
     stores: list[Path] = key("latent stores, all of one encoder (wmcontrol encode)", example="stores/1f2e,stores/3d4c")
-    out: Path | None = key("the folder for the model; by default under outputs/pretrain", default=None, example="base")
+    out: Path | None = key(
+        "the folder for the model; by default under outputs/pretrain", default=None, example="models/base"
+    )
     weights: list[float] | None = key(
         "how often each store is drawn from, relative to the others; by default all alike",
         default=None,
