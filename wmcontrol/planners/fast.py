@@ -1,4 +1,4 @@
-"""The planner to act with when there is a tenth of a second."""
+"""A planner that needs few candidates."""
 
 from typing import Any
 
@@ -6,11 +6,11 @@ from .icem import ICEM
 
 
 def fast(**changes: Any) -> ICEM:
-    """Return an ``ICEM`` for world models: a twentieth of the candidates of the paper's ``CEM``, and no worse plans.
+    """Return an ``ICEM`` for world models that scores 457 candidates where the paper's ``CEM`` scores 9,000.
 
     Its noise starts wide and is smooth in time, so that candidates go somewhere: independent noise of the same size
-    mostly comes back to where it was. On 16 tasks in Wall, with the packaged model, its 457 candidates found plans of
-    a mean cost of 0.0001 where the 9,000 of ``CEM(std=2.0)`` found 0.017: they got through the door.
+    mostly comes back to where it was. On 512 tasks in Wall the packaged model reached 95.3 % of the goals with it, and
+    96.1 % with ``CEM(std=2.0)``. Push-T wants more: ``fast(num_samples=200, decay=1.1)`` scores 2,300.
 
     Args:
         changes: settings of :class:`ICEM` to change.
