@@ -9,8 +9,8 @@ def fast(**changes: Any) -> ICEM:
     """Return an ``ICEM`` for world models that scores 457 candidates where the paper's ``CEM`` scores 9,000.
 
     Its noise starts wide and is smooth in time, so that candidates go somewhere: independent noise of the same size
-    mostly comes back to where it was. On 512 tasks in Wall the packaged model reached 95.3 % of the goals with it, and
-    96.1 % with ``CEM(std=2.0)``. Push-T wants more: ``fast(num_samples=200, decay=1.1)`` scores 2,300.
+    mostly comes back to where it was. On 512 tasks in Wall the packaged model reached 95.3 % of the goals with it and
+    96.1 % with ``CEM(std=2.0)``; in Push-T, which wants more candidates, 41.4 % and 65.8 %.
 
     Args:
         changes: settings of :class:`ICEM` to change.
