@@ -99,7 +99,7 @@ def test_keys_override_what_is_usual() -> None:
     judged = found["evaluate wall full 1800"].settings
     assert (judged["protocol"]["name"], judged["num_tasks"], judged["warmup"], judged["history"]) == ("mpc", 9, 5, 2)
     assert judged["planner_settings"] == {**PROTOCOLS["mpc"].planner, "num_samples": 20, "std": 1}
-    assert judged["objective"] == {"metric": "l2"}
+    assert judged["objective"] == {"metric": "l2", "steps": "mean"}  # of what is planned anew all steps count
     assert not any("simulator" in name or name.endswith(" 50") for name in found)
 
 
@@ -164,7 +164,11 @@ def test_the_report_tells_data_base_steps_and_who_looks_on(usual: Comparison) ->
         (["labelled=0"], "labelled: expected a whole number from 1 up"),
         (["protocol=papr"], "did you mean 'paper'?"),
         (["planner=cen"], "did you mean 'cem'?"),
-        (["planner_settings={num_sample:3}"], "planner=cem: "),
+        (
+            ["planner_settings={num_sample:3}"],
+            "planner_settings: unknown setting 'num_sample'; did you mean 'num_samples'?",
+        ),
+        (["planner=fast", "planner_settings={elites:3}"], "did you mean 'num_elites'?"),
         (["planner_settings={num_elites:400}"], "planner=cem: "),
         (["base=wall"], "base: wall takes actions"),
         (["num_steps=0"], "num_steps: expected a whole number from 1 up"),

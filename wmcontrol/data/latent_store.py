@@ -189,7 +189,9 @@ def _mapped(path: Path, dtype: torch.dtype) -> Tensor:
 def _description(folder: Path) -> dict[str, Any]:
     path = folder / DESCRIPTION
     if not path.exists():
-        raise FileNotFoundError(f"{path} is not there: no store was finished in this folder")
+        raise FileNotFoundError(
+            f"{path} is not there: no store was finished in this folder; give one that wmcontrol encode printed"
+        )
     try:
         described = json.loads(path.read_text())
     except ValueError as error:

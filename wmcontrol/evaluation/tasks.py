@@ -123,7 +123,8 @@ class DatasetTasks:
         if len(found) < num_tasks:
             raise ValueError(
                 f"{num_tasks} tasks were asked for, and {len(dataset)} trajectories have {len(found)} whose goal is "
-                f"{offset} steps ahead and not reached at the start ({judge.rejected})"
+                f"{offset} steps ahead and not reached at the start ({judge.rejected['solved']} are, "
+                f"{judge.rejected['refused']} the environment refused); ask for fewer, or bring more data"
             )
         self.tasks = tuple(found)
 

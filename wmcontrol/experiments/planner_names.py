@@ -1,12 +1,13 @@
 """Planners by their names on the command line: ``planner=cem``."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import fields
 from typing import Any
 
 from ..evaluation import Protocol
 from ..objectives import GoalDistance
 from ..planners import CEM, CMA, ICEM, MPPI, Gradient, Hybrid, Planner, RandomShooting, fast
-from .errors import UsageError
+from .errors import UsageError, did_you_mean
 
 PLANNERS: Mapping[str, Callable[..., Planner]] = {
     "cem": CEM,
@@ -32,12 +33,23 @@ def planner_settings(name: str, protocol: Protocol, given: Mapping[str, Any]) ->
     return {**({**protocol.planner, **WIDE} if name == "cem" else {}), **given}
 
 
+def objective_settings(protocol: Protocol, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of the distance to the goal: the jobs', but for what is given.
+
+    Where one plans anew long before a plan ends, it counts at all steps. By the last alone to be there later is as good
+    as to be there now, every new plan puts it off, and what moves by itself flies past.
+    """
+    steps = {"steps": "mean"} if protocol.execute < protocol.offset else {}
+    return {**OBJECTIVE, **steps, **given}
+
+
 def make_objective(given: Mapping[str, Any]) -> GoalDistance:
     """Make the distance to the goal, with the settings of ``OBJECTIVE`` but for what is given.
 
     Raises:
         UsageError: settings that it has not, or that are out of range.
     """
+    _check_names("objective", given, GoalDistance)
     try:
         return GoalDistance(**{**OBJECTIVE, **given})
     except (TypeError, ValueError) as error:
@@ -51,7 +63,17 @@ def make_planner(name: str, settings: Mapping[str, Any]) -> Planner:
         UsageError: settings that it has not, or that are out of range; the names of ``PLANNERS`` are for the key to
             check.
     """
+    make = PLANNERS[name]
+    _check_names("planner_settings", settings, make if isinstance(make, type) else type(make()))
     try:
-        return PLANNERS[name](**settings)
+        return make(**settings)
     except (TypeError, ValueError) as error:
         raise UsageError(f"planner={name}: {error}") from error
+
+
+def _check_names(key: str, given: Mapping[str, Any], kind: Any) -> None:
+    """Raise a UsageError for a setting that a dataclass has not."""
+    known = [field.name for field in fields(kind) if field.init]
+    for name in given:
+        if name not in known:
+            raise UsageError(f"{key}: {did_you_mean('setting', name, known)}")

@@ -37,7 +37,7 @@ def objective_key() -> Any:
     """Define the key of what plans make small."""
     return key(
         "settings of the distance to the goal that plans make small: metric (cosine unless you say l2, squared or l1) "
-        "and steps (last, mean or a discount)",
+        "and steps (last, mean or a discount; last unless you say so, and mean with protocol=mpc)",
         default={},
         example="{metric:squared}",
     )

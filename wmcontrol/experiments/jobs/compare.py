@@ -109,7 +109,7 @@ def comparison(config: Config) -> Any:
     """Return what a configuration asks for, a :class:`~..compare_settings.Comparison`."""
     from ...evaluation import PROTOCOLS
     from ..compare_settings import Comparison
-    from ..planner_names import OBJECTIVE, planner_settings
+    from ..planner_names import objective_settings, planner_settings
     from ..recipes import WARMUPS
 
     protocol = PROTOCOLS[config.protocol]
@@ -128,7 +128,7 @@ def comparison(config: Config) -> Any:
         oracle_tasks=min(config.oracle_tasks, num_tasks),
         planner=config.planner,
         planner_settings=planner_settings(config.planner, protocol, config.planner_settings),
-        objective={**OBJECTIVE, **config.objective},
+        objective=objective_settings(protocol, config.objective),
         packaged=config.packaged,
         warmup={name: WARMUPS[name] if config.warmup is None else config.warmup for name in config.env},
         seed=config.seed,
