@@ -136,7 +136,7 @@ def test_killed_twice_and_moved_it_ends_with_the_same_models_and_says_so(
     made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     elsewhere = tmp_path / "elsewhere"
-    killed(elsewhere, "stages/train_base-*/run/training.pt")
+    killed(elsewhere, "stages/train_base-*/run/log.jsonl")
     tmp_path = elsewhere.rename(tmp_path / "here")
     killed(tmp_path, "stages/package_base-*/clock.json")
     assert not (tmp_path / "models" / "base").exists()

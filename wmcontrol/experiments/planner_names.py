@@ -44,14 +44,14 @@ def objective_settings(protocol: Protocol, given: Mapping[str, Any]) -> dict[str
 
 
 def make_objective(given: Mapping[str, Any]) -> GoalDistance:
-    """Make the distance to the goal, with the settings of ``OBJECTIVE`` but for what is given.
+    """Make the distance to the goal.
 
     Raises:
         UsageError: settings that it has not, or that are out of range.
     """
     _check_names("objective", given, GoalDistance)
     try:
-        return GoalDistance(**{**OBJECTIVE, **given})
+        return GoalDistance(**given)
     except (TypeError, ValueError) as error:
         raise UsageError(f"objective: {error}") from error
 
