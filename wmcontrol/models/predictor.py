@@ -130,8 +130,8 @@ class Predictor(nn.Module):
             raise ValueError(f"times must have shape {(B, T + 1)}, one more than frames, got {tuple(times.shape)}")
         times = times - times[:, :1]
         context = self._embed(tokens, arrivals)
-        of_context = self._rotation(times[:, :-1], grid, context.dtype)
-        of_queries = self._rotation(times[:, 1:], grid, context.dtype)
+        of_context = self.rotation_at(times[:, :-1], grid, context.dtype)
+        of_queries = self.rotation_at(times[:, 1:], grid, context.dtype)
         frame = torch.arange(T, device=tokens.device).repeat_interleave(P)
         mask = frame[:, None] >= frame  # a query for frame t + 1 sees frames up to t
         q = self.query.expand(B, T * P, -1)
@@ -158,7 +158,7 @@ class Predictor(nn.Module):
         times = check_times(times, (B, T))
         origin = times[:, 0]
         embedded = self._embed(tokens, arrivals)
-        cos, sin = self._rotation(times - origin[:, None], grid, embedded.dtype)
+        cos, sin = self.rotation_at(times - origin[:, None], grid, embedded.dtype)
         shared = tuple(block.attention.keys_values(embedded, cos, sin) for block in self.blocks)
         return Context(shared, None, origin, times[:, -1], grid)
 
@@ -188,7 +188,7 @@ class Predictor(nn.Module):
         check_context(context, self.depth, time)
         B, P, S = len(context.origin), context.grid[0] * context.grid[1], context.num_candidates
         elapsed = (time - context.origin)[:, None]
-        cos, sin = self._rotation(elapsed, context.grid, self.query.dtype)
+        cos, sin = self.rotation_at(elapsed, context.grid, self.query.dtype)
         q = self.query.expand(B * (S or 1), P, -1)
         cos_S, sin_S = (x if S is None else x.repeat_interleave(S, 0) for x in (cos, sin))
         for i, block in enumerate(self.blocks):
@@ -212,7 +212,8 @@ class Predictor(nn.Module):
             embedded = embedded + arrivals[:, :, None]
         return embedded.flatten(1, 2)
 
-    def _rotation(self, times: Tensor, grid: tuple[int, int], dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    def rotation_at(self, times: Tensor, grid: tuple[int, int], dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """Return the cosines and sines of all tokens of frames at ``times`` (B, T); see :func:`.rotary.rotation`."""
         patches = patch_positions(grid, *self.spatial_range, times.device)
         return rotation(times, patches, self.num_periods, dtype)
 

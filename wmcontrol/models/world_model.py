@@ -13,6 +13,7 @@ from .action import ActionConditioned
 from .checks import check_tokens
 from .context import Context
 from .frame_causal import FrameCausalPredictor, FrameWindow
+from .imagination import Imaginations
 from .normalizer import ActionNormalizer
 from .predictor import Predictor
 
@@ -70,6 +71,7 @@ class WorldModel(nn.Module):
         self.memory_budget = memory_budget
         self._compile = False
         self._compiled: tuple[Any, Any] | None = None  # whose step, and the step
+        self._imaginations = Imaginations()
         self.eval()
 
     @property
@@ -151,9 +153,13 @@ class WorldModel(nn.Module):
                 f"actions must have shape ({B}, S, H, {action_dim}), none of them 0; got {tuple(actions.shape)}"
             )
         actions = actions.to(self.dtype)
-        chunk = self._candidates_at_once(context, actions.shape[2])
+        parts = actions.split(self._candidates_at_once(context, actions.shape[2]), 1)
+        if not (torch.is_grad_enabled() or self.training or self._compile):
+            imagination = self._imaginations.of(self.predictor, context, actions.shape[2], self.step_seconds)
+            if imagination is not None:
+                return torch.cat([imagination(part, last_only=last_only) for part in parts], 1)
         with self._parameters_fixed():
-            return torch.cat([self._rollout(context, part, last_only) for part in actions.split(chunk, 1)], 1)
+            return torch.cat([self._rollout(context, part, last_only) for part in parts], 1)
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Save to a new folder, or over a model, all that acting needs; see :mod:`wmcontrol.models.checkpoint`.

@@ -1,0 +1,146 @@
+"""Fast rollouts of one-token frames are the plain ones, for odd shapes, and of the weights as they are."""
+
+import copy
+import pickle
+from typing import Any
+
+import pytest
+import torch
+from helpers import scrambled
+
+from wmcontrol.encoders import PyramidEncoder
+from wmcontrol.models import ActionConditioned, ActionNormalizer, Predictor, WorldModel, products
+from wmcontrol.models.products import FixedLinear
+
+A, D = 6, 12
+
+
+def world_model(dtype: torch.dtype = torch.float32, **settings: Any) -> WorldModel:
+    torch.manual_seed(0)
+    encoder = PyramidEncoder(D)
+    encoder.fit(torch.randint(0, 256, (40, 32, 32, 3), dtype=torch.uint8))
+    sizes = {"width": 36, "depth": 3, "num_heads": 2} | settings.pop("sizes", {})
+    predictor = scrambled(ActionConditioned(Predictor(D, **sizes), A))
+    normalizer = ActionNormalizer([0.1, -0.2], [0.5, 0.25], [-1, -1], [1, 1], frameskip=3)
+    model = WorldModel(encoder, predictor, normalizer, control_rate=10, frame_size=(32, 32), **settings)
+    model.predictor.to(dtype)
+    return model
+
+
+def seen(B: int, N: int) -> tuple[torch.Tensor, torch.Tensor | None]:
+    generator = torch.Generator().manual_seed(1)
+    between = torch.randn(B, N - 1, A, generator=generator) if N > 1 else None
+    return torch.randn(B, N, 1, D, generator=generator), between
+
+
+def plans(B: int, S: int, H: int) -> torch.Tensor:
+    return torch.randn(B, S, H, A, generator=torch.Generator().manual_seed(2))
+
+
+def both_ways(model: WorldModel, B: int, N: int, S: int, H: int, last_only: bool) -> tuple[torch.Tensor, torch.Tensor]:
+    tokens, between = seen(B, N)
+    context = model.context(tokens, actions=between)
+    plain = model.rollout(context, plans(B, S, H).requires_grad_(), last_only=last_only).detach()
+    with torch.no_grad():
+        return model.rollout(context, plans(B, S, H), last_only=last_only), plain
+
+
+@pytest.mark.parametrize("sizes", [{}, {"depth": 1}, {"width": 30, "num_heads": 1, "mlp_ratio": 1.5}])
+@pytest.mark.parametrize(("B", "N", "S", "H"), [(1, 1, 1, 1), (1, 1, 7, 5), (3, 1, 5, 2), (2, 3, 4, 5), (1, 8, 13, 3)])
+@pytest.mark.parametrize("last_only", [True, False])
+def test_fast_rollouts_are_the_plain_ones(sizes: Any, B: int, N: int, S: int, H: int, last_only: bool) -> None:
+    fast, plain = both_ways(world_model(sizes=sizes), B, N, S, H, last_only)
+    assert fast.shape == plain.shape == (B, S, 1 if last_only else H, 1, D)
+    torch.testing.assert_close(fast, plain, atol=2e-5, rtol=2e-5)
+
+
+@pytest.mark.parametrize("N", [1, 3])
+def test_in_bfloat16_they_are_as_near_to_the_exact_ones_as_the_plain_ones(N: int) -> None:
+    fast, plain = both_ways(world_model(torch.bfloat16), 2, N, 50, 5, False)
+    exact, _ = both_ways(world_model(torch.float64), 2, N, 50, 5, False)
+    assert fast.dtype == plain.dtype == torch.bfloat16
+    errors = [(way.double() - exact).square().mean().sqrt() for way in (fast, plain)]
+    assert 0 < errors[0] < 1.3 * errors[1] < 0.3 * exact.std()
+
+
+def test_candidates_that_do_not_fit_into_the_budget_at_once_come_out_the_same() -> None:
+    whole, _ = both_ways(world_model(), 2, 2, 7, 3, True)
+    parts, _ = both_ways(world_model(memory_budget=1), 2, 2, 7, 3, True)
+    torch.testing.assert_close(parts, whole, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("change", [lambda p: p.mul_(1.5), lambda p: p.data.neg_(), lambda p: p.fill_(float("nan"))])
+def test_a_new_context_is_rolled_out_with_the_weights_of_now(change: Any) -> None:
+    model = world_model()
+    before, _ = both_ways(model, 1, 1, 3, 4, True)
+    with torch.no_grad():
+        change(next(iter(model.predictor.action_blocks[1].mlp.fc2.parameters())))
+    after, plain = both_ways(model, 1, 1, 3, 4, True)
+    torch.testing.assert_close(after, plain, atol=2e-5, rtol=2e-5, equal_nan=True)
+    assert not torch.allclose(after, before, atol=1e-2)
+
+
+def test_longer_plans_than_the_first_are_rolled_out_from_the_same_context() -> None:
+    model, (tokens, _) = world_model(), seen(1, 1)
+    context = model.context(tokens)
+    for H in (2, 5, 3):
+        plain = model.rollout(context, plans(1, 4, H)).detach()
+        with torch.no_grad():
+            torch.testing.assert_close(model.rollout(context, plans(1, 4, H)), plain, atol=2e-5, rtol=2e-5)
+
+
+def test_weights_are_folded_once_for_contexts_of_the_same_length() -> None:
+    model = world_model()
+    for N in (1, 2, 1, 2):
+        both_ways(model, 1, N, 2, 3, True)
+    assert len(model._imaginations._folds) == 2
+
+
+def test_environments_whose_frames_lie_unequally_far_apart_take_the_plain_way() -> None:
+    model, (tokens, _) = world_model(), seen(2, 2)
+    context = model.context(tokens, torch.tensor([[0.0, 0.3], [0.0, 0.2]]))
+    assert model._imaginations.of(model.predictor, context, 4, 0.3) is None
+    plain = model.rollout(context, plans(2, 3, 4)).detach()
+    with torch.no_grad():
+        torch.testing.assert_close(model.rollout(context, plans(2, 3, 4)), plain)
+
+
+def test_what_comes_out_can_be_computed_on_with_gradients() -> None:
+    fast, _ = both_ways(world_model(), 1, 1, 3, 2, True)
+    weight = torch.ones(D, requires_grad=True)
+    (fast * weight).sum().backward()
+    assert weight.grad is not None
+    assert not fast.is_inference()
+
+
+def test_a_model_that_has_imagined_can_be_copied_and_pickled() -> None:
+    model = world_model()
+    fast, _ = both_ways(model, 1, 1, 3, 2, True)
+    for copied in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        assert torch.equal(both_ways(copied, 1, 1, 3, 2, True)[0], fast)
+
+
+def unpacked(weight: torch.Tensor, bias: torch.Tensor, monkeypatch: pytest.MonkeyPatch) -> FixedLinear:
+    """As where PyTorch has no such operators."""
+    with monkeypatch.context() as patch:
+        patch.setattr(products, "_fused", None)
+        linear = FixedLinear(weight, bias)
+    assert linear._packed is None
+    return linear
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("rows", [1, 3, 50])
+def test_fixed_linear_maps_are_linear_maps(rows: int, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = torch.Generator().manual_seed(0)
+    # Neither inputs nor bias lie together in memory.
+    x, other, weight = (
+        torch.randn(*shape, 2, generator=generator).to(dtype)[..., 0] for shape in ((rows, 24), (rows, 10), (10, 24))
+    )
+    bias = torch.randn(10, 2, generator=generator).to(dtype)[:, 0]
+    exact = x.double() @ weight.double().T + bias.double()
+    expected = (exact, torch.nn.functional.gelu(exact), exact + other.double())
+    for linear in (FixedLinear(weight, bias), unpacked(weight, bias, monkeypatch)):
+        for found, right in zip((linear(x), linear.gelu(x), linear.plus(x, other)), expected, strict=True):
+            assert found.dtype == dtype
+            torch.testing.assert_close(found.double(), right, atol=6e-2 if dtype == torch.bfloat16 else 1e-5, rtol=1e-2)
