@@ -1,4 +1,4 @@
-"""Fast rollouts of one-token frames are the plain ones, for odd shapes, and of the weights as they are."""
+"""Fast rollouts are the plain ones, for odd shapes, and of the weights as they are."""
 
 import copy
 import pickle
@@ -17,7 +17,8 @@ A, D = 6, 12
 
 def world_model(dtype: torch.dtype = torch.float32, **settings: Any) -> WorldModel:
     torch.manual_seed(0)
-    encoder = PyramidEncoder(D)
+    grid = settings.pop("grid", (1, 1))
+    encoder = PyramidEncoder(D, tokens=grid)
     encoder.fit(torch.randint(0, 256, (40, 32, 32, 3), dtype=torch.uint8))
     sizes = {"width": 36, "depth": 3, "num_heads": 2} | settings.pop("sizes", {})
     predictor = scrambled(ActionConditioned(Predictor(D, **sizes), A))
@@ -27,10 +28,10 @@ def world_model(dtype: torch.dtype = torch.float32, **settings: Any) -> WorldMod
     return model
 
 
-def seen(B: int, N: int) -> tuple[torch.Tensor, torch.Tensor | None]:
+def seen(B: int, N: int, P: int = 1) -> tuple[torch.Tensor, torch.Tensor | None]:
     generator = torch.Generator().manual_seed(1)
     between = torch.randn(B, N - 1, A, generator=generator) if N > 1 else None
-    return torch.randn(B, N, 1, D, generator=generator), between
+    return torch.randn(B, N, P, D, generator=generator), between
 
 
 def plans(B: int, S: int, H: int) -> torch.Tensor:
@@ -38,7 +39,7 @@ def plans(B: int, S: int, H: int) -> torch.Tensor:
 
 
 def both_ways(model: WorldModel, B: int, N: int, S: int, H: int, last_only: bool) -> tuple[torch.Tensor, torch.Tensor]:
-    tokens, between = seen(B, N)
+    tokens, between = seen(B, N, model.grid[0] * model.grid[1])
     context = model.context(tokens, actions=between)
     plain = model.rollout(context, plans(B, S, H).requires_grad_(), last_only=last_only).detach()
     with torch.no_grad():
@@ -48,16 +49,20 @@ def both_ways(model: WorldModel, B: int, N: int, S: int, H: int, last_only: bool
 @pytest.mark.parametrize("sizes", [{}, {"depth": 1}, {"width": 30, "num_heads": 1, "mlp_ratio": 1.5}])
 @pytest.mark.parametrize(("B", "N", "S", "H"), [(1, 1, 1, 1), (1, 1, 7, 5), (3, 1, 5, 2), (2, 3, 4, 5), (1, 8, 13, 3)])
 @pytest.mark.parametrize("last_only", [True, False])
-def test_fast_rollouts_are_the_plain_ones(sizes: Any, B: int, N: int, S: int, H: int, last_only: bool) -> None:
-    fast, plain = both_ways(world_model(sizes=sizes), B, N, S, H, last_only)
-    assert fast.shape == plain.shape == (B, S, 1 if last_only else H, 1, D)
+@pytest.mark.parametrize("grid", [(1, 1), (2, 3)])
+def test_fast_rollouts_are_the_plain_ones(
+    grid: tuple[int, int], sizes: Any, B: int, N: int, S: int, H: int, last_only: bool
+) -> None:
+    fast, plain = both_ways(world_model(sizes=sizes, grid=grid), B, N, S, H, last_only)
+    assert fast.shape == plain.shape == (B, S, 1 if last_only else H, grid[0] * grid[1], D)
     torch.testing.assert_close(fast, plain, atol=2e-5, rtol=2e-5)
 
 
+@pytest.mark.parametrize("grid", [(1, 1), (2, 3)])
 @pytest.mark.parametrize("N", [1, 3])
-def test_in_bfloat16_they_are_as_near_to_the_exact_ones_as_the_plain_ones(N: int) -> None:
-    fast, plain = both_ways(world_model(torch.bfloat16), 2, N, 50, 5, False)
-    exact, _ = both_ways(world_model(torch.float64), 2, N, 50, 5, False)
+def test_in_bfloat16_they_are_as_near_to_the_exact_ones_as_the_plain_ones(N: int, grid: tuple[int, int]) -> None:
+    fast, plain = both_ways(world_model(torch.bfloat16, grid=grid), 2, N, 50, 5, False)
+    exact, _ = both_ways(world_model(torch.float64, grid=grid), 2, N, 50, 5, False)
     assert fast.dtype == plain.dtype == torch.bfloat16
     errors = [(way.double() - exact).square().mean().sqrt() for way in (fast, plain)]
     assert 0 < errors[0] < 1.3 * errors[1] < 0.3 * exact.std()

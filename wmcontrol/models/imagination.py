@@ -1,11 +1,12 @@
-"""Rollouts from one context, of frames that are one token each, without gradients.
+"""Rollouts from one context without gradients.
 
-What ``ActionConditioned.step`` computes, to rounding, in half of the time: see :mod:`.folding`. Besides, few keys are
-compared by products of numbers and sums, not by a matrix product of one row each, and what all candidates have in
-common, up to where the first action comes in, is computed once.
+What ``ActionConditioned.step`` computes, to rounding, in half of the time where a frame is one token: products are
+small then, and half of the plain way's time goes to what stands between them. What depends on weights and times alone
+is computed beforehand (:mod:`.folding`), keys and values are written where they stay (:mod:`.imagined`), and what all
+candidates have in common, up to where the first action comes in, is computed once.
 
-Letters: ``R`` rows, which are the S candidates of each of B environments; ``N`` frames of the context; ``M`` frames
-imagined so far; ``w`` width; ``h`` heads; ``d`` numbers of a head; ``L`` blocks; ``H`` steps.
+Letters: ``R`` rows, which are the S candidates of each of B environments; ``N`` frames of the context; ``P`` patches
+of a frame; ``M`` frames imagined so far; ``w`` width; ``h`` heads; ``d`` numbers of a head; ``L`` blocks; ``H`` steps.
 """
 
 from collections import deque
@@ -16,8 +17,9 @@ import torch
 from torch import Tensor, nn
 
 from .action import ActionBlock, ActionConditioned
-from .context import Context, KeysValues
+from .context import Context
 from .folding import FoldedPredictor
+from .imagined import Imagined, ManyTokenFrames, OneTokenFrames
 from .predictor import Predictor
 
 _FOLDS = 4  # an agent with a history of 3 frames plans from 1, 2 and 3 of them
@@ -29,80 +31,73 @@ class Imagination:
     Args:
         model: predictor with actions.
         folded: its weights, for the times of the frames to imagine.
-        context: of frames that are one token each.
+        context: what was seen.
     """
 
     def __init__(self, model: ActionConditioned, folded: FoldedPredictor, context: Context):
         self.horizon = len(folded.elapsed)
-        self._model, self._folded, self._heads = model, folded, model.predictor.num_heads
+        self._model, self._folded = model, folded
         self._blocks, self._query = list(model.predictor.blocks), model.predictor.query
-        self._shared = [(_by_frame(keys), _by_frame(values)) for keys, values in context.shared]
-        with torch.no_grad():
-            self._start = self._until_action(0, 0, self._query.expand(len(context.origin), -1), None)  # (B, w)
+        self._patches = folded.first_queries.shape[1]
+        self._shared = list(context.shared)
+        if self._patches == 1:
+            self._shared = [OneTokenFrames.of_context(keys_values) for keys_values in context.shared]
+        B = len(context.origin)
+        with torch.no_grad():  # (B, P, w)
+            queries = self._query.expand(B * self._patches, -1)
+            self._start = self._until_action(0, 0, queries, self._frames(B, 0)).view(B, self._patches, -1)
 
     def __call__(self, actions: Tensor, *, last_only: bool) -> Tensor:
-        """Imagine what actions (B, S, H, A) lead to: (B, S, H or 1, 1, D)."""
+        """Imagine what actions (B, S, H, A) lead to: (B, S, H or 1, P, D)."""
         with torch.inference_mode():
             predicted = self._predict(actions, last_only)
         with torch.no_grad():  # a tensor that others may compute gradients with
             frames: Tensor = self._model.predictor.head(predicted)
-        return frames.view(*actions.shape[:2], predicted.shape[1], 1, -1)
+        return frames.view(*actions.shape[:2], *frames.shape[1:])
 
     def _predict(self, actions: Tensor, last_only: bool) -> Tensor:
-        """Return the normalised queries that actions (B, S, H, A) lead to, (R, H or 1, w)."""
+        """Return the normalised queries that actions (B, S, H, A) lead to, (R, H or 1, P, w)."""
         B, S, H, A = actions.shape
-        R, w, L = B * S, self._query.shape[0], len(self._blocks)
-        by_step = actions.permute(2, 0, 1, 3).reshape(H, R, A)
-        embedded = self._model.embed_action(by_step)
-        both = actions.new_empty(R, 2 * w)  # queries beside their action
-        own = actions.new_empty(L, 2, H, R, w)  # keys and values
+        R, P, w = B * S, self._patches, self._query.shape[0]
+        by_step = actions.permute(2, 0, 1, 3).reshape(H, R, 1, A).expand(-1, -1, P, -1)
+        embedded = self._model.embed_action(by_step[:, :, :1])
+        both = actions.new_empty(R * P, 2 * w)  # queries beside their action
+        frames = self._frames(R, H - 1)
         predicted: list[Tensor] = []
         for step in range(H):
-            both[:, w:] = embedded[step]
-            q = self._query.expand(R, w)
+            both.view(R, P, 2 * w)[:, :, w:] = embedded[step]
+            q = self._start.repeat_interleave(S, 0).view(R * P, w)
             for i, maps in enumerate(self._folded.blocks):
-                first = step == i == 0
-                q = self._start.repeat_interleave(S, 0) if first else self._until_action(i, step, q, own[i, :, :step])
+                if step or i:
+                    q = self._until_action(i, step, q, frames)
                 both[:, :w] = q
                 norm = cast(ActionBlock, self._model.action_blocks[i]).norm
                 q = maps.action2.plus(maps.action1.gelu(norm(both)), q)
             normed = self._model.predictor.norm(q)
             if step + 1 == H or not last_only:
-                predicted.append(normed)
+                predicted.append(normed.view(R, P, w))
             if step + 1 < H:
-                new = self._folded.keys_values[step](torch.cat([normed, by_step[step]], 1))
-                own[:, :, step] = new.view(R, L, 2, w).permute(1, 2, 0, 3)
+                led_by = by_step[step].reshape(R * P, A)
+                frames.add(step, self._folded.keys_values[step](torch.cat([normed, led_by], 1)))
         return torch.stack(predicted, 1)
 
-    def _until_action(self, i: int, step: int, q: Tensor, own: Tensor | None) -> Tensor:
-        """Apply block ``i`` to queries (R, w), with the keys and values (2, M, R, w) of frames imagined so far."""
+    def _until_action(self, i: int, step: int, q: Tensor, frames: Imagined) -> Tensor:
+        """Apply block ``i`` to queries (R * P, w); those of the first block are the same for all."""
         block, maps = self._blocks[i], self._folded.blocks[i]
         if i == 0:
-            first = self._folded.first_queries[step].expand_as(q)
-            q = maps.out(self._attend(first, self._shared[i], own))
+            first = self._folded.first_queries[step]
+            heads = first.expand(len(q) // len(first), -1, -1).reshape(len(q), -1)
+            q = maps.out(frames.attend(0, step, heads))
         else:
             heads = self._folded.queries[i - 1][step](block.norm_attention(q))
-            q = maps.out.plus(self._attend(heads, self._shared[i], own), q)
+            q = maps.out.plus(frames.attend(i, step, heads), q)
         updated: Tensor = maps.fc2.plus(maps.fc1.gelu(block.norm_mlp(q)), q)
         return updated
 
-    def _attend(self, q: Tensor, shared: KeysValues, own: Tensor | None) -> Tensor:
-        """Attend: queries (R, w) to shared keys and values (N, B, 1, w) and to own ones (2, M, R, w)."""
-        keys, values = shared
-        (N, B), (R, w), h = keys.shape[:2], q.shape, self._heads
-        scores = (q.view(B, -1, w) * keys).reshape(N, R, h, w // h).sum(-1)
-        if own is not None:
-            scores = torch.cat([scores, (q * own[0]).view(-1, R, h, w // h).sum(-1)])
-        weights = scores.softmax(0)  # (N + M, R, h)
-        of_shared = weights[:N].view(N, B, -1, h, 1)
-        attended: Tensor = of_shared[0] * values[0].unflatten(-1, (h, -1))  # (B, S, h, d)
-        for n in range(1, N):
-            attended.addcmul_(of_shared[n], values[n].unflatten(-1, (h, -1)))
-        attended = attended.reshape(R, h, w // h)
-        if own is not None:
-            for weight, value in zip(weights[N:], own[1], strict=True):
-                attended.addcmul_(weight[..., None], value.view_as(attended))
-        return attended.view(R, w)
+    def _frames(self, rows: int, steps: int) -> Imagined:
+        if self._patches == 1:
+            return OneTokenFrames(self._shared, rows, steps, self._model.predictor.num_heads)
+        return ManyTokenFrames(self._shared, rows, steps, self._folded)
 
 
 class Imaginations:
@@ -120,26 +115,21 @@ class Imaginations:
         # Exactly these types: what a subclass, or a sharded model, does otherwise is not known here.
         if type(model) is not ActionConditioned or type(model.predictor) is not Predictor:
             return None
-        if not isinstance(context, Context) or context.grid != (1, 1):
+        if not isinstance(context, Context):
             return None
         newest = context.last_time - context.origin
         if not bool((newest == newest[0]).all()):  # weights are turned by it
             return None
         elapsed = [float(newest[0]) + (step + 1) * step_seconds for step in range(horizon)]
-        self._of_contexts[context] = Imagination(model, self._folded(model, elapsed), context)
+        self._of_contexts[context] = Imagination(model, self._folded(model, elapsed, context.grid), context)
         return self._of_contexts[context]
 
-    def _folded(self, model: ActionConditioned, elapsed: list[float]) -> FoldedPredictor:
+    def _folded(self, model: ActionConditioned, elapsed: list[float], grid: tuple[int, int]) -> FoldedPredictor:
         for folded in self._folds:
-            if folded.elapsed == elapsed and folded.is_of(model):
+            if folded.elapsed == elapsed and folded.grid == grid and folded.is_of(model):
                 return folded
-        self._folds.append(FoldedPredictor(model, elapsed))
+        self._folds.append(FoldedPredictor(model, elapsed, grid))
         return self._folds[-1]
 
     def __reduce__(self) -> tuple[type["Imaginations"], tuple[()]]:
         return Imaginations, ()  # a copy computes its own
-
-
-def _by_frame(x: Tensor) -> Tensor:
-    """Bring keys or values (B, h, N, d) of frames of one token each into the order (N, B, 1, h * d)."""
-    return x.permute(2, 0, 1, 3).flatten(2)[:, :, None].contiguous()

@@ -223,8 +223,8 @@ class WorldModel(nn.Module):
             return max(1, self.memory_budget // int(B * numbers * self.dtype.itemsize))
         predictor = self.predictor.predictor if isinstance(self.predictor, ActionConditioned) else self.predictor
         assert isinstance(context, Context)
-        kept = 2 * predictor.depth * horizon * P * predictor.width  # keys and values of its own frames
         seen = context.shared[0][0].shape[2] + horizon * P
+        kept = 2 * predictor.depth * seen * predictor.width  # keys and values
         scores = 3 * predictor.num_heads * P * seen  # attention weights, and what the softmax makes of them
         activations = 16 * P * predictor.width
         numbers = kept + scores + activations

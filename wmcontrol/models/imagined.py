@@ -1,0 +1,120 @@
+"""Keys and values of the frames that candidates imagined, and attention to them and to those that were seen.
+
+For rollouts without gradients, see :mod:`.imagination`, where the letters are explained.
+"""
+
+from typing import Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .context import KeysValues
+from .folding import FoldedPredictor, turn
+
+
+class Imagined(Protocol):
+    """Keys and values of one rollout."""
+
+    def attend(self, i: int, step: int, q: Tensor) -> Tensor:
+        """Attend from block ``i``'s queries (R * P, w), at ``step``, to all frames before that: (R * P, w)."""
+
+    def add(self, step: int, keys_values: Tensor) -> None:
+        """Remember a frame's keys and values in all blocks, (R * P, L * 2 * w)."""
+
+
+class OneTokenFrames:
+    """Of frames that are one token each: few keys, compared by products of numbers, not by products of matrices.
+
+    Args:
+        shared: of each block, keys and values of the frames that were seen, (N, B, 1, w).
+        rows: R.
+        steps: M, how many frames will be remembered.
+        heads: h.
+    """
+
+    def __init__(self, shared: list[KeysValues], rows: int, steps: int, heads: int):
+        self._shared, self._heads = shared, heads
+        self._own = shared[0][0].new_empty(len(shared), 2, steps, rows, shared[0][0].shape[-1])
+
+    def attend(self, i: int, step: int, q: Tensor) -> Tensor:
+        """See :class:`Imagined`."""
+        (keys, values), own = self._shared[i], self._own[i, :, :step]
+        (N, B), (R, w), h = keys.shape[:2], q.shape, self._heads
+        scores = (q.view(B, -1, w) * keys).reshape(N, R, h, w // h).sum(-1)
+        if step:
+            scores = torch.cat([scores, (q * own[0]).unflatten(-1, (h, -1)).sum(-1)])
+        weights = scores.softmax(0)  # (N + M, R, h)
+        of_shared = weights[:N].view(N, B, -1, h, 1)
+        attended: Tensor = of_shared[0] * values[0].unflatten(-1, (h, -1))  # (B, S, h, d)
+        for n in range(1, N):
+            attended.addcmul_(of_shared[n], values[n].unflatten(-1, (h, -1)))
+        attended = attended.reshape(R, h, w // h)
+        for weight, value in zip(weights[N:], own[1], strict=True):
+            attended.addcmul_(weight[..., None], value.view_as(attended))
+        return attended.view(R, w)
+
+    def add(self, step: int, keys_values: Tensor) -> None:
+        """See :class:`Imagined`."""
+        L, _, _, R, w = self._own.shape
+        self._own[:, :, step] = keys_values.view(R, L, 2, w).permute(1, 2, 0, 3)
+
+    @staticmethod
+    def of_context(keys_values: KeysValues) -> KeysValues:
+        """Bring a block's (B, h, N, d) into the order (N, B, 1, w)."""
+        keys, values = (x.permute(2, 0, 1, 3).flatten(2)[:, :, None].contiguous() for x in keys_values)
+        return keys, values
+
+
+class ManyTokenFrames:
+    """Of frames of several tokens: seen ones are copied to each candidate, so that one product meets all keys.
+
+    Args:
+        shared: of each block, keys and values of the frames that were seen, (B, h, N * P, d).
+        rows: R.
+        steps: M, how many frames will be remembered.
+        folded: says how to turn queries and keys.
+    """
+
+    def __init__(self, shared: list[KeysValues], rows: int, steps: int, folded: FoldedPredictor):
+        assert folded.turns is not None
+        self._turns, self._first = folded.turns, folded.first_queries
+        B, h, self._seen, d = shared[0][0].shape
+        self._patches, self._angles = self._first.shape[1], d // 6 * 3
+        # (L, 2, R, h, N * P + M * P, d)
+        self._all = shared[0][0].new_empty(len(shared), 2, rows, h, self._seen + steps * self._patches, d)
+        for block, keys_values in zip(self._all, shared, strict=True):
+            for every, seen in zip(block, keys_values, strict=True):
+                every.view(B, -1, h, *every.shape[2:])[:, :, :, : self._seen] = seen[:, None]
+
+    def attend(self, i: int, step: int, q: Tensor) -> Tensor:
+        """See :class:`Imagined`."""
+        R, h, _, d = self._all.shape[2:]
+        q_RPw = q.view(R, self._patches, -1)
+        if i:  # the first block's are turned
+            q_RPw = turn(q_RPw, h, self._angles, self._turns[0][step], self._turns[1][step])
+        queries = q_RPw.unflatten(-1, (h, d)).transpose(1, 2)
+        keys, values = self._all[i, :, :, :, : self._seen + step * self._patches]
+        return attend_scaled(queries, keys, values).transpose(1, 2).reshape(R * self._patches, -1)
+
+    def add(self, step: int, keys_values: Tensor) -> None:
+        """See :class:`Imagined`."""
+        L, _, R, h, _, d = self._all.shape
+        P, start = self._patches, self._seen + step * self._patches
+        new = keys_values.view(R, P, L, 2, h * d)
+        for i in range(L):
+            keys = turn(new[:, :, i, 0], h, self._angles, self._turns[0][step], self._turns[1][step])
+            for every, x in zip(self._all[i], (keys, new[:, :, i, 1]), strict=True):
+                every[:, :, start : start + P] = x.unflatten(-1, (h, d)).transpose(1, 2)
+
+
+def attend_scaled(q: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+    """Attend from queries (R, h, P, d), scaled already, to keys and values (R, h, K, d).
+
+    On a CPU by plain products, which take half of the time of the fused kernel there.
+    """
+    if q.device.type != "cpu":
+        return F.scaled_dot_product_attention(q, keys, values, scale=1.0)
+    R, h, P, d = q.shape
+    weights = torch.bmm(q.reshape(R * h, P, d), keys.reshape(R * h, -1, d).transpose(1, 2)).softmax(-1)
+    return torch.bmm(weights, values.reshape(R * h, -1, d)).view(R, h, P, d)
