@@ -36,7 +36,7 @@ class Imagination:
 
     def __init__(self, model: ActionConditioned, folded: FoldedPredictor, context: Context):
         self.horizon = len(folded.elapsed)
-        self._model, self._folded = model, folded
+        self.model, self._folded = model, folded
         self._blocks, self._query = list(model.predictor.blocks), model.predictor.query
         self._patches = folded.first_queries.shape[1]
         self._shared = list(context.shared)
@@ -52,7 +52,7 @@ class Imagination:
         with torch.inference_mode():
             predicted = self._predict(actions, last_only)
         with torch.no_grad():  # a tensor that others may compute gradients with
-            frames: Tensor = self._model.predictor.head(predicted)
+            frames: Tensor = self.model.predictor.head(predicted)
         return frames.view(*actions.shape[:2], *frames.shape[1:])
 
     def _predict(self, actions: Tensor, last_only: bool) -> Tensor:
@@ -60,7 +60,7 @@ class Imagination:
         B, S, H, A = actions.shape
         R, P, w = B * S, self._patches, self._query.shape[0]
         by_step = actions.permute(2, 0, 1, 3).reshape(H, R, 1, A).expand(-1, -1, P, -1)
-        embedded = self._model.embed_action(by_step[:, :, :1])
+        embedded = self.model.embed_action(by_step[:, :, :1])
         both = actions.new_empty(R * P, 2 * w)  # queries beside their action
         frames = self._frames(R, H - 1)
         predicted: list[Tensor] = []
@@ -71,9 +71,9 @@ class Imagination:
                 if step or i:
                     q = self._until_action(i, step, q, frames)
                 both[:, :w] = q
-                norm = cast(ActionBlock, self._model.action_blocks[i]).norm
+                norm = cast(ActionBlock, self.model.action_blocks[i]).norm
                 q = maps.action2.plus(maps.action1.gelu(norm(both)), q)
-            normed = self._model.predictor.norm(q)
+            normed = self.model.predictor.norm(q)
             if step + 1 == H or not last_only:
                 predicted.append(normed.view(R, P, w))
             if step + 1 < H:
@@ -96,7 +96,7 @@ class Imagination:
 
     def _frames(self, rows: int, steps: int) -> Imagined:
         if self._patches == 1:
-            return OneTokenFrames(self._shared, rows, steps, self._model.predictor.num_heads)
+            return OneTokenFrames(self._shared, rows, steps, self.model.predictor.num_heads)
         return ManyTokenFrames(self._shared, rows, steps, self._folded)
 
 
@@ -110,7 +110,7 @@ class Imaginations:
     def of(self, model: nn.Module, context: object, horizon: int, step_seconds: float) -> Imagination | None:
         """Return the one for rollouts of a predictor from a context; None where only the plain way is right."""
         known = self._of_contexts.get(context)
-        if known is not None and known.horizon >= horizon:
+        if known is not None and known.model is model and known.horizon >= horizon:
             return known
         # Exactly these types: what a subclass, or a sharded model, does otherwise is not known here.
         if type(model) is not ActionConditioned or type(model.predictor) is not Predictor:

@@ -69,8 +69,6 @@ class WorldModel(nn.Module):
         self.control_rate = float(control_rate)
         self.frame_size = frame_size
         self.memory_budget = memory_budget
-        self._compile = False
-        self._compiled: tuple[Any, Any] | None = None  # whose step, and the step
         self._imaginations = Imaginations()
         self.eval()
 
@@ -98,10 +96,6 @@ class WorldModel(nn.Module):
     def grid(self) -> tuple[int, int]:
         """Rows and columns of patches."""
         return self.encoder.grid(*self.frame_size)
-
-    def compile_step(self) -> None:
-        """Compile the prediction of a frame with ``torch.compile``: a minute at first, then the same to rounding."""
-        self._compile = True
 
     def encode(self, frames: Tensor) -> Tensor:
         """Encode frames (B, T, height, width, 3), uint8, to tokens (B, T, P, D)."""
@@ -154,7 +148,7 @@ class WorldModel(nn.Module):
             )
         actions = actions.to(self.dtype)
         parts = actions.split(self._candidates_at_once(context, actions.shape[2]), 1)
-        if not (torch.is_grad_enabled() or self.training or self._compile):
+        if not (torch.is_grad_enabled() or self.training):
             imagination = self._imaginations.of(self.predictor, context, actions.shape[2], self.step_seconds)
             if imagination is not None:
                 return torch.cat([imagination(part, last_only=last_only) for part in parts], 1)
@@ -193,24 +187,13 @@ class WorldModel(nn.Module):
         return load(folder_or_name, torch.device(device), dtype)
 
     def _rollout(self, context: AnyContext, actions: Tensor, last_only: bool) -> Tensor:
-        branched, predict = context.branch(actions.shape[1]), self._step()
+        branched: Any = context.branch(actions.shape[1])
         frames: list[Tensor] = []
         for step in range(actions.shape[2]):
             time = context.last_time + (step + 1) * self.step_seconds
-            frame, branched = predict(branched, time, actions[:, :, step])
+            frame, branched = self.predictor.step(branched, time, actions[:, :, step])
             frames = [frame] if last_only else [*frames, frame]
         return torch.stack(frames, 2)
-
-    def _step(self) -> Any:
-        """Return the predictor's step, compiled if asked for."""
-        if not self._compile:
-            return self.predictor.step
-        if self._compiled is None or self._compiled[0] is not self.predictor:
-            self._compiled = (self.predictor, torch.compile(self.predictor.step))
-        return self._compiled[1]
-
-    def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_compiled": None}  # a copy compiles its own
 
     def _candidates_at_once(self, context: AnyContext, horizon: int) -> int:
         """How many candidates of every environment fit into the memory budget at once."""
