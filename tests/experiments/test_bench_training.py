@@ -9,10 +9,11 @@ import pytest
 import torch
 
 from wmcontrol.experiments import bench_training
-from wmcontrol.experiments.bench_training import Subject, _Training, product_rate
+from wmcontrol.experiments.bench_training import Subject, _Training
 from wmcontrol.experiments.bench_training_report import Row, save_report
 from wmcontrol.experiments.bench_training_store import random_store
 from wmcontrol.experiments.cli import main
+from wmcontrol.experiments.speed.timing import product_rate
 from wmcontrol.models import Predictor
 
 ROW = Row("tiny", 1, 128, 256, "float32", 11.5, 1.0, 20.0, 0.25)

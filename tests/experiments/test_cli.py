@@ -111,7 +111,7 @@ def test_version(capsys: Captured) -> None:
         (["--verbose"], "wmcontrol: unknown option '--verbose'; wmcontrol --help lists the options"),
         (["demo", "sede=1"], "wmcontrol demo: unknown key 'sede'; did you mean 'seed'?"),
         (["demo", "fly=2"], "wmcontrol demo: unknown key 'fly'; there is out, seed"),
-        (["bench", "model", "x=2"], "wmcontrol bench model: unknown key 'x'; there are none here"),
+        (["bench", "planners", "x=2"], "wmcontrol bench planners: unknown key 'x'; there are none here"),
         (["demo", "fast"], "wmcontrol demo: expected key=value, got 'fast'"),
         (["demo", "--seed", "1"], "wmcontrol demo: unknown option '--seed'; write seed=VALUE"),
         (["demo", "--fast"], "wmcontrol demo: unknown option '--fast'; settings are written key=value"),

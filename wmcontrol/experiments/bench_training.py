@@ -27,6 +27,7 @@ from .bench_training_report import Row, save_report
 from .bench_training_store import random_frames, random_store
 from .errors import UsageError
 from .progress import Report, progress_bar
+from .speed.timing import product_rate
 
 NUM_FRAMES, FRAMESKIP = 4, 5  # DINO-world, appendix D
 ROUNDS = 5
@@ -57,16 +58,26 @@ SUBJECTS = (
 
 
 def run(out: Path, store: Path | None = None, *, seconds: float = 3.0, compiled: bool = True) -> Path:
-    """Measure, and save a table and the same in JSON.
+    """Measure, and save a table and the same in JSON; arguments and errors are those of :func:`measured`.
 
     Args:
         out: the folder for them.
-        store: with actions; without one, stores of random tokens are made for all of ``SUBJECTS``, and removed.
-        seconds: how long each rate is measured, over all rounds; a step more often than not takes longer for some.
-        compiled: measure ``torch.compile`` too, on the first subject.
+        store, seconds, compiled: see there.
 
     Returns:
         the table's file.
+    """
+    rows, encoding = measured(store, seconds, compiled=compiled)
+    return save_report(out, rows, encoding, str(store) if store else None)
+
+
+def measured(store: Path | None, seconds: float, *, compiled: bool) -> tuple[list[Row], dict[str, float]]:
+    """Measure, and return the rows and what encoding in the loop costs.
+
+    Args:
+        store: with actions; without one, stores of random tokens are made for all of ``SUBJECTS``, and removed.
+        seconds: how long each rate is measured, over all rounds; a step more often than not takes longer for some.
+        compiled: measure ``torch.compile`` too, on the first subject.
 
     Raises:
         UsageError: the store cannot be trained on with actions.
@@ -81,8 +92,7 @@ def run(out: Path, store: Path | None = None, *, seconds: float = 3.0, compiled:
                 raise UsageError(f"store: {store} has no actions; training with them is what is measured")
             found = {Subject(size, given.grid, given.tokens.shape[2]): given for size in _TOKENS_AT_ONCE}
         with progress_bar("measuring", "rounds") as progress:
-            rows, encoding = _measure(found, seconds / ROUNDS, compiled, progress)
-    return save_report(out, rows, encoding, str(store) if store else None)
+            return _measure(found, seconds / ROUNDS, compiled, progress)
 
 
 class _Training:
@@ -189,18 +199,6 @@ def _measure(
     ratios = [a / b for a, b in zip(taken[first, "encoding"], taken[first, _name(fast)], strict=True)]
     encoding = {"steps_per_second": 1 / median(taken[first, "encoding"]), "store_is_faster_by": median(ratios)}
     return rows, encoding
-
-
-def product_rate(dtype: torch.dtype, seconds: float) -> float:
-    """Return the best floating-point operations per second in products of large matrices, in so many seconds."""
-    best, end = 0.0, perf_counter() + seconds
-    while perf_counter() < end or not best:
-        for n in (512, 1024, 2048):
-            a, b = torch.randn(2, n, n).to(dtype)
-            start = perf_counter()
-            a @ b
-            best = max(best, 2 * n**3 / (perf_counter() - start))
-    return best
 
 
 def _seconds(work: Callable[[int], object], seconds: float) -> float:

@@ -42,6 +42,7 @@ class Imagination:
         self._shared = list(context.shared)
         if self._patches == 1:
             self._shared = [OneTokenFrames.of_context(keys_values) for keys_values in context.shared]
+        self._last: tuple[int, int, Imagined] | None = None
         B = len(context.origin)
         with torch.no_grad():  # (B, P, w)
             queries = self._query.expand(B * self._patches, -1)
@@ -95,9 +96,16 @@ class Imagination:
         return updated
 
     def _frames(self, rows: int, steps: int) -> Imagined:
-        if self._patches == 1:
-            return OneTokenFrames(self._shared, rows, steps, self.model.predictor.num_heads)
-        return ManyTokenFrames(self._shared, rows, steps, self._folded)
+        """Return the memory of a rollout: the last one's if that had the same size, since memory anew is slow."""
+        if self._last is None or self._last[:2] != (rows, steps):
+            self._last = None  # before the next is made
+            made: Imagined
+            if self._patches == 1:
+                made = OneTokenFrames(self._shared, rows, steps, self.model.predictor.num_heads)
+            else:
+                made = ManyTokenFrames(self._shared, rows, steps, self._folded)
+            self._last = rows, steps, made
+        return self._last[2]
 
 
 class Imaginations:

@@ -209,7 +209,7 @@ class WorldModel(nn.Module):
         seen = context.shared[0][0].shape[2] + horizon * P
         kept = 2 * predictor.depth * seen * predictor.width  # keys and values
         scores = 3 * predictor.num_heads * P * seen  # attention weights, and what the softmax makes of them
-        activations = 16 * P * predictor.width
+        activations = (32 + 2 * predictor.depth) * P * predictor.width
         numbers = kept + scores + activations
         return max(1, self.memory_budget // int(B * numbers * self.dtype.itemsize))
 

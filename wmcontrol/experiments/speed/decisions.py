@@ -1,0 +1,79 @@
+"""What of an environment step is spent outside the model and the simulator: conversion, queues, rendering."""
+
+from statistics import median
+from time import perf_counter
+
+import gymnasium as gym
+import torch
+
+from ...agents import PlanningAgent
+from ...envs.goal_core import GoalCore
+from ...models import WorldModel
+from ...objectives import GoalDistance
+from ...planners import CEM, Planner, fast
+from .clock import watching
+from .section import Section, Verdict
+
+ENVS = {"wall": "wmcontrol/Wall-v0", "pusht": "wmcontrol/PushT-v0", "pointmaze": "wmcontrol/PointMaze_UMaze-v0"}
+STEPS = 25
+# None of these calls another.
+_INSIDE: dict[str, tuple[type, str]] = {
+    "encode": (WorldModel, "encode"),
+    "context": (WorldModel, "context"),
+    "plan": (Planner, "plan"),
+    "simulator": (GoalCore, "step"),
+}
+
+
+def decisions(rounds: int) -> Section:
+    """Run agents in the environments and share out the time."""
+    planners: dict[str, Planner] = {"CEM(std=2.0)": CEM(std=2.0), "fast()": fast()}
+    rows, numbers = [], {}
+    for name, env_id in ENVS.items():
+        model = WorldModel.load(name)
+        for planner_name, planner in planners.items():
+            for execute in (25, 5):
+                agent = PlanningAgent(model, planner, GoalDistance("cosine"), execute=execute)
+                found = [_shares(agent, env_id, seed) for seed in range(rounds)]
+                told = {part: median(shares[part] for shares in found) for part in found[0]}
+                label = f"{name}, {planner_name}, a plan every {execute} steps"
+                numbers[label] = told
+                shares = (f"{told[part]:.1%}" for part in ("model and planner", "simulator", "outside"))
+                rows.append((label, f"{1e3 * told['seconds']:.1f}", *shares))
+    most = max(numbers, key=lambda label: numbers[label]["outside"])
+    return Section(
+        "What a decision costs beside model and simulator",
+        f"Episodes of {STEPS} steps with packaged models, {torch.get_num_threads()} threads, medians of {rounds}. "
+        "Outside is all else: rendering what the agent sees, conversion, queues, Gymnasium's wrappers.",
+        ("agent", "ms per environment step", "model and planner", "simulator", "outside"),
+        rows,
+        numbers,
+        [
+            Verdict(
+                "at most 10 % outside",
+                f"{numbers[most]['outside']:.1%} at most ({most})",
+                numbers[most]["outside"] <= 0.1,
+            )
+        ],
+    )
+
+
+def _shares(agent: PlanningAgent, env_id: str, seed: int) -> dict[str, float]:
+    env = gym.make(env_id, terminate_on_success=False)
+    observation, _ = env.reset(seed=seed)
+    agent.predict(observation)  # what is made once is made now
+    with watching(_INSIDE) as noted:
+        state, start = None, perf_counter()
+        for _ in range(STEPS):
+            action, state = agent.predict(observation, state)
+            observation, *_ = env.step(action)
+        total = perf_counter() - start
+    env.close()
+    physics = noted.pop("simulator")
+    model = sum(noted.values())
+    return {
+        "seconds": total / STEPS,
+        "model and planner": model / total,
+        "simulator": physics / total,
+        "outside": (total - model - physics) / total,
+    }
