@@ -32,7 +32,8 @@ class WorldModel(nn.Module):
         normalizer: statistics and bounds of actions, and the frameskip; None without actions.
         control_rate: environment actions per second, Hz.
         frame_size: height and width of the frames that the model was trained on.
-        memory_budget: how many bytes a rollout may take beside its result; candidates are split to keep within it.
+        memory_budget: how many bytes a rollout may take beside its result; candidates are split to keep within it. By
+            default 256 MiB on a CPU, where more is slower, and 4 GiB elsewhere.
             One whose actions ask for a gradient takes more: what the backward pass needs is kept for all of them.
     """
 
@@ -44,7 +45,7 @@ class WorldModel(nn.Module):
         *,
         control_rate: float,
         frame_size: tuple[int, int] = (64, 64),
-        memory_budget: int = 2**30,
+        memory_budget: int | None = None,
     ):
         super().__init__()
         if encoder.tubelet != 1:
@@ -197,21 +198,22 @@ class WorldModel(nn.Module):
 
     def _candidates_at_once(self, context: AnyContext, horizon: int) -> int:
         """How many candidates of every environment fit into the memory budget at once."""
+        budget = self.memory_budget or (2**28 if self.device.type == "cpu" else 2**32)
         rows, columns = self.grid
         P, B = rows * columns, len(context.last_time)
         if isinstance(self.predictor, FrameCausalPredictor):
             window = self.predictor.num_frames * P
             settings = self.predictor.settings()
             numbers = settings["depth"] * settings["heads"] * (window + 16 * settings["dim_head"]) * window
-            return max(1, self.memory_budget // int(B * numbers * self.dtype.itemsize))
+            return max(1, budget // int(B * numbers * self.dtype.itemsize))
         predictor = self.predictor.predictor if isinstance(self.predictor, ActionConditioned) else self.predictor
         assert isinstance(context, Context)
         seen = context.shared[0][0].shape[2] + horizon * P
         kept = 2 * predictor.depth * seen * predictor.width  # keys and values
         scores = 3 * predictor.num_heads * P * seen  # attention weights, and what the softmax makes of them
-        activations = (32 + 2 * predictor.depth) * P * predictor.width
+        activations = (40 + 2 * predictor.depth) * P * predictor.width
         numbers = kept + scores + activations
-        return max(1, self.memory_budget // int(B * numbers * self.dtype.itemsize))
+        return max(1, budget // int(B * numbers * self.dtype.itemsize))
 
     @contextmanager
     def _parameters_fixed(self) -> Iterator[None]:

@@ -30,7 +30,7 @@ def paper_setting(rounds: int) -> Section:
         S = _MANY_TOKENS if few else CANDIDATES
         for dtype in dict.fromkeys([torch.float32, fast]):
             # On a GPU as many at once as there is memory for, for the keys and values of the frames imagined.
-            budget = 2**30 if device.type == "cpu" else int(0.6 * torch.cuda.mem_get_info()[0])
+            budget = None if device.type == "cpu" else int(0.6 * torch.cuda.mem_get_info()[0])
             model = size.world_model(dtype, device, budget)
             found = ways(model, size.tokens(1, 1, model), actions(1, S, HORIZON, model))
             if device.type != "cpu":

@@ -61,7 +61,7 @@ class Size:
                 block.scale.fill_(0.1)  # type: ignore[operator]
         return model.eval().requires_grad_(False)
 
-    def world_model(self, dtype: torch.dtype, device: torch.device, memory_budget: int = 2**30) -> WorldModel:
+    def world_model(self, dtype: torch.dtype, device: torch.device, memory_budget: int | None = None) -> WorldModel:
         """Make a world model around it, whose encoder is there for its shape only."""
         normalizer = ActionNormalizer([0, 0], [1, 1], [-2, -2], [2, 2], frameskip=_SKIP)
         side = 16 * max(self.grid)
