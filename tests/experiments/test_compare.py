@@ -1,7 +1,7 @@
 """``wmcontrol compare``: what it would do, and what it refuses; test_demo.py does one."""
 
 import pickle
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -19,6 +19,7 @@ from wmcontrol.experiments.planner_names import PLANNERS
 from wmcontrol.experiments.recipes import RECIPE
 from wmcontrol.experiments.task_keys import PLANNER_NAMES, PROTOCOL_NAMES
 from wmcontrol.models.checkpoint import WEIGHTS, packaged_folder
+from wmcontrol.planners import CEM
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +61,7 @@ def test_it_is_the_papers_table_with_few_labels_floors_and_ceiling(usual: Compar
         "pointmaze": (10, 3),
     }
     assert looking["wall"]["num_tasks"] == 512
-    assert looking["wall"]["planner_settings"] == {**PROTOCOLS["paper"].planner, "std": 2.0}
+    assert looking["wall"]["planner_settings"] == asdict(CEM(**PROTOCOLS["paper"].planner, std=2.0))
     assert looking["wall"]["objective"] == {"metric": "cosine"}
     assert found["evaluate wall true simulator"].settings["num_tasks"] == 128
     assert "planner" not in found["evaluate wall no-op"].settings
@@ -98,7 +99,8 @@ def test_keys_override_what_is_usual() -> None:
     assert found["train wall full"].settings["num_steps"] == 7
     judged = found["evaluate wall full 1800"].settings
     assert (judged["protocol"]["name"], judged["num_tasks"], judged["warmup"], judged["history"]) == ("mpc", 9, 5, 2)
-    assert judged["planner_settings"] == {**PROTOCOLS["mpc"].planner, "num_samples": 20, "std": 1}
+    searching = CEM(**{**PROTOCOLS["mpc"].planner, "num_samples": 20, "std": 1})
+    assert judged["planner_settings"] == asdict(searching)  # all of them: a default may change
     assert judged["objective"] == {"metric": "l2", "steps": "mean"}  # of what is planned anew all steps count
     assert not any("simulator" in name or name.endswith(" 50") for name in found)
 

@@ -1,10 +1,10 @@
 """What each stage of a comparison does, and on what it is built."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import gymnasium as gym
 
@@ -150,7 +150,9 @@ def _settings(asked: Comparison, name: str, agent: str, count: int) -> dict[str,
         "warmup": asked.warmup[name],
     }
     if agent not in (NO_OP, RANDOM):
-        settings |= {"planner": asked.planner, "planner_settings": dict(asked.planner_settings)}
+        # With its defaults: what an older one found is not taken for this one's.
+        planner = asdict(cast(Any, make_planner(asked.planner, asked.planner_settings)))
+        settings |= {"planner": asked.planner, "planner_settings": planner}
         settings["objective"] = dict(asked.objective)
         if agent == PACKAGED:
             settings["weights"] = file_digest(packaged_folder(name) / WEIGHTS)

@@ -13,7 +13,7 @@ def small_comparison(
     batch_size: int = 64,
     num_tasks: int = 64,
     oracle_tasks: int = 32,
-    num_iterations: int = 20,
+    num_iterations: int = 7,
 ) -> Comparison:
     """Return a comparison on Wall; with these sizes it takes about three minutes of two cores.
 
