@@ -94,6 +94,20 @@ def test_longer_plans_than_the_first_are_rolled_out_from_the_same_context() -> N
             torch.testing.assert_close(model.rollout(context, plans(1, 4, H)), plain, atol=2e-5, rtol=2e-5)
 
 
+@pytest.mark.parametrize("grid", [(1, 1), (2, 3)])
+def test_what_one_rollout_wrote_does_not_reach_the_next(grid: tuple[int, int]) -> None:
+    model = world_model(grid=grid)
+    tokens, _ = seen(2, 1, grid[0] * grid[1])
+    context, first = model.context(tokens), plans(2, 4, 3)
+    with torch.no_grad():
+        kept = model.rollout(context, first)
+        before = kept.clone()
+        for other in (-first, first * float("nan"), first[:, :3], first[:, :, :2]):
+            model.rollout(context, other)
+        assert torch.equal(kept, before)
+        assert torch.equal(model.rollout(context, first), before)
+
+
 def test_weights_are_folded_once_for_contexts_of_the_same_length() -> None:
     model = world_model()
     for N in (1, 2, 1, 2):

@@ -20,11 +20,7 @@ ALONE = 8  # environments planned for one by one, of the 64
 def full_size(rounds: int) -> Section:
     """Measure decisions of the packaged model for Wall, alone and for 64 environments at once."""
     model = WorldModel.load("wall")
-    planners: dict[str, Planner] = {
-        "CEM(std=2.0), 300 x 30": CEM(std=2.0),
-        "fast()": fast(),
-        "CEM(std=2.0), 100 x 5": CEM(std=2.0, num_samples=100, num_iterations=5),
-    }
+    planners: dict[str, Planner] = {"CEM(std=2.0), 300 x 30": CEM(std=2.0), "fast()": fast()}
     plans: dict[str, Callable[[], Any]] = {name: _decision(model, planner, 1) for name, planner in planners.items()}
     short: dict[str, Planner] = {
         "CEM(std=2.0)": CEM(std=2.0, num_iterations=ITERATIONS),
@@ -51,7 +47,7 @@ def full_size(rounds: int) -> Section:
         )
     first, second = (numbers[f"{name}, together"]["throughput"] for name in short)
     one = numbers["CEM(std=2.0), 300 x 30"]["seconds"]
-    decision = numbers["CEM(std=2.0), 100 x 5"]["seconds"]
+    decision = numbers["fast()"]["seconds"]
     return Section(
         "The packaged predictor at full size",
         f"Plans of {HORIZON} steps with the packaged model for Wall, one token per frame, {torch.get_num_threads()} "
@@ -61,7 +57,7 @@ def full_size(rounds: int) -> Section:
         numbers,
         [
             Verdict("one plan of 300 x 30 x 5 in at most 1 s on two cores", f"{one:.2f} s", one <= 1),
-            Verdict("a fast setting of at most 100 ms", f"{1e3 * decision:.0f} ms with 100 x 5", decision <= 0.1),
+            Verdict("one plan of fast() in at most 100 ms", f"{1e3 * decision:.0f} ms", decision <= 0.1),
             Verdict(
                 f"{ENVIRONMENTS} environments at once at least 3 times the throughput of one by one",
                 f"{first:.1f} times with 300 candidates, {second:.1f} times with fast()",
