@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -113,6 +114,73 @@ def test_weights_are_folded_once_for_contexts_of_the_same_length() -> None:
     for N in (1, 2, 1, 2):
         both_ways(model, 1, N, 2, 3, True)
     assert len(model._imaginations._folds) == 2
+
+
+def replaced(model: WorldModel) -> None:
+    class Doubled(torch.nn.Linear):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return 2 * super().forward(x)
+
+    model.predictor.predictor.blocks[1].mlp.fc1 = Doubled(36, 144)
+
+
+def hooked(model: WorldModel) -> None:
+    model.predictor.predictor.head.register_forward_hook(lambda module, given, made: made + 1)
+
+
+@pytest.mark.parametrize("change", [replaced, hooked])
+def test_what_was_put_into_a_predictor_is_run(change: Any) -> None:
+    model = world_model()
+    change(model)
+    fast, plain = both_ways(model, 1, 1, 3, 4, False)
+    torch.testing.assert_close(fast, plain)
+
+
+def test_a_context_goes_on_with_the_times_and_weights_of_now() -> None:
+    model = world_model()
+    context = model.context(seen(1, 1)[0])
+
+    def fast_and_plain() -> tuple[torch.Tensor, torch.Tensor]:
+        with torch.no_grad():
+            fast = model.rollout(context, plans(1, 3, 4))
+        return fast, model.rollout(context, plans(1, 3, 4)).detach()
+
+    fast_and_plain()
+    model.control_rate *= 2
+    torch.testing.assert_close(*fast_and_plain(), atol=2e-5, rtol=2e-5)
+    with torch.no_grad():
+        model.predictor.predictor.blocks[0].mlp.fc2.weight.mul_(1.5)
+    torch.testing.assert_close(*fast_and_plain(), atol=2e-5, rtol=2e-5)
+
+
+@pytest.mark.parametrize("grid", [(1, 1), (2, 3)])
+def test_threads_may_share_a_context(grid: tuple[int, int]) -> None:
+    model = world_model(grid=grid)
+    context = model.context(seen(1, 1, grid[0] * grid[1])[0])
+    given = [plans(1, 20, 4) * scale for scale in (0.5, 1.0, -1.0, -0.5)]
+
+    def imagine(actions: torch.Tensor) -> torch.Tensor:
+        with torch.no_grad():
+            return model.rollout(context, actions)
+
+    expected = [imagine(actions) for actions in given]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(imagine, given * 10))
+    for imagined, right in zip(found, expected * 10, strict=True):
+        torch.testing.assert_close(imagined, right)
+
+
+def test_contexts_that_are_no_start_are_refused_as_ever() -> None:
+    model = world_model()
+    context = model.context(seen(1, 1)[0])
+    with torch.no_grad():
+        with pytest.raises(ValueError, match="already has 3 candidates"):
+            model.rollout(context.branch(3), plans(1, 3, 2))
+        other = world_model(sizes={"depth": 2})
+        with pytest.raises(ValueError, match="a predictor of 3 blocks, not of 2"):
+            other.rollout(context, plans(1, 3, 2))
+        with pytest.raises(ValueError, match=r"computed in torch.float32, the model is in torch.float64 now"):
+            model.to(torch.float64).rollout(context, plans(1, 3, 2))
 
 
 def test_environments_whose_frames_lie_unequally_far_apart_take_the_plain_way() -> None:

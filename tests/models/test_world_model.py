@@ -198,6 +198,11 @@ def test_parts_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ValueError, match=r"\(B, T, 32, 32, 3\), as in training"):
         model.encode(frames(size=48))
     context = model.context(model.encode(frames()))
+    for budget in (0, -5, 1.5, "1GB"):
+        with pytest.raises(ValueError, match="memory_budget must be a positive whole number of bytes"):
+            world_model(memory_budget=budget)
+    with pytest.raises(TypeError, match="actions must be a tensor"):
+        model.rollout(context, plans().numpy())
     for wrong in (plans()[..., :3], plans()[:1], plans()[:, :0], plans()[:, :, :0], plans()[0]):
         with pytest.raises(ValueError, match=r"actions must have shape \(2, S, H, 4\)"):
             model.rollout(context, wrong)

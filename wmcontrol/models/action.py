@@ -113,7 +113,7 @@ class ActionConditioned(nn.Module):
         """Predict the next frame; action (B, A), or (B, S, A) with candidates; as ``Predictor.step``."""
         B, S = len(context.origin), context.num_candidates
         shape = (B, self.action_dim) if S is None else (B, S, self.action_dim)
-        checked = check_actions(action, shape).view(B * (S or 1), -1)
+        checked = check_actions(action, shape).reshape(B * (S or 1), -1)
         after_block = self._after_block(self.embed_action(checked)[:, None])
         return self.predictor.step(context, time, after_block=after_block, arrival=self.embed_arrival(checked))
 

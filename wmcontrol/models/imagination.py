@@ -10,13 +10,14 @@ of a frame; ``M`` frames imagined so far; ``w`` width; ``h`` heads; ``d`` number
 """
 
 from collections import deque
-from typing import cast
+from typing import TypeGuard, cast
 from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 
 from .action import ActionBlock, ActionConditioned
+from .blocks import MLP, Block, CrossAttention
 from .context import Context
 from .folding import FoldedPredictor
 from .imagined import Imagined, ManyTokenFrames, OneTokenFrames
@@ -42,11 +43,11 @@ class Imagination:
         self._shared = list(context.shared)
         if self._patches == 1:
             self._shared = [OneTokenFrames.of_context(keys_values) for keys_values in context.shared]
-        self._last: tuple[int, int, Imagined] | None = None
+        self._spare: list[tuple[tuple[int, int], Imagined]] = []
         B = len(context.origin)
         with torch.no_grad():  # (B, P, w)
             queries = self._query.expand(B * self._patches, -1)
-            self._start = self._until_action(0, 0, queries, self._frames(B, 0)).view(B, self._patches, -1)
+            self._start = self._until_action(0, 0, queries, self._make(B, 0)).view(B, self._patches, -1)
 
     def __call__(self, actions: Tensor, *, last_only: bool) -> Tensor:
         """Imagine what actions (B, S, H, A) lead to: (B, S, H or 1, P, D)."""
@@ -63,7 +64,7 @@ class Imagination:
         by_step = actions.permute(2, 0, 1, 3).reshape(H, R, 1, A).expand(-1, -1, P, -1)
         embedded = self.model.embed_action(by_step[:, :, :1])
         both = actions.new_empty(R * P, 2 * w)  # queries beside their action
-        frames = self._frames(R, H - 1)
+        frames = self._take(R, H - 1)
         predicted: list[Tensor] = []
         for step in range(H):
             both.view(R, P, 2 * w)[:, :, w:] = embedded[step]
@@ -80,6 +81,7 @@ class Imagination:
             if step + 1 < H:
                 led_by = by_step[step].reshape(R * P, A)
                 frames.add(step, self._folded.keys_values[step](torch.cat([normed, led_by], 1)))
+        self._spare = [((R, H - 1), frames)]
         return torch.stack(predicted, 1)
 
     def _until_action(self, i: int, step: int, q: Tensor, frames: Imagined) -> Tensor:
@@ -95,42 +97,48 @@ class Imagination:
         updated: Tensor = maps.fc2.plus(maps.fc1.gelu(block.norm_mlp(q)), q)
         return updated
 
-    def _frames(self, rows: int, steps: int) -> Imagined:
-        """Return the memory of a rollout: the last one's if that had the same size, since memory anew is slow."""
-        if self._last is None or self._last[:2] != (rows, steps):
-            self._last = None  # before the next is made
-            made: Imagined
-            if self._patches == 1:
-                made = OneTokenFrames(self._shared, rows, steps, self.model.predictor.num_heads)
-            else:
-                made = ManyTokenFrames(self._shared, rows, steps, self._folded)
-            self._last = rows, steps, made
-        return self._last[2]
+    def _take(self, rows: int, steps: int) -> Imagined:
+        """Return memory for a rollout: the last one's if that was as large, since memory anew is slow.
+
+        Whoever takes it has it alone, so that several threads may roll out from one context.
+        """
+        try:
+            size, frames = self._spare.pop()
+        except IndexError:
+            return self._make(rows, steps)
+        if size == (rows, steps):
+            return frames
+        del frames  # before the next is made
+        return self._make(rows, steps)
+
+    def _make(self, rows: int, steps: int) -> Imagined:
+        if self._patches == 1:
+            return OneTokenFrames(self._shared, rows, steps, self.model.predictor.num_heads)
+        return ManyTokenFrames(self._shared, rows, steps, self._folded)
 
 
 class Imaginations:
     """Those of a world model: one per context, as long as that is there."""
 
     def __init__(self) -> None:
-        self._of_contexts: WeakKeyDictionary[object, Imagination] = WeakKeyDictionary()
+        self._of_contexts: WeakKeyDictionary[object, tuple[object, Imagination]] = WeakKeyDictionary()
         self._folds: deque[FoldedPredictor] = deque(maxlen=_FOLDS)
 
     def of(self, model: nn.Module, context: object, horizon: int, step_seconds: float) -> Imagination | None:
         """Return the one for rollouts of a predictor from a context; None where only the plain way is right."""
         known = self._of_contexts.get(context)
-        if known is not None and known.model is model and known.horizon >= horizon:
-            return known
-        # Exactly these types: what a subclass, or a sharded model, does otherwise is not known here.
-        if type(model) is not ActionConditioned or type(model.predictor) is not Predictor:
-            return None
-        if not isinstance(context, Context):
+        stamp = _stamp(model, step_seconds)
+        if known is not None and known[0] == stamp and known[1].horizon >= horizon:
+            return known[1]
+        if not isinstance(context, Context) or not _is_plain(model) or not _fits(model, context):
             return None
         newest = context.last_time - context.origin
         if not bool((newest == newest[0]).all()):  # weights are turned by it
             return None
         elapsed = [float(newest[0]) + (step + 1) * step_seconds for step in range(horizon)]
-        self._of_contexts[context] = Imagination(model, self._folded(model, elapsed, context.grid), context)
-        return self._of_contexts[context]
+        made = Imagination(model, self._folded(model, elapsed, context.grid), context)
+        self._of_contexts[context] = stamp, made
+        return made
 
     def _folded(self, model: ActionConditioned, elapsed: list[float], grid: tuple[int, int]) -> FoldedPredictor:
         for folded in self._folds:
@@ -141,3 +149,29 @@ class Imaginations:
 
     def __reduce__(self) -> tuple[type["Imaginations"], tuple[()]]:
         return Imaginations, ()  # a copy computes its own
+
+
+# Of what is made of these, and of nothing else, it is known here what it computes.
+_PLAIN = {ActionConditioned, Predictor, Block, CrossAttention, MLP, ActionBlock, nn.Linear, nn.LayerNorm, nn.ModuleList}
+
+
+def _is_plain(model: nn.Module) -> TypeGuard[ActionConditioned]:
+    """Whether nothing in a predictor was replaced, is sharded or is hooked."""
+    if type(model) is not ActionConditioned or type(model.predictor) is not Predictor:
+        return False
+    return all(
+        type(part) in _PLAIN and not part._forward_hooks and not part._forward_pre_hooks for part in model.modules()
+    )
+
+
+def _fits(model: ActionConditioned, context: Context) -> bool:
+    """Whether a context is this predictor's, and the start of candidates; if not, ``step`` says what is wrong."""
+    keys, predictor = context.shared[0][0], model.predictor
+    shape = (predictor.num_heads, predictor.width // predictor.num_heads)
+    mine = len(context.shared) == predictor.depth and (keys.shape[1], keys.shape[3]) == shape
+    return mine and context.num_candidates is None and context.own is None
+
+
+def _stamp(model: nn.Module, step_seconds: float) -> object:
+    """Return what changes whenever weights are replaced or written into, but for writing past PyTorch's notice."""
+    return step_seconds, tuple((id(p), 0 if p.is_inference() else p._version) for p in model.parameters())

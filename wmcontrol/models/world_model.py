@@ -33,7 +33,8 @@ class WorldModel(nn.Module):
         control_rate: environment actions per second, Hz.
         frame_size: height and width of the frames that the model was trained on.
         memory_budget: how many bytes a rollout may take beside its result; candidates are split to keep within it. By
-            default 256 MiB on a CPU, where more is slower, and 4 GiB elsewhere.
+            default 256 MiB on a CPU, where more is slower, and 4 GiB elsewhere. What planners' rollouts took stays with
+            their context, for the next.
             One whose actions ask for a gradient takes more: what the backward pass needs is kept for all of them.
     """
 
@@ -64,6 +65,8 @@ class WorldModel(nn.Module):
             raise ValueError(f"control_rate must be positive, got {control_rate!r}")
         if len(frame_size) != 2 or not all(isinstance(side, int) and side > 0 for side in frame_size):
             raise ValueError(f"frame_size must be a height and a width in pixels, got {frame_size!r}")
+        if memory_budget is not None and (not isinstance(memory_budget, int) or memory_budget < 1):
+            raise ValueError(f"memory_budget must be a positive whole number of bytes, got {memory_budget!r}")
         self.encoder = encoder
         self.predictor = predictor
         self.normalizer = normalizer
@@ -142,6 +145,13 @@ class WorldModel(nn.Module):
         B = len(context.last_time)
         if self.normalizer is None:
             raise ValueError("this model takes no actions; imagine without them by predictor.step")
+        if not isinstance(actions, Tensor):
+            raise TypeError(f"actions must be a tensor (B, S, H, A), got {type(actions).__name__}")
+        if isinstance(context, Context) and context.shared[0][0].dtype != self.dtype:
+            raise ValueError(
+                f"the context was computed in {context.shared[0][0].dtype}, the model is in {self.dtype} now; make the "
+                "context anew"
+            )
         action_dim = self.normalizer.action_dim
         if actions.ndim != 4 or actions.shape[0] != B or actions.shape[-1] != action_dim or not actions.numel():
             raise ValueError(
