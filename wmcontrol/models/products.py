@@ -23,28 +23,29 @@ class FixedLinear:
 
     def __init__(self, weight: Tensor, bias: Tensor):
         # The operators take whatever they are given for contiguous.
-        self.weight, self.bias = weight.detach().contiguous(), bias.detach().contiguous()
-        self._packed = _pack(self.weight)
+        weight, self._bias = weight.detach().contiguous(), bias.detach().contiguous()
+        self._packed = _pack(weight)
+        self._weight = weight if self._packed is None else None  # one of the two is enough
 
     def __call__(self, x: Tensor) -> Tensor:
         """Map (N, in) to (N, out)."""
-        if self._packed is None:
-            return F.linear(x, self.weight, self.bias)
-        y: Tensor = _fused(x.contiguous(), self._packed, self.bias, "none", [], "")
+        if self._weight is not None:
+            return F.linear(x, self._weight, self._bias)
+        y: Tensor = _fused(x.contiguous(), self._packed, self._bias, "none", [], "")
         return y
 
     def gelu(self, x: Tensor) -> Tensor:
         """Map (N, in) to (N, out), and apply a GELU."""
-        if self._packed is None:
-            return F.gelu(F.linear(x, self.weight, self.bias))
-        y: Tensor = _fused(x.contiguous(), self._packed, self.bias, "gelu", [], "none")
+        if self._weight is not None:
+            return F.gelu(F.linear(x, self._weight, self._bias))
+        y: Tensor = _fused(x.contiguous(), self._packed, self._bias, "gelu", [], "none")
         return y
 
     def plus(self, x: Tensor, other: Tensor) -> Tensor:
         """Map (N, in) to (N, out), and add ``other`` (N, out)."""
-        if self._packed is None:
-            return F.linear(x, self.weight, self.bias).add_(other)
-        y: Tensor = _fused.binary(x.contiguous(), other.contiguous(), self._packed, self.bias, "add")
+        if self._weight is not None:
+            return F.linear(x, self._weight, self._bias).add_(other)
+        y: Tensor = _fused.binary(x.contiguous(), other.contiguous(), self._packed, self._bias, "add")
         return y
 
 
