@@ -230,3 +230,11 @@ def test_a_cost_keeps_only_the_latents_that_are_read() -> None:
         cost = LatentCost(Watched(), torch.zeros(1, 2), torch.zeros(1, 1, 2), objective)  # type: ignore[arg-type]
         cost(torch.zeros(1, 5, 4, 2))
     assert seen == [1, 4, 4]
+
+
+def test_objectives_without_a_report_say_so() -> None:
+    rail = Guardrail(lambda latents: latents[..., 0, 0], limit=0.5)
+    assert GoalDistance().silent
+    assert (GoalDistance() + 0.1 * ActionPenalty()).silent
+    assert not rail.silent
+    assert not (GoalDistance() + rail).silent

@@ -40,6 +40,11 @@ class Term(ABC):
         """Say of each candidate what its plan's ``info`` should tell, each (B, S)."""
         return {}
 
+    @property
+    def silent(self) -> bool:
+        """Whether ``report`` has nothing to say, so that nothing need be imagined for it."""
+        return type(self).report is Term.report
+
     def __add__(self, other: Objective) -> "Sum":
         if not callable(other) or isinstance(other, type):
             return NotImplemented
@@ -95,6 +100,11 @@ class Sum(Term):
                     count = sum(name.split(" ")[0] == word for name in told)
                     told[f"{word} {count + 1}" if count else word] = value
         return told
+
+    @property
+    def silent(self) -> bool:
+        """Whether all of them are."""
+        return all(term.silent for _, term in self.terms if isinstance(term, Term))
 
 
 def _terms(objective: Objective) -> tuple[tuple[float, Objective], ...]:

@@ -41,7 +41,7 @@ class LatentCost:
     def report(self, actions: Tensor) -> Mapping[str, Any]:
         """Return what the objective has to say of plans (B, H, A), each (B,): whether guardrails are kept."""
         report = getattr(self.objective, "report", None)
-        if report is None:
+        if report is None or getattr(self.objective, "silent", False):
             return {}
         candidates = actions[:, None]
         told = report(self._latents(candidates), self.goal, candidates)
