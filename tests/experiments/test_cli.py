@@ -16,7 +16,6 @@ from wmcontrol.experiments.keys import keys_of
 from wmcontrol.experiments.overrides import read_overrides
 
 Captured = pytest.CaptureFixture[str]
-BENCHES = f"wmcontrol: 'bench' needs one more word: {', '.join(sorted(j for j in JOBS if j.startswith('bench ')))}"
 
 
 def error_line(capsys: Captured) -> str:
@@ -45,9 +44,9 @@ def error_line(capsys: Captured) -> str:
                 "seed=1",
             ],
         ),
-        (["bench"], ["envs", "model", JOBS["bench envs"]]),
+        (["bench"], ["rounds", "parts", "planning", "subjects:", JOBS["bench envs"]]),
         (["bench", "envs"], ["seconds", "a number over 0; default: 2", 'pip install "wmcontrol[oracle]"']),
-        (["bench", "model"], ["context cache", "Takes minutes"]),
+        (["bench", "training"], ["latent store", "Takes minutes"]),
         (["show"], ["envs"]),
         (["show", "envs"], ["out", "docs/pictures"]),
     ],
@@ -100,13 +99,9 @@ def test_version(capsys: Captured) -> None:
         ([], "wmcontrol: say which job to run; wmcontrol --help lists them"),
         (["-m"], "wmcontrol: say which job to run; wmcontrol --help lists them"),
         (["dmo"], "wmcontrol: unknown job 'dmo'; did you mean 'demo'?"),
-        (["fly"], f"wmcontrol: unknown job 'fly'; there is {', '.join(sorted({*JOBS, 'bench'}))}"),
+        (["fly"], f"wmcontrol: unknown job 'fly'; there is {', '.join(sorted(JOBS))}"),
         (["dmo", "--help"], "wmcontrol: unknown job 'dmo'; did you mean 'demo'?"),
-        (["bench"], BENCHES),
-        (
-            ["bench", "seconds=1"],
-            BENCHES,
-        ),
+        (["bench", "seconds=1"], "wmcontrol bench: unknown key 'seconds'; did you mean 'rounds'?"),
         (["bench", "planer"], "wmcontrol: unknown job 'bench planer'; did you mean 'bench planners'?"),
         (["--verbose"], "wmcontrol: unknown option '--verbose'; wmcontrol --help lists the options"),
         (["demo", "sede=1"], "wmcontrol demo: unknown key 'sede'; did you mean 'seed'?"),

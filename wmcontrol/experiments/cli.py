@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from .. import __version__
 from .errors import UsageError, did_you_mean
-from .help import general_help, group_help, job_help
+from .help import general_help, job_help
 from .jobs import JOBS, load_job
 from .overrides import read_overrides
 
@@ -47,16 +47,13 @@ def _main(words: list[str]) -> int:
         raise UsageError("say which job to run; wmcontrol --help lists them")
     name, words = _job_name(words)
     if asks_help:
-        print(job_help(load_job(name)) if name in JOBS else group_help(name), end="")
+        print(job_help(load_job(name)), end="")
         return 0
-    if name not in JOBS:
-        subjects = ", ".join(job for job in JOBS if job.startswith(f"{name} "))
-        raise UsageError(f"{name!r} needs one more word: {subjects}")
     return _run(name, words, sweep)
 
 
 def _job_name(words: list[str]) -> tuple[str, list[str]]:
-    """Split the name of a job, or the first word of names of two words, from what follows."""
+    """Split the name of a job from what follows: the first word of names of two is a job's name too."""
     first, *rest = words
     groups = {name.split()[0] for name in JOBS if " " in name}
     if first in groups and rest and "=" not in rest[0] and not rest[0].startswith("-"):
@@ -66,8 +63,8 @@ def _job_name(words: list[str]) -> tuple[str, list[str]]:
         return name, rest[1:]
     if first.startswith("-"):
         raise UsageError(f"unknown option {first!r}; wmcontrol --help lists the options")
-    if first not in groups and first not in JOBS:
-        raise did_you_mean("job", first, sorted({*JOBS, *groups}))
+    if first not in JOBS:
+        raise did_you_mean("job", first, sorted(JOBS))
     return first, rest
 
 

@@ -24,11 +24,6 @@ def general_help() -> str:
     return "\n\n".join([usage, _INTRODUCTION, f"jobs:\n{_table(JOBS)}", _GENERAL])
 
 
-def group_help(group: str) -> str:
-    """Return what ``wmcontrol bench --help`` says: the jobs whose names start with that word."""
-    return f"usage: wmcontrol {group} SUBJECT key=value ...\n\n{_subjects(group)}\n"
-
-
 def job_help(job: Job) -> str:
     """Return what ``wmcontrol JOB --help`` says: what the job does, and every key of it."""
     keys = keys_of(job.config)
