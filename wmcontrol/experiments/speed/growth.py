@@ -1,6 +1,6 @@
 """How time and memory grow with everything that can grow."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -59,8 +59,8 @@ class Found:
     memory: float
 
 
-def growth(rounds: int, out: Path) -> Section:
-    """Measure every point in a process of its own, and draw a panel for each axis."""
+def growth(rounds: int) -> Section:
+    """Measure every point in a process of its own."""
     rows: list[tuple[str, ...]] = []
     numbers: dict[str, list[dict[str, float]]] = {}
     excess: dict[str, float] = {}
@@ -81,7 +81,6 @@ def growth(rounds: int, out: Path) -> Section:
         given = {"value": budget, "operations": point.operations, "seconds": one.seconds, "bytes": one.memory}
         numbers["memory budget"].append(given)
         rows.append(_row(f"memory budget: {budget / 2**20:.0f} MiB", given))
-    _draw(numbers, out / "growth.png")
     # Beside the budget are the parts of the result and the whole of it, and the weights as rollouts have them.
     result = 2 * point.candidates * point.size.patches * point.size.dim * fast_dtype(torch.device("cpu")).itemsize
     most = max((one["bytes"] - result - WEIGHTS) / one["value"] for one in numbers["memory budget"])
@@ -142,7 +141,8 @@ def measure(point: Point, rounds: int) -> Found:
     return Found(min(taken), peak_memory() - before)
 
 
-def _draw(numbers: dict[str, list[dict[str, float]]], path: Path) -> None:
+def draw(numbers: Mapping[str, list[dict[str, float]]], path: Path) -> None:
+    """Save a figure of what ``growth`` measured, a panel for each axis."""
     axes = list(AXES)
     figure = new_figure(2.6 * len(axes), 2.8)
     for i, (axis, panel) in enumerate(zip(axes, panels(figure, len(axes), len(axes)), strict=True)):

@@ -54,7 +54,7 @@ def paper_setting(rounds: int) -> Section:
             where = "on this GPU" if device.type == "cuda" else f"on a CPU, {S} candidates, scaled"
             verdicts.append(
                 Verdict(
-                    "at least half of the rate of matrix products at the paper's size (of a GPU)",
+                    "at least half of the rate of matrix products at the paper's size",
                     f"{best['share']:.0%} {where}; a whole plan of {ITERATIONS} iterations "
                     f"{ITERATIONS * best['seconds']:.3g} s",
                     best["share"] >= 0.5,

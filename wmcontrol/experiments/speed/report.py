@@ -15,13 +15,13 @@ from .decisions import decisions
 from .dino_wm import against_dino_wm
 from .evaluation import evaluation
 from .full_size import full_size
-from .growth import growth
+from .growth import draw, growth
 from .operators import operators
 from .planning import paper_setting
 from .section import Section, Verdict
 from .training import training
 
-_MEASURED: dict[str, Sequence[Callable[..., Section]]] = {
+_MEASURED: dict[str, Sequence[Callable[[int], Section]]] = {
     "planning": (paper_setting,),
     "dino_wm": (against_dino_wm,),
     "full_size": (full_size,),
@@ -43,19 +43,22 @@ def measure(parts: Sequence[str], rounds: int, out: Path) -> Path:
     Returns:
         the table's file.
     """
-    work = [(part, function) for part in parts for function in _MEASURED[part]]
+    work = [function for part in parts for function in _MEASURED[part]]
     sections: list[Section] = []
     with progress_bar("measuring", "parts") as progress:
-        for number, (_, function) in enumerate(work):
+        for number, function in enumerate(work):
             progress(number, len(work))
             kept = out / f"{function.__name__}.json"
             if kept.exists():
                 sections.append(_read(kept))
                 continue
-            sections.append(function(rounds, out) if function is growth else function(rounds))
+            sections.append(function(rounds))
             with whole_file(kept) as file:
                 file.write_text(json.dumps(asdict(sections[-1]), indent=1) + "\n")
         progress(len(work), len(work))
+    for section in sections:
+        if section.picture:
+            draw(section.numbers, out / section.picture)
     machine = {"threads": torch.get_num_threads(), "torch": torch.__version__, "wmcontrol": __version__}
     if torch.cuda.is_available():
         machine["gpu"] = torch.cuda.get_device_name()

@@ -85,7 +85,7 @@ class Size:
 
 
 class _OfShape(Encoder):
-    """Says what tokens there would be; they are drawn, not encoded."""
+    """Makes tokens of the right shape: what they are does not matter to time, and rollouts are given drawn ones."""
 
     def __init__(self, dim: int, grid: tuple[int, int]):
         super().__init__()
@@ -98,7 +98,7 @@ class _OfShape(Encoder):
         return self._grid
 
     def _tokens(self, frames: Tensor) -> Tensor:
-        raise NotImplementedError
+        return torch.zeros(len(frames), self._grid[0] * self._grid[1], self.dim, device=frames.device)
 
 
 def actions(rows: int, candidates: int, horizon: int, like: WorldModel) -> Tensor:
