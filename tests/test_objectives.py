@@ -52,6 +52,22 @@ def test_goal_distance_is_its_formula(metric: Any, steps: Any, scene: Scene) -> 
 
 
 @pytest.mark.parametrize("metric", ["l2", "squared", "l1", "cosine"])
+def test_weights_multiply_what_is_compared(metric: Any, scene: Scene) -> None:
+    latents, goal, actions = scene
+    weights = torch.rand(D, generator=torch.Generator().manual_seed(1)) + 0.1
+    weighted = GoalDistance(metric, "mean", weights.tolist())(latents, goal, actions)
+    torch.testing.assert_close(weighted, GoalDistance(metric, "mean")(latents * weights, goal * weights, actions))
+    with pytest.raises(ValueError, match="there are 2 weights, and tokens of 5 numbers"):
+        GoalDistance(metric, weights=[1, 1])(latents, goal, actions)
+
+
+@pytest.mark.parametrize("weights", [[], [0.0], [-1.0], [float("nan")], [float("inf")]])
+def test_weights_that_are_no_weights_are_refused(weights: list[float]) -> None:
+    with pytest.raises(ValueError, match="weights must be finite numbers over 0"):
+        GoalDistance(weights=weights)
+
+
+@pytest.mark.parametrize("metric", ["l2", "squared", "l1", "cosine"])
 def test_the_goal_itself_costs_nothing_and_has_a_gradient_that_is_a_number(metric: Any, scene: Scene) -> None:
     _, goal, actions = scene
     latents = goal[:, None, None].repeat(1, S, H, 1, 1).requires_grad_()

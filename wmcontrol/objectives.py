@@ -8,7 +8,7 @@ stand beside them in a sum.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -122,10 +122,13 @@ class GoalDistance(Term):
         steps: which of the H steps count: ``"last"`` as in the papers; ``"mean"``, all the same; or a discount over 0
             and at most 1: step ``h`` counts ``discount ** (H - 1 - h)``, so that the last counts most; weights sum
             to 1.
+        weights: what each of the D numbers of a token is multiplied by first, over 0; None: nothing. With
+            ``WorldModel.whitening()`` numbers that vary little count like those that vary much.
     """
 
     metric: Metric = "l2"
     steps: Literal["last", "mean"] | float = "last"
+    weights: Sequence[float] | None = None
 
     def __post_init__(self) -> None:
         if self.metric not in get_args(Metric):
@@ -133,6 +136,11 @@ class GoalDistance(Term):
         discount = isinstance(self.steps, (int, float)) and not isinstance(self.steps, bool) and 0 < self.steps <= 1
         if self.steps not in ("last", "mean") and not discount:
             raise ValueError(f'steps must be "last", "mean" or a discount over 0 and at most 1, got {self.steps!r}')
+        if self.weights is not None:
+            weights = tuple(float(weight) for weight in self.weights)
+            if not weights or not all(0 < weight < float("inf") for weight in weights):
+                raise ValueError("weights must be finite numbers over 0, one for each number of a token")
+            object.__setattr__(self, "weights", weights)
 
     @property
     def last_only(self) -> bool:  # type: ignore[override]
@@ -154,6 +162,11 @@ class GoalDistance(Term):
         """Return the distances (B, S, H) of latents (B, S, H, P, D) to goals (B, P, D), in float32 at least."""
         latents = _precise(latents)
         goal = goal.to(latents)[:, None, None]
+        if self.weights is not None:
+            if len(self.weights) != latents.shape[-1]:
+                raise ValueError(f"there are {len(self.weights)} weights, and tokens of {latents.shape[-1]} numbers")
+            weights = latents.new_tensor(self.weights)
+            latents, goal = latents * weights, goal * weights
         if self.metric == "cosine":
             return 1 - torch.cosine_similarity(latents, goal, dim=-1).mean(-1)
         difference = latents - goal

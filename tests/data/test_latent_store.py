@@ -93,6 +93,20 @@ def test_the_key_follows_all_that_decides_the_tokens(tmp_path: Path) -> None:
     assert len(set(folders)) == 7
 
 
+def test_deviations_of_tokens_are_those_of_the_trajectories_asked_for(
+    store: LatentStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin, end = (int(store.offsets[1]), int(store.offsets[1] + store.lengths[1]))
+    by_hand = store.tokens[begin:end].double().reshape(-1, 6).std(0, correction=0)
+    assert store.token_std([1]) == pytest.approx(by_hand.tolist())
+    assert store.token_std() == pytest.approx(store.tokens.double().reshape(-1, 6).std(0, correction=0).tolist())
+    monkeypatch.setattr("wmcontrol.data.latent_store._STD_TOKENS", 4 * 3)  # of 4 patches: at most three frames
+    step = -(-len(store.tokens) // 3)
+    assert store.token_std() == pytest.approx(
+        store.tokens[::step].double().reshape(-1, 6).std(0, correction=0).tolist()
+    )
+
+
 def test_windows_are_those_of_the_data_set(store: LatentStore) -> None:
     windows, expected = store.windows(3, 2), Memory().windows(3, 2)
     assert len(windows) == len(expected)

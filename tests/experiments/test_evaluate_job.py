@@ -175,6 +175,19 @@ def test_the_simulator_stands_in_the_models_place_and_other_planners_search(tmp_
         assert about["objective"]["metric"] == "squared"
 
 
+@pytest.mark.parametrize(
+    ("name", "objective", "whiten"),
+    [("pusht", "", 1), ("pusht", "metric:cosine", 0), ("wall", "", 0), ("wall", "whiten:1", 1)],
+)
+def test_distances_are_whitened_in_push_t_unless_a_metric_is_given(
+    name: str, objective: str, whiten: int, tmp_path: Path
+) -> None:
+    words = ["evaluate", f"model={name}", f"env={name}", "num_tasks=1", "videos=0", "planner=random_shooting"]
+    assert main([*words, f"objective={{{objective}}}", "planner_settings={num_samples:2}", f"out={tmp_path}"]) == 0
+    about = Evaluation.read(tmp_path / "tasks.jsonl").header["about"]
+    assert about["objective"] == {"metric": "cosine", "steps": "last", "whiten": whiten}
+
+
 def test_episodes_are_filmed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = tmp_path / "out"
     words = ["evaluate", "agent=random", "env=wall", "num_tasks=2", f"out={out}"]
@@ -232,8 +245,9 @@ def test_a_policy_of_stable_baselines_is_judged(tmp_path: Path, capsys: pytest.C
         (["model=wall", "env=wall", "objective={metric:l3}"], "objective: metric must be one of"),
         (
             ["model=wall", "env=wall", "objective={distance:l1}"],
-            "objective: unknown setting 'distance'; there is metric, steps",
+            "objective: unknown setting 'distance'; there is metric, steps, whiten",
         ),
+        (["model=wall", "env=wall", "objective={whiten:3}"], "objective: whiten must be a number from 0 to 2, got 3"),
         (["model=wall", "env=wall", "protocol=papers"], "did you mean 'paper'?"),
         (["model=wall", "env=wall", "warmup=5"], "warmup=5 replays the steps before a task"),
         (["model=wall", "env=wall", "device=tpu9"], "device: 'tpu9' cannot be used"),

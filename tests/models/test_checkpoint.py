@@ -45,6 +45,19 @@ def test_a_loaded_model_imagines_the_same_and_does_not_learn(folder: Path) -> No
     assert sorted(path.name for path in folder.iterdir()) == ["config.json", "model.safetensors"]
 
 
+def test_how_much_tokens_vary_comes_back_and_may_be_unknown(tmp_path: Path) -> None:
+    std = tuple(0.1 * (i + 1) for i in range(D))
+    world_model(token_std=std).save(tmp_path / "known")
+    assert WorldModel.load(tmp_path / "known").token_std == pytest.approx(std, rel=1e-5)
+    world_model().save(tmp_path / "unknown")
+    assert WorldModel.load(tmp_path / "unknown").token_std is None
+    change(tmp_path / "known", token_std=None)  # a model from before it was saved
+    assert WorldModel.load(tmp_path / "known").token_std is None
+    change(tmp_path / "known", token_std=[1.0])
+    with pytest.raises(ValueError, match=r"config\.json does not describe a model: token_std must be 12"):
+        WorldModel.load(tmp_path / "known")
+
+
 def test_saving_again_replaces_and_leaves_nothing_behind(folder: Path) -> None:
     model = world_model()
     with torch.no_grad():

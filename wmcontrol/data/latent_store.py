@@ -44,6 +44,7 @@ _KEYS = {
     "frame_size": list,
     "source": dict,
 }
+_STD_TOKENS = 20_000  # how many deviations are taken over
 _SOURCE = ("fingerprint", "control_rate", "env_id", "action_bounds", "env_settings")
 
 
@@ -170,6 +171,16 @@ class LatentStore:
             raise ValueError(f"{self.folder} has no actions to take statistics of")
         pieces = ((f"trajectory {i}", self._actions_of(int(i))) for i in self.chosen(members))
         return ActionStatistics.over(pieces, self.action_bounds)
+
+    def token_std(self, members: "Subset | Sequence[int] | None" = None) -> list[float]:
+        """Return the standard deviation of each of the D numbers of a token, over frames and patches of trajectories.
+
+        Of many frames, at most 20,000 tokens are looked at, evenly spaced.
+        """
+        frames = np.concatenate([self.offsets[i] + np.arange(self.lengths[i]) for i in self.chosen(members)])
+        most = max(2, _STD_TOKENS // self.tokens.shape[1])
+        picked = torch.from_numpy(frames[:: -(-len(frames) // most)])
+        return self.tokens[picked].double().flatten(0, 1).std(0, correction=0).tolist()
 
     def _actions_of(self, trajectory: int) -> Floats:
         assert self.actions is not None

@@ -15,9 +15,9 @@ from ..evaluation.episodes import check_fits, image_size, make_env
 from ..evaluation.tasks import Tasks
 from ..models import WorldModel
 from ..models.checkpoint import WEIGHTS, find_folder
-from ..objectives import GoalDistance
 from ..planners import Planner
 from .errors import UsageError
+from .planner_names import make_objective, objective_settings
 from .tasks_from_keys import env_label
 
 
@@ -83,7 +83,8 @@ def planning(
     *,
     name: str,
     file: str,
-    objective: GoalDistance,
+    objective: Mapping[str, Any],
+    env_id: str,
     history: int = 1,
     simulator: SimulatorModel | None = None,
 ) -> Entrant:
@@ -93,15 +94,17 @@ def planning(
         UsageError: the model does not fit the protocol.
     """
     settings = {"horizon": protocol.horizon, "execute": protocol.execute, "history": history}
+    wanted = objective_settings(protocol, objective, env_id, known=loaded.model.token_std is not None)
+    distance = make_objective(wanted, loaded.model)
     try:
-        agent = PlanningAgent(simulator or loaded.model, planner, objective, **settings)
+        agent = PlanningAgent(simulator or loaded.model, planner, distance, **settings)
     except ValueError as error:
         raise UsageError(f"protocol={protocol.name}: {error}") from error
     about = {
         **loaded.about,
         "imagines": "world model" if simulator is None else "true simulator",
         "planner": {"name": type(planner).__name__, **asdict(cast(Any, planner))},
-        "objective": asdict(objective),
+        "objective": {"metric": distance.metric, "steps": distance.steps, "whiten": wanted.get("whiten", 0)},
         **settings,
     }
     return Entrant(name, file, agent, about)

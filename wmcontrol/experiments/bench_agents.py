@@ -13,7 +13,7 @@ from .errors import UsageError
 from .evaluate_job import in_a_line
 from .files import check_device
 from .judging import in_words, judge
-from .planner_names import PLANNERS, make_objective, make_planner, objective_settings, planner_settings
+from .planner_names import PLANNERS, make_planner, planner_settings
 from .record import results_folder
 from .tasks_from_keys import check_task_keys, find_tasks
 
@@ -30,10 +30,12 @@ def compare_planners(config: Any) -> None:
     protocol = PROTOCOLS["paper"]
     tasks = find_tasks(config, protocol)
     loaded = load_model(config.model, config.device, tasks.env_id)
-    entrants, objective = [], make_objective(objective_settings(protocol, {}))
+    entrants = []
     for name in names:
         planner = make_planner(name, planner_settings(name, protocol, {}))
-        entrants.append(planning(loaded, planner, protocol, name=name, file=f"{name}.jsonl", objective=objective))
+        entrants.append(
+            planning(loaded, planner, protocol, name=name, file=f"{name}.jsonl", objective={}, env_id=tasks.env_id)
+        )
     rows = [*entrants, *floor(action_space_for(entrants[0].agent, tasks))]
 
     same = replace(config, planners=names, out=None)

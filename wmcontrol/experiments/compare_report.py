@@ -78,7 +78,7 @@ def about(asked: Comparison) -> Iterator[str]:
     yield (
         f"Protocol {protocol.name}: goals {protocol.offset} steps ahead, {protocol.budget} steps to get there, "
         f"{protocol.execute} executed of each plan of {protocol.horizon} model steps; planner {asked.planner} "
-        f"{dict(asked.planner_settings)}, objective GoalDistance {dict(asked.objective)}."
+        f"{dict(asked.planner_settings)}, objective GoalDistance {_objectives(asked)}."
         + (f" Before they act, agents look on for some steps of the trajectory: {looks}." if looks else "")
     )
     yield (
@@ -91,6 +91,13 @@ def about(asked: Comparison) -> Iterator[str]:
         )
         + "."
     )
+
+
+def _objectives(asked: Comparison) -> str:
+    first, *others = (str(dict(given)) for given in asked.objective.values())
+    if all(other == first for other in others):
+        return first
+    return ", ".join(f"{dict(given)} in {shown(asked, name)}" for name, given in asked.objective.items())
 
 
 def _data(asked: Comparison, name: str, data: Data | Path) -> str:

@@ -16,7 +16,7 @@ from ..models.checkpoint import packaged_folder
 from .encoding import open_frames
 from .errors import UsageError
 from .names import env_id_of
-from .planner_names import OBJECTIVE, make_objective, make_planner
+from .planner_names import make_objective, make_planner
 from .recipes import WARMUPS, Data
 from .train_jobs import split
 
@@ -39,7 +39,7 @@ class Comparison:
         oracle_tasks: on how many of them the true simulator is planned with; 0 for none.
         planner: its name.
         planner_settings: of it.
-        objective: settings of :class:`~wmcontrol.GoalDistance`.
+        objective: settings of :class:`~wmcontrol.GoalDistance`, and the power of whitening, by environment.
         packaged: whether the packaged models are judged beside them.
         warmup: environment steps that agents look on before they act, by environment; by default ``WARMUPS``.
         seed: of training, tasks and agents.
@@ -56,7 +56,7 @@ class Comparison:
     oracle_tasks: int
     planner: str = "cem"
     planner_settings: Mapping[str, Any]
-    objective: Mapping[str, Any] = field(default_factory=lambda: OBJECTIVE)
+    objective: Mapping[str, Mapping[str, Any]]
     packaged: bool = False
     warmup: Mapping[str, int] = field(default_factory=lambda: WARMUPS)
     seed: int = 0
@@ -120,7 +120,8 @@ class Comparison:
             OSError, ValueError: of files.
         """
         make_planner(self.planner, self.planner_settings)
-        make_objective(self.objective)
+        for given in self.objective.values():
+            make_objective(given, None)
         if self._base.normalizer is not None or not isinstance(self._base.predictor, Predictor):
             raise UsageError(f"base: {self.base} takes actions; give a model that was pretrained without them")
         if self.oracle_tasks > self.num_tasks:

@@ -12,6 +12,7 @@ from ..agents import NoOpAgent, PlanningAgent, RandomAgent, SimulatorModel
 from ..evaluation import DatasetTasks, Evaluation, evaluate
 from ..models import WorldModel
 from ..models.checkpoint import WEIGHTS, packaged_folder
+from ..objectives import GoalDistance
 from ..training.state import STATE
 from .agents_from_keys import file_digest
 from .assets_steps import (
@@ -153,7 +154,7 @@ def _settings(asked: Comparison, name: str, agent: str, count: int) -> dict[str,
         # With its defaults: what an older one found is not taken for this one's.
         planner = asdict(cast(Any, make_planner(asked.planner, asked.planner_settings)))
         settings |= {"planner": asked.planner, "planner_settings": planner}
-        settings["objective"] = dict(asked.objective)
+        settings["objective"] = dict(asked.objective[name])
         if agent == PACKAGED:
             settings["weights"] = file_digest(packaged_folder(name) / WEIGHTS)
         settings["history"] = 1 + asked.warmup[name] // asked.training[name].get("frameskip", finetune.Config.frameskip)
@@ -199,7 +200,8 @@ def _film(stage: Stage, root: Path, *, asked: Comparison, name: str) -> dict[str
     reached = [sum(Evaluation.read(need.folder(root) / TASKS).successes()) for need in judged]
     best = max(range(len(judged)), key=lambda i: (reached[i], i))
     tasks = _tasks(stage, root, asked, name)
-    agent = _planning(asked, WorldModel.load(model_of(_need(judged[best], "train"), root)), stage.settings["history"])
+    model = WorldModel.load(model_of(_need(judged[best], "train"), root))
+    agent = _planning(asked, model, make_objective(asked.objective[name], model), stage.settings["history"])
     path, count = stage.folder(root) / FILM, stage.settings["num_tasks"]
     found = film(agent, tasks, asked.protocol, path, num_episodes=count, seed=asked.seed, title=name)
     return {"mode": judged[best].settings["agent"], "reached": found}
@@ -219,18 +221,21 @@ def _agent(stage: Stage, root: Path, asked: Comparison, name: str, tasks: Datase
         return NoOpAgent(env.action_space) if kind == NO_OP else RandomAgent(env.action_space, asked.seed)
     # Packaged models have the short names of environments.
     model: Any = WorldModel.load(packaged_folder(name) if kind == PACKAGED else model_of(_need(stage, "train"), root))
+    objective = make_objective(asked.objective[name], model)
     if kind == SIMULATOR:
         # In this process: all cores have stages of their own.
         model = SimulatorModel(model, tasks.env_id, env_settings=tasks.env_settings, num_workers=0)
-    return _planning(asked, model, stage.settings["history"])
+    return _planning(asked, model, objective, stage.settings["history"])
 
 
-def _planning(asked: Comparison, model: WorldModel | SimulatorModel, history: int) -> PlanningAgent:
+def _planning(
+    asked: Comparison, model: WorldModel | SimulatorModel, objective: GoalDistance, history: int
+) -> PlanningAgent:
     planner, protocol = make_planner(asked.planner, asked.planner_settings), asked.protocol
     return PlanningAgent(
         model,
         planner,
-        make_objective(asked.objective),
+        objective,
         horizon=protocol.horizon,
         execute=protocol.execute,
         history=history,

@@ -2,6 +2,7 @@
 
 from ..evaluation import PROTOCOLS
 from .compare_settings import Comparison
+from .planner_names import OBJECTIVE
 from .recipes import Data
 
 
@@ -37,6 +38,7 @@ def small_comparison(
         oracle_tasks=oracle_tasks,
         planner="fast",
         planner_settings={"num_iterations": num_iterations},
+        objective={"wall": OBJECTIVE},
         warmup={"wall": 0},
         seed=seed,
     )

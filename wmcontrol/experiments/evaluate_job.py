@@ -16,7 +16,7 @@ from .agents_from_keys import Entrant, action_space_for, file_digest, floor, loa
 from .errors import UsageError, did_you_mean
 from .files import check_device
 from .judging import in_words, judge
-from .planner_names import make_objective, make_planner, objective_settings, planner_settings
+from .planner_names import make_planner, planner_settings
 from .record import results_folder
 from .reports import Judged
 from .tasks_from_keys import check_task_keys, find_tasks
@@ -75,7 +75,6 @@ def _entrants(config: Any, tasks: Tasks, protocol: Protocol, stack: ExitStack) -
 
 def _planning(config: Any, tasks: Tasks, protocol: Protocol, stack: ExitStack) -> Entrant:
     planner = make_planner(config.planner, planner_settings(config.planner, protocol, config.planner_settings))
-    objective = make_objective(objective_settings(protocol, config.objective))
     loaded = load_model(config.model, config.device, tasks.env_id)
     simulator = None
     if config.agent == "simulator":
@@ -90,7 +89,8 @@ def _planning(config: Any, tasks: Tasks, protocol: Protocol, stack: ExitStack) -
         protocol,
         name=_PLANNING[config.agent],
         file=FILE,
-        objective=objective,
+        objective=config.objective,
+        env_id=tasks.env_id,
         history=config.history,
         simulator=simulator,
     )

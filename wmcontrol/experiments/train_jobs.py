@@ -115,6 +115,7 @@ def finetune(config: Any) -> None:
                 normalizer,
                 control_rate=store.control_rate,
                 frame_size=store.frame_size,
+                token_std=store.token_std(train.tolist()),
             )
             model.save(out / "model")
             measured = WindowSource(unseen, min(_MEASURED, len(unseen)), normalise, config.seed).batch(0)

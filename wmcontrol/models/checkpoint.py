@@ -1,7 +1,8 @@
 """World models in a folder: ``model.safetensors`` and ``config.json``, and nothing that runs code.
 
 The folder holds all that acting needs: weights, the encoder's name and settings (and its weights, where they are its
-own and not a published model's), action statistics and bounds, frameskip, control rate and frame size.
+own and not a published model's), action statistics and bounds, how much tokens vary, frameskip, control rate and frame
+size.
 """
 
 import json
@@ -27,7 +28,7 @@ from .world_model import WorldModel
 FORMAT_VERSION = 1
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 _ASSETS = Path(__file__).parents[1] / "assets"
-_KEYS = {"format_version", "encoder", "predictor", "actions", "control_rate", "frame_size"}
+_KEYS = {"format_version", "encoder", "predictor", "actions", "control_rate", "frame_size", "token_std"}
 
 
 def save(model: WorldModel, folder: str | os.PathLike[str]) -> None:
@@ -52,6 +53,7 @@ def save(model: WorldModel, folder: str | os.PathLike[str]) -> None:
         "actions": model.normalizer.settings() if model.normalizer else None,
         "control_rate": model.control_rate,
         "frame_size": list(model.frame_size),
+        "token_std": model.token_std and [float(f"{std:.6g}") for std in model.token_std],
     }
     target.parent.mkdir(parents=True, exist_ok=True)
     mine = uuid4().hex[:8]
@@ -108,6 +110,7 @@ def _model(config: dict[str, Any]) -> WorldModel:
         ActionNormalizer(**actions) if actions else None,
         control_rate=config["control_rate"],
         frame_size=(size[0], size[1]),
+        token_std=config["token_std"],
     )
 
 
@@ -203,6 +206,7 @@ def _read_config(file: Path) -> dict[str, Any]:
             f"{file} has format version {version}, this wmcontrol reads up to {FORMAT_VERSION}: "
             "pip install -U wmcontrol"
         )
+    config = {"token_std": None, **config}  # which models were saved without at first
     _check_keys(config, _KEYS, str(file))
     if version != FORMAT_VERSION:
         raise ValueError(f"{file}: format_version must be {FORMAT_VERSION}, got {version!r}")

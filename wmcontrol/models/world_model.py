@@ -1,7 +1,7 @@
 """The world model: an encoder, a predictor, and what stands between them and an environment."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -36,6 +36,8 @@ class WorldModel(nn.Module):
             default 256 MiB on a CPU, where more is slower, and 4 GiB elsewhere. What planners' rollouts took stays with
             their context, for the next.
             One whose actions ask for a gradient takes more: what the backward pass needs is kept for all of them.
+        token_std: standard deviation of each of the D numbers of a token over what the model was fine-tuned on, for
+            ``whitening``; None: not known.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class WorldModel(nn.Module):
         control_rate: float,
         frame_size: tuple[int, int] = (64, 64),
         memory_budget: int | None = None,
+        token_std: Sequence[float] | None = None,
     ):
         super().__init__()
         if encoder.tubelet != 1:
@@ -67,12 +70,17 @@ class WorldModel(nn.Module):
             raise ValueError(f"frame_size must be a height and a width in pixels, got {frame_size!r}")
         if memory_budget is not None and (not isinstance(memory_budget, int) or memory_budget < 1):
             raise ValueError(f"memory_budget must be a positive whole number of bytes, got {memory_budget!r}")
+        if token_std is not None and (
+            len(token_std) != encoder.dim or not all(0 <= std < float("inf") for std in token_std)
+        ):
+            raise ValueError(f"token_std must be {encoder.dim} finite numbers from 0 up, as many as a token has")
         self.encoder = encoder
         self.predictor = predictor
         self.normalizer = normalizer
         self.control_rate = float(control_rate)
         self.frame_size = frame_size
         self.memory_budget = memory_budget
+        self.token_std = None if token_std is None else tuple(float(std) for std in token_std)
         self._imaginations = Imaginations()
         self.eval()
 
@@ -100,6 +108,28 @@ class WorldModel(nn.Module):
     def grid(self) -> tuple[int, int]:
         """Rows and columns of patches."""
         return self.encoder.grid(*self.frame_size)
+
+    def whitening(self, power: float = 1.0) -> tuple[float, ...]:
+        """Return weights (D,) for ``GoalDistance``: each number of a token by ``token_std ** -power``.
+
+        With a power of 1 all numbers count alike, however much they vary; with 0 each as it is. The mean square of
+        weighted numbers stays that of the numbers, and one that hardly varies counts as if it had a thousandth of the
+        largest deviation.
+
+        Raises:
+            ValueError: the model has no ``token_std``, or the power is not from 0 to 2.
+        """
+        if self.token_std is None or not any(self.token_std):
+            raise ValueError(
+                "this model does not say how much each number of its tokens varies (token_std): fine-tune it anew, or "
+                "plan with an objective that is not whitened"
+            )
+        if not 0 <= power <= 2:
+            raise ValueError(f"the power of whitening must be from 0 to 2, got {power!r}")
+        std = torch.tensor(self.token_std, dtype=torch.float64)
+        weights = std.clamp(min=1e-3 * float(std.max())) ** -power
+        weights *= (std.square().mean() / (weights * std).square().mean()).sqrt()
+        return tuple(weights.tolist())
 
     def encode(self, frames: Tensor) -> Tensor:
         """Encode frames (B, T, height, width, 3), uint8, to tokens (B, T, P, D)."""

@@ -109,6 +109,7 @@ def comparison(config: Config) -> Any:
     """Return what a configuration asks for, a :class:`~..compare_settings.Comparison`."""
     from ...evaluation import PROTOCOLS
     from ..compare_settings import Comparison
+    from ..names import env_id_of
     from ..planner_names import objective_settings, planner_settings
     from ..recipes import WARMUPS
 
@@ -128,7 +129,7 @@ def comparison(config: Config) -> Any:
         oracle_tasks=min(config.oracle_tasks, num_tasks),
         planner=config.planner,
         planner_settings=planner_settings(config.planner, protocol, config.planner_settings),
-        objective=objective_settings(protocol, config.objective),
+        objective={name: objective_settings(protocol, config.objective, env_id_of(name)) for name in config.env},
         packaged=config.packaged,
         warmup={name: WARMUPS[name] if config.warmup is None else config.warmup for name in config.env},
         seed=config.seed,
