@@ -61,8 +61,8 @@ def test_weights_multiply_what_is_compared(metric: Any, scene: Scene) -> None:
         GoalDistance(metric, weights=[1, 1])(latents, goal, actions)
 
 
-@pytest.mark.parametrize("weights", [[], [0.0], [-1.0], [float("nan")], [float("inf")]])
-def test_weights_that_are_no_weights_are_refused(weights: list[float]) -> None:
+@pytest.mark.parametrize("weights", [[], [0.0], [-1.0], [float("nan")], [float("inf")], 2.0, [None], torch.ones(2, 2)])
+def test_weights_that_are_no_weights_are_refused(weights: Any) -> None:
     with pytest.raises(ValueError, match="weights must be finite numbers over 0"):
         GoalDistance(weights=weights)
 

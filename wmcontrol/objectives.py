@@ -9,7 +9,7 @@ stand beside them in a sum.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -128,7 +128,7 @@ class GoalDistance(Term):
 
     metric: Metric = "l2"
     steps: Literal["last", "mean"] | float = "last"
-    weights: Sequence[float] | None = None
+    weights: Sequence[float] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if self.metric not in get_args(Metric):
@@ -137,9 +137,15 @@ class GoalDistance(Term):
         if self.steps not in ("last", "mean") and not discount:
             raise ValueError(f'steps must be "last", "mean" or a discount over 0 and at most 1, got {self.steps!r}')
         if self.weights is not None:
-            weights = tuple(float(weight) for weight in self.weights)
+            try:
+                weights = tuple(float(weight) for weight in self.weights)
+            except (TypeError, ValueError, RuntimeError):
+                weights = ()
             if not weights or not all(0 < weight < float("inf") for weight in weights):
-                raise ValueError("weights must be finite numbers over 0, one for each number of a token")
+                raise ValueError(
+                    "weights must be finite numbers over 0, one for each number of a token, got "
+                    f"{type(self.weights).__name__} that is something else"
+                )
             object.__setattr__(self, "weights", weights)
 
     @property

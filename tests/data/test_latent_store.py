@@ -2,6 +2,7 @@
 
 import errno
 import json
+import math
 import os
 import pickle
 import shutil
@@ -21,7 +22,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sets import Memory
 
-from wmcontrol.data import ArrayFrames, LatentStore, Subset, Trajectory, TrajectoryDataset, encode_dataset
+from wmcontrol.data import ArrayDataset, ArrayFrames, LatentStore, Subset, Trajectory, TrajectoryDataset, encode_dataset
 from wmcontrol.encoders import PyramidEncoder
 from wmcontrol.encoders.files import load_encoder, save_encoder
 
@@ -101,9 +102,22 @@ def test_deviations_of_tokens_are_those_of_the_trajectories_asked_for(
     assert store.token_std([1]) == pytest.approx(by_hand.tolist())
     assert store.token_std() == pytest.approx(store.tokens.double().reshape(-1, 6).std(0, correction=0).tolist())
     monkeypatch.setattr("wmcontrol.data.latent_store._STD_TOKENS", 4 * 3)  # of 4 patches: at most three frames
-    step = -(-len(store.tokens) // 3)
+    stride = -(-len(store.tokens) // 3)
+    while math.gcd(stride, int(np.median(store.lengths))) > 1:
+        stride += 1
+    expected = store.tokens[::stride].double().reshape(-1, 6).std(0, correction=0)
+    assert store.token_std() == pytest.approx(expected.tolist())
+
+
+def test_deviations_are_of_all_moments_of_trajectories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ramp = np.linspace(0, 250, 8).astype(np.uint8)[:, None, None, None] * np.ones((1, 16, 16, 3), np.uint8)
+    many = ArrayDataset(np.stack([ramp] * 12), np.zeros((12, 7, 2)), control_rate=10)
+    store = encode_dataset(many, encoder(), tmp_path)
+    monkeypatch.setattr(
+        "wmcontrol.data.latent_store._STD_TOKENS", 4 * 12
+    )  # each eighth frame would be the first of all
     assert store.token_std() == pytest.approx(
-        store.tokens[::step].double().reshape(-1, 6).std(0, correction=0).tolist()
+        store.tokens.double().flatten(0, 1).std(0, correction=0).tolist(), rel=0.2
     )
 
 

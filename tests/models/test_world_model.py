@@ -233,6 +233,8 @@ def test_whitening_makes_numbers_vary_alike_and_keeps_their_mean_square() -> Non
     assert varied[0] != pytest.approx(float(varied[1]))
     whole = torch.tensor(model.whitening(), dtype=torch.float64) * std
     torch.testing.assert_close(whole, whole[:1].expand(D))
+    tiny = world_model(token_std=(1e-200 * std).tolist())
+    assert tiny.whitening(2) == pytest.approx(model.whitening(2))
     quiet = world_model(token_std=[4.0, *[0.0] * (D - 1)]).whitening()
     assert [weight / quiet[0] for weight in quiet[1:]] == pytest.approx([1000.0] * (D - 1))
 

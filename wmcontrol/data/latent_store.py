@@ -9,6 +9,7 @@ numbers of a state, ``A`` numbers of an environment action.
 """
 
 import json
+import math
 import mmap
 import warnings
 from collections.abc import Mapping, Sequence
@@ -177,9 +178,13 @@ class LatentStore:
 
         Of many frames, at most 20,000 tokens are looked at, evenly spaced.
         """
-        frames = np.concatenate([self.offsets[i] + np.arange(self.lengths[i]) for i in self.chosen(members)])
-        most = max(2, _STD_TOKENS // self.tokens.shape[1])
-        picked = torch.from_numpy(frames[:: -(-len(frames) // most)])
+        chosen = self.chosen(members)
+        frames = np.concatenate([self.offsets[i] + np.arange(self.lengths[i]) for i in chosen])
+        stride = -(-len(frames) // max(2, _STD_TOKENS // self.tokens.shape[1]))
+        usual = int(np.median(self.lengths[chosen]))
+        while math.gcd(stride, usual) > 1:  # or all of them would be of the same moments of trajectories
+            stride += 1
+        picked = torch.from_numpy(frames[::stride])
         return self.tokens[picked].double().flatten(0, 1).std(0, correction=0).tolist()
 
     def _actions_of(self, trajectory: int) -> Floats:

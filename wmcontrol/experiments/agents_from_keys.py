@@ -14,7 +14,7 @@ from ..evaluation import Protocol
 from ..evaluation.episodes import check_fits, image_size, make_env
 from ..evaluation.tasks import Tasks
 from ..models import WorldModel
-from ..models.checkpoint import WEIGHTS, find_folder
+from ..models.checkpoint import CONFIG, WEIGHTS, find_folder
 from ..planners import Planner
 from .errors import UsageError
 from .planner_names import make_objective, objective_settings
@@ -47,7 +47,7 @@ class Loaded:
 
     @property
     def digest(self) -> str:
-        """The SHA-256 digest of its weights' file."""
+        """The SHA-256 digest of its files."""
         return self.about["weights"]
 
 
@@ -67,13 +67,18 @@ def load_model(path: Path | None, device: str, env_id: str) -> Loaded:
     if model.normalizer is None:
         raise UsageError(f"model: {path} takes no actions, so nothing can be planned with it; fine-tune it first")
     _check_environment(folder, path, env_id)
-    return Loaded(model, {"model": str(path), "weights": file_digest(folder / WEIGHTS)})
+    return Loaded(model, {"model": str(path), "weights": model_digest(folder)})
 
 
 def file_digest(path: Path) -> str:
     """Return the SHA-256 digest of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def model_digest(folder: Path) -> str:
+    """Return the SHA-256 digest of all that a model's folder says: weights, and how much tokens and actions vary."""
+    return hashlib.sha256((file_digest(folder / CONFIG) + file_digest(folder / WEIGHTS)).encode()).hexdigest()
 
 
 def planning(
@@ -94,7 +99,7 @@ def planning(
         UsageError: the model does not fit the protocol.
     """
     settings = {"horizon": protocol.horizon, "execute": protocol.execute, "history": history}
-    wanted = objective_settings(protocol, objective, env_id, known=loaded.model.token_std is not None)
+    wanted = objective_settings(protocol, objective, env_id, known=any(loaded.model.token_std or ()))
     distance = make_objective(wanted, loaded.model)
     try:
         agent = PlanningAgent(simulator or loaded.model, planner, distance, **settings)

@@ -11,10 +11,10 @@ import gymnasium as gym
 from ..agents import NoOpAgent, PlanningAgent, RandomAgent, SimulatorModel
 from ..evaluation import DatasetTasks, Evaluation, evaluate
 from ..models import WorldModel
-from ..models.checkpoint import WEIGHTS, packaged_folder
+from ..models.checkpoint import packaged_folder
 from ..objectives import GoalDistance
 from ..training.state import STATE
-from .agents_from_keys import file_digest
+from .agents_from_keys import model_digest
 from .assets_steps import (
     collecting,
     deciding_keys,
@@ -156,7 +156,7 @@ def _settings(asked: Comparison, name: str, agent: str, count: int) -> dict[str,
         settings |= {"planner": asked.planner, "planner_settings": planner}
         settings["objective"] = dict(asked.objective[name])
         if agent == PACKAGED:
-            settings["weights"] = file_digest(packaged_folder(name) / WEIGHTS)
+            settings["weights"] = model_digest(packaged_folder(name))
         settings["history"] = 1 + asked.warmup[name] // asked.training[name].get("frameskip", finetune.Config.frameskip)
     return settings
 

@@ -39,7 +39,7 @@ def objective_key() -> Any:
         "settings of the distance to the goal that plans make small: metric (cosine unless you say l2, squared or "
         "l1), steps (last, mean or a discount; last unless you say so, and mean with protocol=mpc) and whiten (the "
         "power, from 0 to 2, to which the numbers of a token are divided by their deviations; 1 in Push-T and 0 "
-        "elsewhere, and 0 where you say the metric)",
+        "elsewhere, and 0 where you say the metric, or the model does not know the deviations)",
         default={},
         example="{metric:squared}",
     )
