@@ -47,8 +47,8 @@ class Loaded:
 
     @property
     def digest(self) -> str:
-        """The SHA-256 digest of its files."""
-        return self.about["weights"]
+        """The SHA-256 digests of its files."""
+        return self.about["weights"] + self.about["config"]
 
 
 def load_model(path: Path | None, device: str, env_id: str) -> Loaded:
@@ -67,7 +67,7 @@ def load_model(path: Path | None, device: str, env_id: str) -> Loaded:
     if model.normalizer is None:
         raise UsageError(f"model: {path} takes no actions, so nothing can be planned with it; fine-tune it first")
     _check_environment(folder, path, env_id)
-    return Loaded(model, {"model": str(path), "weights": model_digest(folder)})
+    return Loaded(model, {"model": str(path), **model_digests(folder)})
 
 
 def file_digest(path: Path) -> str:
@@ -76,9 +76,9 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def model_digest(folder: Path) -> str:
-    """Return the SHA-256 digest of all that a model's folder says: weights, and how much tokens and actions vary."""
-    return hashlib.sha256((file_digest(folder / CONFIG) + file_digest(folder / WEIGHTS)).encode()).hexdigest()
+def model_digests(folder: Path) -> dict[str, str]:
+    """Return the SHA-256 digests of a model's weights, and of what else it knows: how much tokens and actions vary."""
+    return {"weights": file_digest(folder / WEIGHTS), "config": file_digest(folder / CONFIG)}
 
 
 def planning(

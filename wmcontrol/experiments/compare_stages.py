@@ -14,7 +14,7 @@ from ..models import WorldModel
 from ..models.checkpoint import packaged_folder
 from ..objectives import GoalDistance
 from ..training.state import STATE
-from .agents_from_keys import model_digest
+from .agents_from_keys import model_digests
 from .assets_steps import (
     collecting,
     deciding_keys,
@@ -156,7 +156,7 @@ def _settings(asked: Comparison, name: str, agent: str, count: int) -> dict[str,
         settings |= {"planner": asked.planner, "planner_settings": planner}
         settings["objective"] = dict(asked.objective[name])
         if agent == PACKAGED:
-            settings["weights"] = model_digest(packaged_folder(name))
+            settings |= model_digests(packaged_folder(name))
         settings["history"] = 1 + asked.warmup[name] // asked.training[name].get("frameskip", finetune.Config.frameskip)
     return settings
 
