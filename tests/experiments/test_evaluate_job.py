@@ -188,6 +188,21 @@ def test_distances_are_whitened_in_push_t_unless_a_metric_is_given(
     assert about["objective"] == {"metric": "cosine", "steps": "last", "whiten": whiten}
 
 
+def test_a_model_from_before_deviations_were_saved_is_judged_without(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old = tmp_path / "old"
+    shutil.copytree(PACKAGED / "pusht", old)
+    config = json.loads((old / "config.json").read_text())
+    del config["token_std"]
+    (old / "config.json").write_text(json.dumps(config))
+    words = ["evaluate", f"model={old}", "env=pusht", "num_tasks=1", "videos=0", "planner=random_shooting"]
+    said = refused([*words, "objective={whiten:1}"], tmp_path / "none", capsys)
+    assert "this one was saved without: say objective={whiten:0}" in said
+    assert main([*words, "planner_settings={num_samples:2}", f"out={tmp_path / 'out'}"]) == 0
+    assert Evaluation.read(tmp_path / "out" / "tasks.jsonl").header["about"]["objective"]["whiten"] == 0
+
+
 def test_episodes_are_filmed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = tmp_path / "out"
     words = ["evaluate", "agent=random", "env=wall", "num_tasks=2", f"out={out}"]
