@@ -7,6 +7,7 @@ Objectives add up and take weights: ``GoalDistance() + 0.1 * ActionPenalty()``. 
 stand beside them in a sum.
 """
 
+import reprlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -143,8 +144,8 @@ class GoalDistance(Term):
                 weights = ()
             if not weights or not all(0 < weight < float("inf") for weight in weights):
                 raise ValueError(
-                    "weights must be finite numbers over 0, one for each number of a token, got "
-                    f"{type(self.weights).__name__} that is something else"
+                    "weights must be finite numbers over 0, one for each number of a token; got "
+                    f"{reprlib.repr(self.weights)}"
                 )
             object.__setattr__(self, "weights", weights)
 

@@ -99,7 +99,7 @@ def planning(
         UsageError: the model does not fit the protocol.
     """
     settings = {"horizon": protocol.horizon, "execute": protocol.execute, "history": history}
-    wanted = objective_settings(protocol, objective, env_id, known=any(loaded.model.token_std or ()))
+    wanted = objective_settings(protocol, objective, env_id, known=loaded.model.token_std is not None)
     distance = make_objective(wanted, loaded.model)
     try:
         agent = PlanningAgent(simulator or loaded.model, planner, distance, **settings)

@@ -37,7 +37,17 @@ TASKS, FILM = "tasks.jsonl", "film.mp4"
 NO_OP, RANDOM, SIMULATOR, PACKAGED = "no-op", "random actions", "true simulator", "packaged"
 _BATCH = 16  # tasks side by side
 _FILMED = 3  # tasks
-_TOLD = ("agent", "labelled", "labelled_total", "planner", "planner_settings", "objective", "history", "weights")
+_TOLD = (
+    "agent",
+    "labelled",
+    "labelled_total",
+    "planner",
+    "planner_settings",
+    "objective",
+    "history",
+    "weights",
+    "config",
+)
 
 
 @dataclass(frozen=True)

@@ -64,7 +64,7 @@ def make_objective(given: Mapping[str, Any], model: WorldModel | None) -> GoalDi
     power = given.get("whiten", 0)
     if isinstance(power, bool) or not isinstance(power, (int, float)) or not 0 <= power <= 2:
         raise UsageError(f"objective: whiten must be a number from 0 to 2, got {power!r}")
-    if model and power and not any(model.token_std or ()):
+    if model and power and model.token_std is None:
         raise UsageError(
             "objective: to whiten, a model must know how its tokens vary, and this one was saved without: say "
             "objective={whiten:0}, or fine-tune it anew in another folder"

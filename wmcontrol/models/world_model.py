@@ -1,6 +1,7 @@
 """The world model: an encoder, a predictor, and what stands between them and an environment."""
 
 import os
+import reprlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -37,7 +38,7 @@ class WorldModel(nn.Module):
             their context, for the next.
             One whose actions ask for a gradient takes more: what the backward pass needs is kept for all of them.
         token_std: standard deviation of each of the D numbers of a token over what the model was fine-tuned on, for
-            ``whitening``; None: not known.
+            ``whitening``; None, or all 0: not known.
     """
 
     def __init__(
@@ -73,14 +74,18 @@ class WorldModel(nn.Module):
         if token_std is not None and (
             len(token_std) != encoder.dim or not all(0 <= std < float("inf") for std in token_std)
         ):
-            raise ValueError(f"token_std must be {encoder.dim} finite numbers from 0 up, as many as a token has")
+            raise ValueError(
+                f"token_std must be {encoder.dim} finite numbers from 0 up, one for each number of a token; got "
+                f"{reprlib.repr(token_std)}"
+            )
         self.encoder = encoder
         self.predictor = predictor
         self.normalizer = normalizer
         self.control_rate = float(control_rate)
         self.frame_size = frame_size
         self.memory_budget = memory_budget
-        self.token_std = None if token_std is None else tuple(float(std) for std in token_std)
+        # Of frames that were all the same, deviations of 0 say nothing.
+        self.token_std = tuple(float(std) for std in token_std) if token_std is not None and any(token_std) else None
         self._imaginations = Imaginations()
         self.eval()
 
@@ -112,14 +117,15 @@ class WorldModel(nn.Module):
     def whitening(self, power: float = 1.0) -> tuple[float, ...]:
         """Return weights (D,) for ``GoalDistance``: each number of a token by ``token_std ** -power``.
 
-        With a power of 1 all numbers count alike, however much they vary; with 0 each as it is. The mean square of
+        With a power of 1 all numbers count alike, however much they vary, as in the standardised Euclidean distance
+        (Mahalanobis's with a diagonal covariance); with 0 each as it is. The mean square of
         weighted numbers stays that of the numbers, and one that hardly varies counts as if it had a thousandth of the
         largest deviation.
 
         Raises:
             ValueError: the model has no ``token_std``, or the power is not from 0 to 2.
         """
-        if self.token_std is None or not any(self.token_std):
+        if self.token_std is None:
             raise ValueError(
                 "this model does not say how much each number of its tokens varies (token_std): fine-tune it anew, or "
                 "plan with an objective that is not whitened"
