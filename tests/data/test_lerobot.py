@@ -94,9 +94,8 @@ def change_info(folder: Path, **changes: object) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    (tmp_path / "meta").mkdir()
+def write_set(folder: Path) -> Path:
+    (folder / "meta").mkdir()
     info = {
         "codebase_version": "v3.0",
         "fps": FPS,
@@ -111,14 +110,19 @@ def folder(tmp_path: Path) -> Path:
             "timestamp": {"dtype": "float32", "shape": [1]},
         },
     }
-    (tmp_path / "meta" / "info.json").write_text(json.dumps(info))
-    write_episodes(tmp_path, episode_rows())
+    (folder / "meta" / "info.json").write_text(json.dumps(info))
+    write_episodes(folder, episode_rows())
     for number in (0, 1):
         episodes = [rows_of(i) for i in range(4) if TABLES[i] == number]
-        write_table(tmp_path / "data" / "chunk-000" / f"file-{number:03d}.parquet", episodes)
+        write_table(folder / "data" / "chunk-000" / f"file-{number:03d}.parquet", episodes)
         greys = [grey(i, t) for i in range(4) if FILMS[i] == number for t in range(LENGTHS[i])]
-        write_film(tmp_path / "videos" / TOP / "chunk-000" / f"file-{number:03d}.mp4", greys)
-    return tmp_path
+        write_film(folder / "videos" / TOP / "chunk-000" / f"file-{number:03d}.mp4", greys)
+    return folder
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return write_set(tmp_path)
 
 
 def test_episodes_equal_what_was_written(folder: Path) -> None:
