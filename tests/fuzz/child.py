@@ -25,6 +25,19 @@ _OPENED = 0x20 | 0x100 | 0x2  # inotify's: opened, created, modified
 _IS_FOLDER = 0x40000000
 
 
+_RAN: list[str] = []
+
+
+def run(*_: Any) -> None:
+    """Be what hostile pickles name: ``fuzz_payload.run``."""
+    _RAN.append("fuzz_payload.run was called")
+
+
+run.__module__ = "fuzz_payload"
+sys.modules["fuzz_payload"] = types.ModuleType("fuzz_payload")
+sys.modules["fuzz_payload"].run = run  # type: ignore[attr-defined]
+
+
 class WrongError(Exception):
     """What was read makes no sense."""
 
@@ -125,9 +138,6 @@ def _judged(number: int, target: str, task: Task, outside: Path) -> Result:
     watched = _watch(outside)
     seen: list[tuple[str, str]] = []  # what must not happen: the outcome, and what it was
     active = [True]
-    payload = types.ModuleType("fuzz_payload")
-    payload.run = lambda *_: seen.append(("code", "fuzz_payload.run"))  # type: ignore[attr-defined]
-    sys.modules["fuzz_payload"] = payload
 
     def audit(event: str, args: tuple[Any, ...]) -> None:
         if active[0] and event in _RUNS:
@@ -148,6 +158,7 @@ def _judged(number: int, target: str, task: Task, outside: Path) -> Result:
     outcome, said = _outcome(error, task)
     if most * 1024 > ROOM:
         outcome = "memory"
+    seen += [("code", said) for said in _RAN]
     opened = _opened(watched)
     if opened:
         seen.append(("foreign", opened))
@@ -175,7 +186,8 @@ def _outcome(error: BaseException | None, task: Task) -> tuple[str, str]:
     text = str(error)
     if not any(name in text for name in task.names):
         return "unnamed", said
-    if task.fields and not any(field in text for field in task.fields):
+    words = [word for field in task.fields for word in (field, *field.split("_")) if word == field or len(word) > 4]
+    if words and not any(word in text for word in words):
         return "unnamed", f"(not one of {task.fields}) {said}"
     return "clear", said
 

@@ -191,6 +191,7 @@ def _outside(folder: Path) -> None:
     with h5py.File(folder / "canary.hdf5", "w") as file:
         for name in ("observations", "actions", "pixels", "action", "state", "data"):
             file[name] = np.zeros((64, 4), np.float32)
+        file["many"] = np.zeros(100_000, np.float32)
     (folder / "canary.bin").write_bytes(bytes(1 << 16))
     (folder / "canary.json").write_text("{}")
     videos.write_video(folder / "canary.mp4", range(0, 400, 40))
