@@ -74,7 +74,8 @@ def test_episodes_end_at_terminals_and_states_are_the_true_ones(tmp_path: Path) 
 
 def test_our_environment_makes_the_same_steps_and_the_same_frames(tmp_path: Path) -> None:
     read = D4RLTrajectories(save(tmp_path / "maze2d-umaze-v1.hdf5", generated()), image_size=32)
-    env = gym.make("wmcontrol/PointMaze_UMaze-v0", frame_skip=1, image_size=32)
+    env = gym.make(read.env_id, **read.env_settings, image_size=32)
+    assert env.unwrapped.control_rate == read.control_rate
     trajectory = read.trajectory(1)
     for t, action in enumerate(trajectory.actions):
         observation, _ = env.reset(options={"state": trajectory.states[t], "goal_state": [2.8, 0.8]})

@@ -47,6 +47,22 @@ def test_drawn_frames_equal_what_was_seen(env_id: str) -> None:
             assert frames.read([]).shape == (0, 32, 32, 3)
 
 
+@pytest.mark.parametrize(
+    ("env_id", "settings"),
+    [("wmcontrol/PushT-v0", {"success": "coverage"}), ("wmcontrol/PointMaze_UMaze-v0", {"maze": "medium"})],
+)
+def test_what_the_environment_was_made_with_shows(env_id: str, settings: dict[str, str]) -> None:
+    env = gym.make(env_id, image_size=32, **settings)
+    observation, _ = env.reset(seed=0)
+    states = env.unwrapped.get_state()[None]
+    usual = DrawnFrames(env_id, states, 32).read([0])
+    for _ in range(2):
+        frames = DrawnFrames(env_id, states, 32, env_settings=settings)
+        np.testing.assert_array_equal(frames.read([0])[0], observation["pixels"])
+        np.testing.assert_array_equal(DrawnFrames(env_id, states, 32).read([0]), usual)
+    assert settings == {"success": "coverage"} or (usual[0] != observation["pixels"]).any()
+
+
 def test_they_are_the_frames_of_a_trajectory() -> None:
     drawn, seen = episode(WALL, 0)
     frames: Frames = drawn

@@ -10,6 +10,7 @@ from wmcontrol.data.formats.lewm import LeWM
 
 h5py = pytest.importorskip("h5py")
 LENGTHS = [5, 1, 7]
+PUSHT = "wmcontrol/PushT-v0"
 
 
 def columns_of() -> dict[str, np.ndarray]:
@@ -37,7 +38,7 @@ def write(path: Path, columns: dict[str, np.ndarray]) -> Path:
 
 def test_episodes_equal_what_was_written(tmp_path: Path) -> None:
     columns = columns_of()
-    dataset = LeWM(write(tmp_path / "set.h5", columns))
+    dataset = LeWM(write(tmp_path / "set.h5", columns), control_rate=10)
     assert dataset.lengths.tolist() == LENGTHS
     assert (dataset.env_id, dataset.control_rate, dataset.action_bounds) == (None, 10, None)
     for index, (start, length) in enumerate(zip([0, 5, 6], LENGTHS, strict=True)):
@@ -54,41 +55,92 @@ def test_episodes_equal_what_was_written(tmp_path: Path) -> None:
 def test_episodes_may_lie_in_any_order_and_apart(tmp_path: Path) -> None:
     columns = columns_of()
     columns["ep_len"], columns["ep_offset"] = np.array([4, 3]), np.array([8, 1])
-    dataset = LeWM(write(tmp_path / "set.h5", columns))
+    dataset = LeWM(write(tmp_path / "set.h5", columns), control_rate=10)
     np.testing.assert_array_equal(dataset.trajectory(1).frames.read([0, 2]), columns["pixels"][[1, 3]])
 
 
 def test_pixels_may_have_their_channels_first(tmp_path: Path) -> None:
     columns = columns_of()
     pixels = columns["pixels"]
-    dataset = LeWM(write(tmp_path / "set.h5", {**columns, "pixels": np.moveaxis(pixels, -1, 1)}))
+    dataset = LeWM(write(tmp_path / "set.h5", {**columns, "pixels": np.moveaxis(pixels, -1, 1)}), control_rate=10)
     np.testing.assert_array_equal(dataset.trajectory(2).frames.read([1, 0]), pixels[[7, 6]])
 
 
 def test_without_a_state_the_proprioception_is_taken(tmp_path: Path) -> None:
     columns = columns_of()
     del columns["state"]
-    states = LeWM(write(tmp_path / "set.h5", columns)).trajectory(0).states
+    states = LeWM(write(tmp_path / "set.h5", columns), control_rate=10).trajectory(0).states
     np.testing.assert_array_equal(states, columns["proprio"][:5])
     del columns["proprio"]
-    assert LeWM(write(tmp_path / "other.h5", columns)).trajectory(0).states is None
+    assert LeWM(write(tmp_path / "other.h5", columns), control_rate=10).trajectory(0).states is None
 
 
 def test_rate_and_environment_are_the_users_to_tell(tmp_path: Path) -> None:
     path = write(tmp_path / "set.h5", columns_of())
-    dataset = LeWM(path, control_rate=20, env_id="wmcontrol/PushT-v0")
-    assert dataset.env_id == "wmcontrol/PushT-v0"
-    np.testing.assert_allclose(dataset.trajectory(0).times, np.arange(5) / 20)
-    assert dataset.fingerprint() != LeWM(path).fingerprint()
-    assert LeWM(path).fingerprint() == LeWM(path).fingerprint()
+    told = {"control_rate": {"control_rate": 20}, "env": {"env_id": PUSHT}}
+    read = {name: LeWM(path, **settings) for name, settings in told.items()}
+    assert (read["control_rate"].env_id, read["control_rate"].control_rate) == (None, 20)
+    np.testing.assert_allclose(read["control_rate"].trajectory(0).times, np.arange(5) / 20)
+    prints = {dataset.fingerprint() for dataset in read.values()} | {
+        LeWM(path, control_rate=10).fingerprint(),
+        LeWM(path, env_id=PUSHT, env_settings={"action_mode": "absolute"}).fingerprint(),
+        LeWM(path, env_id=PUSHT, image_size=8).fingerprint(),
+    }
+    assert len(prints) == 5
+    assert LeWM(path, env_id=PUSHT).fingerprint() == read["env"].fingerprint()
     for rate in (0, -1, np.nan, np.inf):
         with pytest.raises(ValueError, match="control_rate must be above 0"):
             LeWM(path, control_rate=rate)
 
 
+@pytest.mark.parametrize(
+    ("env_id", "settings", "rate", "bounds"),
+    [
+        (PUSHT, {}, 10, (-1, 1)),
+        (PUSHT, {"action_mode": "absolute"}, 10, (0, 512)),
+        ("wmcontrol/PointMaze_UMaze-v0", {"frame_skip": 2}, 50, (-1, 1)),
+    ],
+)
+def test_an_environment_that_is_known_says_rate_and_bounds(
+    tmp_path: Path, env_id: str, settings: dict, rate: float, bounds: tuple[float, float]
+) -> None:
+    columns = columns_of()
+    columns["state"] = columns["state"] if env_id == PUSHT else columns["proprio"]
+    path = write(tmp_path / "set.h5", columns)
+    for given in (None, rate):
+        dataset = LeWM(path, env_id=env_id, env_settings=settings, control_rate=given)
+        assert (dataset.env_id, dataset.env_settings, dataset.control_rate) == (env_id, settings, rate)
+        np.testing.assert_array_equal(dataset.action_bounds, np.repeat([bounds], 2, 0).T)
+        np.testing.assert_allclose(dataset.trajectory(0).times, np.arange(5) / rate)
+    with pytest.raises(ValueError, match=rf"{env_id} .* takes {rate} actions per second, got control_rate=7"):
+        LeWM(path, env_id=env_id, env_settings=settings, control_rate=7)
+
+
+def test_without_rate_and_environment_none_is_made_up(tmp_path: Path) -> None:
+    path = write(tmp_path / "set.h5", columns_of())
+    with pytest.raises(ValueError, match=r"set\.h5 .*control_rate=.* or env_id="):
+        LeWM(path)
+    with pytest.raises(ValueError, match=r"set\.h5 .*control_rate="):
+        LeWM(path, env_id="swm/PushT-v1")  # which we cannot ask
+    with pytest.raises(ValueError, match=r"PushT-v0 cannot be made with .*'gravity'"):
+        LeWM(path, env_id=PUSHT, env_settings={"gravity": 3})
+
+
+def test_states_of_another_size_are_not_the_environments(tmp_path: Path) -> None:
+    columns = columns_of()
+    columns["state"] = columns["state"][:, :5]
+    path = write(tmp_path / "five.h5", columns)
+    with pytest.raises(ValueError, match=r"five\.h5: column state: .*PushT-v0 has 7 numbers \(agent x, .*\), got 5"):
+        LeWM(path, env_id=PUSHT)
+    assert LeWM(path, control_rate=10).trajectory(0).states.shape == (5, 5)
+    del columns["state"]
+    with pytest.raises(ValueError, match=r"column proprio: .*7 numbers .*, got 4"):
+        LeWM(write(tmp_path / "four.h5", columns), env_id=PUSHT)
+
+
 def test_a_reader_goes_through_pickle(tmp_path: Path) -> None:
     columns = columns_of()
-    dataset = LeWM(write(tmp_path / "set.h5", columns))
+    dataset = LeWM(write(tmp_path / "set.h5", columns), control_rate=10)
     again = pickle.loads(pickle.dumps(dataset))
     np.testing.assert_array_equal(again.trajectory(2).states, dataset.trajectory(2).states)
     frames = pickle.loads(pickle.dumps(dataset.trajectory(2).frames))
@@ -100,7 +152,7 @@ def test_a_missing_column_is_named(tmp_path: Path, name: str) -> None:
     columns = columns_of()
     del columns[name]
     with pytest.raises(OSError, match=rf"set\.h5: column {name} is missing"):
-        LeWM(write(tmp_path / "set.h5", columns))
+        LeWM(write(tmp_path / "set.h5", columns), control_rate=10)
 
 
 @pytest.mark.parametrize(
@@ -125,14 +177,14 @@ def test_columns_that_disagree_are_refused_at_opening(
     tmp_path: Path, name: str, values: np.ndarray, message: str
 ) -> None:
     with pytest.raises(ValueError, match=f"set.h5.*{message}"):
-        LeWM(write(tmp_path / "set.h5", {**columns_of(), name: values}))
+        LeWM(write(tmp_path / "set.h5", {**columns_of(), name: values}), control_rate=10)
 
 
 @pytest.mark.parametrize(
     "values", [np.zeros((13, 2), "S3"), np.zeros((13, 2), complex), np.zeros((13, 2), bool), np.zeros(13)]
 )
 def test_actions_of_another_kind_name_file_and_record(tmp_path: Path, values: np.ndarray) -> None:
-    dataset = LeWM(write(tmp_path / "set.h5", {**columns_of(), "action": values}))
+    dataset = LeWM(write(tmp_path / "set.h5", {**columns_of(), "action": values}), control_rate=10)
     with pytest.raises(ValueError, match=r"set\.h5 .*episode_2\): action: expected numbers"):
         dataset.trajectory(2)
 
@@ -141,7 +193,7 @@ def test_actions_of_another_kind_name_file_and_record(tmp_path: Path, values: np
 def test_what_is_not_finite_names_file_and_record(tmp_path: Path, name: str) -> None:
     columns = columns_of()
     columns[name][8, 1] = np.nan
-    dataset = LeWM(write(tmp_path / "set.h5", columns))
+    dataset = LeWM(write(tmp_path / "set.h5", columns), control_rate=10)
     dataset.trajectory(0)
     with pytest.raises(ValueError, match=rf"set\.h5 .*episode_2\): {name}s\[2\] is not finite"):
         dataset.trajectory(2)
@@ -157,7 +209,7 @@ def test_a_file_cut_short_is_refused(tmp_path: Path) -> None:
 
 
 def test_frames_of_another_episode_cannot_be_reached(tmp_path: Path) -> None:
-    frames = LeWM(write(tmp_path / "set.h5", columns_of())).trajectory(0).frames
+    frames = LeWM(write(tmp_path / "set.h5", columns_of()), control_rate=10).trajectory(0).frames
     for index in (5, -1):
         with pytest.raises(IndexError, match="5 frames"):
             frames.read([index])

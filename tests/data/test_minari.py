@@ -228,6 +228,10 @@ def test_gymnasium_mazes_become_ours(tmp_path: Path, infos: str) -> None:
     env = {"id": "PointMaze_UMazeDense-v3", "kwargs": {"maze_map": UMAZE, "continuing_task": True}}
     read = MinariTrajectories(foreign(tmp_path, [seen], [forces], env=env, infos=infos), image_size=32)
     assert (read.env_id, read.control_rate) == ("wmcontrol/PointMaze_UMaze-v0", 100.0)
+    made = gym.make(read.env_id, **read.env_settings).unwrapped
+    assert made.control_rate == 100.0
+    assert made.compute_reward(np.array([0.8, 0.8]), np.array([0.8, 1.24]), None) == 1
+    assert made.compute_reward(np.array([0.8, 0.8]), np.array([0.8, 1.26]), None) == 0
     trajectory = read.trajectory(0)
     np.testing.assert_allclose(trajectory.states, ours, atol=1e-12)
     # A force along their x moves the ball along our y, one along their y against our x.
@@ -255,6 +259,31 @@ def test_other_mazes_stay_as_they_are(env: dict[str, Any]) -> None:
     assert GymnasiumMaze.of(env) is None
     filled = {"id": "PointMaze_UMaze-v3", "kwargs": {"maze_map": [[1] * 5] * 5}}
     assert GymnasiumMaze.of(filled) is None
+
+
+def test_of_several_cameras_one_must_be_named(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    images = {name: rng.integers(0, 256, (5, 40, 30, 3)).astype(np.uint8) for name in ("top", "wrist", "goal_image")}
+    path = foreign(tmp_path, [images])
+    with pytest.raises(ValueError, match=r"camera=, one of \['top', 'wrist'\]"):
+        MinariTrajectories(path, control_rate=10).trajectory(0)
+    with pytest.raises(ValueError, match=r"no images 'side'; it has \['goal_image', 'top', 'wrist'\]"):
+        MinariTrajectories(path, control_rate=10, camera="side").trajectory(0)
+    for name, values in images.items():
+        read = MinariTrajectories(path, control_rate=10, camera=name)
+        np.testing.assert_array_equal(read.trajectory(0).frames.read([3]), values[[3]])
+
+
+@pytest.mark.parametrize("name", ["control_rate", "control_freq"])
+def test_a_rate_in_the_spec_of_a_foreign_environment_is_known(tmp_path: Path, name: str) -> None:
+    env = {"id": "Robot-v0", "kwargs": {name: 50, "gripper": True, "render_mode": "rgb_array"}}
+    path = foreign(tmp_path, vectors(), env=env)
+    read = MinariTrajectories(path)
+    assert (read.env_id, read.control_rate) == ("Robot-v0", 50.0)
+    assert read.env_settings == {name: 50, "gripper": True}
+    np.testing.assert_allclose(read.trajectory(0).times, np.arange(5) / 50)
+    with pytest.raises(ValueError, match="got control_rate=10"):
+        MinariTrajectories(path, control_rate=10)
 
 
 # What is wrong
@@ -362,8 +391,8 @@ def test_damaged_frames_name_their_episode(tmp_path: Path) -> None:
 def test_empty_sets_and_other_storages_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="has no episodes"):
         MinariTrajectories(foreign(tmp_path / "a", []), control_rate=10)
-    with pytest.raises(ValueError, match="'arrow', and we read hdf5"):
-        MinariTrajectories(foreign(tmp_path / "b", vectors(), data_format="arrow"), control_rate=10)
+    with pytest.raises(ValueError, match=r"metadata\.json: data_format must be hdf5, .* got 'lance'"):
+        MinariTrajectories(foreign(tmp_path / "b", vectors(), data_format="lance"), control_rate=10)
 
 
 def test_only_minari_sets_are_recognised(tmp_path: Path) -> None:

@@ -66,6 +66,15 @@ def test_sets_open_in_minari_and_equal_what_went_in(tmp_path: Path, frames: bool
             np.testing.assert_array_equal(recovered.variation[name], value)
 
 
+def test_minari_recovers_the_environment_with_its_settings(tmp_path: Path) -> None:
+    minari = pytest.importorskip("minari")
+    chosen = {"action_scale": 1.0, "obs_type": "pixels"}
+    data = write(tmp_path, episodes(1), settings={"env_settings": chosen})
+    assert minari.MinariDataset(data).env_spec.kwargs == chosen
+    # How it was looked at is nothing that actions depend on.
+    assert MinariTrajectories(data).env_settings == {"action_scale": 1.0}
+
+
 def test_minari_can_add_episodes_to_a_set_of_ours(tmp_path: Path) -> None:
     minari = pytest.importorskip("minari")
     buffer = pytest.importorskip("minari.data_collector.episode_buffer")

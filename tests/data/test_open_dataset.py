@@ -51,8 +51,9 @@ def test_each_layout_is_known_by_what_is_in_it(tmp_path: Path) -> None:
         (write_lewm(tmp_path / "b"), LeWM),
         (write_diffusion_policy(tmp_path / "c"), DiffusionPolicy),
     ):
+        settings = {"control_rate": 10} if reader is LeWM else {}
         for spelling in (path, str(path)):
-            dataset = open_dataset(spelling)
+            dataset = open_dataset(spelling, **settings)
             assert isinstance(dataset, reader)
             assert isinstance(dataset, TrajectoryDataset)
             assert dataset.lengths.tolist() == [3]
@@ -80,7 +81,7 @@ def test_the_demonstrations_are_opened_by_their_path(request: pytest.FixtureRequ
 def test_settings_reach_the_reader_and_others_are_refused(tmp_path: Path) -> None:
     path = write_lewm(tmp_path / "set.h5")
     assert open_dataset(path, control_rate=20).control_rate == 20
-    with pytest.raises(TypeError, match=r"LeWM, .* no setting 'rate'; it has \['control_rate', 'env_id'\]"):
+    with pytest.raises(TypeError, match=r"LeWM, .* no setting 'rate'; it has \['control_rate', 'env_id', "):
         open_dataset(path, rate=20)
 
 

@@ -1,5 +1,6 @@
 """Starts and goals."""
 
+from dataclasses import replace
 from typing import Any
 
 import gymnasium as gym
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 from walks_data import Walks
 
-from wmcontrol.data import Subset
+from wmcontrol.data import Subset, Trajectory
 from wmcontrol.evaluation import PROTOCOLS, DatasetTasks, Protocol, RandomTasks
 
 
@@ -54,6 +55,21 @@ def test_tasks_that_are_solved_at_the_start_are_redrawn_and_counted() -> None:
     assert not {task.source.split(",")[0] for task in tasks.tasks} & {"episode_0", "episode_1", "episode_2"}
     with pytest.raises(ValueError, match=r"have 0 whose goal is 25 steps ahead .*96 are"):
         DatasetTasks(Walks(6, still=6), 1)
+
+
+class FiveNumbers(Walks):
+    """Push-T's poses without the agent's velocity, which the environment would take for zero."""
+
+    env_id = "wmcontrol/PushT-v0"
+
+    def trajectory(self, index: int) -> Trajectory:
+        states = np.linspace([100, 100, 250, 250, 0], [400, 400, 250, 250, 1], int(self.lengths[index]))
+        return replace(super().trajectory(index), states=states, variation={})
+
+
+def test_states_that_lack_velocities_are_no_starts() -> None:
+    with pytest.raises(ValueError, match=r"episode_\d.*7 numbers \(agent x, .*, agent velocity y\), got 5"):
+        DatasetTasks(FiveNumbers(), 2)
 
 
 def test_a_warm_up_starts_earlier_and_says_what_was_done(walks: Walks) -> None:

@@ -31,6 +31,7 @@ class DrawnFrames:
         states: (T, n), as the environment's ``get_state()`` gives them.
         image_size: side of the frames, pixels.
         variation: how this world looked, by name, as the environment's ``variation`` gives it; the rest is as usual.
+        env_settings: what the environment was made with, since some of it shows in the frames.
 
     Raises:
         ValueError: an environment that is not ours; when frames are read, states or a variation that are not its.
@@ -40,6 +41,7 @@ class DrawnFrames:
     states: Floats = field(repr=False)  # (T, n)
     image_size: int = 64
     variation: Mapping[str, Floats] = field(default_factory=dict)
+    env_settings: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.env_id not in ENV_IDS:
@@ -55,11 +57,13 @@ class DrawnFrames:
 
     def _easel(self) -> Any:
         """Return this thread's environment, looking as this trajectory's did."""
-        key, looks = (self.env_id, self.image_size), self._looks()
+        settings = dict(self.env_settings)
+        key, looks = (self.env_id, self.image_size, repr(sorted(settings.items()))), self._looks()
         env, shown = _EASELS.made.get(key, (None, None))
         if env is None:
             # Without pixels of its own, since a reset would draw them; the size is that of what it draws for us.
-            made: Any = gym.make(self.env_id, obs_type="state", image_size=self.image_size, disable_env_checker=True)
+            chosen = {**settings, "obs_type": "state", "image_size": self.image_size}
+            made: Any = gym.make(self.env_id, disable_env_checker=True, **chosen)
             env = made.unwrapped
         if looks != shown:
             _EASELS.made.pop(key, None)  # should the reset fail, nobody knows how it looks
@@ -78,7 +82,7 @@ class _Easels(threading.local):
     """Environments to draw with: two threads must not change the looks of one."""
 
     def __init__(self) -> None:
-        self.made: dict[tuple[str, int], tuple[Any, _Looks]] = {}
+        self.made: dict[tuple[str, int, str], tuple[Any, _Looks]] = {}
 
 
 _EASELS = _Easels()

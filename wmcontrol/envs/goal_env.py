@@ -90,6 +90,16 @@ class GoalEnv(gym.Env[Observation, NDArray[np.float32]]):
         return self._core.world.control_rate
 
     @property
+    def state_labels(self) -> tuple[str, ...]:
+        """What the n numbers of ``get_state()`` are."""
+        return self._core.world.state_labels
+
+    @property
+    def observed_variations(self) -> tuple[str, ...]:
+        """The variations whose values, one number each, follow the state in the vector observation."""
+        return self._core.world.redrawn
+
+    @property
     def variations(self) -> dict[str, Variation]:
         """What ``reset(options={"variation": …})`` may change, with ranges and defaults."""
         return dict(self._core.world.variations)

@@ -167,6 +167,13 @@ class _Judge:
         self._accepted = 0
 
     def accepts(self, task: Task, trajectory: Trajectory) -> bool:
+        # The environment itself takes states without velocities for states at rest, which no recorded state is.
+        labels = getattr(self._env, "state_labels", None)
+        if labels is not None and task.state is not None and len(task.state) != len(labels):
+            raise ValueError(
+                f"{trajectory.provenance}: expected states of {len(labels)} numbers ({', '.join(labels)}), got "
+                f"{len(task.state)}; they are not all that {self._env.spec.id} needs to start from"
+            )
         options = {"state": task.state, "goal_state": task.goal_state, "variation": dict(task.variation)}
         try:
             _, info = self._env.reset(seed=task.seed, options=options)

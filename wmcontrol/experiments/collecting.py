@@ -10,6 +10,7 @@ import gymnasium as gym
 from ..data import Trajectory, TrajectoryDataset, open_dataset
 from ..data.collect import Behaviour, collect
 from ..data.drawn import DrawnFrames
+from ..data.environment import world_settings
 from ..data.formats.minari_writer import MinariWriter
 from ..data.lock import alone_in
 from .errors import UsageError
@@ -65,7 +66,7 @@ def collect_into(
         if writer is None:
             return
         batches = collect(env_id, policy, episodes, seed=seed, start=writer.written, settings=env_settings)
-        trajectories = (_with_pixels(env_id, t, keep_pixels) for batch in batches for t in batch)
+        trajectories = (_with_pixels(env_id, chosen, t, keep_pixels) for batch in batches for t in batch)
         _write(writer, trajectories, episodes, "collecting")
 
 
@@ -135,8 +136,9 @@ def _without_drawn(trajectory: Trajectory) -> Trajectory:
     return replace(trajectory, frames=None) if isinstance(trajectory.frames, DrawnFrames) else trajectory
 
 
-def _with_pixels(env_id: str, trajectory: Trajectory, size: int | None) -> Trajectory:
+def _with_pixels(env_id: str, settings: Mapping[str, Any], trajectory: Trajectory, size: int | None) -> Trajectory:
     if size is None:
         return trajectory
     assert trajectory.states is not None
-    return replace(trajectory, frames=DrawnFrames(env_id, trajectory.states, size, trajectory.variation))
+    drawn = DrawnFrames(env_id, trajectory.states, size, trajectory.variation, world_settings(env_id, settings))
+    return replace(trajectory, frames=drawn)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ..dataset import TrajectoryDataset
 from ..drawn import DrawnFrames
+from ..resized import side_of
 from ..trajectory import Floats, Provenance, Trajectory
 from .hdf5_file import Hdf5File, identity, is_hdf5, reading
 
@@ -61,9 +62,10 @@ class D4RLTrajectories(TrajectoryDataset):
 
     def __init__(self, path: str | Path, *, image_size: int = 64, maze: str | None = None):
         self._path = Path(path)
-        self._image_size = image_size
+        self._image_size = side_of(image_size)
         self._file = Hdf5File(self._path)
         self.env_id = f"wmcontrol/PointMaze_{_MAZES[_which_maze(self._path, maze)]}-v0"
+        self.env_settings = {"frame_skip": 1}
         self.control_rate = 1 / TIMESTEP
         self.action_bounds = (-np.ones(2), np.ones(2))
         self._loaded: tuple[Floats, Floats] | None = None

@@ -16,8 +16,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ... import ENV_IDS
 from ..dataset import TrajectoryDataset
+from ..environment import Environment
 from ..fingerprint import fingerprint
+from ..resized import ImageSize, height_and_width, resized
 from ..trajectory import Floats, Pixels, Provenance, Trajectory
 from .reading import PerProcess, as_floats, as_pixels, check_files, checked_index, checked_lengths, checked_rows
 
@@ -27,7 +30,6 @@ class _Set:
     """What one of the three sets consists of."""
 
     env_id: str
-    control_rate: float  # Hz
     telltales: tuple[str, ...]  # files that no other set has
     states: tuple[str, ...]  # (N, T, k) each, put side by side
     actions: str  # (N, T, 2)
@@ -41,7 +43,6 @@ _SETS = (
     # Their actions are pixels from the agent, divided by 100 when they are loaded; so are ours in relative mode.
     _Set(
         "wmcontrol/PushT-v0",
-        10.0,
         ("velocities.pth", "rel_actions.pth", "abs_actions.pth", "seq_lengths.pkl"),
         ("states.pth", "velocities.pth"),
         "rel_actions.pth",
@@ -51,7 +52,6 @@ _SETS = (
     ),
     _Set(
         "wmcontrol/Wall-v0",
-        10.0,
         ("door_locations.pth", "wall_locations.pth"),
         ("states.pth",),
         "actions.pth",
@@ -62,7 +62,6 @@ _SETS = (
     ),
     _Set(
         "wmcontrol/PointMaze_UMaze-v0",
-        20.0,
         ("seq_lengths.pth", "actions.pth"),
         ("states.pth",),
         "actions.pth",
@@ -71,7 +70,7 @@ _SETS = (
         "THWC",
     ),
 )
-_BOUNDS = (np.full(2, -1.0), np.full(2, 1.0))  # of all three environments
+_SAMPLE = 50  # episodes that show how far actions go
 
 
 def recognises(path: Path) -> bool:
@@ -87,7 +86,8 @@ class DinoWM(TrajectoryDataset):
 
     Actions are in our environments' units. Push-T has ``rel_actions`` divided by 100: the agent heads for its place
     plus 100 pixels times the action, as in our ``action_mode="relative"``; people's reach beyond the bounds of ±1 here
-    and there. The published Wall set seems to be made with ``action_scale=1``, while its environment has 2.
+    and there. How far an action moves the dot in Wall, 2 pixels in its environment and 1 in its data generator, is
+    found in the data, and is the ``action_scale`` of ``env_settings``.
 
     A film longer than its episode is read up to the episode's end, as the reference does; a shorter one is an error.
 
@@ -95,14 +95,16 @@ class DinoWM(TrajectoryDataset):
         path: the folder with ``states.pth`` and ``obses``.
         env_id: of the environment; None: that of the set whose files are there. The files do not tell mazes apart:
             give ``"wmcontrol/PointMaze_Medium-v0"`` for ``point_maze_medium``.
+        image_size: of the frames, pixels, to which they are resized: one side, or height and width.
 
     Raises:
         OSError: a file is missing.
-        ValueError: a file is damaged or not a tensor, or lengths disagree.
+        ValueError: a file is damaged or not a tensor, lengths disagree, or states are not those of the environment.
     """
 
-    def __init__(self, path: str | Path, env_id: str | None = None):
+    def __init__(self, path: str | Path, env_id: str | None = None, *, image_size: ImageSize | None = None):
         self.path = Path(path)
+        self._size = None if image_size is None else height_and_width(image_size)
         if not (self.path / "states.pth").exists() and (self.path / "train").is_dir():
             raise ValueError(f"{self.path} has a training and a validation set; open {self.path / 'train'}, or val")
         self._set = _which(self.path)
@@ -113,8 +115,13 @@ class DinoWM(TrajectoryDataset):
         missing = (file for file in map(self._film, range(len(self.lengths))) if file.name not in present)
         check_files("DINO-WM's layout, one file per episode,", missing)
         self.env_id = env_id or self._set.env_id
-        self.control_rate = self._set.control_rate
-        self.action_bounds = _BOUNDS
+        self.env_settings = self._found_settings()
+        environment = Environment.of(self.env_id, self.env_settings)
+        if environment is None:
+            raise ValueError(f"{self.path}: env_id must be one of {list(ENV_IDS)}, got {self.env_id!r}")
+        self.control_rate, self.action_bounds = environment.control_rate, environment.action_bounds
+        tensors = self._tensors.get()
+        environment.check_states(sum(tensors[name][0, 0].numel() for name in self._set.states), self.path)
 
     def trajectory(self, index: int) -> Trajectory:
         """Return one trajectory, its frames unread."""
@@ -124,9 +131,9 @@ class DinoWM(TrajectoryDataset):
         states = [as_floats(tensors[name][index, :T].numpy(), provenance) for name in self._set.states]
         actions = as_floats(tensors[self._set.actions][index, : T - 1].numpy(), provenance)
         return Trajectory(
-            times=np.arange(T) / self._set.control_rate,
+            times=np.arange(T) / self.control_rate,
             provenance=provenance,
-            frames=_Film(self._film(index), T, self._set.frames),
+            frames=resized(_Film(self._film(index), T, self._set.frames), self._size),
             states=np.concatenate(states, -1),
             actions=self._set.action_scale * actions,
             variation={name: self._constant(file, index, T) for name, file in self._set.variation},
@@ -138,7 +145,18 @@ class DinoWM(TrajectoryDataset):
         files = [*self._tensor_files(), *films]
         if self._set.lengths:
             files.append(self.path / self._set.lengths)
-        return fingerprint("DINO-WM", files, {"env_id": self.env_id})
+        return fingerprint("DINO-WM", files, {"env_id": self.env_id, "image_size": self._size})
+
+    def _found_settings(self) -> dict[str, Any]:
+        """Return what the data themselves say that their environment was made with: in Wall, how far actions go."""
+        if self._set.env_id != "wmcontrol/Wall-v0":
+            return {}
+        tensors = self._tensors.get()
+        moves = tensors["states.pth"][:_SAMPLE].double().diff(dim=1).flatten(0, 1)
+        actions = tensors[self._set.actions][:_SAMPLE, :-1].double().flatten(0, 1)
+        # Whatever is in the way shortens moves, so most of them say the same unless they are of another world.
+        ratios = (moves.norm(dim=-1) / actions.norm(dim=-1).clamp(min=1e-6)).numpy()
+        return {"action_scale": 1.0} if abs(np.median(ratios) - 1) < 0.05 else {}
 
     def _tensor_files(self) -> list[Path]:
         others = [name for _, name in self._set.variation]

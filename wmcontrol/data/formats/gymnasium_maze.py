@@ -11,7 +11,7 @@ and velocities and forces turn with the axes.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -31,12 +31,14 @@ class GymnasiumMaze:
         env_id: ours with the same maze.
         rows, columns: of the maze.
         control_rate: theirs, Hz (their documentation says 10; their model steps 0.01 s).
+        env_settings: with which ours does what theirs does.
     """
 
     env_id: str
     rows: int
     columns: int
     control_rate: float = 100.0
+    env_settings: Mapping[str, Any] = field(default_factory=lambda: {"frame_skip": 1, "success_radius": 0.45})
 
     @staticmethod
     def of(spec: Mapping[str, Any]) -> "GymnasiumMaze | None":

@@ -6,20 +6,23 @@ One data set per column, the rows of all episodes one after the other, and two t
 NaN.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..dataset import TrajectoryDataset
+from ..environment import Environment
 from ..fingerprint import fingerprint
+from ..resized import ImageSize, height_and_width, resized
 from ..trajectory import Pixels, Provenance, Trajectory
 from .hdf5_file import Hdf5File, is_hdf5, reading
-from .reading import as_floats, as_pixels, checked_index, checked_lengths, checked_rows
+from .reading import as_floats, as_pixels, checked_index, checked_lengths, checked_rate, checked_rows
 
 _WHERE = ("ep_offset", "ep_len")
 
@@ -36,23 +39,35 @@ def recognises(path: Path) -> bool:
 class LeWM(TrajectoryDataset):
     """A file of stable-worldmodel's, as ``pusht_expert_train.h5`` or ``tworoom.h5``.
 
-    States are the column ``state``, or where there is none ``proprio``; which numbers they are the file does not say.
+    States are the column ``state``, or where there is none ``proprio``. The file does not say which environment it is
+    of, nor how many actions there were per second: give ``env_id``, which says both and the bounds of the actions, or
+    ``control_rate``.
 
     Files compressed by Blosc, as some are, need ``pip install hdf5plugin`` besides.
 
     Args:
         path: the file.
-        control_rate: actions per second, Hz, which the file does not tell: 10 as in Push-T.
-        env_id: of the environment, if it is one of ours and the file has its states; the file tells that neither.
+        control_rate: actions per second, Hz; that of the environment where it is one of ours.
+        env_id: of the environment.
+        env_settings: what the environment was made with, such as ``{"action_mode": "absolute"}``.
+        image_size: of the frames, pixels, to which they are resized: one side, or height and width.
 
     Raises:
         OSError: it cannot be read, or a column is missing.
-        ValueError: columns of the wrong kind, or episodes that reach beyond them or overlap.
+        ValueError: columns of the wrong kind, episodes that reach beyond them or overlap, no control rate or one that
+            is not the environment's, or states that are not the environment's.
     """
 
-    def __init__(self, path: str | Path, control_rate: float = 10.0, env_id: str | None = None):
-        if not 0 < control_rate < np.inf:
-            raise ValueError(f"control_rate must be above 0 Hz, got {control_rate!r}")
+    def __init__(
+        self,
+        path: str | Path,
+        control_rate: float | None = None,
+        env_id: str | None = None,
+        *,
+        env_settings: Mapping[str, Any] = MappingProxyType({}),
+        image_size: ImageSize | None = None,
+    ):
+        self._size = None if image_size is None else height_and_width(image_size)
         with suppress(ImportError):
             import hdf5plugin  # type: ignore[import-not-found]  # noqa: F401  it registers its filters
         self.path = Path(path)
@@ -68,9 +83,14 @@ class LeWM(TrajectoryDataset):
         if len(shape) != 4 or 3 not in (shape[1], shape[3]) or dtype != np.uint8:
             raise ValueError(f"{self.path}: pixels must be uint8 with 3 channels, got {dtype} of shape {shape}")
         self._check_places({name: len(root[name]) for name in ("pixels", "action", self._states) if name})
-        self.control_rate = self._rate = float(control_rate)
+        environment = Environment.of(env_id, env_settings)
+        self.control_rate = checked_rate(control_rate, environment, self.path)
         self.env_id = env_id
-        self.action_bounds = None
+        self.env_settings = environment.settings if environment else dict(env_settings)
+        self.action_bounds = environment.action_bounds if environment else None
+        if environment and self._states:
+            shape = root[self._states].shape
+            environment.check_states(shape[1] if len(shape) == 2 else 1, f"{self.path}: column {self._states}")
 
     def trajectory(self, index: int) -> Trajectory:
         """Return one trajectory, its frames unread."""
@@ -83,16 +103,17 @@ class LeWM(TrajectoryDataset):
             if self._states:
                 states = as_floats(root[self._states][start : start + T], f"{provenance}: {self._states}")
         return Trajectory(
-            times=np.arange(T) / self._rate,
+            times=np.arange(T) / self.control_rate,
             provenance=provenance,
-            frames=_Frames(self._file, start, T, provenance),
+            frames=resized(_Frames(self._file, start, T, provenance), self._size),
             states=states,
             actions=actions,
         )
 
     def fingerprint(self) -> str:
         """Return a digest of the file's name, size and time, and of the settings."""
-        return fingerprint("LeWM", [self.path], {"control_rate": self.control_rate, "env_id": self.env_id})
+        settings = {"control_rate": self.control_rate, "env_id": self.env_id, "env_settings": self.env_settings}
+        return fingerprint("LeWM", [self.path], {**settings, "image_size": self._size})
 
     def _check_places(self, rows: dict[str, int]) -> None:
         if self._starts.shape != self.lengths.shape or self._starts.dtype.kind not in "iu":

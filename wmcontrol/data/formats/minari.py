@@ -1,4 +1,4 @@
-"""Reading Minari data sets in HDF5: those that we write, and other people's."""
+"""Reading Minari data sets: those that we write, and other people's."""
 
 import hashlib
 import json
@@ -12,14 +12,23 @@ from numpy.typing import NDArray
 from ... import ENV_IDS
 from ..dataset import TrajectoryDataset
 from ..drawn import DrawnFrames
+from ..environment import Environment, world_settings
+from ..resized import ImageSize, height_and_width, resized, side_of
 from ..trajectory import Floats, Frames, Provenance, Trajectory
 from .gymnasium_maze import GymnasiumMaze
-from .hdf5_file import Hdf5File, identity, reading
-from .minari_observations import find_frames, find_states, leaves
+from .hdf5_file import identity
+from .minari_arrow import FORMATS, ArrowEpisodes
+from .minari_episodes import Hdf5Episodes
+from .minari_observations import find_images, find_states, leaves
 
 LAYOUT = "minari"
 
 _LOOKS = "options/variation/"  # what the names of attributes begin with that say how an episode looked
+_RATES = ("control_rate", "control_freq")  # keyword arguments by which environments are told their rate, Hz
+# Wrappers that neither actions nor their meaning pass through.
+_LEAVE_ACTIONS_ALONE = frozenset(
+    ("DataCollector", "OrderEnforcing", "PassiveEnvChecker", "RecordEpisodeStatistics", "RecordVideo", "TimeLimit")
+)
 
 
 def recognises(path: Path) -> bool:
@@ -34,47 +43,99 @@ def recognises(path: Path) -> bool:
 
 
 class MinariTrajectories(TrajectoryDataset):
-    """The episodes of a Minari data set (Minari 0.4 to 0.5, HDF5).
+    """The episodes of a Minari data set (Minari 0.4 to 0.5; HDF5, Arrow or Parquet).
 
     States are ``observations/state`` of a set that we wrote. Elsewhere they are the observations where these are one
     array; of a Dict its ``observation``; else all its vectors, in the order of their names, without goals. Frames are
-    the images of the observations: uint8 (height, width, 3), raw or JPEG; of several ``pixels``, or the first by name
-    that is no goal. Where a set of ours has none, its environment draws them, bit for bit what an agent would see.
+    the images of the observations: uint8 (height, width, 3), raw or JPEG; of several ``pixels``, or the one that
+    ``camera`` names.
+
+    What the set says of its environment holds for reading it again: the keyword arguments that it was made with are
+    ``env_settings`` (but those that only change what it looks like). Of one of ours, bounds of actions and control rate
+    are the environment's, states are those of its ``get_state()``, and where no frames were kept it draws them, bit for
+    bit what an agent would see. Two kinds of recordings of ours do not tell as much. Behind a wrapper that may change
+    what actions do, the set is one of an unknown environment: ``env_id`` is None. And of an episode whose looks were
+    drawn (``variation="all"``) and not written down, states are left out, since they do not say where the world was.
 
     gymnasium-robotics' PointMaze (``D4RL/pointmaze/...``) is turned into our coordinates and drawn by our PointMaze:
     see :class:`~wmcontrol.data.formats.gymnasium_maze.GymnasiumMaze`.
 
     Args:
         path: the set's folder, the ``data`` in it, or its ``main_data.hdf5``.
-        image_size: side of frames that are drawn, pixels; frames that were kept have the size that they have.
+        image_size: of the frames, pixels: one side, or height and width. Frames that were kept are resized; by default
+            they are as they are, and those that are drawn have 64.
         control_rate: actions per second, Hz, of sets that do not say (Minari has no place for it).
+        camera: the observation that frames are taken from, such as ``"pixels"`` or ``"robot/view"``.
 
     Raises:
         FileNotFoundError: a file of the layout is not there.
         OSError: a file is not whole.
-        ValueError: not in HDF5, unfinished, without a control rate, or without episodes; it names the file.
+        ValueError: unfinished, without a control rate, without episodes, or settings that its environment does not
+            have; it names the file.
     """
 
-    def __init__(self, path: str | Path, *, image_size: int = 64, control_rate: float | None = None):
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        image_size: ImageSize | None = None,
+        control_rate: float | None = None,
+        camera: str | None = None,
+    ):
         self._folder = _folder(Path(path))
-        self._image_size = image_size
+        self._image_size, self._camera = image_size, camera
+        if image_size is not None:
+            height_and_width(image_size)  # refused here, if at all
         self._metadata = _read_metadata(self._folder, Path(path))
         ours = self._metadata.get("wmcontrol")
         self._ours: Mapping[str, Any] | None = ours if isinstance(ours, Mapping) else None
-        self._file = Hdf5File(self._folder / "main_data.hdf5")
         self._spaces = json.loads(self._metadata.get("observation_space") or "{}")
+        self._episodes = self._open()
         spec = json.loads(self._metadata.get("env_spec") or "{}")
+        self._spec_variation = (spec.get("kwargs") or {}).get("variation")
         self._maze = None if self._ours else GymnasiumMaze.of(spec)
-        self.env_id = self._ours["env_id"] if self._ours else spec.get("id")
-        if self._maze is not None:
-            self.env_id = self._maze.env_id
-        self.action_bounds = self._bounds()
-        if self._ours:
-            self.env_settings = self._ours["settings"].get("env_settings", {})
-        self.control_rate = self._rate(control_rate)
+        self._environment = None if self._ours or self._maze else self._recorded_in(spec)
+        self._recognise(spec)
+        self.control_rate = self._rate(control_rate, spec)
         self.lengths = self._read_lengths()
         if not len(self.lengths):
-            raise ValueError(f"{self._file.path} has no episodes")
+            raise ValueError(f"{self._episodes.path} has no episodes")
+
+    def _open(self) -> Hdf5Episodes | ArrowEpisodes:
+        data_format = self._metadata.get("data_format", "hdf5")
+        if data_format in FORMATS:
+            return ArrowEpisodes(self._folder, data_format, self._spaces)
+        if data_format != "hdf5":
+            raise ValueError(
+                f"{self._folder / 'metadata.json'}: data_format must be hdf5, {' or '.join(FORMATS)}, got "
+                f"{data_format!r}"
+            )
+        return Hdf5Episodes(self._folder)
+
+    def _recorded_in(self, spec: Mapping[str, Any]) -> Environment | None:
+        """Return the environment of ours that this was recorded in; None where it is another, or behind wrappers."""
+        if not _wrappers(spec) <= _LEAVE_ACTIONS_ALONE:
+            return None
+        try:
+            return Environment.of(spec.get("id"), spec.get("kwargs") or {})
+        except ValueError as error:
+            raise ValueError(f"{self._folder / 'metadata.json'}: env_spec: {error}") from error
+
+    def _recognise(self, spec: Mapping[str, Any]) -> None:
+        """Note which environment this is of, what it is made with, and the bounds of its actions."""
+        self.env_id, self.env_settings, self.action_bounds = spec.get("id"), {}, self._bounds()
+        if self._ours:
+            self.env_id = self._ours["env_id"]
+            self.env_settings = world_settings(self.env_id, self._ours["settings"].get("env_settings", {}))
+        elif self._maze is not None:
+            self.env_id, self.env_settings = self._maze.env_id, self._maze.env_settings
+            self.action_bounds = self._maze.bounds(*self.action_bounds) if self.action_bounds else None
+        elif self._environment is not None:
+            self.env_settings, self.action_bounds = self._environment.settings, self._environment.action_bounds
+        elif self.env_id in ENV_IDS:
+            self.env_id = None
+        else:
+            self.env_settings = world_settings(self.env_id, spec.get("kwargs") or {})
 
     def trajectory(self, index: int) -> Trajectory:
         """Return one episode, its frames unread."""
@@ -82,12 +143,11 @@ class MinariTrajectories(TrajectoryDataset):
             raise IndexError(f"{self._folder} has {len(self)} episodes, got number {index}")
         record, T = f"episode_{index}", int(self.lengths[index])
         provenance = Provenance(LAYOUT, self._folder, record)
-        with reading(self._file.path, record):
-            group = self._group(index)
+        with self._episodes.opened(index) as episode:
             for name in ("observations", "actions"):
-                if name not in group:
+                if getattr(episode, name) is None:
                     raise ValueError(f"{provenance}: it has no {name}")
-            found = leaves(group["observations"])
+            found = leaves(episode.observations)
             for name, leaf in found.items():
                 if leaf.ndim == 0 or len(leaf) != T:
                     raise ValueError(
@@ -96,46 +156,58 @@ class MinariTrajectories(TrajectoryDataset):
                     )
             kept_times = found.pop("time", None) if self._ours else None
             states = find_states(found, provenance)
-            actions = _numbers(group["actions"], provenance)
-            frames: Frames | None = find_frames(found, self._spaces, self._file, record)
+            actions = _numbers(episode.actions, provenance)
+            image = find_images(found, self._spaces, self._camera, provenance)
             times = np.arange(T) / self._known_rate() if kept_times is None else kept_times[()]
-            variation = self._variation(group.attrs)
+            variation = self._variation(episode.attributes)
+        frames: Frames | None = None
+        if image is not None:
+            frames = resized(self._episodes.frames(index, image[0], T, image[1]), self._image_size)
         if self._maze is not None and states is not None:
             states, actions = self._maze.states(states), self._maze.actions(actions)
-        drawable = self._maze is not None or self._ours is not None
+        if self._environment is not None and states is not None:
+            states, variation = _world_states(self._environment, states, variation, provenance)
+        drawable = self._maze is not None or self._environment is not None or self._ours is not None
         if frames is None and states is not None and drawable and self.env_id in ENV_IDS:
-            frames = DrawnFrames(self.env_id, states, self._image_size, variation)
+            side = side_of(self._image_size)
+            frames = DrawnFrames(self.env_id, states, side, variation or {}, self.env_settings)
         return Trajectory(
             times=times,
             provenance=provenance,
             frames=frames,
             states=states,
             actions=None if actions.shape[1:] == (0,) else actions,
-            variation=variation,
+            variation=variation or {},
         )
 
     def fingerprint(self) -> str:
         """Return a digest of the files' sizes and times, and of a frame, drawn or read."""
-        digest = hashlib.sha256(identity(self._file.path, self._folder / "metadata.json").encode())
-        digest.update(f"{LAYOUT} {self._image_size} {self.control_rate}".encode())
+        digest = hashlib.sha256(identity(*self._episodes.files(), self._folder / "metadata.json").encode())
+        size = 64 if self._image_size is None else self._image_size
+        digest.update(f"{LAYOUT} {size} {self.control_rate}{self._camera or ''}".encode())
         frames = self.trajectory(0).frames
         if frames is not None:
             digest.update(frames.read([0]).tobytes())
         return digest.hexdigest()
 
-    def _group(self, index: int) -> Any:
-        group = self._file.root().get(f"episode_{index}")
-        if group is None:
-            raise ValueError(f"{self._file.path} has no episode_{index}, of {len(self)} that metadata.json counts")
-        return group
+    def _variation(self, attributes: Mapping[str, Any]) -> dict[str, Floats] | None:
+        """Return how the world of an episode looked, if it was one of ours; None where it was drawn, and not noted.
 
-    def _variation(self, attributes: Any) -> dict[str, Floats]:
-        """Return how the world looked, if it was one of ours: what all episodes share, and what is this one's own."""
-        if self._ours is None:
-            return {}
-        found = dict(self._ours["variation"])
-        found |= {name.removeprefix(_LOOKS): attributes[name] for name in attributes if name.startswith(_LOOKS)}
-        return {name: np.atleast_1d(np.asarray(value, np.float64)) for name, value in found.items()}
+        In sets of ours it is what all episodes share, and what is this one's own.
+        """
+        found = {name.removeprefix(_LOOKS): attributes[name] for name in attributes if name.startswith(_LOOKS)}
+        if self._ours is not None:
+            found = {**self._ours["variation"], **found}
+        elif not found:
+            asked = attributes.get(_LOOKS.removesuffix("/"), self._spec_variation)
+            if asked is not None and not isinstance(asked, Mapping):
+                return None
+            found = dict(asked or {})
+        if any(isinstance(value, str) for value in found.values()):  # "random"
+            return None
+        return {
+            name: np.atleast_1d(np.asarray(value, np.float64)) for name, value in found.items() if value is not None
+        }
 
     def _read_lengths(self) -> NDArray[np.int64]:
         """Return how many observations each episode has: from our metadata, or from the episodes' attributes."""
@@ -148,25 +220,37 @@ class MinariTrajectories(TrajectoryDataset):
             return lengths
         self.lengths = lengths = np.zeros(count, np.int64)
         for index in range(count):
-            with reading(self._file.path, f"episode_{index}"):
-                steps = self._group(index).attrs.get("total_steps")
+            steps = self._episodes.steps(index)
             if steps is None or not np.issubdtype(type(steps), np.integer) or steps < 0:
-                raise ValueError(f"{self._file.path}, episode_{index}: total_steps must be a count, got {steps!r}")
+                raise ValueError(f"{self._episodes.path}, episode_{index}: total_steps must be a count, got {steps!r}")
             lengths[index] = steps + 1
         return lengths
 
-    def _rate(self, given: float | None) -> float | None:
+    def _rate(self, given: float | None, spec: Mapping[str, Any]) -> float | None:
         if given is not None and not (np.isfinite(given) and given > 0):
             raise ValueError(f"control_rate must be a number of actions per second, got {given!r}")
-        recorded = self._ours["control_rate"] if self._ours else self._maze.control_rate if self._maze else None
+        recorded = self._recorded_rate(spec)
         if recorded is not None and given is not None and recorded != given:
             raise ValueError(f"{self._folder} was recorded at {recorded} Hz, got control_rate={given}")
         if recorded is None and given is None and not self._ours:
+            wrappers = sorted(_wrappers(spec) - _LEAVE_ACTIONS_ALONE)
+            behind = f" behind {', '.join(wrappers)}" if wrappers else ""
             raise ValueError(
-                f"{self._folder} ({self.env_id}) does not say how many actions there were per second; give "
+                f"{self._folder} ({spec.get('id')}{behind}) does not say how many actions there were per second; give "
                 "control_rate=…, in Hz"
             )
         return recorded if recorded is not None else given
+
+    def _recorded_rate(self, spec: Mapping[str, Any]) -> float | None:
+        for known in (self._maze, self._environment):
+            if known is not None:
+                return known.control_rate
+        if self._ours is not None:
+            rate: float | None = self._ours["control_rate"]
+            return rate
+        kwargs = spec.get("kwargs") or {}
+        rates = [kwargs[name] for name in _RATES if isinstance(kwargs.get(name), int | float) and kwargs[name] > 0]
+        return float(rates[0]) if rates and self.env_id is not None else None
 
     def _known_rate(self) -> float:
         if self.control_rate is None:
@@ -180,7 +264,7 @@ class MinariTrajectories(TrajectoryDataset):
         low, high = np.array(space["low"], float), np.array(space["high"], float)
         if low.ndim != 1 or not len(low) or not np.isfinite([low, high]).all():
             return None
-        return (low, high) if self._maze is None else self._maze.bounds(low, high)
+        return low, high
 
 
 def _folder(path: Path) -> Path:
@@ -202,12 +286,29 @@ def _read_metadata(folder: Path, asked: Path) -> dict[str, Any]:
         raise ValueError(f"{path} is not JSON, is it whole? {error}") from error
     if not isinstance(metadata, dict):
         raise ValueError(f"{path} must hold a JSON object, got {type(metadata).__name__}")
-    if metadata.get("data_format", "hdf5") != "hdf5":
-        raise ValueError(
-            f"{folder} is a Minari data set in {metadata['data_format']!r}, and we read hdf5; create it again with "
-            'data_format="hdf5"'
-        )
     return metadata
+
+
+def _wrappers(spec: Mapping[str, Any]) -> set[str]:
+    """Return the names of the wrappers that an environment was recorded behind."""
+    return {str(wrapper.get("name")) for wrapper in spec.get("additional_wrappers") or ()}
+
+
+def _world_states(
+    environment: Environment, observed: Floats, variation: dict[str, Floats] | None, provenance: Provenance
+) -> tuple[Floats | None, dict[str, Floats] | None]:
+    """Return the states in vector observations (T, …) of one of our environments, and the looks that they tell.
+
+    No states where it is not known how the world looked.
+    """
+    names, size = environment.observed_variations, len(environment.state_labels)
+    if observed.shape[1] == size + len(names):
+        told = {name: observed[:1, size + i] for i, name in enumerate(names)}
+        variation = None if variation is None else {**variation, **told}
+        observed = observed[:, :size]
+    environment.check_states(observed.shape[1], provenance)
+    known = variation is not None and all(name in variation for name in names)
+    return (observed, variation) if known else (None, None)
 
 
 def _numbers(dataset: Any, provenance: Provenance) -> Floats:

@@ -1,5 +1,6 @@
 """The two files of a Minari data set in HDF5, as Minari 0.5 has them."""
 
+import copy
 import errno
 import json
 import os
@@ -121,7 +122,9 @@ def write_metadata(
         "wmcontrol": {"format": 1, **settings, "variation": common.variation, "lengths": list(lengths)},
     }
     if env_id in ENV_IDS:
-        metadata["env_spec"] = gym.spec(env_id).to_json()
+        spec = copy.deepcopy(gym.spec(env_id))
+        spec.kwargs |= settings["settings"].get("env_settings", {})
+        metadata["env_spec"] = spec.to_json()
     with safe_file(folder / "metadata.json") as file:
         file.write(json.dumps(metadata).encode())
 

@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ..environment import Environment
 from ..trajectory import Floats, Pixels
 
 T = TypeVar("T")
@@ -67,6 +68,28 @@ def checked_lengths(path: Path, lengths: Any) -> NDArray[np.int64]:
             f"{path}: episode_{array.argmin()} has {array.min()} frames; every episode must have one or more"
         )
     return array.astype(np.int64)
+
+
+def checked_rate(given: float | None, environment: Environment | None, where: object) -> float:
+    """Return actions per second, Hz, of data that do not tell: the environment's where it is known, else those given.
+
+    Raises:
+        ValueError: neither says it, or they disagree, or it is not a number above 0; it names ``where``.
+    """
+    if given is not None and not 0 < given < np.inf:
+        raise ValueError(f"control_rate must be above 0 Hz, got {given!r}")
+    if environment is None and given is None:
+        raise ValueError(
+            f"{where} does not say how many actions there were per second; give control_rate=…, in Hz, or env_id=… "
+            "where it is of one of our environments"
+        )
+    known = None if environment is None else environment.control_rate
+    if environment is not None and given is not None and not np.isclose(given, environment.control_rate):
+        raise ValueError(
+            f"{where}: {environment.env_id} with {dict(environment.settings)} takes {known:g} actions per second, got "
+            f"control_rate={given:g}; give the env_settings that it was made with, or leave one of the two out"
+        )
+    return float(given if known is None else known)  # type: ignore[arg-type]
 
 
 def checked_index(index: int, count: int) -> int:
