@@ -192,7 +192,7 @@ RUNS: dict[str, tuple[Callable[[Path], None], int]] = {
     "zarr3": (_read(_direct("diffusion_policy", "DiffusionPolicy", "set.zarr")), 5),
     "zarr_zip": (_read(_direct("diffusion_policy", "DiffusionPolicy", "set.zarr.zip")), 5),
     "lerobot": (_read(_opened()), 8),
-    "lewm": (_read(_direct("lewm", "LeWM", "set.h5")), 6),
+    "lewm": (_read(_direct("lewm", "LeWM", "set.h5", control_rate=10.0)), 6),
     "videos": (_read(_opened()), 3),
     "store": (_store, 8),
     "model": (_model, 8),

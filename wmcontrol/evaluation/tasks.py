@@ -163,6 +163,7 @@ class _Judge:
 
     def __init__(self, env_id: str, settings: Mapping[str, Any]):
         self._env = gym.make(env_id, disable_env_checker=True, **{**settings, "obs_type": "state"}).unwrapped
+        self._env_id = env_id
         self.rejected = {"solved": 0, "refused": 0}
         self._accepted = 0
 
@@ -172,7 +173,7 @@ class _Judge:
         if labels is not None and task.state is not None and len(task.state) != len(labels):
             raise ValueError(
                 f"{trajectory.provenance}: expected states of {len(labels)} numbers ({', '.join(labels)}), got "
-                f"{len(task.state)}; they are not all that {self._env.spec.id} needs to start from"
+                f"{len(task.state)}; they are not all that {self._env_id} needs to start from"
             )
         options = {"state": task.state, "goal_state": task.goal_state, "variation": dict(task.variation)}
         try:
