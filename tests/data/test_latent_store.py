@@ -330,12 +330,12 @@ def test_broken_stores_are_refused_by_name(store: LatentStore, tmp_path: Path) -
     for number, (name, content, says) in enumerate(
         (
             ("tokens.bin", (store.folder / "tokens.bin").read_bytes()[:-1], "must have 1584 bytes .* it has 1583"),
-            ("store.json", b"{", "store.json is not JSON"),
-            ("store.json", b"[]", "is of version None"),
-            ("store.json", described(version=99).encode(), "is of version 99, this package reads 1"),
-            ("store.json", described(dtype="int4").encode(), "dtype must be one of"),
-            ("store.json", described(dim="six").encode(), "expected dim as int, got 'six'"),
-            ("store.json", described(source={}).encode(), "source lacks"),
+            ("store.json", b"{", "store.json: it is not JSON"),
+            ("store.json", b"[]", "store.json: expected an object, got a list"),
+            ("store.json", described(version=99).encode(), "version: .* got a whole number 99"),
+            ("store.json", described(dtype="int4").encode(), "dtype: expected one of"),
+            ("store.json", described(dim="six").encode(), "dim: .* got a text 'six'"),
+            ("store.json", described(source={}).encode(), "source: missing fields"),
             ("arrays.npz", (store.folder / "arrays.npz").read_bytes()[:100], "arrays.npz cannot be read"),
         )
     ):
@@ -351,6 +351,86 @@ def test_broken_stores_are_refused_by_name(store: LatentStore, tmp_path: Path) -
     (folder / "arrays.npz").unlink()
     with pytest.raises(FileNotFoundError):
         LatentStore.open(folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"action_bounds": [[math.nan, 0], [1, 1]]}, r"source\.action_bounds\[0\]\[0\]: .* got a number nan"),
+        ({"action_bounds": [[2, 0], [1, 1]]}, "must be a lower and a higher vector"),
+        ({"action_bounds": [[0], [1, 1]]}, "must be a lower and a higher vector"),
+        ({"control_rate": "10"}, r"source\.control_rate: .* got a text '10'"),
+        ({"control_rate": 0}, r"source\.control_rate: .* above 0"),
+        ({"fingerprint": None}, r"source\.fingerprint: .* got null"),
+        ({"env_settings": {"a": [[math.nan]]}}, r"source\.env_settings\.a\[0\]\[0\]: .* nan"),
+    ],
+)
+def test_what_a_store_says_of_its_data_is_checked(
+    change: dict[str, Any], says: str, store: LatentStore, tmp_path: Path
+) -> None:
+    folder = broken(store, tmp_path / "broken")
+    described = json.loads((folder / "store.json").read_text())
+    described["source"] |= change
+    (folder / "store.json").write_text(json.dumps(described))
+    with pytest.raises(ValueError, match=rf"store\.json: .*{says}"):
+        LatentStore.open(folder)
+
+
+def test_bounds_that_are_open_on_a_side_come_back(store: LatentStore, tmp_path: Path) -> None:
+    folder = broken(store, tmp_path / "open")
+    described = json.loads((folder / "store.json").read_text())
+    described["source"]["action_bounds"] = [[-math.inf, 0], [1, math.inf]]
+    (folder / "store.json").write_text(json.dumps(described))
+    assert [bound.tolist() for bound in LatentStore.open(folder).action_bounds] == [[-math.inf, 0], [1, math.inf]]
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"times": np.r_[np.arange(32.0), 30.5]}, "times must rise within a trajectory, those up to frame 32"),
+        ({"lengths": np.array([7, 12, 5, 8])}, "lengths must be .* of 33 frames in all"),
+        ({"lengths": np.array([7, 12, 5, 9, 0])}, "lengths must be whole numbers from 1 up"),
+        ({"lengths": np.array([2**62, 2**62, 2**62, 2**62, 33])}, "lengths must be"),
+        ({"lengths": np.array([], np.int64)}, "lengths must be"),
+        ({"times": np.arange(32.0)}, r"times: .* F = 33, got shape \(32,\)"),
+        ({"actions": np.full((33, 2), np.nan)}, "actions: expected finite numbers"),
+        ({"states": np.full((33, 2), np.inf)}, "states: expected finite numbers"),
+        ({"states": np.zeros((33, 2), bool)}, "states: expected floating point numbers"),
+    ],
+)
+def test_arrays_of_a_store_that_contradict_it_are_named(
+    change: dict[str, Any], says: str, store: LatentStore, tmp_path: Path
+) -> None:
+    folder = broken(store, tmp_path / "broken")
+    with np.load(folder / "arrays.npz") as arrays:
+        kept = {name: arrays[name] for name in arrays.files}
+    np.savez(folder / "arrays.npz", **(kept | change))
+    with pytest.raises(ValueError, match=rf"arrays\.npz.* {says}"):
+        LatentStore.open(folder)
+
+
+def test_tokens_that_are_no_numbers_are_named_when_they_are_read(store: LatentStore, tmp_path: Path) -> None:
+    folder = broken(store, tmp_path / "broken")
+    at = int(store.offsets[1]) + 3  # frame 3 of trajectory 1
+    content = bytearray((folder / "tokens.bin").read_bytes())
+    per_frame = len(content) // 33
+    content[at * per_frame : at * per_frame + 2] = np.float16(np.nan).tobytes()
+    (folder / "tokens.bin").write_bytes(content)
+    opened = LatentStore.open(folder)
+    assert opened.windows(2, 1, [0, 2, 3]).batch(np.arange(4)).tokens.isfinite().all()
+    with pytest.raises(ValueError, match="trajectory 1 from frame 2: tokens are not finite"):
+        opened.windows(2, 1, [1]).batch(np.arange(11))
+    with pytest.raises(ValueError, match=r"tokens\.bin: some tokens are not finite"):
+        opened.token_std()
+
+
+@pytest.mark.parametrize("frames", [-1, 34, 10**30, "7", None, True])
+def test_a_journal_that_cannot_be_is_named(frames: Any, tmp_path: Path) -> None:
+    folder = encode_dataset(Memory(), encoder(), tmp_path).folder
+    (folder / "store.json").unlink()
+    (folder / "encoded.json").write_text(json.dumps({"frames": frames}))
+    with pytest.raises(ValueError, match=r"encoded\.json: frames: expected a whole number from 0 up to 33"):
+        encode_dataset(Memory(), encoder(), tmp_path)
 
 
 @pytest.mark.parametrize("name", ["tokens.bin", "store.json", "arrays.npz"])
@@ -378,7 +458,7 @@ def test_encoders_come_back_from_their_files_and_broken_ones_are_named(tmp_path:
     with pytest.raises(ValueError, match=r"encoder\.safetensors does not hold this encoder's weights"):
         load_encoder(tmp_path)
     (tmp_path / "encoder.json").write_text('{"name": "pyramid"}')
-    with pytest.raises(ValueError, match=r"encoder\.json describes no encoder"):
+    with pytest.raises(ValueError, match=r"encoder\.json: missing fields \['settings'\]"):
         load_encoder(tmp_path)
 
 

@@ -120,7 +120,7 @@ def test_a_file_of_another_evaluation_is_refused(walks: Walks, tmp_path: Path) -
         evaluate(NoOpAgent(SPACE), tasks, about={"agent": NoOpAgent})
     assert file.read_bytes() == before
     file.write_bytes(before + b"nonsense\n")
-    with pytest.raises(ValueError, match="line 5: this is no JSON"):
+    with pytest.raises(ValueError, match="line 5: it is not JSON"):
         evaluate(NoOpAgent(SPACE), tasks, file=file, about={"agent": "none"})
     file.write_bytes(b"a letter that has no end of line")
     with pytest.raises(ValueError, match="not the file of an evaluation"):

@@ -120,11 +120,17 @@ def test_a_run_that_failed_before_it_left_anything_claims_nothing(tmp_path: Path
     assert read_record(tmp_path)["config"]["seed"] == 2
 
 
-@pytest.mark.parametrize("content", ["", "job: [", "- 1\n", "job: demo\n", "job: demo\nconfig: 3\n", "\x00\xff"])
+ALIASES = "a0: &a0 [1]\n" + "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 12))
+BROKEN = ("", "job: [", "- 1\n", "job: demo\n", "job: demo\nconfig: 3\n", "\x00\xff", "job: .nan\nconfig: {a: 1}\n")
+
+
+@pytest.mark.parametrize(
+    "content", [*BROKEN, f"job: demo\nconfig: {'[' * 3000}", f"job: demo\nconfig:\n  b: 1\n{ALIASES}", "#" * 2**21]
+)
 def test_a_record_that_is_broken_is_named(content: str, tmp_path: Path) -> None:
     (tmp_path / RECORD).write_bytes(content.encode("latin-1"))
     (tmp_path / "result").touch()
-    with pytest.raises(ValueError, match=r"run\.yaml is not"):
+    with pytest.raises(ValueError, match=r"(?s)run\.yaml.*may have been edited"):
         results_folder("evaluate", config(), tmp_path)
 
 

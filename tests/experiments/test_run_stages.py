@@ -42,7 +42,9 @@ def test_what_finished_stages_were_made_of_may_be_gone(tmp_path: Path) -> None:
     first = toy("first")
     middle = toy("middle", first)
     middle.folder(tmp_path).mkdir()
-    (middle.folder(tmp_path) / "stage.json").write_text("{}")
+    (middle.folder(tmp_path) / "stage.json").write_text(
+        '{"name": "middle", "digest": "", "settings": {}, "attempts": [], "facts": {}}'
+    )
     assert [stage.name for stage in unfinished([toy("last", middle)], tmp_path).values()] == ["last"]
     assert [stage.name for stage in unfinished([toy("other", first)], tmp_path).values()] == ["first", "other"]
 

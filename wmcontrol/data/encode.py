@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ..encoders import Encoder
 from ..encoders.files import encoder_digest, save_encoder
+from ..untrusted import Integer, Record, read_json
 from .dataset import TrajectoryDataset
 from .latent_store import ARRAYS, DESCRIPTION, DTYPES, TOKENS, VERSION, LatentStore
 from .lock import alone_in
@@ -132,8 +133,9 @@ def _begin(folder: Path, shape: tuple[int, int, int], dtype: torch.dtype) -> int
     tokens, journal = folder / TOKENS, folder / _JOURNAL
     size = shape[0] * shape[1] * shape[2] * dtype.itemsize
     if tokens.exists() and tokens.stat().st_size == size and journal.exists():
-        done: int = json.loads(journal.read_text())["frames"]
-        return done
+        return int(
+            read_json(journal, Record({"frames": Integer(0, shape[0])}), fix="remove it to encode again")["frames"]
+        )
     free = shutil.disk_usage(folder).free
     if size > free:
         raise OSError(

@@ -8,7 +8,6 @@ Letters: ``N`` trajectories, ``F`` frames of all of them, ``P`` patches of a fra
 numbers of a state, ``A`` numbers of an environment action.
 """
 
-import json
 import math
 import mmap
 import warnings
@@ -25,6 +24,20 @@ from torch import Tensor
 
 from ..encoders import Encoder
 from ..encoders.files import load_encoder
+from ..untrusted import (
+    AnyJson,
+    Array,
+    Choice,
+    Integer,
+    ListOf,
+    MapOf,
+    Nullable,
+    Number,
+    Record,
+    Text,
+    read_arrays,
+    read_json,
+)
 from .dataset import Subset, checked_members
 from .statistics import ActionStatistics
 from .trajectory import Floats
@@ -35,18 +48,32 @@ if TYPE_CHECKING:
 VERSION = 1
 TOKENS, ARRAYS, DESCRIPTION = "tokens.bin", "arrays.npz", "store.json"
 DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
-_KEYS = {
-    "version": int,
-    "key": str,
-    "dtype": str,
-    "frames": int,
-    "patches": int,
-    "dim": int,
-    "frame_size": list,
-    "source": dict,
-}
+_FIX = "encode again"
+_BOUND = ListOf(Number(infinite=True), least=1)
+_SOURCE = Record(
+    {
+        "fingerprint": Text(),
+        "control_rate": Nullable(Number(above=0)),
+        "env_id": Nullable(Text()),
+        "action_bounds": Nullable(ListOf(_BOUND, 2, 2)),
+        "env_settings": MapOf(AnyJson()),
+    }
+)
+_DESCRIPTION = Record(
+    {
+        "version": Integer(VERSION, VERSION),
+        "key": Text(),
+        "dtype": Choice(*DTYPES),
+        "frames": Integer(low=1),
+        "patches": Integer(low=1),
+        "dim": Integer(low=1),
+        "frame_size": ListOf(Integer(low=1), 2, 2),
+        "source": _SOURCE,
+    }
+)
+_NEEDED = {"lengths": Array("iu", ("N",)), "times": Array("f", ("F",))}
+_OPTIONAL = {"states": Array("f", ("F", "n")), "actions": Array("f", ("F", "A"))}
 _STD_TOKENS = 20_000  # how many deviations are taken over
-_SOURCE = ("fingerprint", "control_rate", "env_id", "action_bounds", "env_settings")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -177,6 +204,9 @@ class LatentStore:
         """Return the standard deviation of each of the D numbers of a token, over frames and patches of trajectories.
 
         Of many frames, at most 20,000 tokens are looked at, evenly spaced.
+
+        Raises:
+            ValueError: one of those is not finite.
         """
         chosen = self.chosen(members)
         frames = np.concatenate([self.offsets[i] + np.arange(self.lengths[i]) for i in chosen])
@@ -185,7 +215,10 @@ class LatentStore:
         while math.gcd(stride, usual) > 1:  # or all of them would be of the same moments of trajectories
             stride += 1
         picked = torch.from_numpy(frames[::stride])
-        return self.tokens[picked].double().flatten(0, 1).std(0, correction=0).tolist()
+        std = self.tokens[picked].double().flatten(0, 1).std(0, correction=0)
+        if not std.isfinite().all():
+            raise ValueError(f"{self.folder / TOKENS}: some tokens are not finite; the store is damaged: {_FIX}")
+        return std.tolist()
 
     def _actions_of(self, trajectory: int) -> Floats:
         assert self.actions is not None
@@ -208,45 +241,25 @@ def _description(folder: Path) -> dict[str, Any]:
         raise FileNotFoundError(
             f"{path} is not there: no store was finished in this folder; give one that wmcontrol encode printed"
         )
-    try:
-        described = json.loads(path.read_text())
-    except ValueError as error:
-        raise ValueError(f"{path} is not JSON: {error}; encode again") from error
-    if not isinstance(described, dict) or described.get("version") != VERSION:
-        version = described.get("version") if isinstance(described, dict) else None
-        raise ValueError(f"{path} is of version {version!r}, this package reads {VERSION}; encode again")
-    for name, kind in _KEYS.items():
-        if not isinstance(described.get(name), kind):
-            raise ValueError(f"{path}: expected {name} as {kind.__name__}, got {described.get(name)!r}; encode again")
-    missing = [name for name in _SOURCE if name not in described["source"]]
-    if missing:
-        raise ValueError(f"{path}: source lacks {missing}; encode again")
-    if described["dtype"] not in DTYPES:
-        raise ValueError(f"{path}: dtype must be one of {list(DTYPES)}, got {described['dtype']!r}")
+    described: dict[str, Any] = read_json(path, _DESCRIPTION, fix=_FIX)
+    bounds = described["source"]["action_bounds"]
+    if bounds is not None and (len(bounds[0]) != len(bounds[1]) or not np.less(*bounds).all()):
+        raise ValueError(f"{path}: source.action_bounds must be a lower and a higher vector, got {bounds}; {_FIX}")
     return described
 
 
 def _arrays(folder: Path, frames: int) -> dict[str, Any]:
+    """Read what is there beside tokens, in the order of frames, of which there are so many."""
     path = folder / ARRAYS
-    try:
-        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except FileNotFoundError:
-        raise
-    except Exception as error:  # zipfile's, zlib's and NumPy's, which share no class
-        raise ValueError(f"{path} cannot be read: {error}; encode again") from error
-    for name, values in arrays.items():
-        if name != "lengths" and len(values) != frames:
-            raise ValueError(f"{path}: expected {frames} {name}, one for each frame, got {len(values)}; encode again")
-    if "lengths" not in arrays or "times" not in arrays or arrays["lengths"].sum() != frames:
-        raise ValueError(f"{path} does not hold lengths of {frames} frames in all and their times; encode again")
-    for name in ("times", "actions"):
-        values = arrays.get(name, np.zeros(frames))
-        finite = np.isfinite(values).reshape(frames, -1).all(1)
-        if not finite.all():
-            frame = int(finite.argmin())
-            trajectory = int(np.searchsorted(arrays["lengths"].cumsum(), frame, side="right"))
-            raise ValueError(
-                f"{path}: the {name} of trajectory {trajectory} are not finite, at frame {frame} of all; encode again"
-            )
+    arrays = read_arrays(path, _NEEDED, _OPTIONAL, sizes={"F": frames}, fix=_FIX)
+    lengths = arrays["lengths"]
+    if not len(lengths) or lengths.min() < 1 or lengths.max() > frames or sum(lengths.tolist()) != frames:
+        raise ValueError(f"{path}: lengths must be whole numbers from 1 up, of {frames} frames in all; {_FIX}")
+    falls = np.diff(arrays["times"]) <= 0
+    falls[np.cumsum(lengths)[:-1] - 1] = False  # from one trajectory to the next
+    if falls.any():
+        frame = int(falls.argmax()) + 1
+        raise ValueError(
+            f"{path}: times must rise within a trajectory, those up to frame {frame} of all do not; {_FIX}"
+        )
     return arrays

@@ -42,12 +42,22 @@ class TokenWindows:
         return [f"{self.store.folder} trajectory {trajectory} from frame {start}" for trajectory, start in places]
 
     def batch(self, numbers: NDArray[np.int64]) -> TokenBatch:
-        """Gather windows by their numbers (B,), from 0 to ``len(self) - 1``: one copy from the file's pages."""
+        """Gather windows by their numbers (B,), from 0 to ``len(self) - 1``: one copy from the file's pages.
+
+        Raises:
+            ValueError: a window has tokens that are not finite; it is named.
+        """
         trajectories, starts = self.index.locate(np.asarray(numbers, dtype=np.int64))
         first = torch.from_numpy(self._offsets[trajectories] + starts)[:, None]  # (B, 1)
         B, T, f = len(first), self.index.num_frames, self.index.frameskip
         seen = (first + self._frames).flatten()
         tokens = self.store.tokens.index_select(0, seen).unflatten(0, (B, T))
+        if not tokens.sum(dtype=torch.float32).isfinite():  # quicker than a look at each, and no less sure
+            finite = tokens.isfinite().flatten(1).all(1)
+            raise ValueError(
+                f"{self.names(numbers)[int(finite.int().argmin())]}: tokens are not finite; the store is damaged: "
+                "encode again"
+            )
         times = self._times.index_select(0, seen).view(B, T)
         if self._actions is None:
             return TokenBatch(tokens, times, None)

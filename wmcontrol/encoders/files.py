@@ -2,16 +2,22 @@
 
 import hashlib
 import json
+import math
 import os
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
+from torch import nn
 
+from ..untrusted import AnyJson, MapOf, Record, Text, read_json
 from .encoder import Encoder
 from .registry import build_encoder, encoder_name
 
+_DESCRIPTION = Record({"name": Text(), "settings": MapOf(AnyJson())})
 SETTINGS, WEIGHTS = "encoder.json", "encoder.safetensors"
 
 
@@ -43,17 +49,55 @@ def load_encoder(folder: Path) -> Encoder:
         ValueError: a file is broken, or does not fit the others; it is named.
         ImportError: the encoder's extra is not installed.
     """
+    described = read_json(folder / SETTINGS, _DESCRIPTION)
+    weights = folder / WEIGHTS
     try:
-        described = json.loads((folder / SETTINGS).read_text())
+        if weights.exists():
+            check_encoder_size(described["name"], described["settings"], _shapes(weights))
         encoder = build_encoder(described["name"], described["settings"])
-    except (KeyError, TypeError, ValueError) as error:
+    except (TypeError, ValueError) as error:
         raise ValueError(f"{folder / SETTINGS} describes no encoder: {error}") from error
     if encoder.carries_weights:
         try:
-            encoder.load_state_dict(load_file(folder / WEIGHTS))
+            encoder.load_state_dict(load_file(weights))
         except (SafetensorError, RuntimeError) as error:
-            raise ValueError(f"{folder / WEIGHTS} does not hold this encoder's weights: {error}") from error
+            raise ValueError(f"{weights} does not hold this encoder's weights: {error}") from error
     return encoder
+
+
+def check_encoder_size(name: str, settings: Mapping[str, Any], held: Iterable[Sequence[int]]) -> None:
+    """Refuse settings of a pyramid that is larger than its weights; other encoders of ours have theirs elsewhere.
+
+    Args:
+        name: of the encoder.
+        settings: the constructor's.
+        held: shapes of the tensors that are there.
+
+    Raises:
+        ValueError: it is larger, or the settings are none of its.
+    """
+    if name == "pyramid":
+        with torch.device("meta"):
+            check_size("encoder", build_encoder(name, settings), held)
+
+
+def check_size(name: str, module: nn.Module, held: Iterable[Sequence[int]]) -> None:
+    """Refuse a module, built on the meta device, that needs a MiB of numbers more than there are in a file.
+
+    Raises:
+        ValueError: it does; ``name`` is what the error calls it.
+    """
+    needed, there = sum(t.numel() for t in module.state_dict().values()), sum(map(math.prod, held))
+    if needed > there + 2**20:
+        raise ValueError(f"{name}: its settings ask for {needed:,} numbers, the file of weights has {there:,}")
+
+
+def _shapes(file: Path) -> list[tuple[int, ...]]:
+    try:
+        with safe_open(file, "pt") as opened:
+            return [tuple(opened.get_slice(name).get_shape()) for name in opened.keys()]  # noqa: SIM118 no mapping
+    except (SafetensorError, OSError) as error:
+        raise ValueError(f"{file} does not hold this encoder's weights: {error}") from error
 
 
 def encoder_digest(encoder: Encoder) -> str:

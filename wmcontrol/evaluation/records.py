@@ -4,16 +4,34 @@ A process may die at any moment: a line that was not finished is dropped, and wh
 """
 
 import fcntl
-import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from ..untrusted import AnyJson, Boolean, Integer, Nullable, Number, Record, Text, parse_json
 from .tasks import as_json
 
 FORMAT = 1
+_MAX_LINE = 2**20  # bytes
+_HEADER = Record({"format": Integer(FORMAT, FORMAT)}, others=AnyJson())
+_DISTANCE = Number(low=0)
+_LINE = Record(
+    {
+        "task": Integer(low=0),
+        "success_end": Boolean(),
+        "success_any": Boolean(),
+        "first_success": Nullable(Integer(low=1)),
+        "start_distance": _DISTANCE,
+        "distance": _DISTANCE,
+        "decisions": Integer(low=0),
+        "seconds": Number(low=0),
+        "memory": Integer(low=0),
+    },
+    {"angle": _DISTANCE, "source": Text()},
+    others=AnyJson(),
+)
 
 
 class Records:
@@ -25,10 +43,13 @@ class Records:
         self.lines = lines
 
     def add(self, new: Iterable[dict[str, Any]]) -> None:
-        """Add tasks that are not there yet; they are on disk when this returns."""
+        """Add tasks that are not there yet; they are on disk when this returns.
+
+        Raises:
+            ValueError: a number of a task is none, as a distance that is NaN; it names the task.
+        """
         missing = [line for line in new if line["task"] not in self.lines]
-        for line in missing:
-            self.lines[line["task"]] = json.loads(as_json(line))  # as it would be read again
+        self.lines |= {line["task"]: parse_json(as_json(line), _LINE, f"task {line['task']}") for line in missing}
         if self._file is not None and missing:
             self._file.write("".join(as_json(line) + "\n" for line in missing).encode())
             self._file.flush()
@@ -43,7 +64,7 @@ def recording(path: str | os.PathLike[str] | None, header: Mapping[str, Any]) ->
         OSError: it cannot be written, or another process writes it.
         ValueError: it is of another evaluation, or is none; it names the file and the line.
     """
-    head = json.loads(as_json({"format": FORMAT, **header}))
+    head = parse_json(as_json({"format": FORMAT, **header}), _HEADER, "the evaluation's settings")
     if path is None:
         yield Records(None, head, {})
         return
@@ -73,24 +94,21 @@ def parse(path: Path, text: bytes) -> tuple[dict[str, Any] | None, dict[int, dic
     """Return the header, or None of an empty file, and the lines by task.
 
     Raises:
-        ValueError: a line that is not one of an evaluation's; it names the file and the line.
+        ValueError: a line that is not one of an evaluation's; it names the file, the line and the field.
     """
     head: dict[str, Any] | None = None
     lines: dict[int, dict[str, Any]] = {}
     for number, line in enumerate(text.splitlines(), 1):
-        try:
-            value = json.loads(line)
-        except ValueError as error:
-            raise ValueError(f"{path}, line {number}: this is no JSON: {error}") from None
-        key = "format" if head is None else "task"
-        if not isinstance(value, dict) or not isinstance(value.get(key), int):
-            raise ValueError(f'{path}, line {number}: an evaluation\'s line has a number under "{key}"')
-        if head is not None:
-            lines[value["task"]] = value
-        elif value["format"] != FORMAT:
-            raise ValueError(f"{path}, line {number}: this is of format {value['format']}, known is {FORMAT}")
-        else:
-            head = value
+        where = f"{path}, line {number}"
+        if head is None:
+            head = parse_json(line, _HEADER, where)
+            continue
+        value = parse_json(line, _LINE, where, max_bytes=_MAX_LINE)
+        if value["success_any"] != (value["first_success"] is not None) or value["success_end"] > value["success_any"]:
+            raise ValueError(f"{where}: success_end, success_any and first_success contradict one another")
+        if value["task"] in lines:
+            raise ValueError(f"{where}: task {value['task']} stands in an earlier line too")
+        lines[value["task"]] = value
     return head, lines
 
 

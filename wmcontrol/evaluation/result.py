@@ -9,10 +9,19 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ..untrusted import AnyJson, Integer, Record
+from ..untrusted.schema import Place
 from .intervals import Interval, paired_difference, wilson
 from .records import parse
 
 When = Literal["end", "any"]
+_HEADER = Record(
+    {
+        "tasks": Record({"num_tasks": Integer(low=1)}, others=AnyJson()),
+        "protocol": Record({"budget": Integer(low=1)}, others=AnyJson()),
+    },
+    others=AnyJson(),
+)
 _TIMES = ("seconds", "memory")  # what differs from run to run
 
 
@@ -41,8 +50,10 @@ class Evaluation:
         path = Path(path)
         text = path.read_bytes()
         header, lines = parse(path, text[: text.rfind(b"\n") + 1])
-        expected = header and header.get("tasks", {}).get("num_tasks")
-        if header is None or sorted(lines) != list(range(expected or 0)) or not lines:
+        if header is None:
+            raise ValueError(f"{path} has no whole line: the evaluation is not finished")
+        expected = _HEADER.check(header, Place(f"{path}, line 1"))["tasks"]["num_tasks"]
+        if len(lines) != expected or max(lines) != expected - 1:
             raise ValueError(f"{path} has {len(lines)} tasks of {expected}: the evaluation is not finished")
         return Evaluation(header, tuple(lines[i] for i in sorted(lines)))
 

@@ -1,7 +1,6 @@
 """Agents from the keys of a job, with what the files of their evaluations say about them."""
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,9 +15,12 @@ from ..evaluation.tasks import Tasks
 from ..models import WorldModel
 from ..models.checkpoint import CONFIG, WEIGHTS, find_folder
 from ..planners import Planner
+from ..untrusted import AnyJson, MapOf, Record, read_json
 from .errors import UsageError
 from .planner_names import make_objective, objective_settings
 from .tasks_from_keys import env_label
+
+_CARD = Record({}, {"errors": MapOf(AnyJson())}, others=AnyJson())  # of what a model's card says, what is needed here
 
 
 @dataclass(frozen=True)
@@ -159,7 +161,7 @@ def _check_environment(folder: Path, path: Path, env_id: str) -> None:
     card = folder / "card.json"
     if not card.exists():
         return
-    known = list(json.loads(card.read_text()).get("errors", {}))
+    known = list(read_json(card, _CARD).get("errors", {}))
     kind = env_label(env_id).lower().split("_")[0]
     if known and kind not in known:
         raise UsageError(f"model: {path} is a model of {', '.join(known)}, and the tasks are in {env_label(env_id)}")

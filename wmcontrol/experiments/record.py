@@ -8,10 +8,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from ..untrusted import AnyJson, MapOf, Record, Text
+from ..untrusted.schema import Place
 from .errors import UsageError
 from .files import folder_to_save_in, whole_file
 
 RECORD = "run.yaml"
+_MAX_BYTES = 2**20
+_SCHEMA = Record({"job": Text(), "config": MapOf(AnyJson())}, others=AnyJson())
 _PACKAGES = ("wmcontrol", "torch", "numpy", "gymnasium")
 
 
@@ -64,20 +68,25 @@ def read_record(folder: Path) -> dict[str, Any]:
 
     Raises:
         OSError: there is no such file.
-        ValueError: it is not a record.
+        ValueError: it is not a record; it names the file and the field.
     """
+    import yaml  # type: ignore[import-untyped]
     from omegaconf import OmegaConf
 
-    file = folder / RECORD
+    place = Place(str(folder / RECORD), fix="it may have been edited")
+    with (folder / RECORD).open("rb") as file:
+        text = file.read(_MAX_BYTES + 1)
+    if len(text) > _MAX_BYTES:
+        place.fail(f"expected at most {_MAX_BYTES:,} bytes, got more")
     try:
-        record = OmegaConf.to_container(OmegaConf.load(file))
-    except OSError:
-        raise
+        # Of a few aliases of aliases a small file makes any number of copies; records have none.
+        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
+            place.fail("expected no aliases")
+        record = OmegaConf.to_container(OmegaConf.create(text.decode()))
     except Exception as error:  # of YAML or of OmegaConf, which share no class
-        raise ValueError(f"{file} is not YAML: {error}; it may have been edited") from error
-    if not isinstance(record, dict) or not isinstance(record.get("config"), dict) or "job" not in record:
-        raise ValueError(f"{file} is not the record of a run: it has no job and config")
-    return {str(name): value for name, value in record.items()}
+        raise ValueError(f"{place.source} is not YAML: {error}; {place.fix}") from error
+    found: dict[str, Any] = _SCHEMA.check(record, place)
+    return found
 
 
 def _new_folder(job: str) -> Path:

@@ -19,8 +19,19 @@ from typing import Any
 from .. import __version__
 from ..data.lock import alone_in
 from ..data.safe_file import safe_file
+from ..untrusted import AnyJson, ListOf, MapOf, Number, Record, Text, read_json
 
 FINISHED, _CLOCK = "stage.json", "clock.json"
+_ATTEMPTS = ListOf(Record({"seconds": Number(low=0)}, {"core_seconds": Number(low=0)}, others=AnyJson()))
+_RECORD = Record(
+    {
+        "name": Text(),
+        "digest": Text(),
+        "settings": MapOf(AnyJson()),
+        "attempts": _ATTEMPTS,
+        "facts": MapOf(AnyJson()),
+    }
+)
 _TICK = 5.0  # seconds of a killed attempt that may go uncounted
 
 
@@ -59,10 +70,7 @@ class Stage:
         path = self.folder(root) / FINISHED
         if not path.exists():
             return None
-        try:
-            record: dict[str, Any] = json.loads(path.read_text())
-        except ValueError as error:
-            raise ValueError(f"{path} is not JSON: {error}; remove {path.parent}, and it is made again") from error
+        record: dict[str, Any] = read_json(path, _RECORD, fix=f"remove {path.parent}, and it is made again")
         return record
 
     def all_needs(self) -> "list[Stage]":
@@ -90,7 +98,7 @@ def run_stage(stage: Stage, root: Path) -> None:
 def _clock(folder: Path) -> Iterator[list[dict[str, Any]]]:
     """Count the seconds of this attempt beside those of attempts that were killed, on disk while they pass."""
     path = folder / _CLOCK
-    attempts: list[dict[str, Any]] = json.loads(path.read_text()) if path.exists() else []
+    attempts: list[dict[str, Any]] = read_json(path, _ATTEMPTS, fix="remove it") if path.exists() else []
     attempt: dict[str, Any] = {"seconds": 0.0, "core_seconds": 0.0, **machine()}
     attempts.append(attempt)
     started, worked, stop = time.monotonic(), time.process_time(), threading.Event()

@@ -18,6 +18,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from ..encoders import build_encoder, encoder_name
+from ..encoders.files import check_encoder_size, check_size
+from ..untrusted import AnyJson, Choice, Integer, ListOf, MapOf, Nullable, Number, Record, Text, read_json
+from ..untrusted.schema import Place
 from .action import ActionConditioned
 from .frame_causal import FrameCausalPredictor
 from .hardware import fast_dtype
@@ -28,7 +31,38 @@ from .world_model import WorldModel
 FORMAT_VERSION = 1
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 _ASSETS = Path(__file__).parents[1] / "assets"
-_KEYS = {"format_version", "encoder", "predictor", "actions", "control_rate", "frame_size", "token_std"}
+_SIZE, _VECTOR = Integer(low=1, high=2**24), ListOf(Number(), least=1)
+_VERSION = Record({"format_version": Integer()}, others=AnyJson())
+_PREDICTOR = Record(
+    {"dim": _SIZE, "width": _SIZE, "depth": _SIZE, "num_heads": _SIZE},
+    {"mlp_ratio": Number(above=0), "spatial_range": ListOf(Number(), 2, 2)},
+)
+_FRAME_CAUSAL = Record(
+    {"dim": _SIZE, "action_dim": _SIZE, "num_patches": _SIZE},
+    {
+        **dict.fromkeys(("num_frames", "depth", "heads", "dim_head", "mlp_dim", "action_embed_dim"), _SIZE),
+        "proprio_dim": Integer(low=0, high=2**24),
+        "dropout": Number(low=0),
+    },
+)
+_PREDICTORS = {
+    "ActionConditioned": Record({"type": Text(), "action_dim": _SIZE, "settings": _PREDICTOR}),
+    "Predictor": Record({"type": Text(), "settings": _PREDICTOR}),
+    "FrameCausalPredictor": Record({"type": Text(), "settings": _FRAME_CAUSAL}),
+}
+_CONFIG = Record(
+    {
+        "format_version": Integer(1, FORMAT_VERSION),
+        "encoder": Record({"name": Text(), "settings": MapOf(AnyJson())}),
+        "predictor": Record({"type": Choice(*_PREDICTORS)}, others=AnyJson()),
+        "actions": Nullable(
+            Record({**dict.fromkeys(("mean", "std", "low", "high"), _VECTOR), "frameskip": Integer(low=1, high=2**16)})
+        ),
+        "control_rate": Number(above=0),
+        "frame_size": ListOf(Integer(low=1, high=2**14), 2, 2),
+    },
+    {"token_std": Nullable(ListOf(Number(low=0)))},  # which models were saved without at first
+)
 
 
 def save(model: WorldModel, folder: str | os.PathLike[str]) -> None:
@@ -90,6 +124,7 @@ def load(folder_or_name: str | os.PathLike[str], device: torch.device, dtype: to
     config = _read_config(folder / CONFIG)
     weights = _read_weights(folder / WEIGHTS)
     try:
+        _check_sizes(config, weights)
         model = _model(config)
     except (ValueError, TypeError, AttributeError, IndexError) as error:
         raise ValueError(f"{folder / CONFIG} does not describe a model: {error}") from error
@@ -100,17 +135,27 @@ def load(folder_or_name: str | os.PathLike[str], device: torch.device, dtype: to
     return model
 
 
+def _check_sizes(config: dict[str, Any], weights: dict[str, Tensor]) -> None:
+    """Refuse a config that asks for a larger model than there are weights for, before it is built."""
+    held = {key: value.shape for key, value in weights.items()}
+    check_encoder_size(config["encoder"]["name"], config["encoder"]["settings"], held.values())
+    depth = config["predictor"]["settings"].get("depth", 1)
+    if depth > len(held):
+        raise ValueError(f"predictor.settings.depth is {depth}, and {WEIGHTS} has {len(held)} tensors")
+    with torch.device("meta"):
+        predictor = _build(config["predictor"])
+    check_size("predictor", predictor, held.values())
+
+
 def _model(config: dict[str, Any]) -> WorldModel:
     actions, size = config["actions"], config["frame_size"]
-    if not isinstance(size, list) or len(size) != 2:
-        raise ValueError(f"frame_size must be [height, width], got {size!r}")
     return WorldModel(
         build_encoder(config["encoder"]["name"], config["encoder"]["settings"]),
         _build(config["predictor"]),
         ActionNormalizer(**actions) if actions else None,
         control_rate=config["control_rate"],
         frame_size=(size[0], size[1]),
-        token_std=config["token_std"],
+        token_std=config.get("token_std"),
     )
 
 
@@ -132,17 +177,12 @@ def _describe(predictor: nn.Module) -> dict[str, Any]:
 
 
 def _build(described: dict[str, Any]) -> Predictor | ActionConditioned | FrameCausalPredictor:
-    kind = described.get("type")
-    if kind == "ActionConditioned":
-        _check_keys(described, {"type", "settings", "action_dim"}, "predictor")
-        return ActionConditioned(Predictor(**described["settings"]), described["action_dim"])
-    _check_keys(described, {"type", "settings"}, "predictor")
-    if kind == "Predictor":
-        return Predictor(**described["settings"])
-    if kind == "FrameCausalPredictor":
+    if described["type"] == "FrameCausalPredictor":
         return FrameCausalPredictor(**described["settings"])
-    known = ["ActionConditioned", "Predictor", "FrameCausalPredictor"]
-    raise ValueError(f"predictor.type must be one of {known}, got {kind!r}")
+    predictor = Predictor(**described["settings"])
+    if described["type"] == "Predictor":
+        return predictor
+    return ActionConditioned(predictor, described["action_dim"])
 
 
 def packaged_models() -> list[str]:
@@ -193,39 +233,17 @@ def _download(name: str) -> Path:
 
 def _read_config(file: Path) -> dict[str, Any]:
     try:
-        config = json.loads(file.read_text())
+        version = read_json(file, _VERSION)["format_version"]
     except FileNotFoundError:
         raise FileNotFoundError(f"{file} is missing; a model is a folder with {CONFIG} and {WEIGHTS}") from None
-    except ValueError as error:
-        raise ValueError(f"{file} is not JSON: {error}") from None
-    if not isinstance(config, dict):
-        raise ValueError(f"{file} must hold a JSON object, got a {type(config).__name__}")
-    version = config.get("format_version")
-    if isinstance(version, int) and version > FORMAT_VERSION:
+    if version > FORMAT_VERSION:
         raise ValueError(
             f"{file} has format version {version}, this wmcontrol reads up to {FORMAT_VERSION}: "
             "pip install -U wmcontrol"
         )
-    config = {"token_std": None, **config}  # which models were saved without at first
-    _check_keys(config, _KEYS, str(file))
-    if version != FORMAT_VERSION:
-        raise ValueError(f"{file}: format_version must be {FORMAT_VERSION}, got {version!r}")
-    _check_keys(config["predictor"], None, f"{file}: predictor")
-    _check_keys(config["encoder"], {"name", "settings"}, f"{file}: encoder")
-    if config["actions"] is not None:
-        _check_keys(config["actions"], {"mean", "std", "low", "high", "frameskip"}, f"{file}: actions")
+    config: dict[str, Any] = read_json(file, _CONFIG)
+    _PREDICTORS[config["predictor"]["type"]].check(config["predictor"], Place(str(file), "predictor"))
     return config
-
-
-def _check_keys(found: object, expected: set[str] | None, where: str) -> None:
-    """Refuse what is no object, or has other keys than expected; None expects any."""
-    if not isinstance(found, dict):
-        raise ValueError(f"{where} must be an object, got {found!r}")
-    if expected is None:
-        return
-    unknown, missing = sorted(set(found) - expected), sorted(expected - set(found))
-    if unknown or missing:
-        raise ValueError(f"{where}: unknown keys {unknown}, missing keys {missing}")
 
 
 def _read_weights(file: Path) -> dict[str, Tensor]:
