@@ -1,6 +1,7 @@
 """The command line: help, exit codes, and what is said about mistakes and failures."""
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -11,6 +12,8 @@ import pytest
 
 import wmcontrol
 from wmcontrol.experiments.cli import main
+from wmcontrol.experiments.errors import UsageError
+from wmcontrol.experiments.help import job_help
 from wmcontrol.experiments.jobs import JOBS, load_job
 from wmcontrol.experiments.keys import keys_of
 from wmcontrol.experiments.overrides import read_overrides
@@ -84,8 +87,28 @@ def test_every_example_in_the_help_of_a_job_is_accepted(name: str) -> None:
     assert (job.config.__doc__ or "").strip()
     keys = keys_of(job.config).values()
     assert all(key.about and key.example for key in keys)
-    (combination,) = read_overrides(job.config, [f"{key.name}={key.example}" for key in keys])
-    assert isinstance(combination.config, job.config)
+    for key in keys:
+        # Some keys need others, or rule them out: of the value itself, an error begins with the key.
+        said = ""
+        try:
+            read_overrides(job.config, [*example_line(name), f"{key.name}={key.example}"])
+        except UsageError as error:
+            said = str(error)
+        assert not said.startswith(f"{key.name}:")
+
+
+def example_line(name: str) -> list[str]:
+    """Return the words of the example in a job's help, as a shell would."""
+    text = " ".join(job_help(load_job(name)).split("\n\nsubjects:")[0].partition("example: ")[2].split())
+    return shlex.split(text.removeprefix(f"wmcontrol {name}"))
+
+
+@pytest.mark.parametrize("name", [name for name in JOBS if keys_of(load_job(name).config)])
+def test_the_example_line_in_the_help_of_a_job_is_accepted_as_it_stands(name: str) -> None:
+    words = example_line(name)
+    assert words
+    (combination,) = read_overrides(load_job(name).config, words)
+    assert isinstance(combination.config, load_job(name).config)
 
 
 def test_version(capsys: Captured) -> None:

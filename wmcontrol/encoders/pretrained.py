@@ -1,5 +1,6 @@
 """Loading a vision model of transformers from a folder or the local cache, wholly or not at all."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -68,5 +69,5 @@ def load_model(class_name: str, weights: str, revision: str | None, dtype: torch
 
 def recorded_name(weights: str | Path) -> str:
     """Return what a checkpoint records: a folder by its absolute path, a name as it is."""
-    path = Path(weights).expanduser()
+    path = Path(os.path.expanduser(weights))
     return str(path.resolve()) if path.is_dir() else str(weights)

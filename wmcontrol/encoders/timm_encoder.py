@@ -1,5 +1,6 @@
 """Vision transformers of the timm library."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -86,7 +87,7 @@ class TimmEncoder(Encoder):
 
 def _weights_file(model_name: str, weights: str | Path | None, hub_id: str | None) -> Path:
     if weights is not None:
-        file = Path(weights).expanduser().resolve()
+        file = Path(os.path.expanduser(weights)).resolve()
         if not file.is_file():
             raise OSError(f"there is no file {file}; weights must be a safetensors file of timm's {model_name!r}")
         return file

@@ -13,13 +13,13 @@ from ..evaluation import Protocol
 from ..evaluation.protocols import protocol_named
 from ..evaluation.tasks import Tasks
 from .agents_from_keys import Entrant, action_space_for, file_digest, floor, load_model, planning
-from .errors import UsageError, did_you_mean
+from .errors import UsageError
 from .files import check_device
 from .judging import in_words, judge
 from .planner_names import make_planner, planner_settings
 from .record import results_folder
 from .reports import Judged
-from .tasks_from_keys import check_task_keys, find_tasks
+from .tasks_from_keys import find_tasks
 
 FILE = "tasks.jsonl"
 _PLANNING = {"planning": "world model", "simulator": "true simulator"}  # by agent: how a report calls it
@@ -32,8 +32,6 @@ def evaluate_agent(config: Any) -> None:
     Raises:
         UsageError: keys that do not go together, or a model or policy that does not fit the tasks.
     """
-    _check_agent(config)
-    check_task_keys(config, config.warmup)
     check_device(config.device)
     protocol = protocol_named(config.protocol)
     tasks = find_tasks(config, protocol, config.warmup)
@@ -49,14 +47,6 @@ def evaluate_agent(config: Any) -> None:
     for row in judged:
         print(f"{row.env}, protocol {protocol.name}, {row.agent}: {in_words(row.evaluation)}")
     print(page)
-
-
-def _check_agent(config: Any) -> None:
-    known = [*_PLANNING, *_FLOOR]
-    if config.agent in known or config.agent.startswith("sb3:"):
-        return
-    error = did_you_mean("agent", config.agent, [*known, "sb3:ALGORITHM:FILE"])
-    raise UsageError(f"agent: {error}")
 
 
 def _entrants(config: Any, tasks: Tasks, protocol: Protocol, stack: ExitStack) -> list[Entrant]:

@@ -33,7 +33,9 @@ def job_help(job: Job) -> str:
     if keys:
         parts.append("\n".join(["keys:", *map(_explained, keys.values())]))
         values = [f"{key.name}={_quoted(key.example)}" for key in keys.values()]
-        parts.append(_wrapped(f"example: wmcontrol {job.name} {' '.join(values)}"))
+        # Keys of which one rules out another cannot all stand in one line.
+        line = getattr(job.config, "example", " ".join(values))
+        parts.append(_wrapped(f"example: wmcontrol {job.name} {line}"))
     if any(name.startswith(f"{job.name} ") for name in JOBS):
         parts.append(_subjects(job.name))
     return "\n\n".join(parts) + "\n"

@@ -119,4 +119,9 @@ def _key(field: "dataclasses.Field[Any]", hint: Any) -> Key:
 def _shown(value: object) -> str:
     if value == "":
         return "nothing"
-    return f"'{value}'" if isinstance(value, str | Path) else str(value)
+    return f"'{shortened(str(value))}'" if isinstance(value, str | Path) else str(value)
+
+
+def shortened(text: str) -> str:
+    """Return what fits in a line."""
+    return text if len(text) <= 100 else f"{text[:100]}…"

@@ -2,17 +2,21 @@
 
 Hydra's own parser reads the words, so that lists, quotes, ``range(0,5)`` and ``${other_key}`` mean what they mean in
 Hydra. Three things are kinder here. A list may be written ``env=wall,pusht`` without brackets. A path or word that the
-grammar cannot read, such as ``out=~/a=b``, is taken as it stands. And all combinations of a sweep are checked before
-the first one runs.
+grammar cannot read, such as ``out=~/a=b``, or takes for a number, such as ``out=2024_01_05``, is taken as it stands.
+And all combinations of a sweep are checked before the first one runs.
 """
 
+import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from .errors import UsageError, did_you_mean
-from .keys import REQUIRED, Key, keys_of
+from .keys import REQUIRED, Key, keys_of, shortened
+
+_MOST = 10_000  # combinations of a sweep; more are a slip of the hand
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,7 @@ def read_overrides(config: type, words: Sequence[str], sweep: bool = False) -> l
     overrides = [_parse(word, keys) for word in words]
     if not sweep:
         return [_combination(config, keys, [_single(override, keys) for override in overrides])]
+    _check_count(overrides)
     try:
         (batch,) = BasicSweeper.split_arguments(overrides, max_batch_size=None)
     except HydraException as error:
@@ -70,15 +75,59 @@ def _parse(word: str, keys: dict[str, Key]) -> Any:
         raise UsageError(f"expected key=value, got {word!r}")
     if name not in keys:
         raise did_you_mean("key", name, keys)
-    parser = OverridesParser.create()
+    parser, key = OverridesParser.create(), keys[name]
+    verbatim = None
+    if key.kind in (str, Path):
+        listed = key.many and text.startswith("[") and text.endswith("]")
+        parts = (text[1:-1] if listed else text).split(",")
+        if len(parts) == 1 or not set(text[1:-1] if listed else text) & set("'\"\\[]{}()"):
+            quoted = ",".join(QuotedString(part, Quote.double).with_quotes() for part in parts)
+            verbatim = f"{name}=[{quoted}]" if listed else f"{name}={quoted}"
     try:
-        return parser.parse_override(word)
-    except HydraException as error:
-        if keys[name].kind in (str, Path) and "," not in text:
-            return parser.parse_override(f"{name}={QuotedString(text, Quote.double).with_quotes()}")
-        raise UsageError(
-            f"{name}: expected {keys[name].expected}; cannot read {text!r}: {_first_line(error)}"
-        ) from error
+        override = parser.parse_override(word)
+        return override if verbatim is None or _is_text(override, text, key.many) else parser.parse_override(verbatim)
+    except (HydraException, RecursionError) as error:
+        if verbatim is not None:
+            return parser.parse_override(verbatim)
+        why = "it is nested too deep" if isinstance(error, RecursionError) else _first_line(error)
+        raise UsageError(f"{name}: expected {key.expected}; cannot read {shortened(text)!r}: {why}") from error
+
+
+def _is_text(override: Any, typed: str, many: bool) -> bool:
+    """Say whether Hydra took a word or path for what it is, or several of them, and not for a number or a list."""
+    from hydra.core.override_parser.types import ChoiceSweep, QuotedString
+
+    value = override.value()
+    if override.is_sweep_override() and not isinstance(value, ChoiceSweep):
+        return True  # a function of Hydra's
+    values = value.list if isinstance(value, ChoiceSweep) else value if isinstance(value, list) else [value]
+    if isinstance(value, list) and not many:
+        return False
+    return typed == typed.strip() and all(item is None or isinstance(item, str | QuotedString) for item in values)
+
+
+def _check_count(overrides: Sequence[Any]) -> None:
+    """Refuse a sweep over nothing, or over more than anyone waits for, before its combinations are made."""
+    from hydra.core.override_parser.types import ChoiceSweep, RangeSweep
+
+    total = 1.0
+    for override in overrides:
+        value, text = override.value(), override.input_line
+        if isinstance(value, RangeSweep):
+            if not value.step:
+                raise UsageError(f"cannot sweep: {text} has a step of 0")
+            count = max(0.0, math.ceil(steps) if math.isfinite(steps := _steps(value)) else math.inf)
+        else:
+            count = len(value.list) if isinstance(value, ChoiceSweep) else 1
+        if not count:
+            raise UsageError(f"cannot sweep: {text} has no value")
+        total *= count
+    if not total <= _MOST:
+        raise UsageError(f"cannot sweep: there are {total:g} combinations, at most {_MOST} are run")
+
+
+def _steps(swept: Any) -> float:
+    return (float(swept.stop) - float(swept.start)) / float(swept.step)
 
 
 def _single(override: Any, keys: dict[str, Key]) -> Any:
@@ -107,7 +156,7 @@ def _combination(config: type, keys: dict[str, Key], overrides: Sequence[Any]) -
             value = [value]
         try:
             OmegaConf.update(node, key.name, value, merge=True)
-        except (OmegaConfBaseException, ValueError, TypeError) as error:
+        except (OmegaConfBaseException, ValueError, TypeError, RecursionError) as error:
             raise key.wrong(override.input_line.partition("=")[2]) from error
     given = {override.key_or_group for override in overrides}
     for key in keys.values():
@@ -130,7 +179,8 @@ def _with_home(value: Any) -> Any:
     """Return a value whose paths no longer start with ``~``."""
     if isinstance(value, list):
         return [_with_home(item) for item in value]
-    return value.expanduser() if isinstance(value, Path) else value
+    # Where there is no such user, "~name" is the name of a file.
+    return Path(os.path.expanduser(value)) if isinstance(value, Path) else value
 
 
 def _refuse_shared_places(combinations: Sequence[Combination], swept: Sequence[str]) -> None:
@@ -146,4 +196,4 @@ def _refuse_shared_places(combinations: Sequence[Combination], swept: Sequence[s
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0]
+    return shortened(str(error).strip().partition("\n")[0])

@@ -79,3 +79,11 @@ class TaskKeys:
     )
     num_tasks: int | None = key("how many; by default the protocol's", default=None, at_least=1, example="64")
     seed: int = key("of the tasks, and of the agent's random numbers", default=0, at_least=0, example="1")
+
+    def __post_init__(self) -> None:
+        if (self.env is None) == (self.data is None):
+            got = "neither" if self.env is None else "both"
+            raise ValueError(
+                "give env=NAME, for tasks that the environment draws, or data=PATH, for tasks from trajectories; got "
+                f"{got} of them"
+            )

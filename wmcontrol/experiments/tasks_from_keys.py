@@ -23,7 +23,6 @@ def find_tasks(config: TaskKeys, protocol: Protocol, warmup: int = 0) -> Tasks:
     Raises:
         UsageError: there are no such tasks.
     """
-    check_task_keys(config, warmup)
     num_tasks = config.num_tasks or protocol.num_tasks
     if config.env is not None:
         env_id = env_id_of(config.env)
@@ -36,18 +35,6 @@ def find_tasks(config: TaskKeys, protocol: Protocol, warmup: int = 0) -> Tasks:
             )
     except (TypeError, ValueError) as error:
         raise UsageError(f"data: {error}") from error
-
-
-def check_task_keys(config: TaskKeys, warmup: int = 0) -> None:
-    """Raise a UsageError unless the keys name one source of tasks."""
-    if (config.env is None) == (config.data is None):
-        got = "neither" if config.env is None else "both"
-        raise UsageError(
-            "give env=NAME, for tasks that the environment draws, or data=PATH, for tasks from trajectories; got "
-            f"{got} of them"
-        )
-    if warmup and config.env is not None:
-        raise UsageError(f"warmup={warmup} replays the steps before a task, which only tasks of data=PATH have")
 
 
 def env_label(env_id: str) -> str:

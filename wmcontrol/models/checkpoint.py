@@ -72,7 +72,7 @@ def save(model: WorldModel, folder: str | os.PathLike[str]) -> None:
         FileExistsError: the folder is a file, or holds something else than a model.
         OSError: the disk is full; a model that was there before is kept.
     """
-    target = Path(folder).expanduser().resolve()
+    target = Path(os.path.expanduser(folder)).resolve()
     if target.exists() and not target.is_dir():
         raise FileExistsError(f"{target} is a file; a model is saved as a folder: give a new or empty one")
     others = (
@@ -205,7 +205,7 @@ def find_folder(folder_or_name: str | os.PathLike[str]) -> Path:
     name = os.fspath(folder_or_name)
     if name.startswith("hf:/"):  # a Path makes one slash of two
         return _download(name.removeprefix("hf:").strip("/"))
-    folder, packaged = Path(name).expanduser(), packaged_models()
+    folder, packaged = Path(os.path.expanduser(name)), packaged_models()
     if folder.is_dir():
         if name in packaged and not (folder / CONFIG).exists():
             raise ValueError(

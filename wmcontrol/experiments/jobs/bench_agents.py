@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from ..keys import key
 from ..task_keys import PLANNER_NAMES, TaskKeys
@@ -19,6 +20,8 @@ class Config(TaskKeys):
     is run again.
     """
 
+    example: ClassVar[str] = "model=wall env=wall planners=cem,icem num_tasks=64"
+
     model: Path = key("the world model to plan with: a folder, or the name of a packaged one", example="wall")
     num_tasks: int | None = key("how many; null for the protocol's 512", default=128, at_least=1, example="512")
     planners: list[str] | None = key(
@@ -35,6 +38,7 @@ class Config(TaskKeys):
     )
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         names = self.planners
         if names is not None and (not names or len(set(names)) < len(names)):
             raise ValueError(f"planners: expected at least one, each once; got {', '.join(names) or 'none'}")

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from ..errors import UsageError
 from ..keys import key
@@ -19,6 +19,8 @@ class Config:
     Policies: random everywhere; door in Wall; waypoint in the mazes; pushes and noisy-replay in Push-T; and
     sb3:ALGORITHM:FILE, a policy that Stable-Baselines3 saved, as sb3:SAC:policy.zip.
     """
+
+    example: ClassVar[str] = "env=wall policy=door episodes=18500 seed=1 out=data/wall"
 
     env: str = key("the environment: a short name, or a Gymnasium id of ours", example="wall")
     policy: str = key("who acts", default="random", example="door")
@@ -50,15 +52,14 @@ class Config:
             raise ValueError(f"frames: expected a number, or two for from and to; got {len(self.frames)} of them")
         if self.frames is not None and self.frames[0] > self.frames[-1]:
             raise ValueError(f"frames: expected the fewest first, got {self.frames[0]} and then {self.frames[1]}")
+        if (self.demonstrations is not None) != (self.policy == "noisy-replay"):
+            needs = "needs demonstrations=PATH, the trajectories to replay"
+            told = needs if self.demonstrations is None else "takes none"
+            raise ValueError(f"policy={self.policy} {told}; demonstrations are what policy=noisy-replay replays")
 
 
 def run(config: Config) -> None:
     """Collect them."""
-    if (config.demonstrations is not None) != (config.policy == "noisy-replay"):
-        told = (
-            "needs demonstrations=PATH, the trajectories to replay" if config.demonstrations is None else "takes none"
-        )
-        raise UsageError(f"policy={config.policy} {told}; demonstrations are what policy=noisy-replay replays")
     env_id = env_id_of(config.env)
     from ...data.formats import open_dataset
     from ..collecting import collect_into

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+from ..errors import did_you_mean
 from ..keys import key
 from ..task_keys import PROTOCOL_NAMES, TaskKeys, objective_key, planner_key, planner_settings_key
 
@@ -22,6 +23,8 @@ class Config(TaskKeys):
     Saved are a line of JSON for each task, tables, plots, videos and report.html, which shows them all. Killed, it goes
     on where it stopped when the same line is run again; finished, it only reports anew.
     """
+
+    example: ClassVar[str] = "model=wall env=wall protocol=mpc planner=icem num_tasks=64 videos=0"
 
     agent: str = key(
         "who is judged: planning, simulator, random, noop or sb3:ALGORITHM:FILE",
@@ -54,6 +57,16 @@ class Config(TaskKeys):
         default=None,
         example="results/wall",
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.warmup and self.env is not None:
+            raise ValueError(
+                f"warmup={self.warmup} replays the steps before a task, which only tasks of data=PATH have"
+            )
+        known = ("planning", "simulator", "random", "noop")
+        if self.agent not in known and not self.agent.startswith("sb3:"):
+            raise ValueError(f"agent: {did_you_mean('agent', self.agent, [*known, 'sb3:ALGORITHM:FILE'])}")
 
 
 def run(config: Config) -> None:
