@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from sets import Memory
 
 from wmcontrol.data import ArrayDataset, ArrayFrames, LatentStore, Subset, Trajectory, TrajectoryDataset, encode_dataset
-from wmcontrol.encoders import PyramidEncoder
+from wmcontrol.encoders import Encoder, PyramidEncoder, register_encoder, registry
 from wmcontrol.encoders.files import load_encoder, save_encoder
 
 HERE = Path(__file__).parent
@@ -443,6 +443,48 @@ def test_a_damaged_store_is_built_again(name: str, tmp_path: Path) -> None:
         assert contents(again.folder) == expected
 
 
+class Thumbnail(Encoder):
+    """Without weights, and so without a device of its own."""
+
+    dim = 12
+
+    def settings(self) -> dict[str, Any]:
+        return {}
+
+    def grid(self, height: int, width: int) -> tuple[int, int]:
+        return 1, 1
+
+    def _tokens(self, frames: torch.Tensor) -> torch.Tensor:
+        return frames[:, ::8, ::8].flatten(1)[:, None].float() / 255
+
+
+def test_an_encoder_without_weights_makes_a_store_like_any_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "_registered", {})
+    made = encode_dataset(Memory(), register_encoder(Thumbnail)(), tmp_path, dtype="float32")
+    frames = torch.from_numpy(Memory().trajectory(0).frames.read(range(7)))
+    assert torch.equal(made.tokens[:7], Thumbnail()(frames))
+    assert isinstance(LatentStore.open(made.folder).encoder, Thumbnail)
+    assert encode_dataset(Memory(), Thumbnail(), tmp_path, dtype="float32").folder == made.folder
+
+
+def test_an_encoder_that_would_not_come_back_makes_no_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "_registered", {})
+
+    @register_encoder
+    class Random(Thumbnail):
+        carries_weights = False
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.randn(3))
+
+    with pytest.raises(ValueError, match="weight of Random would be lost"):
+        encode_dataset(Memory(), Random(), tmp_path)
+    assert not list(tmp_path.glob("*/store.json"))
+
+
 def test_an_encoder_that_cannot_encode_leaves_no_folder(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no components yet"):
         encode_dataset(Memory(), PyramidEncoder(4), tmp_path / "new")
@@ -450,7 +492,7 @@ def test_an_encoder_that_cannot_encode_leaves_no_folder(tmp_path: Path) -> None:
 
 
 def test_encoders_come_back_from_their_files_and_broken_ones_are_named(tmp_path: Path) -> None:
-    save_encoder(encoder(), tmp_path)
+    save_encoder(encoder(), tmp_path, (16, 16))
     frames = torch.randint(0, 256, (3, 16, 16, 3), dtype=torch.uint8)
     assert torch.equal(load_encoder(tmp_path)(frames), encoder()(frames))
     weights = (tmp_path / "encoder.safetensors").read_bytes()

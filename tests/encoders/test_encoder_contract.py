@@ -170,6 +170,28 @@ class Thumbnail(Encoder):
         return frames[:, rows][:, :, columns].flatten(1)[:, None].float() / 255
 
 
+def test_an_encoder_of_ones_own_is_in_eval_mode_from_its_first_frame_on() -> None:
+    class Normed(Thumbnail):
+        def __init__(self) -> None:
+            super().__init__()
+            self.norm = nn.BatchNorm1d(self.dim)
+
+        def _tokens(self, frames: torch.Tensor) -> torch.Tensor:
+            return self.norm(super()._tokens(frames).transpose(1, 2)).transpose(1, 2)
+
+    encoder = Normed()
+    frames = torch.randint(0, 256, (5, 8, 8, 3), dtype=torch.uint8)
+    together = encoder(frames)
+    assert torch.equal(encoder(frames[:1]), together[:1])
+    assert encoder.norm.num_batches_tracked == 0
+
+
+def test_an_encoder_without_weights_encodes_no_frames_too() -> None:
+    tokens = Thumbnail(2)(torch.zeros(0, 8, 8, 3, dtype=torch.uint8))
+    assert tokens.shape == (0, 1, 12)
+    assert tokens.dtype == torch.float32
+
+
 def test_an_encoder_of_ones_own_is_named_in_files_once_it_is_registered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

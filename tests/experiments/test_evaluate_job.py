@@ -293,6 +293,16 @@ def test_a_model_of_another_rate_is_told(tmp_path: Path, capsys: pytest.CaptureF
     assert "model: it is not of Wall: the agent acts at 25 Hz, the environment at 10 Hz" in said
 
 
+@pytest.mark.parametrize(("asked", "told"), [("stored", "float32"), ("bfloat16", "bfloat16"), ("auto", "bfloat16")])
+def test_what_a_model_computed_in_stands_with_the_results(
+    asked: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wmcontrol.models.checkpoint.fast_dtype", lambda _: torch.bfloat16)
+    words = ["model=wall", "env=wall", "num_tasks=1", "planner_settings={num_samples:10,num_iterations:1}", "videos=0"]
+    assert main(["evaluate", *words, f"dtype={asked}", f"out={tmp_path / 'out'}"]) == 0
+    assert Evaluation.read(tmp_path / "out" / "tasks.jsonl").header["about"]["dtype"] == told
+
+
 def test_held_out_tasks_are_those_of_the_library(data: Path, tmp_path: Path) -> None:
     assert main(["evaluate", "agent=noop", f"data={data}", "num_tasks=3", "videos=0", f"out={tmp_path / 'out'}"]) == 0
     from wmcontrol.data import Subset

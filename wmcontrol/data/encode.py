@@ -67,6 +67,7 @@ def encode_dataset(
         raise ValueError("there is not a single trajectory to encode")
     first = _frames(dataset.trajectory(0), np.array([0]))
     height, width, _ = first.shape[1:]
+    device = torch.device(device)
     encoder = encoder.to(device)
     # One frame for a trial: what cannot be encoded is told before a folder is made.
     _, patches, dim = encoder(torch.from_numpy(first).to(device)).shape
@@ -87,8 +88,9 @@ def encode_dataset(
         done = _begin(folder, shape, DTYPES[dtype])
         if not (folder / ARRAYS).exists():
             _save_arrays(dataset, folder)
-        save_encoder(encoder, folder)
-        _encode(dataset, encoder, folder, shape, DTYPES[dtype], done, batch_size, (height, width), progress)
+        save_encoder(encoder, folder, (height, width))
+        size = (height, width)
+        _encode(dataset, encoder, folder, shape, DTYPES[dtype], done, batch_size, size, device, progress)
         description = {
             "version": VERSION,
             "key": key,
@@ -183,10 +185,10 @@ def _encode(
     done: int,
     batch_size: int,
     frame_size: tuple[int, int],
+    device: torch.device,
     progress: Callable[[int, int], None] | None,
 ) -> None:
     """Encode frames from number ``done`` on; what a journal says is safe on disk is."""
-    device = next(tensor.device for tensor in (*encoder.parameters(), *encoder.buffers()))
     # Batches begin at multiples of their size, however often a run was killed, so that each is rounded alike.
     starts = range(done - done % batch_size, shape[0], batch_size)
     with (folder / TOKENS).open("r+b") as file:

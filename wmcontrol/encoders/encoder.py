@@ -20,17 +20,17 @@ class Encoder(nn.Module, ABC):
     Attributes:
         dim: how many numbers a token has.
         tubelet: how many neighbouring frames share one set of tokens; 1, but for encoders of video.
-        carries_weights: whether its ``state_dict`` belongs into a checkpoint. Where it does not, :meth:`settings` say
-            where the weights are.
+        carries_weights: whether its ``state_dict`` is saved with it. False where :meth:`settings` say where the weights
+            are, such as those of a published model; they must not be changed then.
     """
 
     dim: int
     tubelet: int = 1
-    carries_weights: ClassVar[bool] = False
+    carries_weights: ClassVar[bool] = True
 
     @abstractmethod
     def settings(self) -> dict[str, Any]:
-        """Return what the constructor takes to make this encoder again, as JSON can write it."""
+        """Return what the constructor takes to make this encoder again: numbers, strings, lists, dicts, paths."""
 
     @abstractmethod
     def grid(self, height: int, width: int) -> tuple[int, int]:
@@ -55,8 +55,7 @@ class Encoder(nn.Module, ABC):
                 ``tubelet``.
 
         Returns:
-            Tokens (…, P, D), row by row; with tubelets (…, T / tubelet, P, D). Their dtype and device are those of
-            the encoder.
+            Tokens (…, P, D), row by row; with tubelets (…, T / tubelet, P, D).
 
         Raises:
             TypeError: not a uint8 tensor.
@@ -64,15 +63,15 @@ class Encoder(nn.Module, ABC):
         """
         clip = 3 if self.tubelet == 1 else 4  # the dimensions of what is encoded at once
         self._check(frames, clip)
+        if self.training:  # as every module is that was just made
+            self.eval()
         rows, columns = self.grid(*frames.shape[-3:-1])
         lead = frames.shape[:-clip]
         flat = frames.flatten(0, -clip - 1) if lead else frames[None]
         each = () if clip == 3 else (frames.shape[-4] // self.tubelet,)
         with torch.no_grad():
-            if len(flat):
-                tokens = self._tokens(flat)
-            else:
-                tokens = torch.zeros(0, *each, rows * columns, self.dim, dtype=self._dtype(), device=frames.device)
+            # Of no frames, the tokens are as many of those of one frame.
+            tokens = self._tokens(flat if len(flat) else flat.new_zeros(1, *flat.shape[1:]))[: len(flat)]
         return tokens.reshape(*lead, *each, rows * columns, self.dim)
 
     @final
@@ -81,7 +80,7 @@ class Encoder(nn.Module, ABC):
         return super().train(False)
 
     def _dtype(self) -> torch.dtype:
-        """Return the dtype of the tokens."""
+        """Return the dtype of the weights."""
         return next(t.dtype for t in (*self.parameters(), *self.buffers()) if t.is_floating_point())
 
     def _check(self, frames: Tensor, clip: int) -> None:

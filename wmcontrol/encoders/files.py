@@ -15,26 +15,33 @@ from torch import nn
 
 from ..untrusted import AnyJson, MapOf, Record, Text, read_json
 from .encoder import Encoder
-from .registry import build_encoder, encoder_name
+from .registry import build_encoder, describe_encoder
+from .weights import assign, check_comes_back, place_of, tensors_of
 
 _DESCRIPTION = Record({"name": Text(), "settings": MapOf(AnyJson())})
 SETTINGS, WEIGHTS = "encoder.json", "encoder.safetensors"
 
 
-def save_encoder(encoder: Encoder, folder: Path) -> None:
-    """Save an encoder into a folder that is there: ``encoder.json``, and ``encoder.safetensors`` if it has weights.
+def save_encoder(encoder: Encoder, folder: Path, frame_size: tuple[int, int]) -> None:
+    """Save an encoder into a folder that is there: ``encoder.json``, and ``encoder.safetensors`` if it carries weights.
+
+    Args:
+        encoder: any that files can name.
+        folder: where.
+        frame_size: height and width of frames that it encodes.
 
     Raises:
-        ValueError: it is none of ours.
+        TypeError, ValueError: it could not be loaded as it is.
     """
-    described = {"name": encoder_name(encoder), "settings": encoder.settings()}
+    described = describe_encoder(encoder)
     if encoder.carries_weights:
         temporary = folder / f"{WEIGHTS}.tmp"
         temporary.touch()
         mode = temporary.stat().st_mode
-        save_file({name: tensor.contiguous() for name, tensor in encoder.state_dict().items()}, temporary)
+        save_file(tensors_of({"": encoder}), temporary)
         temporary.chmod(mode)  # safetensors leaves it to its owner alone
         os.replace(temporary, folder / WEIGHTS)
+    check_comes_back(encoder, _loaded(described, folder).to(place_of(encoder)), frame_size)
     # The settings come last: with them, all is there.
     temporary = folder / f"{SETTINGS}.tmp"
     temporary.write_text(json.dumps(described, indent=1))
@@ -50,18 +57,23 @@ def load_encoder(folder: Path) -> Encoder:
         ImportError: the encoder's extra is not installed.
     """
     described = read_json(folder / SETTINGS, _DESCRIPTION)
-    weights = folder / WEIGHTS
     try:
-        if weights.exists():
-            check_encoder_size(described["name"], described["settings"], _shapes(weights))
-        encoder = build_encoder(described["name"], described["settings"])
+        return _loaded(described, folder)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{folder / SETTINGS} describes no encoder: {error}") from error
+
+
+def _loaded(described: Mapping[str, Any], folder: Path) -> Encoder:
+    weights = folder / WEIGHTS
+    if weights.exists():
+        check_encoder_size(described["name"], described["settings"], _shapes(weights))
+    encoder = build_encoder(described["name"], described["settings"])
     if encoder.carries_weights:
         try:
-            encoder.load_state_dict(load_file(weights))
-        except (SafetensorError, RuntimeError) as error:
+            tensors = load_file(weights)
+        except SafetensorError as error:
             raise ValueError(f"{weights} does not hold this encoder's weights: {error}") from error
+        assign({"": encoder}, tensors, weights, SETTINGS)
     return encoder
 
 
@@ -102,7 +114,8 @@ def _shapes(file: Path) -> list[tuple[int, ...]]:
 
 def encoder_digest(encoder: Encoder) -> str:
     """Return a digest of an encoder's class, settings and all weights: what decides what it makes of a frame."""
-    digest = hashlib.sha256(json.dumps([encoder_name(encoder), encoder.settings()], sort_keys=True).encode())
+    described = describe_encoder(encoder)
+    digest = hashlib.sha256(json.dumps([described["name"], described["settings"]], sort_keys=True).encode())
     for name, tensor in sorted(encoder.state_dict().items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())

@@ -7,7 +7,7 @@ token sees, ``D`` numbers of a token.
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -48,7 +48,6 @@ class PyramidEncoder(Encoder):
     Call :meth:`fit` once on frames of what is to be seen, or load a state that was fitted.
     """
 
-    carries_weights: ClassVar[bool] = True
     mean: Tensor  # (F,)
     components: Tensor  # (D, F), orthonormal rows
     scale: Tensor  # (), 0 as long as nothing is fitted

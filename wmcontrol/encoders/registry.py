@@ -2,8 +2,12 @@
 
 import importlib
 import inspect
+import math
+import os
 from collections.abc import Mapping
 from typing import Any, TypeVar
+
+import numpy as np
 
 from .encoder import Encoder
 
@@ -51,7 +55,8 @@ def build_encoder(name: str, settings: Mapping[str, Any]) -> Encoder:
         OSError: its weights are not at hand.
     """
     cls = _class_of(name)
-    parameters = inspect.signature(cls).parameters
+    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    parameters = {k: p for k, p in inspect.signature(cls).parameters.items() if p.kind in named}
     unknown = sorted(set(settings) - set(parameters))
     missing = sorted(k for k, p in parameters.items() if p.default is p.empty and k not in settings)
     if unknown or missing:
@@ -75,6 +80,37 @@ def encoder_name(encoder: Encoder) -> str:
     raise ValueError(
         f"a file can name only encoders of {list(_ENCODERS)} and registered ones, got a {cls.__qualname__}; put "
         "@register_encoder before its class"
+    )
+
+
+def describe_encoder(encoder: Encoder) -> dict[str, Any]:
+    """Return what a file says of an encoder: its ``name``, and its ``settings`` as JSON gives them back.
+
+    Of settings, numbers of NumPy become Python's, paths become strings, and tuples and arrays become lists.
+
+    Raises:
+        TypeError, ValueError: a setting that JSON cannot hold, or an encoder that files cannot name.
+    """
+    name = encoder_name(encoder)
+    return {"name": name, "settings": _plain(encoder.settings(), f"{type(encoder).__name__}.settings()")}
+
+
+def _plain(value: Any, where: str) -> Any:
+    if isinstance(value, (np.generic, np.ndarray)):
+        value = value.tolist()
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
+        return {key: _plain(item, f"{where}[{key!r}]") for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item, f"{where}[{index}]") for index, item in enumerate(value)]
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{where} must be finite, for JSON to hold it; got {value!r}")
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    raise TypeError(
+        f"{where} must be of numbers, strings, lists and dicts with strings as keys, for JSON to hold it; got "
+        f'{value!r}. Return a string that the constructor understands, such as "float32" for a dtype'
     )
 
 

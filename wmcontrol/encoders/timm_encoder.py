@@ -3,7 +3,7 @@
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
@@ -17,6 +17,8 @@ class TimmEncoder(Encoder):
 
     Frames are normalised as timm's record of the model says.
     """
+
+    carries_weights: ClassVar[bool] = False
 
     def __init__(
         self,

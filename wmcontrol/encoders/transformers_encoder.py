@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -49,6 +49,8 @@ class TransformersEncoder(Encoder):
 
     The fixed-resolution SigLIP 2 models are of transformers' family ``siglip``, the NaFlex ones of ``siglip2``.
     """
+
+    carries_weights: ClassVar[bool] = False
 
     def __init__(
         self,

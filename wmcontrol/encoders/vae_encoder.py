@@ -1,7 +1,7 @@
 """Image autoencoders of the diffusers library, such as that of Stable Diffusion 3.5."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor
 
@@ -18,6 +18,8 @@ class VAEEncoder(Encoder):
 
     Four neighbours make one token: their numbers follow one another, row by row.
     """
+
+    carries_weights: ClassVar[bool] = False
 
     def __init__(
         self,

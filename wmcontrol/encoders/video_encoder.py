@@ -1,7 +1,7 @@
 """V-JEPA 2 of the transformers library: tokens of clips, two frames to a set of tokens."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor
 
@@ -17,6 +17,8 @@ class VideoEncoder(Encoder):
     Frames (…, T, height, width, 3) give tokens (…, T / tubelet, P, D). All frames of a clip attend to one another: its
     tokens are not those of its parts.
     """
+
+    carries_weights: ClassVar[bool] = False
 
     def __init__(
         self, weights: str | Path, *, image_size: int | None = None, dtype: str = "float32", revision: str | None = None

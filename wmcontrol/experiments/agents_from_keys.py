@@ -4,9 +4,10 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import gymnasium as gym
+import torch
 
 from ..agents import NoOpAgent, PlanningAgent, RandomAgent, SimulatorModel
 from ..evaluation import Protocol
@@ -21,6 +22,12 @@ from .planner_names import make_objective, objective_settings
 from .tasks_from_keys import env_label
 
 _CARD = Record({}, {"errors": MapOf(AnyJson())}, others=AnyJson())  # of what a model's card says, what is needed here
+DTYPES: Mapping[str, torch.dtype | Literal["auto"] | None] = {
+    "stored": None,
+    "auto": "auto",
+    "float32": torch.float32,
+    "bfloat16": torch.bfloat16,
+}
 
 
 @dataclass(frozen=True)
@@ -53,8 +60,8 @@ class Loaded:
         return self.about["weights"] + self.about["config"]
 
 
-def load_model(path: Path | None, device: str, env_id: str) -> Loaded:
-    """Load the model that a job plans with.
+def load_model(path: Path | None, device: str, env_id: str, dtype: str = "stored") -> Loaded:
+    """Load the model that a job plans with, in the number type that its key ``dtype`` asks for.
 
     Raises:
         UsageError: there is none, it takes no actions, or it is known to be of another environment.
@@ -63,13 +70,14 @@ def load_model(path: Path | None, device: str, env_id: str) -> Loaded:
         raise UsageError("model=… is missing: the world model to plan with; for example model=wall")
     try:
         folder = find_folder(path)
-        model = WorldModel.load(folder, device=device)
+        model = WorldModel.load(folder, device=device, dtype=DTYPES[dtype])
     except (FileNotFoundError, ValueError) as error:
         raise UsageError(f"model: {error}") from error
     if model.normalizer is None:
         raise UsageError(f"model: {path} takes no actions, so nothing can be planned with it; fine-tune it first")
     _check_environment(folder, path, env_id)
-    return Loaded(model, {"model": str(path), **model_digests(folder)})
+    computes_in = str(model.dtype).removeprefix("torch.")
+    return Loaded(model, {"model": str(path), **model_digests(folder), "dtype": computes_in})
 
 
 def file_digest(path: Path) -> str:

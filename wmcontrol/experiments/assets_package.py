@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from ..encoders import PyramidEncoder
-from ..encoders.files import encoder_digest
 from ..models import ActionConditioned, Predictor, WorldModel
+from ..models.checkpoint import save
 from .assets_card import CARD, FACTS, card
 from .assets_steps import model_of, store_of
 from .held_out import held_out_error
@@ -97,13 +97,8 @@ def _package(stage: Stage, root: Path) -> dict[str, Any]:
     shutil.rmtree(folder, ignore_errors=True)  # of an attempt that was killed
     model = WorldModel.load(model_of(trained, root), dtype=torch.float32)
     before = _errors(model, stage, unseen, root)
-    encoder = encoder_digest(model.encoder)
-    model.predictor.to(torch.bfloat16)
-    model.encoder.half()
-    model.save(folder)
-    model = WorldModel.load(folder, dtype=torch.float32)
-    if encoder_digest(model.encoder) != encoder:
-        raise ValueError(f"{folder}: the encoder does not come back as it was from {_TYPES['encoder']}")
+    model.predictor.to(torch.bfloat16).float()
+    save(model, folder, rounded={part: getattr(torch, name) for part, name in _TYPES.items()})
     weights = folder / "model.safetensors"
     facts: dict[str, Any] = {
         "name": folder.name,

@@ -110,7 +110,7 @@ def _fit(stage: Stage, root: Path) -> dict[str, Any]:
     # Rounded before anything is encoded, so that the half precision of what is packaged loses nothing.
     encoder.half().float()
     (out / "encoder").mkdir(exist_ok=True)
-    save_encoder(encoder, out / "encoder")
+    save_encoder(encoder, out / "encoder", (settings["image_size"], settings["image_size"]))
     return {"encoder": "pyramid", "settings": encoder.settings(), "digest": encoder_digest(encoder)}
 
 

@@ -28,7 +28,7 @@ def compare_planners(config: Any) -> None:
     names = _planners(config.planners)
     protocol = PROTOCOLS["paper"]
     tasks = find_tasks(config, protocol)
-    loaded = load_model(config.model, config.device, tasks.env_id)
+    loaded = load_model(config.model, config.device, tasks.env_id, config.dtype)
     entrants = []
     for name in names:
         planner = make_planner(name, planner_settings(name, protocol, {}))

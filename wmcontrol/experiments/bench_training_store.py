@@ -49,7 +49,7 @@ def random_store(folder: Path, shape: Shape) -> LatentStore:
     encoder = PyramidEncoder()
     if (patches, shape.dim) == (1, encoder.dim):
         encoder.fit(random_frames((512,), _FRAME_SIZE))
-        save_encoder(encoder, folder)
+        save_encoder(encoder, folder, _FRAME_SIZE)
     described = {
         "version": VERSION,
         "key": "random",

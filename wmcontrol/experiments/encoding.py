@@ -73,7 +73,8 @@ def find_encoder(
         scenes.setdefault(scene, []).append(torch.from_numpy(frames))
     encoder.fit(*scenes.values())
     fitted.mkdir(exist_ok=True)
-    save_encoder(encoder, fitted)
+    height, width = next(iter(scenes.values()))[0].shape[1:3]
+    save_encoder(encoder, fitted, (height, width))
     return encoder
 
 

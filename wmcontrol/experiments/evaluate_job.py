@@ -65,7 +65,7 @@ def _entrants(config: Any, tasks: Tasks, protocol: Protocol, stack: ExitStack) -
 
 def _planning(config: Any, tasks: Tasks, protocol: Protocol, stack: ExitStack) -> Entrant:
     planner = make_planner(config.planner, planner_settings(config.planner, protocol, config.planner_settings))
-    loaded = load_model(config.model, config.device, tasks.env_id)
+    loaded = load_model(config.model, config.device, tasks.env_id, config.dtype)
     simulator = None
     if config.agent == "simulator":
         try:

@@ -54,6 +54,13 @@ class TaskKeys:
         default=None,
         example="wall",
     )
+    dtype: str = key(
+        "what the model computes in: stored, what it was saved in, and float32 for packaged ones; or auto, bfloat16 "
+        "where the device has arithmetic for it, which is faster, and plans then differ from machine to machine",
+        default="stored",
+        choices=("stored", "auto", "float32", "bfloat16"),
+        example="auto",
+    )
     env: str | None = key(
         "draw tasks in this environment: a short name, or a Gymnasium id of ours; this or data",
         default=None,

@@ -8,8 +8,9 @@ size.
 import json
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from uuid import uuid4
 
 import torch
@@ -17,8 +18,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from ..encoders import build_encoder, encoder_name
+from ..encoders import build_encoder
 from ..encoders.files import check_encoder_size, check_size
+from ..encoders.registry import describe_encoder
+from ..encoders.weights import alike, assign, changed, check_comes_back, tensors_of, trial_frames
 from ..untrusted import AnyJson, Choice, Integer, ListOf, MapOf, Nullable, Number, Record, Text, read_json
 from ..untrusted.schema import Place
 from .action import ActionConditioned
@@ -31,6 +34,7 @@ from .world_model import WorldModel
 FORMAT_VERSION = 1
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 _ASSETS = Path(__file__).parents[1] / "assets"
+_DTYPES = {"float64": torch.float64, "float32": torch.float32}  # what rounded weights may be widened to
 _SIZE, _VECTOR = Integer(low=1, high=2**24), ListOf(Number(), least=1)
 _VERSION = Record({"format_version": Integer()}, others=AnyJson())
 _PREDICTOR = Record(
@@ -61,15 +65,30 @@ _CONFIG = Record(
         "control_rate": Number(above=0),
         "frame_size": ListOf(Integer(low=1, high=2**14), 2, 2),
     },
-    {"token_std": Nullable(ListOf(Number(low=0)))},  # which models were saved without at first
+    # Which not all models are saved with.
+    {"token_std": Nullable(ListOf(Number(low=0))), "dtype": Choice(*_DTYPES)},
 )
 
 
-def save(model: WorldModel, folder: str | os.PathLike[str]) -> None:
+def save(
+    model: WorldModel,
+    folder: str | os.PathLike[str],
+    *,
+    rounded: Mapping[str, torch.dtype] | None = None,
+) -> None:
     """Write a model to a folder: under another name first, then renamed, so that no half of it is ever there.
+
+    It is loaded again before it gets its name: what would not come back as it is, is not saved.
+
+    Args:
+        model: with a predictor of this package and an encoder that files can name.
+        folder: new, empty, or that of a model.
+        rounded: number types of a smaller file, of "predictor" and "encoder", whose weights must fit them exactly. It
+            is loaded in the number type that the model has.
 
     Raises:
         FileExistsError: the folder is a file, or holds something else than a model.
+        TypeError, ValueError: the model could not be loaded as it is, or was rounded when it was loaded.
         OSError: the disk is full; a model that was there before is kept.
     """
     target = Path(os.path.expanduser(folder)).resolve()
@@ -80,23 +99,33 @@ def save(model: WorldModel, folder: str | os.PathLike[str]) -> None:
     )
     if others:
         raise FileExistsError(f"{target} holds more than a model ({others[:3]} …): give a new or empty folder")
+    if model.rounded_from is not None:
+        raise ValueError(
+            f'this model was loaded with dtype="auto", which rounded its weights from {model.rounded_from} to '
+            f"{model.dtype}; load it without, or ask for dtype={model.dtype} by name to save it so"
+        )
     config = {
         "format_version": FORMAT_VERSION,
-        "encoder": {"name": encoder_name(model.encoder), "settings": model.encoder.settings()},
+        "encoder": describe_encoder(model.encoder),
         "predictor": _describe(model.predictor),
         "actions": model.normalizer.settings() if model.normalizer else None,
         "control_rate": model.control_rate,
         "frame_size": list(model.frame_size),
-        "token_std": model.token_std and [float(f"{std:.6g}") for std in model.token_std],
+        "token_std": model.token_std and list(model.token_std),
     }
+    weights = tensors_of(_parts(model))
+    if rounded:
+        config["dtype"] = str(model.dtype).removeprefix("torch.")
+        weights = {name: value.to(rounded[name.split(".")[0]]) for name, value in weights.items()}
     target.parent.mkdir(parents=True, exist_ok=True)
     mine = uuid4().hex[:8]
     partial, old = (target.with_name(f".{target.name}.{kind}-{mine}") for kind in ("partial", "old"))
     try:
         partial.mkdir()
-        save_file({key: value.detach().cpu().contiguous() for key, value in _weights(model).items()}, partial / WEIGHTS)
+        save_file(weights, partial / WEIGHTS)
         (partial / CONFIG).write_text(json.dumps(config, indent=2) + "\n")
         (partial / WEIGHTS).chmod((partial / CONFIG).stat().st_mode)  # safetensors leaves it to its owner alone
+        _check_comes_back(model, partial, target)
         if target.exists():
             target.rename(old)
         partial.rename(target)
@@ -111,7 +140,9 @@ def save(model: WorldModel, folder: str | os.PathLike[str]) -> None:
         shutil.rmtree(old, ignore_errors=True)
 
 
-def load(folder_or_name: str | os.PathLike[str], device: torch.device, dtype: torch.dtype | None) -> WorldModel:
+def load(
+    folder_or_name: str | os.PathLike[str], device: torch.device, dtype: torch.dtype | Literal["auto"] | None
+) -> WorldModel:
     """Load a model; see :meth:`WorldModel.load`.
 
     Raises:
@@ -120,18 +151,27 @@ def load(folder_or_name: str | os.PathLike[str], device: torch.device, dtype: to
         OSError: the weights of a published encoder are not at hand.
         ImportError: the encoder's package is not installed; the message has the command.
     """
+    if dtype not in (None, "auto") and not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
+        raise ValueError(f'dtype must be a floating-point type of torch, "auto" or None, got {dtype!r}')
     folder = find_folder(folder_or_name)
     config = _read_config(folder / CONFIG)
     weights = _read_weights(folder / WEIGHTS)
     try:
         _check_sizes(config, weights)
-        model = _model(config)
+        with torch.inference_mode(False), torch.device("cpu"):  # whatever mode and device the process is in
+            model = _model(config)
     except (ValueError, TypeError, AttributeError, IndexError) as error:
         raise ValueError(f"{folder / CONFIG} does not describe a model: {error}") from error
-    _assign(model, weights, folder / WEIGHTS)
+    assign(_parts(model), weights, folder / WEIGHTS, CONFIG)
+    if "dtype" in config:
+        model.to(_DTYPES[config["dtype"]])
     model.requires_grad_(False)
     model.to(device)
-    model.predictor.to(dtype or fast_dtype(device))
+    if dtype is not None:
+        stored = model.dtype
+        model.predictor.to(fast_dtype(device) if dtype == "auto" else dtype)
+        if dtype == "auto" and model.dtype != torch.promote_types(stored, model.dtype):
+            model.rounded_from = stored
     return model
 
 
@@ -159,12 +199,39 @@ def _model(config: dict[str, Any]) -> WorldModel:
     )
 
 
-def _weights(model: WorldModel) -> dict[str, Tensor]:
-    """What is saved: the predictor, and of the encoder what is not a published model's."""
-    kept = {f"predictor.{key}": value for key, value in model.predictor.state_dict().items()}
-    if model.encoder.carries_weights:
-        kept |= {f"encoder.{key}": value for key, value in model.encoder.state_dict().items()}
-    return kept
+def _parts(model: WorldModel) -> dict[str, nn.Module]:
+    """What has weights in the file: the predictor, and the encoder where they are not elsewhere."""
+    return {"predictor.": model.predictor, **({"encoder.": model.encoder} if model.encoder.carries_weights else {})}
+
+
+def _check_comes_back(model: WorldModel, partial: Path, target: Path) -> None:
+    """Raise a ValueError if what is in a folder, which shall be ``target``, is not this model."""
+    modes = {module: module.training for module in model.modules()}
+    try:
+        again = load(partial, model.device, None)
+        model.eval()
+        check_comes_back(model.encoder, again.encoder, model.frame_size)
+        lost = changed(model.predictor, again.predictor)
+        if lost is not None:
+            raise ValueError(f"{lost} of the predictor would be lost")
+        if not alike(*(_next_frame(each) for each in (model, again))):
+            raise ValueError("the predictor gives other frames; are its layers replaced, or hooked?")
+    except Exception as error:
+        reason = str(error).replace(str(partial), str(target))
+        raise ValueError(f"the model is not saved, because it would not come back as it is: {reason}") from error
+    finally:
+        for module, training in modes.items():
+            module.training = training
+
+
+@torch.no_grad()
+def _next_frame(model: WorldModel) -> Tensor:
+    """Imagine one step from a frame that is always the same."""
+    tokens = model.encode(trial_frames(model.frame_size, 1)[None])
+    context: Any = model.context(tokens)
+    action = () if model.normalizer is None else (tokens.new_ones(1, model.normalizer.action_dim),)
+    frame, _ = model.predictor.step(context, context.last_time + model.step_seconds, *action)
+    return frame
 
 
 def _describe(predictor: nn.Module) -> dict[str, Any]:
@@ -253,21 +320,3 @@ def _read_weights(file: Path) -> dict[str, Tensor]:
         return load_file(file)
     except (SafetensorError, OSError) as error:
         raise ValueError(f"{file} is damaged or cut short ({error}); copy it again") from None
-
-
-def _assign(model: WorldModel, weights: dict[str, Tensor], file: Path) -> None:
-    expected = _weights(model)
-    unknown, missing = sorted(set(weights) - set(expected)), sorted(set(expected) - set(weights))
-    if unknown or missing:
-        raise ValueError(f"{file} does not fit {CONFIG}: unknown tensors {unknown[:5]}, missing tensors {missing[:5]}")
-    for key, value in weights.items():
-        if value.shape != expected[key].shape:
-            raise ValueError(
-                f"{file}: {key} must have shape {tuple(expected[key].shape)} by {CONFIG}, got {tuple(value.shape)}"
-            )
-        if not value.is_floating_point() or not value.isfinite().all():
-            raise ValueError(f"{file}: {key} must hold finite numbers of floating point, got {value.dtype} or NaN")
-    for prefix, part in (("predictor.", model.predictor), ("encoder.", model.encoder)):
-        own = {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}
-        if own:
-            part.load_state_dict(own)

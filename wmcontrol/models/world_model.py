@@ -4,7 +4,7 @@ import os
 import reprlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -39,6 +39,10 @@ class WorldModel(nn.Module):
             One whose actions ask for a gradient takes more: what the backward pass needs is kept for all of them.
         token_std: standard deviation of each of the D numbers of a token over what the model was fine-tuned on, for
             ``whitening``; None, or all 0: not known.
+
+    Attributes:
+        rounded_from: number type of the predictor's weights before ``load(dtype="auto")`` rounded them; None where it
+            did not.
     """
 
     def __init__(
@@ -86,6 +90,7 @@ class WorldModel(nn.Module):
         self.memory_budget = memory_budget
         # Of frames that were all the same, deviations of 0 say nothing.
         self.token_std = tuple(float(std) for std in token_std) if token_std is not None and any(token_std) else None
+        self.rounded_from: torch.dtype | None = None
         self._imaginations = Imaginations()
         self.eval()
 
@@ -205,7 +210,8 @@ class WorldModel(nn.Module):
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Save to a new folder, or over a model, all that acting needs; see :mod:`wmcontrol.models.checkpoint`.
 
-        Weights are saved in the number type that the predictor has: a model that was loaded in bfloat16 stays so.
+        Weights are saved in the number types that they have. A model that ``load(dtype="auto")`` rounded is not saved,
+        nor is one that could not be loaded as it is.
         """
         from .checkpoint import save
 
@@ -216,15 +222,16 @@ class WorldModel(nn.Module):
         folder_or_name: str | os.PathLike[str],
         *,
         device: str | torch.device = "cpu",
-        dtype: torch.dtype | None = None,
+        dtype: torch.dtype | Literal["auto"] | None = None,
     ) -> "WorldModel":
         """Load a model from a folder, by a packaged name, or from ``hf://owner/name``.
 
         Args:
             folder_or_name: where it is.
             device: where it goes.
-            dtype: what the predictor computes in; by default bfloat16 where the device is fast at it, else float32.
-                To train it or save it again, say ``torch.float32``.
+            dtype: what the predictor computes in; by default what it was saved in, float32 for packaged models, so that
+                it imagines the same on every machine. ``"auto"``: bfloat16 where the device has arithmetic for it, else
+                float32; that is faster, and plans differ in digits from machine to machine.
 
         Returns:
             The model in evaluation mode, its parameters asking for no gradient.

@@ -30,7 +30,7 @@ def decisions(rounds: int) -> Section:
     planners: dict[str, Planner] = {"CEM(std=2.0)": CEM(std=2.0), "fast()": fast()}
     rows, numbers = [], {}
     for name, env_id in ENVS.items():
-        model = WorldModel.load(name)
+        model = WorldModel.load(name, dtype="auto")
         for planner_name, planner in planners.items():
             for execute in (25, 5):
                 agent = PlanningAgent(model, planner, GoalDistance("cosine"), execute=execute)

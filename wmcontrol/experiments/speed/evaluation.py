@@ -37,7 +37,7 @@ def evaluation(rounds: int) -> Section:
     """Judge packaged agents on a batch of tasks, and share out the time."""
     rows, numbers = [], {}
     for name, env_id in ENVS.items():
-        agent = PlanningAgent(WorldModel.load(name), fast(), GoalDistance("cosine"))
+        agent = PlanningAgent(WorldModel.load(name, dtype="auto"), fast(), GoalDistance("cosine"))
         taken: dict[str, list[dict[str, float]]] = {"before": [], "after": []}
         for number in range(1 + rounds):
             for way, rollouts in (("before", _plain_rollouts), ("after", _rollouts)):

@@ -19,7 +19,7 @@ ALONE = 8  # environments planned for one by one, of the 64
 
 def full_size(rounds: int) -> Section:
     """Measure decisions of the packaged model for Wall, alone and for 64 environments at once."""
-    model = WorldModel.load("wall")
+    model = WorldModel.load("wall", dtype="auto")
     planners: dict[str, Planner] = {"CEM(std=2.0), 300 x 30": CEM(std=2.0), "fast()": fast()}
     plans: dict[str, Callable[[], Any]] = {name: _decision(model, planner, 1) for name, planner in planners.items()}
     short: dict[str, Planner] = {

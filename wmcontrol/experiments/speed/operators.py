@@ -22,7 +22,7 @@ _OTHER = "the rest: other numbers, views, Python"
 
 def operators(rounds: int) -> Section:
     """Profile rollouts of 300 candidates of the packaged predictor, by kinds of operators."""
-    model = WorldModel.load("wall")
+    model = WorldModel.load("wall", dtype="auto")
     generator = torch.Generator().manual_seed(0)
     tokens = torch.randn(1, 1, 1, model.encoder.dim, generator=generator).to(model.dtype)
     found = ways(model, tokens, actions(1, CANDIDATES, HORIZON, model))
