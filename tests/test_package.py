@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "objectives": set(),
     "untrusted": set(),
     "models": {"encoders"},
-    "data": {"encoders"},
+    "data": {"encoders", "envs"},
     "training": {"models", "data"},
     "agents": {"models", "planners", "objectives"},
     "evaluation": {"agents", "envs", "data"},

@@ -10,7 +10,7 @@ import pytest
 
 import wmcontrol  # noqa: F401
 from wmcontrol.data import Trajectory
-from wmcontrol.data.collect import View, collect
+from wmcontrol.data.collecting import View, collect
 
 PUSHT, WALL, MAZE = "wmcontrol/PushT-v0", "wmcontrol/Wall-v0", "wmcontrol/PointMaze_UMaze-v0"
 
@@ -73,7 +73,7 @@ def same(a: Trajectory, b: Trajectory) -> bool:
     ],
 )
 def test_episodes_do_not_depend_on_how_many_run_side_by_side(env_id: str, settings: dict) -> None:
-    one, seven, many = (gathered(env_id, 20, batch=batch, settings=settings) for batch in (1, 7, 64))
+    one, seven, many = (gathered(env_id, 20, batch=batch, env_settings=settings) for batch in (1, 7, 64))
     assert len(one) == len(seven) == len(many) == 20
     assert all(map(same, one, seven))
     assert all(map(same, one, many))
@@ -124,7 +124,7 @@ def test_recorded_actions_are_those_that_were_applied_and_lead_through_the_state
 
 def test_scripts_see_the_state_before_each_action() -> None:
     behaviour = Wilds()
-    trajectory = gathered(WALL, 1, behaviour, settings={"layout": "random"})[0]
+    trajectory = gathered(WALL, 1, behaviour, env_settings={"layout": "random"})[0]
     views = behaviour.scripts[0].views
     assert np.array_equal([view.state for view in views], trajectory.states[:-1])
     layout = [float(views[0].variation[name][0]) for name in ("wall_position", "door_position")]
@@ -139,12 +139,12 @@ def test_scripts_say_where_an_episode_starts() -> None:
 
 def test_what_varies_is_recorded_and_nothing_else() -> None:
     assert all(t.variation == {} for t in gathered(WALL, 3))
-    layouts = [t.variation for t in gathered(WALL, 3, settings={"layout": "random"})]
+    layouts = [t.variation for t in gathered(WALL, 3, env_settings={"layout": "random"})]
     assert len({float(v["wall_position"][0]) for v in layouts}) == 3
     env: Any = gym.make(WALL, obs_type="state")
     assert all(v.keys() == env.unwrapped.variations.keys() for v in layouts)
     env.close()
-    sizes = [t.variation["agent_size"][0] for t in gathered(MAZE, 3, settings={"variation": ["agent_size"]})]
+    sizes = [t.variation["agent_size"][0] for t in gathered(MAZE, 3, env_settings={"variation": ["agent_size"]})]
     assert len(set(sizes)) == 3
     asked = Wilds(options={"variation": {"agent_size": 1.5}})
     assert [t.variation["agent_size"][0] for t in gathered(MAZE, 2, asked)] == [1.5, 1.5]
@@ -161,7 +161,7 @@ def test_a_policy_gets_the_environment_that_it_needs() -> None:
     gathered(WALL, 1, behaviour)
     assert behaviour.scripts[0].views[0].observation["pixels"].shape == (32, 32, 3)
     with pytest.raises(ValueError, match="image_size=32, not 64"):
-        gathered(WALL, 1, behaviour, settings={"image_size": 64})
+        gathered(WALL, 1, behaviour, env_settings={"image_size": 64})
 
 
 def test_progress_is_told() -> None:
@@ -179,7 +179,7 @@ def test_progress_is_told() -> None:
         ({"start": 6}, "start must be from 0 to num_episodes = 5, got 6"),
         ({"start": -1}, "start"),
         ({"seed": -1}, "seed must be a whole number from 0 up"),
-        ({"settings": {"max_episode_steps": 5}}, "max_episode_steps is the collector's"),
+        ({"env_settings": {"max_episode_steps": 5}}, "max_episode_steps is the collector's"),
     ],
 )
 def test_what_makes_no_sense_is_refused_before_anything_is_made(wrong: dict, message: str) -> None:
@@ -210,4 +210,4 @@ def test_other_environments_are_refused_by_what_they_lack() -> None:
     with pytest.raises(ValueError, match="CartPole-v1 cannot be collected from"):
         gathered("CartPole-v1", 1)
     with pytest.raises(ValueError, match="unexpected keyword argument 'colour'"):
-        gathered(WALL, 1, settings={"colour": "red"})
+        gathered(WALL, 1, env_settings={"colour": "red"})

@@ -56,22 +56,6 @@ def test_evaluate_policy_runs_an_agent_that_plans(which: str) -> None:
     assert reward == 1  # one for each goal that is reached
 
 
-def test_environments_that_have_had_their_episodes_do_not_cost_a_plan_in_each_step() -> None:
-    plans = []
-
-    class Counting(PlanningAgent):
-        def predict(self, *args: Any, **kwargs: Any) -> Any:
-            actions, state = super().predict(*args, **kwargs)
-            plans.append(state.decisions)
-            return actions, state
-
-    envs = DummyVecEnv([lambda: Monitor(LeftRoom(gym.make(WALL, max_episode_steps=5))), make])
-    counting = Counting(dot_model(), FAST, GoalDistance())
-    evaluate_policy(counting, envs, n_eval_episodes=2)
-    assert len(plans) > 10
-    assert plans[-1][0] <= len(plans) / 5 + 2  # one in each of the episodes that begin meanwhile
-
-
 def trained_on_states() -> SAC:
     env = gym.make(WALL, obs_type="state", max_episode_steps=20)
     return SAC(
@@ -101,9 +85,3 @@ def test_a_policy_runs_in_our_evaluation(train: Callable[[], Any], walks: Walks)
     assert [record["decisions"] for record in result.records] == [25] * 3
     assert evaluate(policy, tasks, batch=2).report() == result.report()
     assert len(evaluate(policy, RandomTasks(WALL, 2)).records) == 2
-
-
-def test_a_policy_for_other_observations_is_refused() -> None:
-    policy = SAC("MultiInputPolicy", gym.make("wmcontrol/PushT-v0", obs_type="state"), buffer_size=10, device="cpu")
-    with pytest.raises(ValueError, match="shape"):
-        evaluate(policy, RandomTasks(WALL, 1))

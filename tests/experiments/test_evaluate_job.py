@@ -1,17 +1,19 @@
 """``wmcontrol evaluate``: small real evaluations with the packaged model of Wall."""
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
 import wmcontrol
 from wmcontrol import WorldModel
-from wmcontrol.data import open_dataset
-from wmcontrol.evaluation import DatasetTasks, Evaluation
+from wmcontrol.data import collect, open_dataset
+from wmcontrol.evaluation import DatasetTasks, Evaluation, RandomTasks, evaluate
 from wmcontrol.experiments.cli import main
 from wmcontrol.experiments.planner_names import PLANNERS
 from wmcontrol.experiments.task_keys import PLANNER_NAMES
@@ -233,9 +235,34 @@ def test_a_policy_of_stable_baselines_is_judged(tmp_path: Path, capsys: pytest.C
     assert found.header["about"]["agent"] == "sb3:PPO"
     assert found.records[0]["decisions"] == 25
     other = [*words, "settings={action_mode:absolute}"]
-    assert "say settings={action_mode:…} as it was trained" in refused(other, tmp_path / "other", capsys)
+    said = refused(other, tmp_path / "other", capsys)
+    assert "the agent's actions have the lowest values [-1.0, -1.0], the environment's [0.0, 0.0]" in said
     said = refused([words[0], words[1], "env=wall"], tmp_path / "other", capsys)
-    assert "agent: it looks at achieved_goal of shape (5,), and Wall shows (2,)" in said
+    assert "agent: it is not of Wall: the agent looks at achieved_goal of shape (5,)" in said
+
+
+def test_policies_with_hindsight_replay_and_of_other_packages_are_judged_and_collected_with(tmp_path: Path) -> None:
+    contrib, sb3 = pytest.importorskip("sb3_contrib"), pytest.importorskip("stable_baselines3")
+    gym = pytest.importorskip("gymnasium")
+    env = sb3.common.vec_env.VecNormalize(
+        sb3.common.vec_env.DummyVecEnv([lambda: gym.make("wmcontrol/Wall-v0", obs_type="state", max_episode_steps=10)])
+    )
+    small = {"policy_kwargs": {"net_arch": [8]}, "buffer_size": 99, "learning_starts": 20, "device": "cpu", "seed": 0}
+    model = contrib.TQC("MultiInputPolicy", env, replay_buffer_class=sb3.HerReplayBuffer, **small)
+    model.learn(30).save(tmp_path / "tqc")
+    env.save(str(tmp_path / "statistics.pkl"))
+    policy = [f"sb3:sb3_contrib.TQC:{tmp_path / 'tqc.zip'}", f"vecnormalize={tmp_path / 'statistics.pkl'}"]
+    words = ["env=wall", "num_tasks=2", "videos=0", f"out={tmp_path / 'judged'}"]
+    assert main(["evaluate", f"agent={policy[0]}", policy[1], *words]) == 0
+    found = Evaluation.read(tmp_path / "judged" / "tasks.jsonl")
+    own = evaluate(model, RandomTasks("wmcontrol/Wall-v0", 2))
+    assert [record["distance"] for record in found.records] == [record["distance"] for record in own.records]
+    digest = hashlib.sha256((tmp_path / "statistics.pkl").read_bytes()).hexdigest()
+    assert found.header["about"]["vecnormalize"] == digest
+    out = tmp_path / "collected"
+    assert main(["collect", f"policy={policy[0]}", policy[1], "env=wall", "episodes=2", "frames=6", f"out={out}"]) == 0
+    (expected,) = collect("wmcontrol/Wall-v0", model, 2, seed=0, num_frames=6)
+    np.testing.assert_array_equal(open_dataset(out).trajectory(1).actions, expected[1].actions)
 
 
 @pytest.mark.parametrize(
@@ -252,7 +279,8 @@ def test_a_policy_of_stable_baselines_is_judged(tmp_path: Path, capsys: pytest.C
         (["model=wall", "env=wall", "settings={size:1}"], "unexpected keyword argument 'size'"),
         (["agent=plan", "env=wall"], "unknown agent 'plan'; did you mean 'planning'?"),
         (["agent=sb3:PPO:nowhere.zip", "env=wall"], "agent: there is no policy file nowhere.zip"),
-        (["agent=sb3:GPT:x.zip", "env=wall"], "agent: expected sb3:ALGORITHM:FILE with one of A2C"),
+        (["agent=random", "vecnormalize=x", "env=wall"], "vecnormalize is for agent=sb3:ALGORITHM:FILE"),
+        (["agent=sb3:GPT:x.zip", "env=wall"], "agent: the algorithm must be one of A2C"),
         (["agent=noop", "env=pusht", "settings={action_mode:absolute}"], "zero is an action that does something"),
         (["model=wall", "env=wall", "planner=icm"], "planner: unknown value 'icm'; did you mean 'icem'?"),
         (["model=wall", "env=wall", "planner_settings={samples:5}"], "did you mean 'num_samples'?"),

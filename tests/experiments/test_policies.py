@@ -10,7 +10,7 @@ import pytest
 
 import wmcontrol
 from wmcontrol.data import Provenance, Trajectory, TrajectoryDataset
-from wmcontrol.data.collect import collect
+from wmcontrol.data.collecting import collect
 from wmcontrol.envs.pointmaze.mazes import cells
 from wmcontrol.experiments.policies import make_policy, policy_names
 from wmcontrol.experiments.policies.common import lasting_noise
@@ -48,7 +48,7 @@ def recorded(states: np.ndarray, actions: np.ndarray, name: str = "0") -> Trajec
 def episodes(name: str, env_id: str, count: int, seed: int = 0, batch: int = 64, **settings: Any) -> list[Trajectory]:
     asked = settings.pop("settings", None)
     policy = make_policy(name, env_id, **settings)
-    lists = collect(env_id, policy, count, seed=seed, batch=batch, settings=asked)
+    lists = collect(env_id, policy, count, seed=seed, batch=batch, env_settings=asked)
     return [trajectory for some in lists for trajectory in some]
 
 
@@ -81,7 +81,7 @@ def test_each_environment_names_its_policies() -> None:
         (lambda: make_policy("random", WALL, num_frames=(20, 10)), "num_frames must be 2 or more"),
         (lambda: make_policy("noisy-replay", PUSHT), "needs a dataset"),
         (lambda: make_policy("pushes", PUSHT, dataset=Recorded([])), "takes no dataset"),
-        (lambda: make_policy("sb3", WALL), "expected sb3:ALGORITHM:FILE with one of A2C"),
+        (lambda: make_policy("sb3", WALL), "one of A2C, DDPG, PPO, SAC, TD3, or a class"),
         (lambda: make_policy("sb3:GPT:x.zip", WALL), "got 'GPT'"),
     ],
 )
@@ -419,7 +419,16 @@ def test_a_trained_policy_is_given_the_environment_that_it_was_trained_in(traine
 
 
 def test_a_policy_for_something_else_is_refused(trained: Path) -> None:
-    with pytest.raises(ValueError, match="not on observations of our environments"):
-        make_policy(f"sb3:PPO:{trained / 'other.zip'}", WALL)
+    for file, env_id, settings, fact in (
+        ("other", WALL, {}, "lowest values"),
+        ("sac", WALL, {}, "lowest values"),
+        ("ppo", MAZE, {}, "lowest values"),
+        ("ppo", WALL, {"layout": "random"}, r"shape \(2,\)"),
+    ):
+        name = f"sb3:{'SAC' if file == 'sac' else 'PPO'}:{trained / file}.zip"
+        with pytest.raises(ValueError, match=fact):
+            collect(env_id, make_policy(name, env_id), 1, seed=0, env_settings=settings)
+    with pytest.raises(ValueError, match="'door' takes no vecnormalize"):
+        make_policy("door", WALL, vecnormalize=trained / "ppo.zip")
     with pytest.raises(FileNotFoundError, match="there is no policy file"):
         make_policy("sb3:PPO:nowhere.zip", WALL)

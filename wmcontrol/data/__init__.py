@@ -15,7 +15,7 @@ from .windows import Window, WindowIndex, Windows
 
 if TYPE_CHECKING:
     from .clips import Clips, ClipStream
-    from .collect import collect
+    from .collecting import collect
     from .encode import encode_dataset
     from .formats import open_dataset
     from .latent_store import LatentStore
@@ -27,7 +27,7 @@ _LAZY = {
     "Clips": "clips",
     "LatentStore": "latent_store",
     "VideoFrames": "video",
-    "collect": "collect",
+    "collect": "collecting",
     "encode_dataset": "encode",
     "open_dataset": "formats",
 }

@@ -15,6 +15,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
+from ..envs.contract import shown_to
 from .protocols import Protocol
 from .tasks import Task
 
@@ -149,46 +150,6 @@ def check_protocol(agent: Any, protocol: Protocol) -> None:
             )
 
 
-def check_fits(agent: Any, env: Any) -> None:
-    """Refuse an agent that was made for other actions or another rate of them than the environment's.
-
-    Raises:
-        ValueError: it says what differs.
-    """
-    rate = getattr(agent, "control_rate", env.control_rate)
-    if not np.isclose(rate, env.control_rate):
-        raise ValueError(f"the agent acts at {rate:g} Hz, the environment at {env.control_rate:g} Hz")
-    space = env.single_action_space
-    for bound, (name, expected) in zip(
-        getattr(agent, "action_bounds", (space.low, space.high)),
-        (("low", space.low), ("high", space.high)),
-        strict=True,
-    ):
-        if np.shape(bound) != expected.shape or not np.allclose(bound, expected):
-            raise ValueError(
-                f"the agent's actions have the {name}est values {np.asarray(bound).tolist()}, the environment's "
-                f"{expected.tolist()}; was the environment made with the settings of the training data?"
-            )
-
-
-def image_size(agent: Any) -> int | None:
-    """Return the side of the frames that an agent looks at; None if it does not say.
-
-    Raises:
-        ValueError: they are not square.
-    """
-    size = getattr(agent, "frame_size", None)
-    spaces = getattr(getattr(agent, "observation_space", None), "spaces", None)
-    if size is None and isinstance(spaces, dict) and "pixels" in spaces:
-        shape = spaces["pixels"].shape
-        size = shape[1:] if shape[0] in (1, 3) else shape[:2]
-    if size is None:
-        return None
-    if size[0] != size[1]:
-        raise ValueError(f"environments draw square frames; this agent looks at {size[0]} by {size[1]}")
-    return int(size[0])
-
-
 def distances(observation: Mapping[str, Any]) -> dict[str, list[float]]:
     """Return how far each world is from its goal: over positions, and for Push-T over the block's angle too."""
     away = observation["achieved_goal"] - observation["desired_goal"]
@@ -207,17 +168,11 @@ def _options(tasks: Sequence[Task]) -> dict[str, Any]:
     return options
 
 
-def _shown(agent: Any, env: Any, observation: Mapping[str, Any]) -> dict[str, Any]:
+def _shown(agent: Any, env: Any, observation: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return what an agent is to see: a trained policy what it was trained on, the simulator's agent the state too."""
-    spaces = getattr(getattr(agent, "observation_space", None), "spaces", None)
-    if isinstance(spaces, dict):
-        missing = sorted(set(spaces) - set(observation))
-        if missing:
-            raise ValueError(f"the agent looks at {missing}, and the environment shows {sorted(observation)}")
-        return {key: observation[key] for key in spaces}
     if getattr(agent, "reads_state", False):
         return {**observation, "state": env.get_state(), "variation": env.variation}
-    return dict(observation)
+    return shown_to(agent, observation)
 
 
 def _peak_memory() -> int:

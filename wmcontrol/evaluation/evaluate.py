@@ -4,7 +4,8 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .episodes import check_fits, check_protocol, image_size, make_env, run, task_seed
+from ..envs.contract import check_fits, image_size
+from .episodes import check_protocol, make_env, run, task_seed
 from .protocols import Protocol, protocol_named
 from .records import recording
 from .result import Evaluation

@@ -10,8 +10,9 @@ import gymnasium as gym
 import torch
 
 from ..agents import NoOpAgent, PlanningAgent, RandomAgent, SimulatorModel
+from ..envs.contract import check_fits, image_size
 from ..evaluation import Protocol
-from ..evaluation.episodes import check_fits, image_size, make_env
+from ..evaluation.episodes import make_env
 from ..evaluation.tasks import Tasks
 from ..models import WorldModel
 from ..models.checkpoint import CONFIG, WEIGHTS, find_folder
@@ -137,9 +138,9 @@ def action_space_for(agent: Any, tasks: Tasks) -> gym.spaces.Box:
         raise UsageError(str(error)) from error
     try:
         check_fits(agent, env)
-        _check_observations(agent, env, env_label(tasks.env_id))
     except ValueError as error:
-        raise UsageError(f"model: it is not of {env_label(tasks.env_id)}: {error}") from error
+        key = "model" if isinstance(agent, PlanningAgent) else "agent"
+        raise UsageError(f"{key}: it is not of {env_label(tasks.env_id)}: {error}") from error
     finally:
         env.close()
     space: gym.spaces.Box = env.single_action_space
@@ -153,15 +154,6 @@ def floor(space: gym.spaces.Box) -> list[Entrant]:
         return [Entrant("no-op", "noop.jsonl", NoOpAgent(space), {"agent": "noop"}), *found]
     except ValueError:
         return found
-
-
-def _check_observations(agent: Any, env: Any, label: str) -> None:
-    """Refuse a trained policy that looks at other numbers than the environment shows; of frames, any size is drawn."""
-    spaces = getattr(getattr(agent, "observation_space", None), "spaces", {})
-    for name, space in spaces.items():
-        shown = env.single_observation_space[name].shape
-        if not name.endswith("pixels") and space.shape != shown:
-            raise UsageError(f"agent: it looks at {name} of shape {space.shape}, and {label} shows {shown}")
 
 
 def _check_environment(folder: Path, path: Path, env_id: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import gymnasium as gym
 
 from ..data import Trajectory, TrajectoryDataset, open_dataset
-from ..data.collect import Behaviour, collect
+from ..data.collecting import CollectPolicy, collect
 from ..data.drawn import DrawnFrames
 from ..data.environment import world_settings
 from ..data.formats.minari_writer import MinariWriter
@@ -23,7 +23,7 @@ _STEPS, _FRAMES = 10_000, 2_000
 def collect_into(
     folder: Path,
     env_id: str,
-    policy: Behaviour,
+    policy: CollectPolicy,
     episodes: int,
     *,
     seed: int,
@@ -44,7 +44,7 @@ def collect_into(
         settings: what else is to be remembered with the data.
     """
     # What it refuses, it refuses now, and not when a folder has been begun.
-    collect(env_id, policy, episodes, seed=seed, settings=env_settings)
+    collect(env_id, policy, episodes, seed=seed, env_settings=env_settings)
     chosen = {**env_settings, **policy.env_settings}
     try:
         env = gym.make(env_id, **chosen)
@@ -65,7 +65,7 @@ def collect_into(
         )
         if writer is None:
             return
-        batches = collect(env_id, policy, episodes, seed=seed, start=writer.written, settings=env_settings)
+        batches = collect(env_id, policy, episodes, seed=seed, start=writer.written, env_settings=env_settings)
         trajectories = (_with_pixels(env_id, chosen, t, keep_pixels) for batch in batches for t in batch)
         _write(writer, trajectories, episodes, "collecting")
 

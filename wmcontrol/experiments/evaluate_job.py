@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..agents import SimulatorModel
+from ..agents import SimulatorModel, load_policy
 from ..data.lock import alone_in
 from ..evaluation import Protocol
 from ..evaluation.protocols import protocol_named
@@ -59,7 +59,7 @@ def _entrants(config: Any, tasks: Tasks, protocol: Protocol, stack: ExitStack) -
                 f"agent: in {tasks.env_id} with {dict(tasks.env_settings)} zero is an action that does something"
             )
         return [replace(chosen[0], file=FILE), *(row for row in rows if row is not chosen[0])]
-    made = _planning(config, tasks, protocol, stack) if config.agent in _PLANNING else _policy(config, tasks)
+    made = _planning(config, tasks, protocol, stack) if config.agent in _PLANNING else _policy(config)
     return [made, *floor(action_space_for(made.agent, tasks))]
 
 
@@ -86,21 +86,14 @@ def _planning(config: Any, tasks: Tasks, protocol: Protocol, stack: ExitStack) -
     )
 
 
-def _policy(config: Any, tasks: Tasks) -> Entrant:
-    from .policies.sb3 import load_policy
-
+def _policy(config: Any) -> Entrant:
     _, algorithm, path = (*config.agent.split(":", 2), "", "")[:3]
-    space = action_space_for(None, tasks)
     try:
-        policy, _, settings = load_policy(algorithm, path, space)
-    except (FileNotFoundError, ValueError) as error:
+        policy = load_policy(algorithm, path, vecnormalize=config.vecnormalize)
+    except (ImportError, OSError, ValueError) as error:
         raise UsageError(f"agent: {error}") from error
-    if "action_mode" in settings:
-        raise UsageError(
-            f"agent: the actions of {path} go up to {policy.action_space.high.tolist()}, those of the environment to "
-            f"{space.high.tolist()}; say settings={{action_mode:…}} as it was trained"
-        )
-    about = {"agent": f"sb3:{algorithm}", "file": path, "weights": file_digest(Path(path))}
+    statistics = config.vecnormalize and file_digest(config.vecnormalize)
+    about = {"agent": f"sb3:{algorithm}", "file": path, "weights": file_digest(Path(path)), "vecnormalize": statistics}
     return Entrant(f"{algorithm} policy", FILE, policy, about)
 
 

@@ -17,7 +17,8 @@ class Config:
     The same keys give the same file. Killed, it goes on where it stopped when the same line is run again.
 
     Policies: random everywhere; door in Wall; waypoint in the mazes; pushes and noisy-replay in Push-T; and
-    sb3:ALGORITHM:FILE, a policy that Stable-Baselines3 saved, as sb3:SAC:policy.zip.
+    sb3:ALGORITHM:FILE, a policy that Stable-Baselines3 saved, as sb3:SAC:policy.zip, or a class of another package, as
+    sb3:sb3_contrib.TQC:policy.zip.
     """
 
     example: ClassVar[str] = "env=wall policy=door episodes=18500 seed=1 out=data/wall"
@@ -38,6 +39,11 @@ class Config:
     )
     demonstrations: Path | None = key(
         "the trajectories that noisy-replay replays, in any layout", default=None, example="pusht_cchi_v7_replay.zarr"
+    )
+    vecnormalize: Path | None = key(
+        "the file that VecNormalize.save wrote, for an sb3 policy that was trained behind VecNormalize",
+        default=None,
+        example="vecnormalize.pkl",
     )
     keep_pixels: int | None = key(
         "save frames with this side in pixels; by default states only, of which frames are drawn when they are read",
@@ -72,8 +78,9 @@ def run(config: Config) -> None:
             env_id,
             num_frames=lengths,
             dataset=open_dataset(config.demonstrations) if config.demonstrations else None,
+            vecnormalize=config.vecnormalize,
         )
-    except ValueError as error:
+    except (ImportError, OSError, ValueError) as error:
         raise UsageError(str(error)) from error
     name = "_".join([config.env.replace("/", "-"), config.policy.split(":")[0], str(config.episodes), str(config.seed)])
     out = results_folder("collect", config, config.out or Path("outputs/collect") / name)

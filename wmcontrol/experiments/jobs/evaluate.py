@@ -15,7 +15,8 @@ class Config(TaskKeys):
 
     Agents: planning, which plans with the model; simulator, which plans alike with the true simulator in the model's
     place, the most that planner and objective can reach; random; noop; and sb3:ALGORITHM:FILE, a policy that
-    Stable-Baselines3 saved, as sb3:SAC:policy.zip. No-op and random actions are judged in any case.
+    Stable-Baselines3 saved, as sb3:SAC:policy.zip, or a class of another package, as sb3:sb3_contrib.TQC:policy.zip.
+    No-op and random actions are judged in any case.
 
     Protocols: paper, one plan, all of its 25 steps executed; mpc, a new plan every 5 steps, and twice the time; swm,
     two plans of 25 steps.
@@ -30,6 +31,11 @@ class Config(TaskKeys):
         "who is judged: planning, simulator, random, noop or sb3:ALGORITHM:FILE",
         default="planning",
         example="simulator",
+    )
+    vecnormalize: Path | None = key(
+        "the file that VecNormalize.save wrote, for an sb3 policy that was trained behind VecNormalize",
+        default=None,
+        example="vecnormalize.pkl",
     )
     protocol: str = key("how they are judged", default="paper", choices=PROTOCOL_NAMES, example="mpc")
     planner: str = planner_key()
@@ -67,6 +73,8 @@ class Config(TaskKeys):
         known = ("planning", "simulator", "random", "noop")
         if self.agent not in known and not self.agent.startswith("sb3:"):
             raise ValueError(f"agent: {did_you_mean('agent', self.agent, [*known, 'sb3:ALGORITHM:FILE'])}")
+        if self.vecnormalize is not None and self.agent in known:
+            raise ValueError(f"vecnormalize is for agent=sb3:ALGORITHM:FILE, and agent is {self.agent}")
 
 
 def run(config: Config) -> None:

@@ -7,40 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...data.collect import Script
+from ...data.collecting import Lengths, Script
 
 Floats = NDArray[np.float64]
-Length = int | tuple[int, int]  # frames of an episode, or from how many to how many
-
-
-@dataclass(frozen=True)
-class Lengths:
-    """How many frames episodes have: each number from ``low`` to ``high`` is as likely."""
-
-    low: int
-    high: int
-
-    @staticmethod
-    def of(num_frames: Length) -> "Lengths":
-        """Take a number, or a pair of them.
-
-        Raises:
-            ValueError: it is neither, or less than 2.
-        """
-        pair = num_frames if isinstance(num_frames, (tuple, list)) else (num_frames, num_frames)
-        whole = len(pair) == 2 and all(isinstance(n, (int, np.integer)) and not isinstance(n, bool) for n in pair)
-        if not whole or not 2 <= pair[0] <= pair[1]:
-            raise ValueError(f"num_frames must be 2 or more, or the least and the most, got {num_frames!r}")
-        return Lengths(int(pair[0]), int(pair[1]))
-
-    def draw(self, rng: np.random.Generator) -> int:
-        """Draw the length of one episode."""
-        return int(rng.integers(self.low, self.high, endpoint=True))
 
 
 @dataclass(frozen=True)
 class Scripted:
-    """A behaviour whose scripts are all made in one way: of a number of frames and a generator."""
+    """A policy whose scripts are all made in one way: of a number of frames and a generator."""
 
     make: Callable[[int, np.random.Generator], Script]
     lengths: Lengths

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ...data.collect import View
+from ...data.collecting import View
 from ...envs.wall.dynamics import BORDER, HALF_WIDTH
 from .common import Floats, ScriptBase, lasting_noise
 

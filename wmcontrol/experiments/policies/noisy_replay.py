@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...data.collect import View
+from ...data.collecting import View
 from ...data.dataset import TrajectoryDataset
 from ...envs.pusht.physics import CENTER_OF_GRAVITY, FIELD
 from .common import Floats, ScriptBase, lasting_noise

@@ -5,7 +5,7 @@ from math import inf, pi
 
 import numpy as np
 
-from ...data.collect import View
+from ...data.collecting import View
 from ...envs.pusht.physics import AGENT_RADIUS, BAR, CENTER_OF_GRAVITY, FIELD, STEM
 from .common import Floats, ScriptBase, lasting_noise
 

@@ -3,7 +3,7 @@
 import gymnasium as gym
 import numpy as np
 
-from ...data.collect import View
+from ...data.collecting import View
 from .common import Floats, ScriptBase
 from .door import way_through
 

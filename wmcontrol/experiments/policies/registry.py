@@ -2,14 +2,16 @@
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
 
 from ... import ENV_IDS
-from ...data.collect import Behaviour
+from ...agents import load_policy
+from ...data.collecting import AgentPolicy, CollectPolicy, Length, Lengths
 from ...data.dataset import TrajectoryDataset
-from .common import Length, Lengths, Scripted
+from .common import Scripted
 
 # The references' sets: frames of an episode.
 _LENGTHS: dict[str, Length] = {"PushT": (100, 300), "Wall": 50, "PointMaze": 100}
@@ -33,8 +35,13 @@ def policy_names(env_id: str) -> tuple[str, ...]:
 
 
 def make_policy(
-    name: str, env_id: str, *, num_frames: Length | None = None, dataset: TrajectoryDataset | None = None
-) -> Behaviour:
+    name: str,
+    env_id: str,
+    *,
+    num_frames: Length | None = None,
+    dataset: TrajectoryDataset | None = None,
+    vecnormalize: Path | None = None,
+) -> CollectPolicy:
     """Make a policy to collect with.
 
     Args:
@@ -43,6 +50,7 @@ def make_policy(
         num_frames: how long episodes are, or from how long to how long; by default as in the references: 50 in Wall,
             100 in PointMaze, 100 to 300 in Push-T.
         dataset: the demonstrations that "noisy-replay" replays; no other policy takes one.
+        vecnormalize: the file of the ``VecNormalize`` that an "sb3" policy was trained behind.
 
     Raises:
         ValueError: an environment or a policy that there is not, a data set missing or too much.
@@ -58,6 +66,10 @@ def make_policy(
             else "noisy-replay needs a dataset: the demonstrations to replay"
         )
     lengths = Lengths.of(_LENGTHS[kind] if num_frames is None else num_frames)
+    if key == "sb3":
+        return _sb3(lengths, name, kind, vecnormalize)
+    if vecnormalize is not None:
+        raise ValueError(f"{name!r} takes no vecnormalize; it is for sb3:ALGORITHM:FILE")
     return _MAKERS[key](lengths, name, env_id, dataset)
 
 
@@ -76,7 +88,7 @@ def _action_space(env_id: str) -> gym.spaces.Box:
     return space
 
 
-def _random(lengths: Lengths, name: str, env_id: str, dataset: Any) -> Behaviour:
+def _random(lengths: Lengths, name: str, env_id: str, dataset: Any) -> CollectPolicy:
     from .random import Drifting, Uniform
 
     if _kind(env_id) == "Wall":
@@ -85,42 +97,42 @@ def _random(lengths: Lengths, name: str, env_id: str, dataset: Any) -> Behaviour
     return Scripted(partial(Uniform, space=_action_space(env_id)), lengths, settings)
 
 
-def _door(lengths: Lengths, name: str, env_id: str, dataset: Any) -> Behaviour:
+def _door(lengths: Lengths, name: str, env_id: str, dataset: Any) -> CollectPolicy:
     from .door import Door
 
     return Scripted(Door, lengths)
 
 
-def _waypoint(lengths: Lengths, name: str, env_id: str, dataset: Any) -> Behaviour:
+def _waypoint(lengths: Lengths, name: str, env_id: str, dataset: Any) -> CollectPolicy:
     from .waypoint import Waypoint
 
     return Scripted(partial(Waypoint, maze=gym.spec(env_id).kwargs["maze"]), lengths)
 
 
-def _pushes(lengths: Lengths, name: str, env_id: str, dataset: Any) -> Behaviour:
+def _pushes(lengths: Lengths, name: str, env_id: str, dataset: Any) -> CollectPolicy:
     from .pushes import Pushes
 
     return Scripted(Pushes, lengths, _RELATIVE)
 
 
-def _noisy_replay(lengths: Lengths, name: str, env_id: str, dataset: Any) -> Behaviour:
+def _noisy_replay(lengths: Lengths, name: str, env_id: str, dataset: Any) -> CollectPolicy:
     from .noisy_replay import NoisyReplay, Recorded
 
     return Scripted(partial(NoisyReplay, recorded=Recorded.of(dataset)), lengths, _RELATIVE)
 
 
-def _sb3(lengths: Lengths, name: str, env_id: str, dataset: Any) -> Behaviour:
-    from .sb3 import StableBaselines
-
+def _sb3(lengths: Lengths, name: str, kind: str, vecnormalize: Path | None) -> CollectPolicy:
     _, algorithm, path = (*name.split(":", 2), "", "")[:3]
-    return StableBaselines(lengths, algorithm, path, _action_space(env_id))
+    agent = load_policy(algorithm, path, vecnormalize=vecnormalize)
+    space = agent.action_space  # Push-T's is from -1 to 1, or places in the field
+    absolute = kind == "PushT" and isinstance(space, gym.spaces.Box) and bool((space.high > 1).all())
+    return AgentPolicy(agent, lengths, {"action_mode": "absolute"} if absolute else {})
 
 
-_MAKERS: dict[str, Callable[[Lengths, str, str, Any], Behaviour]] = {
+_MAKERS: dict[str, Callable[[Lengths, str, str, Any], CollectPolicy]] = {
     "random": _random,
     "door": _door,
     "waypoint": _waypoint,
     "pushes": _pushes,
     "noisy-replay": _noisy_replay,
-    "sb3": _sb3,
 }

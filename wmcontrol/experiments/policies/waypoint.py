@@ -6,7 +6,7 @@ from functools import cache
 
 import numpy as np
 
-from ...data.collect import View
+from ...data.collecting import View
 from ...envs.pointmaze.mazes import BODY_ORIGIN, MAZES, WALL_ORIGIN, cells
 from .common import Floats, ScriptBase
 

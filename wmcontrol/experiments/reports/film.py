@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from ...envs.contract import check_fits, image_size
 from ...evaluation import Protocol
-from ...evaluation.episodes import check_fits, check_protocol, image_size, make_env, play, task_seed
+from ...evaluation.episodes import check_protocol, make_env, play, task_seed
 from ...evaluation.protocols import protocol_named
 from ...evaluation.tasks import Tasks
 from ..files import whole_file

@@ -1,8 +1,8 @@
 """Collecting trajectories: many episodes at once, each of them a function of its number and the seed alone.
 
-A :class:`Behaviour` says what is done, a :class:`Script` of it for one episode. An episode's script draws from a
-generator of its own and its world starts from a seed of its own, so that how many episodes run side by side, and where
-a run was killed and taken up again, changes nothing.
+A :class:`CollectPolicy` says what is done, a :class:`Script` of it for one episode; :class:`AgentPolicy` makes one of
+an agent. An episode's script draws from a generator of its own and its world starts from a seed of its own, so that how
+many episodes run side by side, and where a run was killed and taken up again, changes nothing.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -15,9 +15,11 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
+from ..envs.contract import check_fits, image_size, shown_to
 from .trajectory import Floats, Provenance, Trajectory
 
 _NEEDED = ("get_state", "control_rate", "variation")
+Length = int | tuple[int, int]  # frames of an episode, or from how many to how many
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ class Script(Protocol):
         """Return the next action (A,); it is clipped to the bounds."""
 
 
-class Behaviour(Protocol):
+class CollectPolicy(Protocol):
     """A policy to collect with."""
 
     @property
@@ -48,6 +50,89 @@ class Behaviour(Protocol):
 
     def script(self, rng: np.random.Generator) -> Script:
         """Return the script of an episode, whose randomness all comes from ``rng``, then and later."""
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """How many frames episodes have: each number from ``low`` to ``high`` is as likely."""
+
+    low: int
+    high: int
+
+    @staticmethod
+    def of(num_frames: Length) -> "Lengths":
+        """Take a number, or a pair of them.
+
+        Raises:
+            ValueError: it is neither, or less than 2.
+        """
+        pair = num_frames if isinstance(num_frames, (tuple, list)) else (num_frames, num_frames)
+        whole = len(pair) == 2 and all(isinstance(n, (int, np.integer)) and not isinstance(n, bool) for n in pair)
+        if not whole or not 2 <= pair[0] <= pair[1]:
+            raise ValueError(f"num_frames must be 2 or more, or the least and the most, got {num_frames!r}")
+        return Lengths(int(pair[0]), int(pair[1]))
+
+    def draw(self, rng: np.random.Generator) -> int:
+        """Draw the length of one episode."""
+        return int(rng.integers(self.low, self.high, endpoint=True))
+
+
+@dataclass(frozen=True)
+class AgentPolicy:
+    """An agent to collect with: whatever has the ``predict`` of Stable-Baselines3.
+
+    It is shown what ``evaluate`` would show it. Each episode is asked for by itself: a network's answer depends, in its
+    last digits, on what else is in the batch, and an episode must not.
+
+    Args:
+        agent: who acts.
+        lengths: of episodes.
+        settings: further settings of the environment that it acts in.
+    """
+
+    agent: Any
+    lengths: Lengths
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def env_settings(self) -> Mapping[str, Any]:
+        """The settings, and the frames that it looks at."""
+        space = getattr(self.agent, "observation_space", None)
+        if isinstance(space, gym.spaces.Dict) and not any(key.endswith("pixels") for key in space.spaces):
+            return self.settings
+        size = image_size(self.agent)
+        frames = {"obs_type": "pixels_state"} | ({} if size is None else {"image_size": size})
+        return {**frames, **self.settings}
+
+    def script(self, rng: np.random.Generator) -> Script:
+        """Return the script of an episode."""
+        return _AgentScript(self.agent, self.lengths.draw(rng), int(rng.integers(2**32)))
+
+
+class _AgentScript:
+    """One episode of an agent, which remembers in it what it remembers."""
+
+    def __init__(self, agent: Any, num_frames: int, seed: int):
+        self.num_frames = num_frames
+        self.options: Mapping[str, Any] = {}
+        self._agent = agent
+        self._state = agent.start([seed]) if hasattr(agent, "start") else None
+        self._first = True
+
+    def act(self, view: View) -> NDArray[Any]:
+        shown: dict[str, Any] = {key: values[None] for key, values in view.observation.items()}
+        if getattr(self._agent, "reads_state", False):
+            varied = {name: values[None] for name, values in view.variation.items()}
+            shown |= {"state": view.state[None], "variation": varied}
+        actions, self._state = self._agent.predict(
+            shown_to(self._agent, shown),
+            state=self._state,
+            episode_start=np.array([self._first]),
+            deterministic=True,
+        )
+        self._first = False
+        action: NDArray[Any] = np.asarray(actions)[0]
+        return action
 
 
 @dataclass
@@ -64,25 +149,28 @@ class _Running:
 
 def collect(
     env_id: str,
-    behaviour: Behaviour,
+    policy: Any,
     num_episodes: int,
     *,
     seed: int,
+    num_frames: Length | None = None,
     batch: int = 64,
     start: int = 0,
-    settings: Mapping[str, Any] | None = None,
+    env_settings: Mapping[str, Any] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Iterator[list[Trajectory]]:
     """Collect the episodes ``start`` to ``num_episodes - 1``: states and the actions that were really applied.
 
     Args:
         env_id: an environment whose vector form has ``get_state``, ``control_rate`` and ``variation``, as ours have.
-        behaviour: what to do.
+        policy: who acts: an agent as ``evaluate`` judges them, such as a ``PlanningAgent`` or a policy that
+            Stable-Baselines3 has trained; or a :class:`CollectPolicy`.
         num_episodes: how many there are in the end.
         seed: of all of them.
+        num_frames: how many frames an agent's episodes have, or from how many to how many; other policies know.
         batch: how many run side by side; it changes speed, not results.
         start: the first episode that is missing.
-        settings: further settings of the environment.
+        env_settings: further settings of the environment.
         progress: is told how many episodes are done, of how many.
 
     Returns:
@@ -91,7 +179,9 @@ def collect(
         and else nothing.
 
     Raises:
-        ValueError: numbers that make no sense, settings that contradict the behaviour's, a script of no actions.
+        TypeError: ``policy`` is none.
+        ValueError: numbers that make no sense, settings that contradict the policy's, a script of no actions, an agent
+            that was made for other observations, other actions or another rate of them.
     """
     for name, value, least in (("num_episodes", num_episodes, 1), ("batch", batch, 1), ("start", start, 0)):
         if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < least:
@@ -100,23 +190,43 @@ def collect(
         raise ValueError(f"seed must be a whole number from 0 up, got {seed!r}")
     if start > num_episodes:
         raise ValueError(f"start must be from 0 to num_episodes = {num_episodes}, got {start}")
-    chosen = _settings(behaviour, settings or {})
-    return _collect(env_id, behaviour, num_episodes, seed, batch, start, chosen, progress)
+    acting = _policy(policy, num_frames)
+    chosen = _settings(acting, env_settings or {})
+    if isinstance(acting, AgentPolicy):
+        env = _make(env_id, 1, chosen)
+        try:
+            check_fits(acting.agent, env)
+        finally:
+            env.close()
+    return _collect(env_id, acting, num_episodes, seed, batch, start, chosen, progress)
 
 
-def _settings(behaviour: Behaviour, asked: Mapping[str, Any]) -> dict[str, Any]:
-    for name, value in behaviour.env_settings.items():
+def _policy(policy: Any, num_frames: Length | None) -> CollectPolicy:
+    if callable(getattr(policy, "script", None)):
+        if num_frames is not None:
+            raise ValueError("num_frames is for agents; this policy knows how long its episodes are")
+        known: CollectPolicy = policy
+        return known
+    if not callable(getattr(policy, "predict", None)):
+        raise TypeError(f"a policy has a method predict, as Stable-Baselines3's, or script(rng); got {policy!r}")
+    if num_frames is None:
+        raise ValueError("an agent does not know how long its episodes are; give num_frames")
+    return AgentPolicy(policy, Lengths.of(num_frames))
+
+
+def _settings(policy: CollectPolicy, asked: Mapping[str, Any]) -> dict[str, Any]:
+    for name, value in policy.env_settings.items():
         if name in asked and asked[name] != value:
             raise ValueError(f"this policy acts in an environment with {name}={value!r}, not {asked[name]!r}")
     for name in ("terminate_on_success", "autoreset_mode", "max_episode_steps"):
         if name in asked:
             raise ValueError(f"{name} is the collector's: an episode is as long as its script says; leave it out")
-    return {"obs_type": "state", **asked, **behaviour.env_settings}
+    return {"obs_type": "state", **asked, **policy.env_settings}
 
 
 def _collect(
     env_id: str,
-    behaviour: Behaviour,
+    policy: CollectPolicy,
     num_episodes: int,
     seed: int,
     batch: int,
@@ -135,7 +245,7 @@ def _collect(
         while given < num_episodes:
             for row in range(env.num_envs):
                 if running[row] is None and begun < num_episodes:
-                    running[row] = recorder.begin(row, begun, seed, behaviour)
+                    running[row] = recorder.begin(row, begun, seed, policy)
                     begun += 1
             for row in recorder.step(running):
                 episode = running[row]
@@ -182,10 +292,10 @@ class _Recorder:
         # Rows are started one by one later on, and each such reset shows them all.
         self._observation: Mapping[str, NDArray[Any]] = env.reset(seed=0)[0]
 
-    def begin(self, row: int, number: int, seed: int, behaviour: Behaviour) -> _Running:
+    def begin(self, row: int, number: int, seed: int, policy: CollectPolicy) -> _Running:
         """Start an episode in this row."""
         of_script, of_world = np.random.SeedSequence((seed, number)).spawn(2)
-        script = behaviour.script(np.random.default_rng(of_script))
+        script = policy.script(np.random.default_rng(of_script))
         if script.num_frames < 2:
             raise ValueError(f"episode {number} must have 2 frames or more, got {script.num_frames}")
         seeds: list[int | None] = [None] * self._env.num_envs
