@@ -154,13 +154,14 @@ def test_an_idle_environment_is_not_planned_for_again_and_again() -> None:
     assert state.decisions == (1, 1)
 
 
-def test_an_idle_environment_that_moves_keeps_to_its_plan() -> None:
+def test_episodes_that_start_one_after_another_each_get_a_plan_of_their_own() -> None:
     env, observation = environments(2)
     agent, state = agent_of(execute=10), None
-    for _ in range(20):
+    for calls in range(1, 5):  # the picture changes while the goal stays
         action, state = agent.predict(observation, state, np.ones(2, bool))
         observation, *_ = env.step(action)
-    assert state.decisions == (2, 2)
+        assert state.decisions == (calls, calls)
+        assert [(row.episode, row.step) for row in state.rows] == [(calls - 1, 0)] * 2
 
 
 def test_an_episode_that_starts_forgets_the_last_one() -> None:

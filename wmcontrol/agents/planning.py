@@ -109,9 +109,10 @@ class PlanningAgent:
                 for a batch; colours may also stand first. Other keys are not looked at. A goal that changes is
                 planned for at once.
             state: what the last call returned; None at first.
-            episode_start: (B,) bool, which environments start an episode now; what was known of them is forgotten.
-                One that starts and starts again with the same goal is taken for idle, as Stable-Baselines3's
-                ``evaluate_policy`` leaves environments that have had their episodes: its plan goes on.
+            episode_start: (B,) bool, in which environments ``observation`` is the first of an episode; what was known
+                of them is forgotten. For Gymnasium's vector environments with their default autoreset that is the call
+                after the one that saw the last observation, see docs/environments.md. One that starts and starts
+                again with the very same frame and goal is taken for idle: its action stays.
             deterministic: not looked at; all randomness follows from the seed.
 
         Returns:
@@ -195,7 +196,7 @@ class PlanningAgent:
         """Return the row with its newest sight; without a queue if it must be planned for."""
         last, pixels = row.sight, sight.pixels
         same_goal = last is not None and np.array_equal(last.goal, sight.goal)
-        if last is None or (flag and not (row.flagged and same_goal)):
+        if last is None or flag:
             episode = row.episode if last is None else row.episode + 1
             fresh = Row(seed=row.seed, episode=episode, decisions=row.decisions)
             return replace(fresh, sight=sight, frames={0: pixels}, flagged=flag)
