@@ -3,6 +3,9 @@
 import hashlib
 import json
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -221,6 +224,46 @@ def test_episodes_are_filmed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert main([*words, "videos=5"]) == 0  # there are two
     assert (out / "episodes_2.mp4").exists()
     assert (out / "report.json").read_bytes() == numbers
+
+
+FULL = """
+import os, resource, sys
+from pathlib import Path
+from wmcontrol.experiments.cli import main
+for room in (100, 500, 2000, 20_000, 40_000, resource.RLIM_INFINITY):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY))  # as a disk that is full
+    print(main([*sys.argv[1:], f"out={Path('out').resolve()}"]), file=sys.stderr)
+"""
+
+
+def test_a_full_disk_names_the_file_and_the_same_line_goes_on_when_there_is_room(tmp_path: Path) -> None:
+    pytest.importorskip("resource")
+    words = ["evaluate", "agent=random", "env=wall", "num_tasks=2", "videos=1"]
+    command = [sys.executable, "-c", FULL, *words]
+    said = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stderr.splitlines()
+    assert said[1::2] == ["1"] * 5
+    assert said[-1] == "0"
+    for line, name in zip(
+        said[::2], ("run.yaml", "tasks.jsonl", "episodes_1.mp4", "episodes_1.mp4", "report.html"), strict=False
+    ):
+        assert str(tmp_path / "out" / name) in line
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert {"tasks.jsonl", "episodes_1.mp4", "report.html"} <= names
+    assert not [name for name in names if name.startswith(".")]
+
+
+def test_a_film_that_was_killed_leaves_nothing_when_the_same_line_is_run_again(tmp_path: Path) -> None:
+    words = ["evaluate", "agent=random", "env=wall", "num_tasks=2", "videos=1", f"out={tmp_path}"]
+    code = "import os, pathlib, sys\nfrom wmcontrol.experiments.cli import main\n"
+    code += (
+        "pathlib.Path.write_bytes = lambda path, data: (path.open('wb').write(data[:99]), os.kill(os.getpid(), 9))\n"
+    )
+    code += "main(sys.argv[1:])"
+    assert subprocess.run([sys.executable, "-c", code, *words], check=False).returncode == -signal.SIGKILL
+    assert not (tmp_path / "episodes_1.mp4").exists()
+    assert main(words) == 0
+    assert (tmp_path / "episodes_1.mp4").stat().st_size > 10_000
+    assert not list(tmp_path.glob(".*"))
 
 
 def test_a_policy_of_stable_baselines_is_judged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

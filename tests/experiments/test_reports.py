@@ -1,5 +1,6 @@
 """Reports of evaluations that are known beforehand."""
 
+import itertools
 import json
 import re
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from typing import Any
 import imageio.v3 as iio
 import numpy as np
 import pytest
+from markdown_it import MarkdownIt
 
 from wmcontrol.evaluation import Evaluation, difference, paired_difference, wilson
 from wmcontrol.experiments.reports import Judged, Video, planner_plot, save_report
@@ -319,6 +321,34 @@ def test_mistakes_are_told_before_anything_is_written(tmp_path: Path, picture: P
         with pytest.raises(error, match=says):
             save_report(good, out, **settings)
     assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "<b>x</b> & &amp;",
+        "*a* _b_ __c__ `d` ~~e~~",
+        "[a](b) ![c](d) [e]: f",
+        "# a",
+        "- a",
+        "1. a",
+        "2) a",
+        "> a",
+        "a\\b\\",
+    ]
+    + ["a|b", "a\n\nb", "action_only", "$x$ $$y$$", "---", "===", "+ a", "12", "https://example.org/_a_"],
+)
+def test_names_stand_in_markdown_as_they_are(name: str, tmp_path: Path) -> None:
+    rows = [Judged(env="Wall", agent=agent, evaluation=evaluation(0.5)) for agent in (name, "other")]
+    save_report(rows, tmp_path, title=name, about=[name], pairs=[(name, "other")])
+    tokens = MarkdownIt().enable(["table", "strikethrough"]).parse((tmp_path / "report.md").read_text())
+    places = {"heading_open": [], "paragraph_open": [], "td_open": []}
+    for opened, inside in itertools.pairwise(tokens):
+        if opened.type in places:
+            assert all(part.type in ("text", "text_special", "softbreak", "image") for part in inside.children or ())
+            places[opened.type].append("".join(part.content for part in inside.children or ()))
+    expected = " ".join(name.split())
+    assert all(expected in found for found in places.values())
 
 
 def test_bars_in_names_do_not_break_tables_and_files_beside_are_linked(

@@ -47,13 +47,24 @@ class Records:
 
         Raises:
             ValueError: a number of a task is none, as a distance that is NaN; it names the task.
+            OSError: the disk is full; it names the file.
         """
         missing = [line for line in new if line["task"] not in self.lines]
         self.lines |= {line["task"]: parse_json(as_json(line), _LINE, f"task {line['task']}") for line in missing}
         if self._file is not None and missing:
-            self._file.write("".join(as_json(line) + "\n" for line in missing).encode())
-            self._file.flush()
-            os.fsync(self._file.fileno())
+            _append(self._file, "".join(as_json(line) + "\n" for line in missing).encode())
+
+
+def _append(file: IO[bytes], lines: bytes) -> None:
+    """Write lines, which are on disk when this returns."""
+    rest = memoryview(lines)
+    try:
+        while rest:  # past the buffer, which would try again when the file is closed
+            rest = rest[os.write(file.fileno(), rest) :]
+        os.fsync(file.fileno())
+    except OSError as error:
+        told = f"cannot write {file.name}: {error.strerror or error}; what was judged is kept"
+        raise OSError(error.errno, told) from error
 
 
 @contextmanager
@@ -85,8 +96,7 @@ def recording(path: str | os.PathLike[str] | None, header: Mapping[str, Any]) ->
             raise ValueError(f"{path} is of another evaluation: {_first_difference(found, head)}; give another file")
         file.truncate(len(whole))
         if found is None:
-            file.write(first)
-            file.flush()
+            _append(file, first)
         yield Records(file, head, lines)
 
 

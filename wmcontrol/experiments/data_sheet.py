@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..data import Trajectory, TrajectoryDataset
 from .files import whole_file
+from .reports.style import literal
 
 Floats = NDArray[np.float64]
 
@@ -61,7 +62,7 @@ def save_sheet(dataset: TrajectoryDataset, path: Path) -> None:
     figure = Figure((13, height + 3.9), dpi=100, facecolor="white")
     FigureCanvasAgg(figure)
     top = 1 - 0.55 / (height + 3.9)
-    figure.suptitle(_title(dataset), fontsize=12, y=1 - 0.15 / (height + 3.9), va="top")
+    figure.suptitle(literal(_title(dataset)), fontsize=12, y=1 - 0.15 / (height + 3.9), va="top")
     split = 3.3 / (height + 3.9)
     if rows:
         grid = figure.add_gridspec(len(rows), _COLUMNS, left=0.03, right=0.99, bottom=split, top=top, wspace=0.04)

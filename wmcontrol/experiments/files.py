@@ -1,9 +1,12 @@
 """Folders to save in, and files that are whole or not there at all."""
 
+import errno
+import io
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from .errors import UsageError
 
@@ -12,14 +15,38 @@ from .errors import UsageError
 def whole_file(path: Path) -> Iterator[Path]:
     """Give a temporary place beside ``path``, with the same suffix; what is written there gets its name at the end.
 
-    If the writing fails, nothing is left of it and a file that was there before stays as it was.
+    If the writing fails, nothing is left of it and a file that was there before stays as it was. Of a process that was
+    killed the temporary file is left; who writes the same file again takes its place.
+
+    Raises:
+        OSError: the disk is full, or the folder may not be written to; it names the file.
     """
-    temporary = path.with_name(f".{os.getpid()}-{path.name}")
+    temporary = path.with_name(f".partial-{path.name}")
     try:
         yield temporary
         temporary.replace(path)
+    except OSError as error:
+        raise OSError(error.errno or errno.EIO, f"cannot write {path}: {error.strerror or error}") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def save_film(frames: Iterable[Any], path: Path, rate: float) -> None:
+    """Save frames, (height, width, 3) uint8 each, as an MP4 file (H.264) of ``rate`` frames per second.
+
+    Raises:
+        OSError: as of :func:`whole_file`.
+    """
+    import imageio.v3 as iio
+
+    # In memory first: what the video library says of a full disk is a traceback, and another one when it closes.
+    film = io.BytesIO()
+    with iio.imopen(film, "w", plugin="pyav", extension=".mp4") as file:
+        file.init_video_stream("libx264", fps=rate, pixel_format="yuv420p")
+        for frame in frames:
+            file.write_frame(frame)
+    with whole_file(path) as temporary:
+        temporary.write_bytes(film.getvalue())
 
 
 def folder_to_save_in(path: Path) -> Path:

@@ -11,14 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
-import imageio.v3 as iio
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from .. import ENV_IDS
-from .files import whole_file
+from .files import save_film
 from .scripted import Policy, policy_for
 from .sheets import Captioned, Picture, enlarged, save_sheet
 
@@ -111,12 +110,12 @@ def _distance(achieved: Floats, desired: Floats) -> str:
 
 def _save_video(path: Path, moments: Sequence[Moment], rate: float) -> None:
     """Save the frames, with what the agent sees (above) and shall see (below) to their right."""
-    with whole_file(path) as temporary, iio.imopen(temporary, "w", plugin="pyav") as file:
-        file.init_video_stream("libx264", fps=rate, pixel_format="yuv420p")
-        # The last moment stands still for a second.
-        for moment in (*moments, *[moments[-1]] * round(rate)):
-            seen = [enlarged(picture, _RENDER_SIZE // 2) for picture in (moment.observed, moment.goal)]
-            file.write_frame(np.hstack([moment.frame, np.vstack(seen)]))
+    save_film(map(_picture, (*moments, *[moments[-1]] * round(rate))), path, rate)  # the last stands still for a second
+
+
+def _picture(moment: Moment) -> NDArray[np.uint8]:
+    seen = [enlarged(picture, _RENDER_SIZE // 2) for picture in (moment.observed, moment.goal)]
+    return np.hstack([moment.frame, np.vstack(seen)])
 
 
 def _pick(moments: Sequence[Moment]) -> list[Captioned]:

@@ -3,17 +3,19 @@
 Letters: ``B`` episodes, ``T`` environment steps.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...envs.contract import check_fits, image_size
 from ...evaluation import Protocol
 from ...evaluation.episodes import check_protocol, make_env, play, task_seed
 from ...evaluation.protocols import protocol_named
 from ...evaluation.tasks import Tasks
-from ..files import whole_file
+from ..files import save_film
 from .costs import costs_of
 from .screen import Episode, Screen
 
@@ -85,11 +87,9 @@ def film(
 
 
 def _save(path: Path, screen: Screen, budget: int) -> None:
-    import imageio.v3 as iio
+    save_film(_pictures(screen, budget), path, _STEPS_PER_SECOND)
 
-    with whole_file(path) as temporary, iio.imopen(temporary, "w", plugin="pyav") as file:
-        file.init_video_stream("libx264", fps=_STEPS_PER_SECOND, pixel_format="yuv420p")
-        for step in range(budget + 1):
-            picture = screen.draw(step)
-            for _ in range(_STANDS if step in (0, budget) else 1):
-                file.write_frame(picture)
+
+def _pictures(screen: Screen, budget: int) -> Iterator[NDArray[np.uint8]]:
+    for step in range(budget + 1):
+        yield from [screen.draw(step)] * (_STANDS if step in (0, budget) else 1)

@@ -1,6 +1,7 @@
 """A folder that tells what evaluations found: for readers, and for programs."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from ..files import folder_to_save_in, whole_file
@@ -12,6 +13,7 @@ from .page import Section, Video, page
 from .planners import planner_plot
 from .rows import check_rows
 from .settings import as_text, full_settings, in_words, versions
+from .style import literal
 from .tables import difference_numbers, difference_table, row_numbers, row_times, success_table
 
 _SUCCESS_NOTE = (
@@ -132,9 +134,10 @@ def _draw(judged: Sequence[Judged], out: Path, scatter: bool) -> list[tuple[str,
         ("labels.png", _LABELS, labels_plot, has_label_counts(judged)),
         ("planners.png", _PLANNERS, planner_plot, scatter),
     )
+    drawn = [replace(row, env=literal(row.env), agent=literal(row.agent)) for row in judged]
     for name, _, draw, wanted in plots:
         if wanted:
-            draw(judged, out / name)
+            draw(drawn, out / name)
         else:
             (out / name).unlink(missing_ok=True)
     return [(caption, out / name) for name, caption, _, wanted in plots if wanted]

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .costs import Curve, Pixels
-from .style import BLUE, ORANGE, new_figure
+from .style import BLUE, ORANGE, literal, new_figure
 
 _SIDE = 256  # of what the agent sees, pixels
 _GAP, _TOP, _WORDS, _UNDER = 12, 56, 26, 40  # around it; above all, above a row, below a row
@@ -52,7 +52,7 @@ class Screen:
         self._figure = new_figure(_WIDTH / _DPI, self._height / _DPI, dpi=_DPI, layout=None)
         self._canvas = self._figure.canvas
         self._searches = any(episode.curve.plans for episode in episodes)
-        self._words(_GAP, 24, title, fontsize=11, fontweight="bold")
+        self._words(_GAP, 24, literal(title), fontsize=11, fontweight="bold")
         self._words(_GAP, _TOP - 8, "what the agent sees")
         self._words(_GAP + _SIDE + _GAP, _TOP - 8, "goal")
         self._words(_CURVE[0], _TOP - 8, f"{unit} over time")

@@ -24,6 +24,11 @@ def new_figure(width: float, height: float, *, dpi: int = 144, layout: Any = "co
     return figure
 
 
+def literal(text: str) -> str:
+    """Return a text that Matplotlib draws as it is: between two dollars it would read a formula."""
+    return text.replace("$", r"\$")
+
+
 def styles(judged: Sequence[Judged]) -> dict[str, tuple[str, str]]:
     """Return a colour and a marker for each agent that is a model, always the same for the three modes."""
     agents = in_order([row.agent for row in judged if role(row) == "model"])
