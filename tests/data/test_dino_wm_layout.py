@@ -3,6 +3,7 @@
 import pickle
 import subprocess
 import sys
+import zipfile
 from fractions import Fraction
 from pathlib import Path
 
@@ -342,7 +343,9 @@ def test_nothing_that_a_file_names_is_run(tmp_path: Path, name: str) -> None:
         (folder / name).write_bytes(pickle.dumps(_Runs(touched)))
     else:
         torch.save(_Runs(touched), folder / name)
-    with pytest.raises(ValueError, match=f"{Path(name).name}: not a whole"):
+    with pytest.raises(
+        ValueError, match=f"{Path(name).name}: (not a whole pickle|expected a tensor .* got an object of .*getattr)"
+    ):
         DinoWM(folder).trajectory(0).frames.read([0])
     assert not touched.exists()
     if name.endswith("pkl"):  # the file does what it says where it is let
@@ -359,7 +362,10 @@ def test_nothing_that_a_file_names_is_run(tmp_path: Path, name: str) -> None:
         (torch.zeros(2, 6, 2), "expected 3 episodes of up to 6 steps"),
         (torch.zeros(3), "expected numbers"),
         ({"actions": torch.zeros(3, 6, 2)}, "expected a tensor"),
-        ([[1, 2], [3]], "not a whole file"),
+        ([[1, 2], [3]], "expected a tensor"),
+        ([10**30], "expected numbers of 64 bits"),
+        (torch.eye(3).to_sparse(), "expected a tensor .* got an object of torch._utils._rebuild_sparse_tensor"),
+        (torch.zeros(3, 6, 2, device="meta"), "expected a tensor .* got an object of torch._utils._rebuild_meta"),
     ],
 )
 def test_tensors_of_another_kind_are_refused_at_opening(tmp_path: Path, tensor: object, message: str) -> None:
@@ -379,10 +385,29 @@ def test_a_door_that_moves_is_refused(tmp_path: Path) -> None:
         dataset.trajectory(2)
 
 
-def test_files_of_an_old_torch_are_read_too(tmp_path: Path) -> None:
+def test_files_of_an_old_torch_are_refused_with_what_to_do(tmp_path: Path) -> None:
     tensors = write_maze(tmp_path)
     torch.save(tensors["states"], tmp_path / "states.pth", _use_new_zipfile_serialization=False)
-    np.testing.assert_array_equal(DinoWM(tmp_path).trajectory(2).states, tensors["states"][2])
+    with pytest.raises(ValueError, match=r"states\.pth: .*older than torch 1\.6.* save it again with a newer torch"):
+        DinoWM(tmp_path)
+
+
+def test_a_tensor_that_is_a_view_is_read_as_it_is_seen(tmp_path: Path) -> None:
+    tensors = write_maze(tmp_path)
+    torch.save(tensors["states"].flip(2).movedim(2, 0).contiguous().movedim(0, 2), tmp_path / "states.pth")
+    np.testing.assert_array_equal(DinoWM(tmp_path).trajectory(2).states, tensors["states"][2].flip(1))
+
+
+def test_a_checkpoint_that_was_packed_is_refused(tmp_path: Path) -> None:
+    """13 MiB could become 13 GiB; torch packs nothing."""
+    write_maze(tmp_path)
+    with zipfile.ZipFile(tmp_path / "actions.pth") as file:
+        records = {name: file.read(name) for name in file.namelist()}
+    with zipfile.ZipFile(tmp_path / "actions.pth", "w", zipfile.ZIP_DEFLATED) as file:
+        for name, record in records.items():
+            file.writestr(name, record)
+    with pytest.raises(ValueError, match=r"actions\.pth: not as torch\.save writes it: entry .* is compressed"):
+        DinoWM(tmp_path)
 
 
 def test_tensors_of_half_the_precision_are_read_too(tmp_path: Path) -> None:

@@ -9,8 +9,9 @@ from typing import Any, NoReturn
 import torch
 from torch import Tensor
 
+from ..untrusted.pickles import Inert
+from ..untrusted.torch_file import TensorRecord, TorchFile
 from .frame_causal import FrameCausalPredictor
-from .inert_pickle import Inert, TensorRecord, TorchFile
 
 _NEEDED = ("predictor", "action_encoder")
 _KEYS = ("epoch", *_NEEDED, "proprio_encoder", "predictor_optimizer", "decoder", "decoder_optimizer")

@@ -3,8 +3,6 @@
 Facts are those of the reference's ``datasets/*_dset.py``.
 """
 
-import pickle
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -17,6 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ... import ENV_IDS
+from ...untrusted.pickles import MAX_BYTES, Inert, whole_numbers
+from ...untrusted.torch_file import TensorRecord, TorchFile
 from ..dataset import TrajectoryDataset
 from ..environment import Environment
 from ..fingerprint import fingerprint
@@ -245,37 +245,25 @@ def _load_tensors(files: Sequence[Path]) -> dict[str, Tensor]:
 
 
 def _load(path: Path) -> Tensor:
-    """Return a tensor that torch.save wrote, mapped into memory; nothing in the file is run."""
-    try:
-        # Files of torch before 1.6 are no zip files and cannot be mapped.
-        value = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
-        value = torch.tensor(value) if isinstance(value, list) else value
-    except Exception as error:  # whatever a damaged file makes of itself
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ValueError(
-            f"{path}: not a whole file of torch.save that holds nothing but a tensor ({reason}); fetch it again"
-        ) from error
+    """Return a tensor that torch.save wrote, mapped into memory, or a list of numbers; nothing in the file is run."""
+    with TorchFile(path) as file:
+        value = file.root
+        if isinstance(value, TensorRecord):
+            value = file.map(value, "in it")
+    if isinstance(value, list) and value and all(type(number) in (int, float) for number in value):
+        try:
+            value = torch.tensor(value)
+        except (RuntimeError, OverflowError, ValueError) as error:
+            raise ValueError(f"{path}: expected numbers of 64 bits ({error}); fetch it again") from error
     if not isinstance(value, Tensor) or value.ndim == 0:
-        raise ValueError(f"{path}: expected a tensor with a dimension or more, got {type(value).__name__}")
+        got = f"an object of {value.origin}" if isinstance(value, Inert) else f"a {type(value).__name__}"
+        raise ValueError(f"{path}: expected a tensor with a dimension or more and nothing else, got {got}")
     return value.float() if value.dtype == torch.bfloat16 else value  # which NumPy does not know
-
-
-class _NumbersOnly(pickle.Unpickler):
-    """Restores lists, numbers and NumPy arrays, and imports nothing else that a file names."""
-
-    _arrays = frozenset({"_reconstruct", "scalar", "_frombuffer", "ndarray", "dtype"})
-
-    def find_class(self, module: str, name: str) -> Any:
-        inside = module in ("numpy", "numpy.core.multiarray", "numpy._core.multiarray", "numpy._core.numeric")
-        if (inside and name in self._arrays) or (module, name) == ("_codecs", "encode"):
-            # Files of NumPy 1 name numpy.core, which warns today.
-            return super().find_class(module.replace("numpy.core", "numpy._core"), name)
-        raise pickle.UnpicklingError(f"it names {module}.{name}")
 
 
 def _read_numbers(path: Path) -> NDArray[Any]:
     try:
         with path.open("rb") as file:
-            return np.asarray(_NumbersOnly(file).load())
+            return np.asarray(whole_numbers(file.read(MAX_BYTES + 1)))
     except Exception as error:  # whatever a damaged file makes of itself
-        raise ValueError(f"{path}: not a whole pickle of lengths alone ({error}); fetch it again") from error
+        raise ValueError(f"{path}: not a whole pickle of whole numbers alone ({error}); fetch it again") from error

@@ -1,16 +1,14 @@
 """Reads what ``torch.save`` wrote, pickled modules included, without running anything that the file names.
 
-A pickle names functions and classes, to be imported and called. Here nothing is imported: the few names that say how
-tensors and containers are put together stand in a table, and every other becomes an inert class, whose objects keep
-the state they are given and do nothing, also when they are called. Tensors come as records; their bytes are read when
-asked for, after their shape was looked at, and with the file's checksum.
+The few names that say how tensors and containers are put together stand in a table. Tensors come as records; their
+bytes are read when asked for, after their shape was looked at, and with the file's checksum.
 """
 
-import io
 import math
-import pickle
-import pickletools
+import mmap
+import reprlib
 import sys
+import warnings
 import zipfile
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -20,30 +18,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-
-class Inert:
-    """Stands for an object whose class was not loaded."""
-
-    origin = ""  # the class that the file names
-    state: Any = None  # what the object was to be restored from; of a module, its __dict__
-
-    def __init__(self, *args: Any, **kwargs: Any):
-        pass
-
-    def __setstate__(self, state: Any) -> None:
-        self.state = state
-
-    def __call__(self, *args: Any, **kwargs: Any) -> "Inert":
-        """Do nothing."""
-        return self
-
-    def __setitem__(self, key: Any, value: Any) -> None:
-        pass
-
-    def append(self, item: Any) -> None:
-        """Drop an item of a subclass of list."""
-
-    extend = add = append
+from .arrays import stored_entries
+from .pickles import unpickle
 
 
 @dataclass(frozen=True)
@@ -82,17 +58,13 @@ _KNOWN: dict[tuple[str, str], Any] = {
     ("torch", "HalfStorage"): torch.float16,
     ("torch", "BFloat16Storage"): torch.bfloat16,
     ("torch", "LongStorage"): torch.int64,
+    ("torch", "IntStorage"): torch.int32,
+    ("torch", "ShortStorage"): torch.int16,
+    ("torch", "CharStorage"): torch.int8,
+    ("torch", "ByteStorage"): torch.uint8,
     ("torch", "BoolStorage"): torch.bool,
+    ("torch", "ComplexFloatStorage"): torch.complex64,
 }
-
-
-class _Unpickler(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        known = _KNOWN.get((module, name))
-        return type("Inert", (Inert,), {"origin": f"{module}.{name}"}) if known is None else known
-
-    def persistent_load(self, pid: Any) -> Any:
-        return pid
 
 
 class TorchFile:
@@ -122,6 +94,10 @@ class TorchFile:
             if len(pickles) != 1:
                 raise ValueError(f"{path}: a zip file, but not one of torch.save: expected one data.pkl in a folder")
             self._folder = pickles[0].removesuffix("data.pkl")
+            try:
+                self._entries = stored_entries(self._zip, Path(path).stat().st_size)
+            except ValueError as error:
+                raise ValueError(f"{path}: not as torch.save writes it: {error}; fetch the file again") from error
             self.root = self._unpickle()
         except BaseException:
             self._zip.close()
@@ -137,23 +113,13 @@ class TorchFile:
         """Return the object that was saved, made of containers, numbers, strings, Inert and TensorRecord."""
         record = f"{self._folder}data.pkl"
         try:
-            order = self._zip.read(f"{self._folder}byteorder") if self._has("byteorder") else b"little"
-            data = self._zip.read(record)
-            for opcode, argument, _ in pickletools.genops(data):
-                if opcode.name.startswith("EXT"):  # may stand for an object that this process has already loaded
-                    raise ValueError("it uses copyreg's extensions")
-                # Python's unpickler makes room for all places up to the one named.
-                if opcode.name.endswith("PUT") and isinstance(argument, int) and argument > len(data):
-                    raise ValueError(f"it counts to {argument} in {len(data)} bytes")
-            root = _Unpickler(io.BytesIO(data)).load()
+            order = self._zip.read(f"{self._folder}byteorder") if f"{self._folder}byteorder" in self._entries else b""
+            root = unpickle(self._zip.read(record), _KNOWN)
         except Exception as error:  # whatever a damaged pickle makes of itself
             raise ValueError(f"{self.path}: record {record} is damaged ({error}); fetch the file again") from error
-        if order.decode(errors="replace") != sys.byteorder:
+        if order and order.decode(errors="replace") != sys.byteorder:
             raise ValueError(f"{self.path}: its bytes are ordered {order!r}, this machine's are {sys.byteorder}-endian")
         return root
-
-    def _has(self, record: str) -> bool:
-        return self._folder + record in self._zip.namelist()
 
     def read(self, tensor: TensorRecord, name: str) -> Tensor:
         """Return a tensor of its own memory; ``name`` says in errors which one it is.
@@ -162,16 +128,50 @@ class TorchFile:
             ValueError: its bytes are missing or damaged, or fewer than its shape needs.
         """
         try:
-            kind, dtype, key, _, numel = tensor.storage
-            if kind != "storage" or not isinstance(dtype, torch.dtype):
-                raise ValueError(f"its storage is {tensor.storage[:2]!r}")
-            record = f"{self._folder}data/{key}"
-            held, needed = self._zip.getinfo(record).file_size, numel * dtype.itemsize
-            if held != needed:
-                raise ValueError(f"record {record} must have {needed} bytes, got {held}")
-            if math.prod(tensor.shape) > numel:
-                raise ValueError(f"record {record} has {numel} numbers, shape {tensor.shape} needs more")
-            flat = torch.frombuffer(bytearray(self._zip.read(record)), dtype=dtype)
+            entry, dtype, numel = self._storage(tensor)
+            flat = torch.frombuffer(bytearray(self._zip.read(entry)), dtype=dtype) if numel else _empty(dtype)
             return flat.as_strided(tensor.shape, tensor.stride, tensor.offset).clone()
         except Exception as error:  # whatever a damaged record makes of itself
             raise ValueError(f"{self.path}: tensor {name} is damaged ({error}); fetch the file again") from error
+
+    def map(self, tensor: TensorRecord, name: str) -> Tensor:
+        """Return a tensor whose numbers are read from the file when they are used, without a look at its checksum.
+
+        It stays usable when the file is closed. Writing to it ends the process.
+
+        Raises:
+            ValueError: as :meth:`read`.
+        """
+        try:
+            entry, dtype, numel = self._storage(tensor)
+            if not numel:
+                return _empty(dtype).as_strided(tensor.shape, tensor.stride, tensor.offset)
+            with Path(self.path).open("rb") as file:
+                mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            header = mapped[entry.header_offset : entry.header_offset + 30]
+            start = entry.header_offset + 30 + sum(int.from_bytes(header[i : i + 2], "little") for i in (26, 28))
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "The given buffer is not writable", UserWarning)
+                flat = torch.frombuffer(mapped, dtype=dtype, count=numel, offset=start)
+            return flat.as_strided(tensor.shape, tensor.stride, tensor.offset)
+        except Exception as error:  # whatever a damaged record makes of itself
+            raise ValueError(f"{self.path}: tensor {name} is damaged ({error}); fetch the file again") from error
+
+    def _storage(self, tensor: TensorRecord) -> tuple[zipfile.ZipInfo, torch.dtype, int]:
+        """Return where a tensor's numbers are, and how many of which type, after a look at whether they suffice."""
+        kind, dtype, key, _, numel = tensor.storage
+        if kind != "storage" or not isinstance(dtype, torch.dtype):
+            raise ValueError(f"its storage is {reprlib.repr(tensor.storage[:2])}")
+        record = f"{self._folder}data/{key}"
+        if record not in self._entries:
+            raise ValueError(f"record {record} is missing")
+        held, needed = self._entries[record].file_size, numel * dtype.itemsize
+        if held != needed:
+            raise ValueError(f"record {record} must have {needed} bytes, got {held}")
+        if math.prod(tensor.shape) > numel:
+            raise ValueError(f"record {record} has {numel} numbers, shape {tuple(tensor.shape)} needs more")
+        return self._entries[record], dtype, numel
+
+
+def _empty(dtype: torch.dtype) -> Tensor:
+    return torch.empty(0, dtype=dtype)
