@@ -217,7 +217,7 @@ def test_clips_hold_the_frames_and_times_of_their_trajectory() -> None:
 def test_clips_of_a_video_of_varying_frame_rate_have_the_containers_times(tmp_path: Path) -> None:
     write_video(tmp_path / "a.mp4", PTS)
     write_video(tmp_path / "b.mkv", PTS[:80], codec="ffv1", pix_fmt="bgr0")
-    clips = Clips(VideoFolder(tmp_path, size=(24, 32)), 4, step_seconds=(0.1, 0.5), seed=0)
+    clips = Clips(VideoFolder(tmp_path, image_size=(24, 32)), 4, step_seconds=(0.1, 0.5), seed=0)
     for k in range(30):
         clip = clips[k]
         assert numbers(clip.frames) == clip.indices.tolist()
@@ -302,7 +302,7 @@ def test_batches_are_the_same_with_any_number_of_workers_and_go_on_from_a_start(
 
 def test_two_workers_read_videos(tmp_path: Path) -> None:
     write_video(tmp_path / "a.mp4", PTS, codec_options={"g": "12"})
-    clips = Clips(VideoFolder(tmp_path, size=(24, 32)), 4, step_seconds=(0.1, 0.5), seed=0)
+    clips = Clips(VideoFolder(tmp_path, image_size=(24, 32)), 4, step_seconds=(0.1, 0.5), seed=0)
     clips[0]  # the file is open when the workers begin
     for batch, first in zip(take(ClipStream(clips, 3), 6, workers=2), range(0, 18, 3), strict=True):
         for row in range(3):

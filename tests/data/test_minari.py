@@ -266,9 +266,9 @@ def test_of_several_cameras_one_must_be_named(tmp_path: Path) -> None:
     images = {name: rng.integers(0, 256, (5, 40, 30, 3)).astype(np.uint8) for name in ("top", "wrist", "goal_image")}
     path = foreign(tmp_path, [images])
     with pytest.raises(ValueError, match=r"camera=, one of \['top', 'wrist'\]"):
-        MinariTrajectories(path, control_rate=10).trajectory(0)
+        MinariTrajectories(path, control_rate=10)
     with pytest.raises(ValueError, match=r"no images 'side'; it has \['goal_image', 'top', 'wrist'\]"):
-        MinariTrajectories(path, control_rate=10, camera="side").trajectory(0)
+        MinariTrajectories(path, control_rate=10, camera="side")
     for name, values in images.items():
         read = MinariTrajectories(path, control_rate=10, camera=name)
         np.testing.assert_array_equal(read.trajectory(0).frames.read([3]), values[[3]])

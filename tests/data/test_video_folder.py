@@ -49,7 +49,7 @@ def damage(path: Path) -> None:
 
 
 def test_all_videos_below_it_in_the_order_of_their_names(folder: Path) -> None:
-    dataset = VideoFolder(folder, size=(24, 32))
+    dataset = VideoFolder(folder, image_size=(24, 32))
     assert isinstance(dataset, TrajectoryDataset)
     assert [dataset.trajectory(i).provenance.record for i in range(3)] == ["a.MKV", "b.mp4", "more/a.mkv"]
     assert dataset.lengths.tolist() == [5, 30, 5]
@@ -58,7 +58,7 @@ def test_all_videos_below_it_in_the_order_of_their_names(folder: Path) -> None:
 
 
 def test_a_trajectory_has_the_files_frames_and_times_and_no_actions(folder: Path) -> None:
-    trajectory = VideoFolder(folder, size=(24, 32)).trajectory(2)
+    trajectory = VideoFolder(folder, image_size=(24, 32)).trajectory(2)
     np.testing.assert_allclose(trajectory.times, [0.1, 0.14, 0.2, 0.32, 0.35], rtol=0, atol=1e-9)
     assert trajectory.actions is trajectory.states is None
     frames = trajectory.frames.read([3, 1])
@@ -68,7 +68,7 @@ def test_a_trajectory_has_the_files_frames_and_times_and_no_actions(folder: Path
 
 
 def test_windows_and_splits_work_on_it(folder: Path) -> None:
-    windows = VideoFolder(folder, size=(24, 32)).windows(3, 2)
+    windows = VideoFolder(folder, image_size=(24, 32)).windows(3, 2)
     assert len(windows) == 1 + 26 + 1
     assert numbers(windows[5].frames) == [4, 6, 8]
     one, two = pickle.loads(pickle.dumps(VideoFolder(folder))).split(0.5, seed=0)
@@ -108,7 +108,7 @@ def test_no_folder_no_video_and_no_such_number(tmp_path: Path, folder: Path) -> 
     with pytest.raises(IndexError, match="there are 3 videos, got number 3"):
         VideoFolder(folder).trajectory(3)
     with pytest.raises(ValueError, match="size must be"):
-        VideoFolder(folder, size=(0, 64))
+        VideoFolder(folder, image_size=(0, 64))
 
 
 def test_recognises_folders_with_videos_only(folder: Path, tmp_path: Path) -> None:
@@ -122,7 +122,7 @@ def test_recognises_folders_with_videos_only(folder: Path, tmp_path: Path) -> No
 def test_fingerprint_tells_files_and_sizes_apart_and_not_places(folder: Path, tmp_path: Path) -> None:
     before = VideoFolder(folder).fingerprint()
     assert VideoFolder(folder).fingerprint() == before
-    assert VideoFolder(folder, size=(32, 32)).fingerprint() != before
+    assert VideoFolder(folder, image_size=(32, 32)).fingerprint() != before
     shutil.copytree(folder, tmp_path / "copy")
     assert VideoFolder(tmp_path / "copy").fingerprint() == before
     os.utime(folder / "b.mp4", ns=(0, 1))

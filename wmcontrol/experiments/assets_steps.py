@@ -11,8 +11,9 @@ import torch
 from ..data import LatentStore
 from ..encoders.files import encoder_digest, save_encoder
 from ..models import Predictor, WorldModel
-from .encoding import find_encoder, open_frames
+from .encoding import find_encoder
 from .jobs import collect, encode, finetune, pretrain
+from .reader_keys import open_data
 from .recipes import Data, Recipe
 from .record import RECORD
 from .stages import Stage
@@ -95,7 +96,7 @@ def _collected(data: Data, episodes: int, seed: int) -> dict[str, Any]:
 def _collect(stage: Stage, root: Path) -> dict[str, Any]:
     out = set_of(stage, root)
     collect.run(collect.Config(**stage.settings, out=out))
-    lengths = open_frames(out, None).lengths
+    lengths = open_data(out, {}).lengths
     with (out / "data" / "main_data.hdf5").open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return {"episodes": len(lengths), "frames": int(lengths.sum()), "sha256": digest}
@@ -103,7 +104,7 @@ def _collect(stage: Stage, root: Path) -> dict[str, Any]:
 
 def _fit(stage: Stage, root: Path) -> dict[str, Any]:
     settings, out = stage.settings, stage.folder(root)
-    datasets = [open_frames(set_of(need, root), settings["image_size"]) for need in stage.needs]
+    datasets = [open_data(set_of(need, root), {"image_size": settings["image_size"]}) for need in stage.needs]
     encoder = find_encoder(
         "pyramid", settings["settings"], datasets, out, fit_frames=settings["fit_frames"], seed=settings["seed"]
     )

@@ -13,10 +13,10 @@ from ..encoders.files import encoder_digest
 from ..evaluation import DatasetTasks, Protocol
 from ..models import Predictor, WorldModel
 from ..models.checkpoint import packaged_folder
-from .encoding import open_frames
 from .errors import UsageError
 from .names import env_id_of
 from .planner_names import make_objective, make_planner
+from .reader_keys import open_data
 from .recipes import WARMUPS, Data
 from .train_jobs import split
 
@@ -29,6 +29,7 @@ class Comparison:
 
     Args:
         data: the trajectories of each environment, by its short name.
+        reader: settings of what reads those of the user.
         base: the pretrained model, a folder or a packaged name.
         modes: of fine-tuning.
         labelled: numbers of trajectories to train on, besides all of them.
@@ -46,6 +47,7 @@ class Comparison:
     """
 
     data: Mapping[str, Trajectories]
+    reader: Mapping[str, Any] = field(default_factory=dict)
     base: str = str(packaged_folder("base"))
     modes: Sequence[str] = ("scratch", "action_only", "full")
     labelled: Sequence[int] = (50,)
@@ -85,7 +87,8 @@ class Comparison:
     @cached_property
     def own(self) -> Mapping[str, TrajectoryDataset]:
         """The trajectories that the user brought, opened."""
-        return {n: open_frames(path, self.image_size) for n, path in self.data.items() if isinstance(path, Path)}
+        settings = {**self.reader, "image_size": self.image_size}
+        return {n: open_data(path, settings) for n, path in self.data.items() if isinstance(path, Path)}
 
     def __getstate__(self) -> dict[str, Any]:
         return {f.name: getattr(self, f.name) for f in fields(self)}  # a process of its own opens what it needs

@@ -26,9 +26,9 @@ from .assets_steps import (
     trained_facts,
 )
 from .compare_settings import Comparison
-from .encoding import open_frames
 from .jobs import encode, finetune
 from .planner_names import make_objective, make_planner
+from .reader_keys import open_data
 from .recipes import Data
 from .stages import Stage
 from .train_jobs import finetune as run_finetune
@@ -107,7 +107,7 @@ def _plan_one(asked: Comparison, name: str) -> tuple[list[Row], Stage]:
     else:
         path = data.resolve()
         read["data"] = asked.own[name].fingerprint()
-    store = Stage(f"encode {name}", read, sets, partial(_encode, path=path, base=asked.base))
+    store = Stage(f"encode {name}", read, sets, partial(_encode, path=path, asked=asked))
     most = asked.trained_on(name)
     trained = {}
     for labelled in (None, *sorted(asked.labelled, reverse=True)):
@@ -171,10 +171,11 @@ def _settings(asked: Comparison, name: str, agent: str, count: int) -> dict[str,
     return settings
 
 
-def _encode(stage: Stage, root: Path, *, path: Path | None, base: str) -> dict[str, Any]:
+def _encode(stage: Stage, root: Path, *, path: Path | None, asked: Comparison) -> dict[str, Any]:
     data = path or set_of(stage.needs[0], root)
     keys = {name: stage.settings[name] for name in ("image_size", "dtype")}
-    encode.run(encode.Config(data=[data], encoder=base, out=stage.folder(root) / "stores", **keys))
+    keys["reader"] = dict(asked.reader) if path else {}
+    encode.run(encode.Config(data=[data], encoder=asked.base, out=stage.folder(root) / "stores", **keys))
     return encoded_facts(stage, root)
 
 
@@ -218,9 +219,8 @@ def _film(stage: Stage, root: Path, *, asked: Comparison, name: str) -> dict[str
 
 
 def _tasks(stage: Stage, root: Path, asked: Comparison, name: str) -> DatasetTasks:
-    data = asked.data[name]
-    path = data if isinstance(data, Path) else set_of(_need(stage, "collect"), root)
-    return asked.tasks(name, open_frames(path, asked.image_size), stage.settings["num_tasks"])
+    collected = None if name in asked.own else open_data(set_of(_need(stage, "collect"), root), {})
+    return asked.tasks(name, collected or asked.own[name], stage.settings["num_tasks"])
 
 
 def _agent(stage: Stage, root: Path, asked: Comparison, name: str, tasks: DatasetTasks) -> Any:

@@ -1,7 +1,6 @@
 """Finding the encoder that a job asks for, and the frames that it encodes."""
 
 import hashlib
-import inspect
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,24 +9,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..data import TrajectoryDataset, open_dataset
-from ..data.formats import reader_of
+from ..data import TrajectoryDataset
 from ..encoders import Encoder, PyramidEncoder, build_encoder
 from ..encoders.files import load_encoder, save_encoder
 from ..models import WorldModel
 from ..models.checkpoint import packaged_models
-
-
-def open_frames(path: Path, image_size: int | None) -> TrajectoryDataset:
-    """Open a data set whose frames are wanted with this side, where its reader can choose."""
-    settings: dict[str, Any] = {}
-    if image_size is not None:
-        takes = inspect.signature(reader_of(path)).parameters
-        if "image_size" in takes:
-            settings["image_size"] = image_size
-        elif "size" in takes:
-            settings["size"] = (image_size, image_size)
-    return open_dataset(path, **settings)
 
 
 def find_encoder(
@@ -102,8 +88,8 @@ def sample_frames(datasets: Sequence[TrajectoryDataset], count: int, seed: int) 
                 if pieces[-1].shape[1:] != shape:
                     sizes = " and ".join(f"{rows} x {columns}" for rows, columns, _ in (shape, pieces[-1].shape[1:]))
                     raise ValueError(
-                        f"{trajectory.provenance}: frames of all data must have one size, got {sizes}; image_size "
-                        "sets that of frames which are drawn, and of videos"
+                        f"{trajectory.provenance}: frames of all data must have one size, got {sizes}; give one "
+                        "with image_size"
                     )
         found.append(np.concatenate(pieces))
     return found

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from .keys import key
+from .reader_keys import camera_key, control_rate_key, reader_key, reader_settings
 
 PLANNER_NAMES = (
     "cem",
@@ -72,6 +73,9 @@ class TaskKeys:
         default=None,
         example="data/wall",
     )
+    camera: str | None = camera_key()
+    control_rate: float | None = control_rate_key()
+    reader: dict[str, Any] = reader_key()
     split: str = key(
         "which trajectories of data: those that finetune holds out, or all, of a set that nothing was trained on",
         default="held_out",
@@ -94,3 +98,5 @@ class TaskKeys:
                 "give env=NAME, for tasks that the environment draws, or data=PATH, for tasks from trajectories; got "
                 f"{got} of them"
             )
+        if self.data is None and reader_settings(self):
+            raise ValueError(f"with env=NAME no data are read; leave {', '.join(reader_settings(self))} out")

@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from ..data import Subset, TrajectoryDataset, open_dataset
+from ..data import Subset, TrajectoryDataset
 from ..evaluation import DatasetTasks, Protocol, RandomTasks
 from ..evaluation.tasks import Tasks
 from .errors import UsageError
 from .names import env_id_of
 from .progress import progress_bar
+from .reader_keys import open_data, reader_settings
 from .task_keys import TaskKeys
 from .train_jobs import split
 
@@ -46,7 +47,7 @@ def _dataset(config: TaskKeys, warmup: int) -> TrajectoryDataset:
     """Return the trajectories that tasks may come from, with the settings that their environment is to have."""
     assert config.data is not None
     try:
-        whole = open_dataset(config.data)
+        whole = open_data(config.data, reader_settings(config))
         chosen: Any = range(len(whole)) if config.split == "all" else split(len(whole), config.split_seed)[1]
         members = Subset(whole, list(chosen))
     except (FileNotFoundError, ValueError) as error:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ..dataset import TrajectoryDataset
 from ..fingerprint import fingerprint
+from ..resized import ImageSize, height_and_width, resized
 from ..trajectory import Floats, Pixels, Provenance, Trajectory
 from .reading import PerProcess, as_floats, as_pixels, checked_index, checked_lengths, checked_rows, import_library
 
@@ -57,14 +58,16 @@ class DiffusionPolicy(TrajectoryDataset):
 
     Args:
         path: the folder or the zip file.
+        image_size: of the frames, pixels, to which they are resized: one side, or height and width.
 
     Raises:
         OSError: it cannot be read as zarr, or an array, or a part of one, is missing.
         ValueError: arrays of other shapes than Push-T's, or lengths that disagree.
     """
 
-    def __init__(self, path: str | Path):
+    def __init__(self, path: str | Path, *, image_size: ImageSize | None = None):
         self.path = Path(path)
+        self._size = None if image_size is None else height_and_width(image_size)
         self._store = PerProcess(partial(_open, self.path))
         group = self._store.get()
         shapes = {name: group[name].shape for name in _ARRAYS}
@@ -98,7 +101,7 @@ class DiffusionPolicy(TrajectoryDataset):
         return Trajectory(
             times=np.arange(T) / CONTROL_RATE,
             provenance=provenance,
-            frames=_Frames(self._store, start, T, provenance),
+            frames=resized(_Frames(self._store, start, T, provenance), self._size),
             states=np.concatenate([numbers["data/state"], _velocities(numbers["data/state"][:, :2], actions)], -1),
             actions=actions,
         )
@@ -106,7 +109,7 @@ class DiffusionPolicy(TrajectoryDataset):
     def fingerprint(self) -> str:
         """Return a digest of the files' names, sizes and times."""
         files = [self.path] if self.path.is_file() else [file for file in self.path.rglob("*") if file.is_file()]
-        return fingerprint("Diffusion Policy", files, {})
+        return fingerprint("Diffusion Policy", files, {"image_size": self._size})
 
 
 @dataclass(frozen=True)

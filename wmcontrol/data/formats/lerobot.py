@@ -29,7 +29,8 @@ from numpy.typing import NDArray
 
 from ..dataset import TrajectoryDataset
 from ..fingerprint import fingerprint
-from ..trajectory import Pixels, Provenance, Trajectory
+from ..resized import ImageSize, height_and_width, resized
+from ..trajectory import Frames, Pixels, Provenance, Trajectory
 from .parquet_rows import read_rows, read_table
 from .reading import as_pixels, check_files, checked_index, checked_lengths, checked_rows
 
@@ -55,14 +56,16 @@ class LeRobot(TrajectoryDataset):
     Args:
         path: the folder that has ``meta``, ``data`` and ``videos``.
         camera: the feature that frames are taken from, such as ``"observation.images.top"``; None where there is one.
+        image_size: of the frames, pixels, to which they are resized: one side, or height and width.
 
     Raises:
         OSError: a file is missing or damaged.
         ValueError: another version than 3, several cameras and none named, or numbers that disagree.
     """
 
-    def __init__(self, path: str | Path, camera: str | None = None):
+    def __init__(self, path: str | Path, camera: str | None = None, *, image_size: ImageSize | None = None):
         self.path = Path(path)
+        self._size = None if image_size is None else height_and_width(image_size)
         self._info = _read_info(self.path / "meta" / "info.json")
         self.camera = _pick_camera(self._info, camera, self.path)
         episodes = _read_episodes(self.path, self.camera)
@@ -102,10 +105,10 @@ class LeRobot(TrajectoryDataset):
                 f"{provenance}: timestamp[{off.argmax()}] is {table['timestamp'][off.argmax(), 0]:g}, at {fps:g} fps "
                 f"it must be {times[off.argmax()]:g}"
             )
-        frames = None
+        frames: Frames | None = None
         if self.camera:
             begin = float(self._episodes[f"videos/{self.camera}/from_timestamp"][index])
-            frames = _Frames(self._file(self.camera, index), begin, fps, T, provenance)
+            frames = resized(_Frames(self._file(self.camera, index), begin, fps, T, provenance), self._size)
         return Trajectory(
             times=times,
             provenance=provenance,
@@ -115,9 +118,9 @@ class LeRobot(TrajectoryDataset):
         )
 
     def fingerprint(self) -> str:
-        """Return a digest of the files' names, sizes and times, and of the camera."""
+        """Return a digest of the files' names, sizes and times, and of the settings."""
         meta = [self.path / "meta" / "info.json", *_episode_files(self.path)]
-        return fingerprint("LeRobot", [*self._files, *meta], {"camera": self.camera})
+        return fingerprint("LeRobot", [*self._files, *meta], {"camera": self.camera, "image_size": self._size})
 
     def _file(self, what: str, index: int) -> Path:
         """Return where an episode's rows ("data") or frames (a camera) are."""

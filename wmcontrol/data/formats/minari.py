@@ -100,6 +100,9 @@ class MinariTrajectories(TrajectoryDataset):
         self.lengths = self._read_lengths()
         if not len(self.lengths):
             raise ValueError(f"{self._episodes.path} has no episodes")
+        with self._episodes.opened(0) as episode:  # a camera that is not there is told before anything begins
+            found = {} if episode.observations is None else leaves(episode.observations)
+            find_images(found, self._spaces, camera, self._provenance(0))
 
     def _open(self) -> Hdf5Episodes | ArrowEpisodes:
         data_format = self._metadata.get("data_format", "hdf5")
@@ -141,8 +144,8 @@ class MinariTrajectories(TrajectoryDataset):
         """Return one episode, its frames unread."""
         if not 0 <= index < len(self):
             raise IndexError(f"{self._folder} has {len(self)} episodes, got number {index}")
-        record, T = f"episode_{index}", int(self.lengths[index])
-        provenance = Provenance(LAYOUT, self._folder, record)
+        T = int(self.lengths[index])
+        provenance = self._provenance(index)
         with self._episodes.opened(index) as episode:
             for name in ("observations", "actions"):
                 if getattr(episode, name) is None:
@@ -179,6 +182,9 @@ class MinariTrajectories(TrajectoryDataset):
             actions=None if actions.shape[1:] == (0,) else actions,
             variation=variation or {},
         )
+
+    def _provenance(self, index: int) -> Provenance:
+        return Provenance(LAYOUT, self._folder, f"episode_{index}")
 
     def fingerprint(self) -> str:
         """Return a digest of the files' sizes and times, and of a frame, drawn or read."""

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..dataset import TrajectoryDataset
 from ..fingerprint import fingerprint
+from ..resized import ImageSize, height_and_width
 from ..trajectory import Provenance, Trajectory
 from ..video import VideoFrames
 
@@ -46,7 +47,8 @@ class VideoFolder(TrajectoryDataset):
 
     Args:
         path: the folder.
-        size: height and width of the frames: shrunk so that they just cover it, and cut in the middle.
+        image_size: of the frames, pixels: one side, or height and width. They are shrunk so that they just cover it,
+            and cut in the middle.
         progress: called with how many files are done, and how many there are.
 
     Raises:
@@ -58,11 +60,11 @@ class VideoFolder(TrajectoryDataset):
         self,
         path: str | Path,
         *,
-        size: tuple[int, int] = (64, 64),
+        image_size: ImageSize = 64,
         progress: Callable[[int, int], None] | None = None,
     ) -> None:
         self.path = Path(path)
-        self.size = size
+        self.size = height_and_width(image_size)
         self.control_rate = None
         self.env_id = None
         self.action_bounds = None

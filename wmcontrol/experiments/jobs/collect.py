@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from ..errors import UsageError
 from ..keys import key
 from ..names import env_id_of
+from ..reader_keys import open_data, reader_key
 from ..record import results_folder
 
 
@@ -40,6 +41,7 @@ class Config:
     demonstrations: Path | None = key(
         "the trajectories that noisy-replay replays, in any layout", default=None, example="pusht_cchi_v7_replay.zarr"
     )
+    reader: dict[str, Any] = reader_key()
     vecnormalize: Path | None = key(
         "the file that VecNormalize.save wrote, for an sb3 policy that was trained behind VecNormalize",
         default=None,
@@ -62,12 +64,13 @@ class Config:
             needs = "needs demonstrations=PATH, the trajectories to replay"
             told = needs if self.demonstrations is None else "takes none"
             raise ValueError(f"policy={self.policy} {told}; demonstrations are what policy=noisy-replay replays")
+        if self.reader and self.demonstrations is None:
+            raise ValueError("without demonstrations=PATH nothing is read; leave reader out")
 
 
 def run(config: Config) -> None:
     """Collect them."""
     env_id = env_id_of(config.env)
-    from ...data.formats import open_dataset
     from ..collecting import collect_into
     from ..policies.registry import make_policy
 
@@ -77,7 +80,7 @@ def run(config: Config) -> None:
             config.policy,
             env_id,
             num_frames=lengths,
-            dataset=open_dataset(config.demonstrations) if config.demonstrations else None,
+            dataset=open_data(config.demonstrations, config.reader) if config.demonstrations else None,
             vecnormalize=config.vecnormalize,
         )
     except (ImportError, OSError, ValueError) as error:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..keys import key
+from ..reader_keys import camera_key, control_rate_key, reader_key, reader_settings
 from ..recipes import RECIPE
 from ..task_keys import PROTOCOL_NAMES, objective_key, planner_key, planner_settings_key
 
@@ -30,6 +31,9 @@ class Config:
         default=None,
         example="data/wall,data/pusht",
     )
+    camera: str | None = camera_key()
+    control_rate: float | None = control_rate_key()
+    reader: dict[str, Any] = reader_key()
     base: str | None = key(
         "the model that was pretrained without actions; by default the packaged one",
         default=None,
@@ -86,6 +90,8 @@ class Config:
                 raise ValueError(f"{name}: {twice[0]} is there twice")
             if not values and name != "labelled":
                 raise ValueError(f"{name}: expected at least one")
+        if self.data is None and reader_settings(self):
+            raise ValueError(f"without data=PATH nothing is read; leave {', '.join(reader_settings(self))} out")
         if self.data is not None and len(self.data) != len(self.env):
             raise ValueError(f"data: expected {len(self.env)} of them, one for each environment; got {len(self.data)}")
 
@@ -119,6 +125,7 @@ def comparison(config: Config) -> Any:
     steps = {} if config.num_steps is None else {"num_steps": config.num_steps}
     return Comparison(
         data=dict(zip(config.env, config.data or collected, strict=True)),
+        reader=reader_settings(config),
         base=config.base or Comparison.base,
         modes=tuple(config.modes),
         labelled=tuple(config.labelled or ()),

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import UsageError
 from ..keys import key
+from ..reader_keys import camera_key, control_rate_key, open_data, reader_key, reader_settings
 from ..record import results_folder
 
 
@@ -19,7 +19,9 @@ class Config:
 
     data: Path = key("the file or folder to read", example="pusht_cchi_v7_replay.zarr.zip")
     out: Path = key("the folder to save it in", example="data/human")
-    settings: dict[str, Any] = key("settings of the reader", default={}, example="{camera:observation.image}")
+    camera: str | None = camera_key()
+    control_rate: float | None = control_rate_key()
+    reader: dict[str, Any] = reader_key()
     pixels: bool = key(
         "save frames where there are any; without them states only. Frames that are drawn from states are never saved",
         default=True,
@@ -29,11 +31,7 @@ class Config:
 
 def run(config: Config) -> None:
     """Convert it."""
-    from ...data.formats import open_dataset
     from ..collecting import convert_into
 
-    try:
-        dataset = open_dataset(config.data, **config.settings)
-    except TypeError as error:
-        raise UsageError(f"settings: {error}") from error
+    dataset = open_data(config.data, reader_settings(config))
     convert_into(results_folder("convert", config, config.out), dataset, config.data, keep_pixels=config.pixels)

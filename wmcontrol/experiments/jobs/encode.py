@@ -7,6 +7,7 @@ from typing import Any
 from ..errors import UsageError
 from ..files import check_device, folder_to_save_in
 from ..keys import key
+from ..reader_keys import camera_key, control_rate_key, open_data, reader_key, reader_settings
 
 
 @dataclass
@@ -31,11 +32,15 @@ class Config:
     )
     out: Path = key("the folder of stores", default=Path("outputs/stores"), example="stores")
     image_size: int | None = key(
-        "side of frames that are drawn, and of videos; by default what their readers take",
+        "side of the frames: drawn so, or resized (and cut to squares); by default they are as they were kept, and 64 "
+        "where they are drawn, or those of films in a folder",
         default=None,
         at_least=1,
         example="64",
     )
+    camera: str | None = camera_key()
+    control_rate: float | None = control_rate_key()
+    reader: dict[str, Any] = reader_key()
     dtype: str = key(
         "number type of tokens on disk",
         default="float16",
@@ -52,10 +57,10 @@ def run(config: Config) -> None:
     out = folder_to_save_in(config.out)
     check_device(config.device)
     from ...data import encode_dataset
-    from ..encoding import find_encoder, open_frames
+    from ..encoding import find_encoder
     from ..progress import progress_bar
 
-    datasets = [open_frames(path, config.image_size) for path in config.data]
+    datasets = [open_data(path, reader_settings(config)) for path in config.data]
     try:
         encoder = find_encoder(
             config.encoder, config.settings, datasets, out, fit_frames=config.fit_frames, seed=config.seed

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import UsageError
 from ..files import folder_to_save_in
 from ..keys import key
+from ..reader_keys import camera_key, control_rate_key, open_data, reader_key, reader_settings
 
 
 @dataclass
@@ -15,7 +15,9 @@ class Config:
 
     data: Path = key("the trajectories, in any layout that wmcontrol convert --help names", example="data/wall")
     out: Path = key("the picture to save", default=Path("outputs/sheet.png"), example="wall.png")
-    settings: dict[str, Any] = key("settings of the reader", default={}, example="{image_size:96}")
+    camera: str | None = camera_key()
+    control_rate: float | None = control_rate_key()
+    reader: dict[str, Any] = reader_key()
 
     def __post_init__(self) -> None:
         if self.out.suffix.lower() != ".png":
@@ -25,12 +27,8 @@ class Config:
 def run(config: Config) -> None:
     """Draw it."""
     folder_to_save_in(config.out.parent)
-    from ...data.formats import open_dataset
     from ..data_sheet import save_sheet
 
-    try:
-        dataset = open_dataset(config.data, **config.settings)
-    except TypeError as error:
-        raise UsageError(f"settings: {error}") from error
+    dataset = open_data(config.data, reader_settings(config))
     save_sheet(dataset, config.out)
     print(config.out)
