@@ -189,8 +189,14 @@ def test_frames_of_different_sizes_do_not_go_into_one_encoder(
     for size in (32, 48):
         assert run("collect", "env=wall", "episodes=3", f"keep_pixels={size}", f"out={tmp_path / str(size)}") == 0
     capsys.readouterr()
-    assert run("encode", f"data={tmp_path / '32'},{tmp_path / '48'}", f"out={tmp_path / 'stores'}") == 1
-    assert "must have one size, got 32 x 32 and 48 x 48; image_size" in capsys.readouterr().err
+    words = ["encode", f"data={tmp_path / '32'},{tmp_path / '48'}", f"out={tmp_path / 'stores'}", "fit_frames=200"]
+    assert run(*words) == 1
+    error = capsys.readouterr().err
+    assert "got 32 x 32 and 48 x 48" in error
+    assert "image_size" in error
+    assert run(*words, "image_size=40") == 0
+    sizes = [LatentStore.open(path.parent).frame_size for path in (tmp_path / "stores").glob("*/store.json")]
+    assert sizes == [(40, 40)] * 2
 
 
 def test_a_damaged_set_is_not_called_finished(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
