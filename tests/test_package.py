@@ -1,9 +1,14 @@
 """The house: links, layers, what importing costs."""
 
 import ast
+import re
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
+from pkgutil import walk_packages
+from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -119,3 +124,28 @@ def test_typed_and_versioned() -> None:
     assert wmcontrol.__version__.count(".") == 2
     for name in wmcontrol.__all__:
         assert hasattr(wmcontrol, name)
+
+
+@pytest.fixture(scope="module")
+def modules() -> list[ModuleType]:
+    """Import everything: a module that has the name of a function may stand in its place afterwards."""
+    found = walk_packages(wmcontrol.__path__, "wmcontrol.")
+    return [wmcontrol, *(import_module(module.name) for module in found if not module.name.endswith("__main__"))]
+
+
+def test_exported_names_are_no_modules(modules: list[ModuleType]) -> None:
+    exported = {f"{m.__name__}.{name}": getattr(m, name) for m in modules for name in getattr(m, "__all__", [])}
+    assert callable(exported["wmcontrol.data.collect"])
+    assert not [name for name, value in exported.items() if isinstance(value, ModuleType)]
+
+
+PROSE = [*SOURCES, *(ROOT / "docs").glob("*.md"), *ROOT.glob("README.md")]
+
+
+@pytest.mark.parametrize("file", PROSE, ids=lambda f: f"{f.parent.name}-{f.name}")
+def test_full_names_lead_somewhere_and_what_is_called_can_be(file: Path, modules: list[ModuleType]) -> None:
+    for name, called in re.findall(r"(?<![\w/.])(wmcontrol(?:\.\w+)+)(\(?)", file.read_text()):
+        found: Any = wmcontrol
+        for part in name.split(".")[1:]:
+            found = getattr(found, part)
+        assert callable(found) or not called, name
