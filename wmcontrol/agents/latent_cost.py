@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
+from ..models.ordinary import ordinary_tensors
 from ..objectives import Objective
 
 
@@ -33,6 +34,11 @@ class LatentCost:
     context: Any
     goal: Tensor
     objective: Objective
+
+    @ordinary_tensors()
+    def __post_init__(self) -> None:
+        if self.goal.is_inference():  # gradients may be asked for later
+            object.__setattr__(self, "goal", self.goal.clone())
 
     def __call__(self, actions: Tensor) -> Tensor:
         """Return the costs (B, S) of candidates (B, S, H, A)."""

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..models import WorldModel
+from ..models.ordinary import ordinary_tensors
 from ..objectives import Objective
 from ..planners import Planner
 from ..planners.checks import check_whole
@@ -95,6 +96,7 @@ class PlanningAgent:
         """Whether observations must hold the true ``state``, and the ``variation`` of environments that vary."""
         return isinstance(self.model, SimulatorModel)
 
+    @ordinary_tensors()
     def predict(
         self,
         observation: Any,
@@ -143,6 +145,7 @@ class PlanningAgent:
         """
         return AgentState(tuple(Row(seed=(int(self.seed), int(seed))) for seed in seeds))
 
+    @ordinary_tensors()
     def watch(
         self, observation: Any, state: AgentState | None, actions: NDArray[Any], episode_start: Any = None
     ) -> AgentState:

@@ -28,6 +28,7 @@ from .action import ActionConditioned
 from .frame_causal import FrameCausalPredictor
 from .hardware import fast_dtype
 from .normalizer import ActionNormalizer
+from .ordinary import ordinary_tensors
 from .predictor import Predictor
 from .world_model import WorldModel
 
@@ -140,6 +141,7 @@ def save(
         shutil.rmtree(old, ignore_errors=True)
 
 
+@ordinary_tensors()
 def load(
     folder_or_name: str | os.PathLike[str], device: torch.device, dtype: torch.dtype | Literal["auto"] | None
 ) -> WorldModel:
@@ -158,7 +160,7 @@ def load(
     weights = _read_weights(folder / WEIGHTS)
     try:
         _check_sizes(config, weights)
-        with torch.inference_mode(False), torch.device("cpu"):  # whatever mode and device the process is in
+        with torch.device("cpu"):  # whatever the process's default is
             model = _model(config)
     except (ValueError, TypeError, AttributeError, IndexError) as error:
         raise ValueError(f"{folder / CONFIG} does not describe a model: {error}") from error

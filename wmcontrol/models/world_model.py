@@ -16,6 +16,7 @@ from .context import Context
 from .frame_causal import FrameCausalPredictor, FrameWindow
 from .imagination import Imaginations
 from .normalizer import ActionNormalizer
+from .ordinary import ordinary_tensors
 from .predictor import Predictor
 
 AnyContext = Context | FrameWindow  # of one of our predictors, or of the baseline
@@ -142,6 +143,7 @@ class WorldModel(nn.Module):
         weights *= (std.square().mean() / (weights * std).square().mean()).sqrt()
         return tuple(weights.tolist())
 
+    @ordinary_tensors()
     def encode(self, frames: Tensor) -> Tensor:
         """Encode frames (B, T, height, width, 3), uint8, to tokens (B, T, P, D)."""
         if frames.ndim != 5 or tuple(frames.shape[2:]) != (*self.frame_size, 3):
@@ -152,6 +154,7 @@ class WorldModel(nn.Module):
         tokens: Tensor = self.encoder(frames.to(self.device))
         return tokens.to(self.dtype)
 
+    @ordinary_tensors()
     def context(self, tokens: Tensor, times: Tensor | None = None, actions: Tensor | None = None) -> AnyContext:
         """Compute once what rollouts need of frames that were seen.
 
@@ -204,6 +207,11 @@ class WorldModel(nn.Module):
             imagination = self._imaginations.of(self.predictor, context, actions.shape[2], self.step_seconds)
             if imagination is not None:
                 return torch.cat([imagination(part, last_only=last_only) for part in parts], 1)
+        if torch.is_grad_enabled() and any(p.is_inference() for p in self.predictor.parameters()):
+            raise ValueError(
+                "this model was made inside torch.inference_mode(), so nothing can be differentiated through it; "
+                "make it outside, or load it, or plan without gradients"
+            )
         with self._parameters_fixed():
             return torch.cat([self._rollout(context, part, last_only) for part in parts], 1)
 
