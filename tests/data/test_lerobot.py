@@ -223,28 +223,94 @@ def test_each_missing_file_is_named(folder: Path) -> None:
     LeRobot(folder)
 
 
-@pytest.mark.parametrize("text", ["", "[1]", '{"fps": 10}', '{"codebase_version": "v3.0", "fps": "ten"}'])
-def test_metadata_that_are_damaged_are_named(folder: Path, text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "not JSON"),
+        ("[1]", "expected an object"),
+        ('{"fps": 10}', "codebase_version"),
+        ('{"codebase_version": "v3.0", "fps": 10}', "'features', 'total_episodes'"),
+        ("[" * 100_000, "nested"),
+    ],
+)
+def test_metadata_that_are_damaged_are_named(folder: Path, text: str, says: str) -> None:
     (folder / "meta" / "info.json").write_text(text)
-    with pytest.raises(ValueError, match=r"info\.json: not LeRobot's metadata"):
+    with pytest.raises(ValueError, match=rf"info\.json: .*{says}"):
         LeRobot(folder)
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"fps": 0}, "fps must be above 0"),
+        ({"fps": 0}, "fps: .* above 0, got a whole number 0"),
+        ({"fps": "10"}, "fps: .*'10'"),
+        ({"total_episodes": True}, "total_episodes: .*True"),
         ({"total_episodes": 5}, "info.json counts 5 episodes, episodes/ has 4"),
         ({"features": {}}, "no feature action"),
-        ({"features": {"action": {"dtype": 3}}}, "not LeRobot's metadata"),
-        ({"data_path": "data/{episode_chunk}"}, "expected data_path like"),
-        ({"data_path": 3}, "expected data_path like"),
+        ({"features": {"action": {"dtype": 3}}}, r"features\.action\.dtype: .*3"),
+        ({"data_path": 3}, "data_path: .*3"),
     ],
 )
 def test_metadata_that_make_no_sense_are_refused(folder: Path, changes: dict, message: str) -> None:
     change_info(folder, **changes)
     with pytest.raises(ValueError, match=message):
         LeRobot(folder)
+
+
+@pytest.mark.parametrize("name", ["data_path", "video_path"])
+@pytest.mark.parametrize(
+    "template",
+    [
+        "data/{episode_chunk}",
+        "data/{chunk_index.__class__}",
+        "data/{chunk_index[0]}",
+        "data/{chunk_index!r}",
+        "data/{chunk_index:0999999999d}",
+        "data/{chunk_index:{file_index}}",
+        "data/{video_key:>99}",
+        "data/{}",
+        "data/{0}",
+        "data/{chunk_index",
+        "/etc/{chunk_index}",
+        "../outside/{chunk_index}",
+        "data/../../outside/{chunk_index}",
+        "data\\..\\..\\outside",
+        "C:\\outside\\{chunk_index}",
+    ],
+)
+def test_paths_have_the_documented_fields_and_stay_in_the_folder(folder: Path, name: str, template: str) -> None:
+    change_info(folder, **{name: template})
+    with pytest.raises(ValueError, match=rf"info\.json: {name}: "):
+        LeRobot(folder)
+
+
+def test_a_camera_does_not_lead_out_of_the_folder(folder: Path) -> None:
+    outside = "../../../outside"
+    info = json.loads((folder / "meta" / "info.json").read_text())
+    change_info(folder, features={**info["features"], outside: info["features"][TOP]})
+    rows = [{key.replace(TOP, outside): value for key, value in row.items()} for row in episode_rows()]
+    write_episodes(folder, rows)
+    with pytest.raises(ValueError, match=r"info\.json: video_path: .*outside"):
+        LeRobot(folder, camera=outside)
+
+
+def test_other_templates_of_the_documented_fields_are_filled_in(folder: Path) -> None:
+    change_info(folder, data_path="tables/{file_index}-{chunk_index:02d}.parquet", video_path=None)
+    (folder / "tables").mkdir()
+    for number in (0, 1):
+        old = folder / "data" / "chunk-000" / f"file-{number:03d}.parquet"
+        old.rename(folder / "tables" / f"{number}-00.parquet")
+    np.testing.assert_array_equal(LeRobot(folder).trajectory(3).states, rows_of(3)["observation.state"])
+
+
+def test_a_table_that_claims_more_rows_than_it_can_hold_is_refused(folder: Path) -> None:
+    path = folder / "data" / "chunk-000" / "file-000.parquet"
+    count = 10_000_000
+    names = ("episode_index", "timestamp", "action", "observation.state")
+    pq.write_table(pa.table({name: pa.repeat(pa.scalar(0), count) for name in names}), path, row_group_size=count)
+    assert path.stat().st_size < 1_000_000
+    with pytest.raises(ValueError, match=r"file-000\.parquet: expected at most .* it claims"):
+        LeRobot(folder).trajectory(0)
 
 
 @pytest.mark.parametrize(

@@ -16,17 +16,20 @@ What is relied on (the format's announcement, and ``lerobot.datasets`` of releas
 Frame ``t`` of an episode is the one nearest to ``from_timestamp + t / fps``.
 """
 
-import json
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from string import Formatter
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ...untrusted import AnyJson, Integer, MapOf, Nullable, Number, Record, Text, read_json
+from ...untrusted.schema import Place
 from ..dataset import TrajectoryDataset
 from ..fingerprint import fingerprint
 from ..resized import ImageSize, height_and_width, resized
@@ -39,6 +42,16 @@ _TEMPLATES = {
     "data_path": "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet",
     "video_path": "videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.mp4",
 }
+_INFO = Record(
+    {
+        "codebase_version": Text(64),
+        "fps": Number(above=0),
+        "total_episodes": Integer(low=0),
+        "features": MapOf(Record({"dtype": Text(64)}, others=AnyJson())),
+    },
+    {name: Nullable(Text(1000)) for name in _TEMPLATES},
+    others=AnyJson(),
+)
 _CONVERT = "python -m lerobot.datasets.v30.convert_dataset_v21_to_v30 --repo-id=NAME --root=FOLDER"
 
 
@@ -60,7 +73,8 @@ class LeRobot(TrajectoryDataset):
 
     Raises:
         OSError: a file is missing or damaged.
-        ValueError: another version than 3, several cameras and none named, or numbers that disagree.
+        ValueError: another version than 3, several cameras and none named, numbers that disagree, or paths that lead
+            out of the folder.
     """
 
     def __init__(self, path: str | Path, camera: str | None = None, *, image_size: ImageSize | None = None):
@@ -126,8 +140,14 @@ class LeRobot(TrajectoryDataset):
         """Return where an episode's rows ("data") or frames (a camera) are."""
         prefix = "data" if what == "data" else f"videos/{what}"
         place = {f"{part}_index": int(self._episodes[f"{prefix}/{part}_index"][index]) for part in ("chunk", "file")}
-        template = self._info["data_path" if what == "data" else "video_path"]
-        return self.path / str(template).format(video_key=what, **place)
+        name = "data_path" if what == "data" else "video_path"
+        relative = PurePosixPath(self._info[name].format(video_key=what, **place))
+        # Also on Windows, where a path may begin with a drive, and have its parts between other strokes.
+        if relative.is_absolute() or PureWindowsPath(relative).anchor or ".." in PureWindowsPath(relative).parts:
+            raise ValueError(
+                f"{self.path / 'meta' / 'info.json'}: {name}: {relative} is not a file in the set's folder"
+            )
+        return self.path / relative
 
     def _check_episodes(self) -> None:
         meta, expected = self.path / "meta", self._info["total_episodes"]
@@ -183,26 +203,33 @@ def _film(path: Path, modified: int, process: int) -> Any:
 
 def _read_info(path: Path) -> dict[str, Any]:
     check_files("LeRobot's layout", [path])
-    try:
-        info = json.loads(path.read_text())
-        version, total, fps = str(info["codebase_version"]), int(info["total_episodes"]), float(info["fps"])
-        if not all(isinstance(feature["dtype"], str) for feature in info["features"].values()):
-            raise TypeError("a feature has no dtype")
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path}: not LeRobot's metadata, or damaged: {error!r}") from error
+    info: dict[str, Any] = read_json(path, Record({"codebase_version": Text(64)}, others=AnyJson()))
+    version = info["codebase_version"]
     if not version.startswith("v3."):
-        raise ValueError(f"{path}: it is LeRobot's {version}, and v3 is read; convert it with LeRobot: {_CONVERT}")
-    if not 0 < fps < np.inf:
-        raise ValueError(f"{path}: fps must be above 0, got {fps!r}")
+        raise ValueError(
+            f"{path}: codebase_version: it is LeRobot's {version}, and v3 is read; convert it with LeRobot: {_CONVERT}"
+        )
+    place = Place(str(path))
+    _INFO.check(info, place)
     if "action" not in info["features"]:
-        raise ValueError(f"{path}: there is no feature action, only {sorted(info['features'])}")
+        place.inside("features").fail(f"there is no feature action, only {sorted(info['features'])}")
     for name, template in _TEMPLATES.items():
         info[name] = info.get(name) or template
-        try:
-            info[name].format(video_key="", chunk_index=0, file_index=0)
-        except (LookupError, ValueError, AttributeError) as error:
-            raise ValueError(f"{path}: expected {name} like {template!r}, got {info[name]!r}") from error
-    return {**info, "total_episodes": total, "fps": fps}
+        _check_template(info[name], template, place.inside(name))
+    return {**info, "fps": float(info["fps"])}
+
+
+def _check_template(template: str, usual: str, place: Place) -> None:
+    """Refuse a template with other fields than those that are documented, or that pads them to more than 99 digits."""
+    try:
+        fields = [part[1:] for part in Formatter().parse(template) if part[1] is not None]
+    except ValueError:
+        fields = [("", "", None)]
+    for name, spec, conversion in fields:
+        digits = name in ("chunk_index", "file_index") and re.fullmatch(r"(0?[1-9]?\d?d)?", str(spec))
+        plain = name == "video_key" and "video_key" in usual and not spec
+        if conversion is not None or not (digits or plain):
+            place.refuse(f"a path with the fields of {usual!r}", template)
 
 
 def _pick_camera(info: dict[str, Any], camera: str | None, path: Path) -> str | None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from ...untrusted import check_claim
 from ..trajectory import Floats, Provenance
 from .reading import as_floats, import_library
 
@@ -33,6 +34,9 @@ def read_rows(path: Path, names: list[str], start: int, count: int, provenance: 
     if not len(ends) or start + count > ends[-1]:
         rows = ends[-1] if len(ends) else 0
         raise ValueError(f"{provenance}: it ends with row {start + count - 1}, but the file has {rows} rows")
+    # A few bytes can stand for any number of equal rows, and all rows of a group are read.
+    groups = [int(metadata.row_group(group).num_rows) for group in range(metadata.num_row_groups)]
+    check_claim(str(path), max(groups) * 8 * len(names), path.stat().st_size)
     first, last = np.searchsorted(ends, [start, start + count - 1], side="right").tolist()
     skipped = start - (int(ends[first - 1]) if first else 0)
     table = read_table(path, names, list(range(first, last + 1))).slice(skipped, count)
