@@ -1,7 +1,9 @@
 """Diffusion Policy's zarr, as a folder and as a zip file, and people's 206 demonstrations."""
 
+import json
 import pickle
 import shutil
+import warnings
 import zipfile
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -115,11 +117,135 @@ def test_a_missing_array_is_named(tmp_path: Path, name: str) -> None:
             DiffusionPolicy(store)
 
 
-def test_a_missing_chunk_is_no_black_frame(tmp_path: Path) -> None:
+def test_a_missing_chunk_is_told(tmp_path: Path) -> None:
     path = write(tmp_path / "set.zarr", arrays_of())
+    (path / "data" / "img" / "1.0.0.0").unlink()
+    with pytest.warns(UserWarning, match=r"data/img: 1 of 4 chunks are not stored, and are read as 0\.0"):
+        DiffusionPolicy(path)
+    for file in (path / "data" / "img").glob("*.*.*"):
+        file.unlink()
+    with pytest.raises(FileNotFoundError, match="data/img: 4 of 4 chunks are missing"):
+        DiffusionPolicy(path)
+
+
+@pytest.mark.parametrize("zip_it", [False, True])
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_chunks_of_the_fill_value_need_not_be_stored(tmp_path: Path, zarr_format: int, zip_it: bool) -> None:
+    """As zarr 3 leaves them out by default: black frames, and an agent that stands at zero."""
+    arrays = arrays_of([8, 8])
+    arrays["data/img"][4:8], arrays["data/action"][4:8] = 0, 0
+    path = write(tmp_path / "set.zarr", arrays, zarr_format)
+    with pytest.warns(UserWarning, match="1 of 4 chunks are not stored"):
+        dataset = DiffusionPolicy(zipped(path) if zip_it else path)
+    np.testing.assert_array_equal(dataset.trajectory(0).frames.read(range(8)), arrays["data/img"][:8])
+    np.testing.assert_array_equal(dataset.trajectory(0).actions, arrays["data/action"][:7])
+
+
+def test_where_no_fill_value_is_known_a_missing_chunk_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path / "set.zarr", arrays_of())
+    change(path / "data/img/.zarray", fill_value=None)
     (path / "data" / "img" / "1.0.0.0").unlink()
     with pytest.raises(FileNotFoundError, match="data/img: 1 of 4 chunks are missing"):
         DiffusionPolicy(path)
+
+
+def change(file: Path, **changes: object) -> None:
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+
+
+HOSTILE_2: dict[str, dict] = {
+    "objects": {"dtype": "|O", "filters": [{"id": "pickle", "protocol": 5}]},
+    "objects as texts": {"dtype": "|O", "filters": [{"id": "vlen-utf8"}]},
+    "a filter": {"filters": [{"id": "fixedscaleoffset", "offset": 0, "scale": 1, "dtype": "<f4"}]},
+    "a codec of anybody's": {"compressor": {"id": "my_codec"}},
+    "a codec that runs code": {"compressor": {"id": "pickle", "protocol": 5}},
+    "fields": {"dtype": [["a", "<f4"]]},
+    "texts": {"dtype": "<U8"},
+    "dates": {"dtype": "<M8[s]"},
+    "a chunk of 16 EiB": {"chunks": [2**32, 2**32]},
+    "a chunk of 6 GiB": {"chunks": [2**30, 5]},
+    "an array of 6 GiB": {"shape": [2**30, 5]},
+    "a shape below zero": {"shape": [-13, 5]},
+    "a shape of half a frame": {"shape": [12.5, 5]},
+    "a shape of other dimensions": {"shape": [13]},
+    "chunks of nothing": {"chunks": [0, 5]},
+    "a fill value of any kind": {"fill_value": {"a": 1}},
+    "an order of its own": {"order": "Z"},
+    "another version": {"zarr_format": 3},
+    "a truth for a number": {"shape": [True, 5]},
+}
+
+
+@pytest.mark.parametrize("zip_it", [False, True])
+@pytest.mark.parametrize("kind", HOSTILE_2)
+def test_metadata_that_could_run_code_or_take_the_memory_are_refused(kind: str, zip_it: bool, tmp_path: Path) -> None:
+    path = write(tmp_path / "set.zarr", arrays_of())
+    change(path / "data/state/.zarray", **HOSTILE_2[kind])
+    with pytest.raises(ValueError, match=r"set\.zarr.*data/state"):
+        DiffusionPolicy(zipped(path) if zip_it else path)
+
+
+BYTES = {"name": "bytes", "configuration": {"endian": "little"}}
+HOSTILE_3: dict[str, dict] = {
+    "texts": {"data_type": "string"},
+    "a codec for texts": {"codecs": [{"name": "vlen-utf8"}]},
+    "a codec of numcodecs'": {"codecs": [BYTES, {"name": "numcodecs.pickle"}]},
+    "two compressions": {"codecs": [BYTES, {"name": "zstd"}, {"name": "zstd"}]},
+    "a compression and no bytes": {"codecs": [{"name": "zstd"}]},
+    "chunks in chunks": {"codecs": [{"name": "sharding_indexed"}]},
+    "a transformer": {"storage_transformers": [{"name": "x"}]},
+    "a chunk of 6 GiB": {"chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [2**30, 5]}}},
+    "an array of 6 GiB": {"shape": [2**30, 5]},
+    "a group": {"node_type": "group"},
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE_3)
+def test_so_are_those_of_the_third_version(kind: str, tmp_path: Path) -> None:
+    path = write(tmp_path / "set.zarr", arrays_of(), 3)
+    change(path / "data/state/zarr.json", **HOSTILE_3[kind])
+    with pytest.raises(ValueError, match=r"set\.zarr/data/state"):
+        DiffusionPolicy(path)
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_metadata_that_stand_elsewhere_too_are_not_believed(zarr_format: int, tmp_path: Path) -> None:
+    path = write(tmp_path / "set.zarr", arrays_of(), zarr_format)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # zarr warns that consolidated metadata are no part of version 3
+        zarr.consolidate_metadata(path)
+    file = path / (".zmetadata" if zarr_format == 2 else "zarr.json")
+    text = file.read_text()
+    file.write_text(text.replace("float32", "float64").replace("<f4", "<f8"))
+    assert file.read_text() != text
+    assert DiffusionPolicy(path).trajectory(0).states.shape == (5, 7)
+
+
+def squeezed(codec: numcodecs.abc.Codec, size: int) -> bytes:
+    return bytes(codec.encode(np.zeros(size, np.uint8)))
+
+
+@pytest.mark.parametrize("name", ["Zstd", "LZ4", "GZip", "Zlib", "Blosc"])
+def test_every_compression_that_is_allowed_is_read_and_its_bombs_are_refused(name: str, tmp_path: Path) -> None:
+    codec = getattr(numcodecs, name)()
+    arrays = arrays_of()
+    path = write(tmp_path / "set.zarr", arrays, compressors=codec)
+    np.testing.assert_array_equal(DiffusionPolicy(path).trajectory(2).frames.read([0]), arrays["data/img"][6:7])
+    (path / "data/img/1.0.0.0").write_bytes(squeezed(codec, 2**27))
+    for store in (path, zipped(path)):
+        with pytest.raises((ValueError, OSError), match=r"set\.zarr.*data/img/1\.0\.0\.0"):
+            DiffusionPolicy(store)
+
+
+def test_a_zip_file_cannot_be_a_bomb_either(tmp_path: Path) -> None:
+    path = write(tmp_path / "set.zarr", arrays_of(), compressors=None)
+    (path / "data/img/1.0.0.0").write_bytes(bytes(2**26))
+    with zipfile.ZipFile(tmp_path / "set.zarr.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in sorted(path.rglob("*")):
+            if file.is_file():
+                archive.write(file, file.relative_to(path).as_posix())
+    with pytest.raises(ValueError, match=r"data/img/1\.0\.0\.0: expected at most"):
+        DiffusionPolicy(tmp_path / "set.zarr.zip")
 
 
 @pytest.mark.parametrize(

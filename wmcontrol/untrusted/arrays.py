@@ -92,13 +92,19 @@ def stored_entries(archive: zipfile.ZipFile, file_size: int) -> dict[str, zipfil
     return {entry.filename: entry for entry in entries}
 
 
-def check_claim(where: str, claimed: int, stored: int) -> None:
+def check_claim(where: str, claimed: int, stored: int, *, free: int = _FREE) -> None:
     """Refuse compressed data that claim to become much larger than what is stored of them can honestly hold.
 
+    Args:
+        where: what errors name.
+        claimed: bytes in memory.
+        stored: bytes in the file.
+        free: bytes that may be claimed whatever is stored.
+
     Raises:
-        ValueError: they claim more than 256 MiB and more than 100 times what is stored; ``where`` names them.
+        ValueError: they claim more than that, and more than 100 times what is stored.
     """
-    if claimed > max(_FREE, _RATIO * stored):
+    if claimed > max(free, _RATIO * stored):
         raise ValueError(
             f"{where}: expected at most {_RATIO} times as many bytes as the {stored:,} that are stored, it claims "
             f"{claimed:,}; the file is damaged, or made to fill the memory"

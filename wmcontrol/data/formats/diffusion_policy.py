@@ -18,11 +18,13 @@ from ..dataset import TrajectoryDataset
 from ..fingerprint import fingerprint
 from ..resized import ImageSize, height_and_width, resized
 from ..trajectory import Floats, Pixels, Provenance, Trajectory
-from .reading import PerProcess, as_floats, as_pixels, checked_index, checked_lengths, checked_rows, import_library
+from .reading import PerProcess, as_floats, as_pixels, checked_index, checked_lengths, checked_rows
+from .zarr_store import open_group
 
 CONTROL_RATE = 10.0  # Hz
 _ENDS = "meta/episode_ends"
 _ARRAYS = {"data/img": 4, "data/state": 2, "data/action": 2}  # and how many dimensions they have
+_READ_WHOLE = {"data/img": False, "data/state": True, "data/action": True, _ENDS: True}
 # Where the position control of Push-T (gains 100 and 20, ten steps of 0.01 s) takes an agent that touches nothing:
 # rows are its place and velocity after a control step, columns its place, its velocity and its target before.
 _STEP = [
@@ -62,13 +64,13 @@ class DiffusionPolicy(TrajectoryDataset):
 
     Raises:
         OSError: it cannot be read as zarr, or an array, or a part of one, is missing.
-        ValueError: arrays of other shapes than Push-T's, or lengths that disagree.
+        ValueError: arrays of other shapes than Push-T's, lengths that disagree, or numbers or codecs that are not read.
     """
 
     def __init__(self, path: str | Path, *, image_size: ImageSize | None = None):
         self.path = Path(path)
         self._size = None if image_size is None else height_and_width(image_size)
-        self._store = PerProcess(partial(_open, self.path))
+        self._store = PerProcess(partial(open_group, self.path, _READ_WHOLE))
         group = self._store.get()
         shapes = {name: group[name].shape for name in _ARRAYS}
         for name, dimensions in _ARRAYS.items():
@@ -133,44 +135,6 @@ class _Frames:
 def _numbers(name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
     """Return what Push-T has behind the first dimension."""
     return {"data/img": (*shape[1:3], 3), "data/state": (5,), "data/action": (2,)}[name]
-
-
-def _open(path: Path) -> Any:
-    """Return the store's group, after a look at whether all of its arrays and their chunks are there."""
-    zarr = import_library("zarr")
-    try:
-        store = zarr.storage.ZipStore(path, mode="r") if path.is_file() else path
-        group = zarr.open_group(store, mode="r")
-        missing = [name for name in (*_ARRAYS, _ENDS) if name not in group]
-        chunks = [] if missing else [(name, group[name].nchunks, group[name].nchunks_initialized) for name in _ARRAYS]
-    except Exception as error:  # each part of zarr has its own
-        raise OSError(f"{path}: not a whole zarr store ({error!r}); fetch it again") from error
-    if missing:
-        raise FileNotFoundError(f"{path / missing[0]} is missing: Diffusion Policy's layout has it; fetch it again")
-    for name, expected, found in chunks:
-        # zarr would read zeros where a chunk is not there.
-        if found < expected:
-            raise FileNotFoundError(
-                f"{path / name}: {expected - found} of {expected} chunks are missing; fetch it again"
-            )
-        # A zip file has its own checksums.
-        if path.is_dir() and any("blosc" in type(codec).__name__.lower() for codec in group[name].compressors):
-            _check_blosc(path / name)
-    return group
-
-
-def _check_blosc(folder: Path) -> None:
-    """Raise an OSError for a chunk that was cut short: Blosc would read on in memory that is not the chunk's."""
-    for file in folder.rglob("*"):
-        if file.name.startswith(".") or file.name == "zarr.json" or not file.is_file():
-            continue
-        with file.open("rb") as chunk:
-            header = chunk.read(16)  # its last four bytes count those of the whole chunk
-        expected, found = int.from_bytes(header[12:16], "little"), file.stat().st_size
-        if len(header) < 16 or found != expected:
-            raise OSError(
-                f"{file} is cut short: Blosc's header counts {expected} bytes, it has {found}; fetch it again"
-            )
 
 
 def _read(group: Any, name: str, rows: Any, provenance: Provenance) -> NDArray[Any]:
