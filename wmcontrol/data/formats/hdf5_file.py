@@ -1,4 +1,8 @@
-"""HDF5 files that are opened when they are first read, once in each process."""
+"""HDF5 files that are opened when they are first read, once in each process.
+
+What is in them is looked at before it is opened: nothing is read that lies in another file, and no array that claims
+more than what is stored of it can be.
+"""
 
 import hashlib
 import importlib
@@ -7,6 +11,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+
+from ...untrusted import check_claim
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
@@ -35,6 +43,103 @@ def identity(*paths: Path) -> str:
     return hashlib.sha256(repr([(s.st_size, s.st_mtime_ns) for s in stats]).encode()).hexdigest()
 
 
+_MAX_WHOLE = 2**24  # bytes that an array which is read whole may claim, however few of them are stored
+_MAX_DEPTH = 32  # groups inside one another; a file can have a group in itself
+
+
+class Hdf5Group:
+    """A group of a file; each of its members is looked at when it is asked for.
+
+    Args:
+        group: h5py's.
+        path: of the file.
+        name: of the group in it.
+    """
+
+    def __init__(self, group: Any, path: Path, name: str = ""):
+        self._group, self._path, self._name = group, path, name
+
+    @property
+    def attrs(self) -> Any:
+        """Return h5py's attributes."""
+        return self._group.attrs
+
+    def __contains__(self, name: str) -> bool:
+        with reading(self._path, name):
+            return name in self._group
+
+    def __iter__(self) -> Iterator[str]:
+        with reading(self._path, self._name or "all names"):
+            return iter(list(self._group))
+
+    def items(self) -> Iterator[tuple[str, Any]]:
+        """Return the members by name."""
+        return ((name, self[name]) for name in self)
+
+    def get(self, name: str) -> Any:
+        """Return a member, or None."""
+        try:
+            return self[name]
+        except KeyError:
+            return None
+
+    def __getitem__(self, name: str) -> Any:
+        """Return a group, or h5py's data set; ``name`` may be of several, as ``"a/b"``.
+
+        Raises:
+            KeyError: there is none.
+            OSError: it cannot be read.
+            ValueError: it lies in another file, or claims to be more than what is stored; the file and it are named.
+        """
+        first, _, rest = name.strip("/").partition("/")
+        if first not in self:
+            raise KeyError(name)
+        member = self._open(first)
+        return member[rest] if rest else member
+
+    def _open(self, name: str) -> Any:
+        h5py, whole = import_h5py(), f"{self._name}/{name}".strip("/")
+        if whole.count("/") >= _MAX_DEPTH:
+            raise ValueError(f"{self._path}: {whole} is nested more than {_MAX_DEPTH} deep")
+        with reading(self._path, whole):
+            link = self._group.get(name, getlink=True)
+            if not isinstance(link, h5py.HardLink):
+                target = f"{getattr(link, 'filename', '')}:{link.path}"
+                raise ValueError(
+                    f"{self._path}: {whole} is a link to {target}, and only what lies in the file is read; copy it "
+                    "there, as h5copy does"
+                )
+            try:
+                member = self._group[name]
+            except KeyError as error:  # what h5py makes of a broken object
+                raise OSError(str(error)) from error
+            if isinstance(member, h5py.Group):
+                return Hdf5Group(member, self._path, whole)
+            if not isinstance(member, h5py.Dataset):
+                raise ValueError(f"{self._path}: {whole} is neither a group nor a data set")
+            _check(member, self._path, whole)
+            return member
+
+
+def _check(dataset: Any, path: Path, name: str) -> None:
+    """Refuse a data set whose numbers lie in other files, or that claims more of them than are stored."""
+    where = f"{path}: {name}"
+    if dataset.external or dataset.is_virtual:
+        kind = "has its numbers in other files" if dataset.external else "is made of other data sets"
+        raise ValueError(f"{where} {kind}, and only what lies in the file is read; copy it there, as h5repack does")
+    if dataset.dtype.kind == "O" and import_h5py().check_vlen_dtype(dataset.dtype) is None:
+        raise ValueError(f"{where} holds {dataset.dtype}, expected numbers or files of images")
+    stored, claimed = dataset.id.get_storage_size(), dataset.size * dataset.dtype.itemsize if dataset.shape else 0
+    if claimed and not stored:
+        raise ValueError(f"{where}: of shape {dataset.shape} nothing is stored; the file was never written to its end")
+    if stored > path.stat().st_size:
+        raise ValueError(f"{where}: the file cannot hold the {stored:,} bytes that it claims; fetch it again")
+    if dataset.chunks:
+        check_claim(f"{where}: a chunk", int(np.prod(dataset.chunks, dtype=object)) * dataset.dtype.itemsize, stored)
+    if dataset.ndim != 4:  # those are frames, and read one by one
+        check_claim(where, claimed, stored, free=_MAX_WHOLE)
+
+
 class Hdf5File:
     """An HDF5 file, open for reading while this lives; it travels to other processes closed.
 
@@ -45,16 +150,16 @@ class Hdf5File:
 
     def __init__(self, path: Path):
         self.path = path
-        self._opened: tuple[int, Any] | None = None
+        self._opened: tuple[int, Hdf5Group] | None = None
         self.root()  # what cannot be opened is refused at once
 
-    def root(self) -> Any:
+    def root(self) -> Hdf5Group:
         """Return the file's root group in this process."""
         if self._opened is None or self._opened[0] != os.getpid():
             if not self.path.exists():
                 raise FileNotFoundError(f"there is no file {self.path}")
             try:
-                self._opened = (os.getpid(), import_h5py().File(self.path, "r"))
+                self._opened = (os.getpid(), Hdf5Group(import_h5py().File(self.path, "r"), self.path))
             except OSError as error:
                 raise OSError(f"{self.path} cannot be read as HDF5, is it whole? {error}") from error
         return self._opened[1]
@@ -68,5 +173,6 @@ def reading(path: Path, record: str) -> Iterator[None]:
     """Name the file and the record in what goes wrong while HDF5 is read."""
     try:
         yield
-    except (OSError, RuntimeError) as error:  # h5py raises both for what is broken on disk
+    # h5py raises all of these for what is broken on disk; a UnicodeDecodeError is a ValueError.
+    except (OSError, RuntimeError, UnicodeDecodeError) as error:
         raise OSError(f"{path}, {record}: it cannot be read, is the file whole? {error}") from error

@@ -1,0 +1,156 @@
+"""HDF5 files that lead elsewhere, or claim more than they hold: refused by every reader, and by name."""
+
+import json
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from wmcontrol.data import TrajectoryDataset
+from wmcontrol.data.formats.d4rl import D4RLTrajectories
+from wmcontrol.data.formats.hdf5_file import Hdf5File
+from wmcontrol.data.formats.lewm import LeWM
+from wmcontrol.data.formats.minari import MinariTrajectories
+
+h5py = pytest.importorskip("h5py")
+ROWS = 6
+
+
+def lewm(path: Path, columns: dict[str, Any]) -> Callable[[], TrajectoryDataset]:
+    columns |= {"ep_len": np.array([ROWS]), "ep_offset": np.array([0]), "pixels": np.zeros((ROWS, 4, 4, 3), np.uint8)}
+    with h5py.File(path, "w") as file:
+        for name, values in columns.items():
+            file.create_dataset(name.replace("actions", "action").replace("observations", "state"), data=values)
+    return lambda: LeWM(path, control_rate=10)
+
+
+def d4rl(path: Path, columns: dict[str, Any]) -> Callable[[], TrajectoryDataset]:
+    with h5py.File(path, "w") as file:
+        for name, values in (columns | {"terminals": np.zeros(ROWS, bool)}).items():
+            file.create_dataset(name, data=values)
+    return lambda: D4RLTrajectories(path, maze="umaze")
+
+
+def minari(path: Path, columns: dict[str, Any]) -> Callable[[], TrajectoryDataset]:
+    folder = path.parent
+    with h5py.File(folder / "main_data.hdf5", "w") as file:
+        group = file.create_group("episode_0")
+        group["observations"], group["actions"] = columns["observations"], columns["actions"][:-1]
+        group.attrs["total_steps"] = ROWS - 1
+    about = {"total_episodes": 1, "total_steps": ROWS - 1, "minari_version": "0.5.0", "data_format": "hdf5"}
+    (folder / "metadata.json").write_text(json.dumps(about))
+    return lambda: MinariTrajectories(folder, control_rate=10)
+
+
+READERS = {"lewm": (lewm, "set.h5", "action"), "d4rl": (d4rl, "set.h5", "actions")}
+READERS |= {"minari": (minari, "main_data.hdf5", "episode_0/actions")}
+SECRET = np.full((ROWS, 2), 7, np.float32)
+
+
+def external_storage(file: Any, name: str, outside: Path) -> None:
+    SECRET.tofile(outside / "secret.bin")
+    file.create_dataset(name, SECRET.shape, SECRET.dtype, external=[(str(outside / "secret.bin"), 0, SECRET.nbytes)])
+
+
+def external_link(file: Any, name: str, outside: Path) -> None:
+    with h5py.File(outside / "secret.h5", "w") as other:
+        other["secret"] = SECRET
+    file[name] = h5py.ExternalLink(str(outside / "secret.h5"), "/secret")
+
+
+def link_to_a_link(file: Any, name: str, outside: Path) -> None:
+    external_link(file, "elsewhere", outside)
+    file[name] = h5py.SoftLink("/elsewhere")
+
+
+def virtual(file: Any, name: str, outside: Path) -> None:
+    external_link(file, "unused", outside)
+    layout = h5py.VirtualLayout(SECRET.shape, SECRET.dtype)
+    layout[:] = h5py.VirtualSource(str(outside / "secret.h5"), "secret", SECRET.shape)
+    file.create_virtual_dataset(name, layout)
+
+
+def never_written(file: Any, name: str, _: Path) -> None:
+    file.create_dataset(name, SECRET.shape, SECRET.dtype)
+
+
+def six_gibibytes(file: Any, name: str, _: Path) -> None:
+    file.create_dataset(name, (3 * 2**28, 2), np.float32)
+
+
+def six_gibibytes_of_which_a_chunk_is_there(file: Any, name: str, _: Path) -> None:
+    dataset = file.create_dataset(name, (3 * 2**28, 2), np.float32, chunks=(ROWS, 2))
+    dataset[:ROWS] = SECRET
+
+
+def a_chunk_of_a_gibibyte(file: Any, name: str, _: Path) -> None:
+    file.create_dataset(name, SECRET.shape, SECRET.dtype, chunks=(2**27, 2), maxshape=(None, 2))
+    file[name].id.write_direct_chunk((0, 0), b"x" * 100, filter_mask=0)
+
+
+def references(file: Any, name: str, _: Path) -> None:
+    file.create_dataset(name, data=np.array([file.ref] * ROWS, object), dtype=h5py.ref_dtype)
+
+
+def a_type_alone(file: Any, name: str, _: Path) -> None:
+    file[name] = np.dtype("f4")
+
+
+KINDS = {
+    external_storage: "has its numbers in other files",
+    external_link: "is a link to .*secret.h5:/secret",
+    link_to_a_link: "is a link to :/elsewhere",
+    virtual: "is made of other data sets",
+    never_written: "nothing is stored",
+    six_gibibytes: "nothing is stored",
+    six_gibibytes_of_which_a_chunk_is_there: "it claims",
+    a_chunk_of_a_gibibyte: "a chunk: .* it claims",
+    references: "expected numbers or files of images",
+    a_type_alone: "neither a group nor a data set",
+}
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("reader", READERS)
+def test_every_reader_refuses_every_hostile_file(reader: str, kind: Callable[..., None], tmp_path: Path) -> None:
+    make, file_name, member = READERS[reader]
+    folder, outside = tmp_path / "set", tmp_path / "outside"
+    folder.mkdir()
+    outside.mkdir()
+    rng = np.random.default_rng(0)
+    columns = {"observations": 1 + rng.uniform(0, 0.01, (ROWS, 4)), "actions": rng.uniform(-1, 1, (ROWS, 2))}
+    call = make(folder / file_name, columns)
+    call().trajectory(0)  # as it is, it is read
+    with h5py.File(folder / file_name, "a") as file:
+        del file[member]
+        kind(file, member, outside)
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match=rf"{file_name}: {member}.*{KINDS[kind]}"):
+            call().trajectory(0)
+        assert tracemalloc.get_traced_memory()[1] < 2**25
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_group_in_itself_ends(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["a"] = file["/"]
+    group = Hdf5File(tmp_path / "a.h5").root()
+    with pytest.raises(ValueError, match=r"a\.h5: (a/)+a is nested more than 32 deep"):
+        group["/".join("a" * 100)]
+
+
+def test_what_is_not_there_is_none_or_a_key_error(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["a/b"] = [1]
+    root = Hdf5File(tmp_path / "a.h5").root()
+    assert root["a/b"][:].tolist() == [1]
+    assert [name for name, _ in root.items()] == ["a"]
+    assert root.get("c") is None
+    for name in ("c", "a/c", "c/b"):
+        with pytest.raises(KeyError):
+            root[name]
