@@ -369,7 +369,7 @@ def test_files_that_are_not_whole_are_named(tmp_path: Path) -> None:
         MinariTrajectories(tmp_path / "a")
     main.write_bytes(whole)
     metadata = tmp_path / "a" / "data" / "metadata.json"
-    for text, says in (("{", "not JSON"), ("[]", "a JSON object"), ('{"total_episodes": "3"}', "total_episodes")):
+    for text, says in (("{", "not JSON"), ("[]", "an object"), ('{"total_episodes": "3"}', "total_episodes")):
         metadata.write_text(text)
         with pytest.raises(ValueError, match=rf"metadata\.json.*{says}"):
             MinariTrajectories(tmp_path / "a", control_rate=10)
@@ -391,7 +391,7 @@ def test_damaged_frames_name_their_episode(tmp_path: Path) -> None:
 def test_empty_sets_and_other_storages_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="has no episodes"):
         MinariTrajectories(foreign(tmp_path / "a", []), control_rate=10)
-    with pytest.raises(ValueError, match=r"metadata\.json: data_format must be hdf5, .* got 'lance'"):
+    with pytest.raises(ValueError, match=r"metadata\.json: data_format: expected hdf5, .* got 'lance'"):
         MinariTrajectories(foreign(tmp_path / "b", vectors(), data_format="lance"), control_rate=10)
 
 

@@ -31,7 +31,11 @@ LAYOUTS = (
     Layout("dino_wm", "DinoWM", "DINO-WM: a folder with states.pth and obses/"),
     Layout("diffusion_policy", "DiffusionPolicy", "Diffusion Policy: zarr, folder or zip, with meta/episode_ends"),
     Layout("lerobot", "LeRobot", "LeRobot: a folder with meta/info.json"),
-    Layout("minari", "MinariTrajectories", "Minari: a folder with data/metadata.json and data/main_data.hdf5"),
+    Layout(
+        "minari",
+        "MinariTrajectories",
+        "Minari: a folder with data/metadata.json, and main_data.hdf5 or Arrow beside it",
+    ),
     Layout("d4rl", "D4RLTrajectories", "D4RL: an HDF5 file with observations, actions and infos/qpos"),
     Layout("lewm", "LeWM", "LeWM and stable-worldmodel: an HDF5 file with ep_len and ep_offset"),
     Layout("video_folder", "VideoFolder", "videos without actions: a folder with mp4, mkv, … below it", fallback=True),

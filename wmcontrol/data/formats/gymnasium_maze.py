@@ -49,6 +49,8 @@ class GymnasiumMaze:
         rows, columns, free = _MAZES[found[1]]
         cells = (spec.get("kwargs") or {}).get("maze_map")
         if cells is not None:
+            if not isinstance(cells, list) or not all(isinstance(row, list) for row in cells):
+                return None
             flat = [cell for row in cells for cell in row]
             if [len(row) for row in cells] != [columns] * rows or sum(cell not in (1, "1") for cell in flat) != free:
                 return None

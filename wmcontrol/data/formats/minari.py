@@ -1,7 +1,6 @@
 """Reading Minari data sets: those that we write, and other people's."""
 
 import hashlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ... import ENV_IDS
+from ...untrusted import AnyJson, Record, read_json
 from ..dataset import TrajectoryDataset
 from ..drawn import DrawnFrames
 from ..environment import Environment, world_settings
@@ -19,7 +19,9 @@ from .gymnasium_maze import GymnasiumMaze
 from .hdf5_file import identity
 from .minari_arrow import FORMATS, ArrowEpisodes
 from .minari_episodes import Hdf5Episodes
+from .minari_metadata import LONGEST, Metadata
 from .minari_observations import find_images, find_states, leaves
+from .reading import check_rate
 
 LAYOUT = "minari"
 
@@ -37,8 +39,8 @@ def recognises(path: Path) -> bool:
         folder = _folder(path)
         if (folder / "main_data.hdf5").exists() or (path / "parts" / "settings.json").exists():
             return True
-        return "minari_version" in json.loads((folder / "metadata.json").read_text())
-    except (OSError, ValueError, TypeError):
+        return bool(read_json(folder / "metadata.json", Record({"minari_version": AnyJson()}, others=AnyJson())))
+    except (OSError, ValueError):
         return False
 
 
@@ -86,59 +88,51 @@ class MinariTrajectories(TrajectoryDataset):
         self._image_size, self._camera = image_size, camera
         if image_size is not None:
             height_and_width(image_size)  # refused here, if at all
-        self._metadata = _read_metadata(self._folder, Path(path))
-        ours = self._metadata.get("wmcontrol")
-        self._ours: Mapping[str, Any] | None = ours if isinstance(ours, Mapping) else None
-        self._spaces = json.loads(self._metadata.get("observation_space") or "{}")
+        self._metadata = metadata = _read_metadata(self._folder, Path(path))
+        self._ours, self._spaces = metadata.ours, metadata.observations
         self._episodes = self._open()
-        spec = json.loads(self._metadata.get("env_spec") or "{}")
-        self._spec_variation = (spec.get("kwargs") or {}).get("variation")
-        self._maze = None if self._ours else GymnasiumMaze.of(spec)
-        self._environment = None if self._ours or self._maze else self._recorded_in(spec)
-        self._recognise(spec)
-        self.control_rate = self._rate(control_rate, spec)
+        self._maze = None if self._ours else GymnasiumMaze.of(metadata.spec)
+        self._environment = None if self._ours or self._maze else self._recorded_in()
+        self._recognise()
+        self.control_rate = self._rate(control_rate)
         self.lengths = self._read_lengths()
         if not len(self.lengths):
             raise ValueError(f"{self._episodes.path} has no episodes")
         with self._episodes.opened(0) as episode:  # a camera that is not there is told before anything begins
-            found = {} if episode.observations is None else leaves(episode.observations)
+            found = {} if episode.observations is None else leaves(episode.observations, self._provenance(0))
             find_images(found, self._spaces, camera, self._provenance(0))
 
     def _open(self) -> Hdf5Episodes | ArrowEpisodes:
-        data_format = self._metadata.get("data_format", "hdf5")
+        data_format = self._metadata.data_format
         if data_format in FORMATS:
             return ArrowEpisodes(self._folder, data_format, self._spaces)
         if data_format != "hdf5":
             raise ValueError(
-                f"{self._folder / 'metadata.json'}: data_format must be hdf5, {' or '.join(FORMATS)}, got "
-                f"{data_format!r}"
+                f"{self._metadata.path}: data_format: expected hdf5, {' or '.join(FORMATS)}, got {data_format!r}"
             )
         return Hdf5Episodes(self._folder)
 
-    def _recorded_in(self, spec: Mapping[str, Any]) -> Environment | None:
+    def _recorded_in(self) -> Environment | None:
         """Return the environment of ours that this was recorded in; None where it is another, or behind wrappers."""
-        if not _wrappers(spec) <= _LEAVE_ACTIONS_ALONE:
+        if not self._metadata.wrappers <= _LEAVE_ACTIONS_ALONE:
             return None
         try:
-            return Environment.of(spec.get("id"), spec.get("kwargs") or {})
+            return Environment.of(self._metadata.spec.get("id"), self._metadata.env_settings)
         except ValueError as error:
-            raise ValueError(f"{self._folder / 'metadata.json'}: env_spec: {error}") from error
+            raise ValueError(f"{self._metadata.path}: env_spec: kwargs: {error}") from error
 
-    def _recognise(self, spec: Mapping[str, Any]) -> None:
+    def _recognise(self) -> None:
         """Note which environment this is of, what it is made with, and the bounds of its actions."""
-        self.env_id, self.env_settings, self.action_bounds = spec.get("id"), {}, self._bounds()
-        if self._ours:
-            self.env_id = self._ours["env_id"]
-            self.env_settings = world_settings(self.env_id, self._ours["settings"].get("env_settings", {}))
-        elif self._maze is not None:
+        self.env_id = self._ours["env_id"] if self._ours else self._metadata.spec.get("id")
+        self.env_settings = world_settings(self.env_id, self._metadata.env_settings)
+        self.action_bounds = self._metadata.action_bounds
+        if self._maze is not None:
             self.env_id, self.env_settings = self._maze.env_id, self._maze.env_settings
             self.action_bounds = self._maze.bounds(*self.action_bounds) if self.action_bounds else None
         elif self._environment is not None:
             self.env_settings, self.action_bounds = self._environment.settings, self._environment.action_bounds
-        elif self.env_id in ENV_IDS:
-            self.env_id = None
-        else:
-            self.env_settings = world_settings(self.env_id, spec.get("kwargs") or {})
+        elif not self._ours and self.env_id in ENV_IDS:
+            self.env_id, self.env_settings = None, {}
 
     def trajectory(self, index: int) -> Trajectory:
         """Return one episode, its frames unread."""
@@ -150,7 +144,7 @@ class MinariTrajectories(TrajectoryDataset):
             for name in ("observations", "actions"):
                 if getattr(episode, name) is None:
                     raise ValueError(f"{provenance}: it has no {name}")
-            found = leaves(episode.observations)
+            found = leaves(episode.observations, provenance)
             for name, leaf in found.items():
                 if leaf.ndim == 0 or len(leaf) != T:
                     raise ValueError(
@@ -159,10 +153,10 @@ class MinariTrajectories(TrajectoryDataset):
                     )
             kept_times = found.pop("time", None) if self._ours else None
             states = find_states(found, provenance)
-            actions = _numbers(episode.actions, provenance)
+            actions = _actions(episode.actions, T - 1, provenance)
             image = find_images(found, self._spaces, self._camera, provenance)
             times = np.arange(T) / self._known_rate() if kept_times is None else kept_times[()]
-            variation = self._variation(episode.attributes)
+            variation = self._variation(episode.attributes, provenance)
         frames: Frames | None = None
         if image is not None:
             frames = resized(self._episodes.frames(index, image[0], T, image[1]), self._image_size)
@@ -188,7 +182,7 @@ class MinariTrajectories(TrajectoryDataset):
 
     def fingerprint(self) -> str:
         """Return a digest of the files' sizes and times, and of a frame, drawn or read."""
-        digest = hashlib.sha256(identity(*self._episodes.files(), self._folder / "metadata.json").encode())
+        digest = hashlib.sha256(identity(*self._episodes.files(), self._metadata.path).encode())
         size = 64 if self._image_size is None else self._image_size
         digest.update(f"{LAYOUT} {size} {self.control_rate}{self._camera or ''}".encode())
         frames = self.trajectory(0).frames
@@ -196,7 +190,7 @@ class MinariTrajectories(TrajectoryDataset):
             digest.update(frames.read([0]).tobytes())
         return digest.hexdigest()
 
-    def _variation(self, attributes: Mapping[str, Any]) -> dict[str, Floats] | None:
+    def _variation(self, attributes: Mapping[str, Any], provenance: Provenance) -> dict[str, Floats] | None:
         """Return how the world of an episode looked, if it was one of ours; None where it was drawn, and not noted.
 
         In sets of ours it is what all episodes share, and what is this one's own.
@@ -204,73 +198,75 @@ class MinariTrajectories(TrajectoryDataset):
         found = {name.removeprefix(_LOOKS): attributes[name] for name in attributes if name.startswith(_LOOKS)}
         if self._ours is not None:
             found = {**self._ours["variation"], **found}
+        elif self._environment is None:
+            return {}
         elif not found:
-            asked = attributes.get(_LOOKS.removesuffix("/"), self._spec_variation)
+            asked = attributes.get(_LOOKS.removesuffix("/"), self._metadata.env_settings.get("variation"))
             if asked is not None and not isinstance(asked, Mapping):
                 return None
             found = dict(asked or {})
-        if any(isinstance(value, str) for value in found.values()):  # "random"
+        if self._ours is None and any(isinstance(value, str) and value == "random" for value in found.values()):
             return None
-        return {
-            name: np.atleast_1d(np.asarray(value, np.float64)) for name, value in found.items() if value is not None
-        }
+        looks = {}
+        for name, value in found.items():
+            if value is None:  # as by default
+                continue
+            try:
+                looks[name] = np.atleast_1d(np.asarray(value, np.float64))
+            except (TypeError, ValueError) as error:
+                raise ValueError(f"{provenance}: {_LOOKS}{name} must be numbers, got {value!r}") from error
+        return looks
 
     def _read_lengths(self) -> NDArray[np.int64]:
         """Return how many observations each episode has: from our metadata, or from the episodes' attributes."""
-        count = self._metadata.get("total_episodes")
-        if not isinstance(count, int):
-            raise ValueError(f"{self._folder / 'metadata.json'}: total_episodes must be a whole number, got {count!r}")
-        lengths = np.array((self._ours or {}).get("lengths", []), np.int64)
+        count = self._metadata.total_episodes
+        lengths = np.array(self._ours["lengths"] if self._ours else [], np.int64)
         # Minari can add episodes to a set of ours, and knows nothing of our list.
-        if len(lengths) == count and lengths.sum() - count == self._metadata.get("total_steps"):
+        if len(lengths) == count and lengths.sum() - count == self._metadata.total_steps:
             return lengths
-        self.lengths = lengths = np.zeros(count, np.int64)
+        there = self._episodes.count()
+        if count > there:
+            raise ValueError(
+                f"{self._metadata.path}: total_episodes: it counts {count}, {self._episodes.path} has {there}"
+            )
+        lengths = np.zeros(count, np.int64)
         for index in range(count):
             steps = self._episodes.steps(index)
-            if steps is None or not np.issubdtype(type(steps), np.integer) or steps < 0:
+            if steps is None or not np.issubdtype(type(steps), np.integer) or not 0 <= steps < LONGEST:
                 raise ValueError(f"{self._episodes.path}, episode_{index}: total_steps must be a count, got {steps!r}")
             lengths[index] = steps + 1
         return lengths
 
-    def _rate(self, given: float | None, spec: Mapping[str, Any]) -> float | None:
-        if given is not None and not (np.isfinite(given) and given > 0):
-            raise ValueError(f"control_rate must be a number of actions per second, got {given!r}")
-        recorded = self._recorded_rate(spec)
+    def _rate(self, given: float | None) -> float | None:
+        check_rate(given)
+        recorded = self._recorded_rate()
         if recorded is not None and given is not None and recorded != given:
             raise ValueError(f"{self._folder} was recorded at {recorded} Hz, got control_rate={given}")
         if recorded is None and given is None and not self._ours:
-            wrappers = sorted(_wrappers(spec) - _LEAVE_ACTIONS_ALONE)
+            wrappers = sorted(self._metadata.wrappers - _LEAVE_ACTIONS_ALONE)
             behind = f" behind {', '.join(wrappers)}" if wrappers else ""
             raise ValueError(
-                f"{self._folder} ({spec.get('id')}{behind}) does not say how many actions there were per second; give "
-                "control_rate=…, in Hz"
+                f"{self._metadata.path}: env_spec: {self._metadata.spec.get('id')}{behind} does not say how many "
+                "actions there were per second; give control_rate=…, in Hz"
             )
         return recorded if recorded is not None else given
 
-    def _recorded_rate(self, spec: Mapping[str, Any]) -> float | None:
+    def _recorded_rate(self) -> float | None:
         for known in (self._maze, self._environment):
             if known is not None:
                 return known.control_rate
         if self._ours is not None:
             rate: float | None = self._ours["control_rate"]
             return rate
-        kwargs = spec.get("kwargs") or {}
-        rates = [kwargs[name] for name in _RATES if isinstance(kwargs.get(name), int | float) and kwargs[name] > 0]
-        return float(rates[0]) if rates and self.env_id is not None else None
+        if self.env_id is None:
+            return None
+        told = [self._metadata.env_settings.get(name) for name in _RATES]
+        return next((float(rate) for rate in told if isinstance(rate, int | float) and rate > 0), None)
 
     def _known_rate(self) -> float:
         if self.control_rate is None:
             raise ValueError(f"{self._folder} has neither times nor a control rate")
         return self.control_rate
-
-    def _bounds(self) -> tuple[Floats, Floats] | None:
-        space = json.loads(self._metadata.get("action_space") or "{}")
-        if space.get("type") != "Box":
-            return None
-        low, high = np.array(space["low"], float), np.array(space["high"], float)
-        if low.ndim != 1 or not len(low) or not np.isfinite([low, high]).all():
-            return None
-        return low, high
 
 
 def _folder(path: Path) -> Path:
@@ -280,24 +276,13 @@ def _folder(path: Path) -> Path:
     return path / "data" if (path / "data").is_dir() else path
 
 
-def _read_metadata(folder: Path, asked: Path) -> dict[str, Any]:
+def _read_metadata(folder: Path, asked: Path) -> Metadata:
     path = folder / "metadata.json"
     if (asked / "parts" / "settings.json").exists() and not path.exists():
         raise ValueError(f"{asked} is unfinished: what wrote it was stopped; run it again and it goes on")
     if not path.exists():
-        raise FileNotFoundError(f"there is no {path}, which a Minari data set has beside main_data.hdf5")
-    try:
-        metadata = json.loads(path.read_text())
-    except ValueError as error:
-        raise ValueError(f"{path} is not JSON, is it whole? {error}") from error
-    if not isinstance(metadata, dict):
-        raise ValueError(f"{path} must hold a JSON object, got {type(metadata).__name__}")
-    return metadata
-
-
-def _wrappers(spec: Mapping[str, Any]) -> set[str]:
-    """Return the names of the wrappers that an environment was recorded behind."""
-    return {str(wrapper.get("name")) for wrapper in spec.get("additional_wrappers") or ()}
+        raise FileNotFoundError(f"there is no {path}, which a Minari data set has beside its episodes")
+    return Metadata.read(path)
 
 
 def _world_states(
@@ -317,10 +302,11 @@ def _world_states(
     return (observed, variation) if known else (None, None)
 
 
-def _numbers(dataset: Any, provenance: Provenance) -> Floats:
-    """Return actions as (T - 1, A)."""
-    kind = getattr(dataset, "dtype", None)
-    if kind is None or kind.kind != "f" or dataset.ndim != 2:
-        shape = getattr(dataset, "shape", "a group")
+def _actions(dataset: Any, steps: int, provenance: Provenance) -> Floats:
+    """Return actions as (steps, A)."""
+    kind, shape = getattr(dataset, "dtype", None), getattr(dataset, "shape", "a group")
+    if kind is None or kind.kind != "f" or len(shape) != 2:
         raise ValueError(f"{provenance}: actions must be floats (steps, A), got {kind} {shape}")
+    if shape[0] != steps:
+        raise ValueError(f"{provenance}: expected {steps} actions for {steps + 1} times, got {shape[0]}")
     return np.asarray(dataset[()], np.float64)

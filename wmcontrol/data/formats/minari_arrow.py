@@ -1,6 +1,5 @@
 """The episodes of a Minari data set in Arrow or Parquet: a folder each, with a table and ``metadata.json``."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,12 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...untrusted import AnyJson, Integer, Record, check_claim, read_json
 from ..trajectory import Frames, Pixels
 from .minari_episodes import Episode, decoded
 from .minari_observations import space_of
 from .reading import import_library
 
 FORMATS = ("arrow", "parquet")
+_EPISODE = Record({"total_steps": Integer(low=0)}, {"options": AnyJson()}, others=AnyJson())
 
 
 class ArrowEpisodes:
@@ -40,6 +41,10 @@ class ArrowEpisodes:
         """Return all files that are read."""
         return sorted(file for file in self.path.glob("*/*") if file.is_file())
 
+    def count(self) -> int:
+        """Return how many there are."""
+        return sum(folder.is_dir() for folder in self.path.iterdir())
+
     def steps(self, index: int) -> Any:
         """Return how many steps an episode says that it has."""
         return self._metadata(index).get("total_steps")
@@ -54,7 +59,7 @@ class ArrowEpisodes:
                 observations = self._observations(index, self._dataset(index).schema.field("observations").type, ())
             if "actions" in names:
                 # As many rows as there are observations: the last is padding.
-                actions = _array(self._column(index, ("actions",)), {})[:-1]
+                actions = self._array(index, ("actions",), {})[:-1]
             options = _flat(self._metadata(index).get("options") or {}, "options")
         yield Episode(observations, actions, options)
 
@@ -71,7 +76,7 @@ class ArrowEpisodes:
             if jpeg:
                 frames = np.stack([decoded(value.as_py()) for value in picked])
             else:
-                frames = _array(picked, space_of(self._spaces, name))
+                frames = _array(picked, space_of(self._spaces, name), f"{self.path}, episode_{index}: {name}")
             return frames if wanted else frames[:0]
 
     def _observations(self, index: int, kind: Any, path: tuple[str, ...]) -> Any:
@@ -86,19 +91,17 @@ class ArrowEpisodes:
             if types.is_binary(kind):
                 return np.broadcast_to(np.array(None, object), (rows,))
             return np.broadcast_to(np.uint8(0), (rows, *shape))
-        return _array(self._column(index, ("observations", *path)), space)
+        return self._array(index, ("observations", *path), space)
 
     def _metadata(self, index: int) -> dict[str, Any]:
         path = self.path / str(index) / "metadata.json"
         if not path.exists():
             raise FileNotFoundError(f"there is no {path}, which says how long the episode is")
-        try:
-            metadata = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise ValueError(f"{path} is not JSON, is it whole? {error}") from error
-        if not isinstance(metadata, dict):
-            raise ValueError(f"{path} must hold a JSON object, got {type(metadata).__name__}")
-        return metadata
+        found: dict[str, Any] = read_json(path, _EPISODE)
+        return found
+
+    def _array(self, index: int, path: tuple[str, ...], space: Mapping[str, Any]) -> NDArray[Any]:
+        return _array(self._column(index, path), space, f"{self.path}, episode_{index}: {'/'.join(path)}")
 
     def _dataset(self, index: int) -> Any:
         folder, ignored = str(self.path / str(index)), ["_", ".", "metadata.json"]
@@ -107,7 +110,15 @@ class ArrowEpisodes:
     def _column(self, index: int, path: tuple[str, ...]) -> Any:
         """Return a column, or a part of it, as one array."""
         field = import_library("pyarrow.dataset").field(*path)
-        whole = self._dataset(index).to_table(columns={"it": field})["it"].combine_chunks()
+        dataset = self._dataset(index)
+        kind: Any = dataset.schema.field(path[0]).type
+        for name in path[1:]:
+            kind = kind.field(name).type
+        claimed, where = dataset.count_rows() * _row_size(kind), f"{self.path}, episode_{index}: {'/'.join(path)}"
+        check_claim(where, claimed, sum(Path(file).stat().st_size for file in dataset.files))
+        column = dataset.to_table(columns={"it": field})["it"]
+        column.validate(full=True)  # else what is damaged may lead into memory that is not the column's
+        whole = column.combine_chunks()
         return whole.chunk(0) if hasattr(whole, "chunk") else whole
 
     @contextmanager
@@ -139,7 +150,7 @@ class _Frames:
         return self.episodes.images(self.index, self.name, np.asarray(indices, dtype=np.intp).tolist(), self.jpeg)
 
 
-def _array(column: Any, space: Mapping[str, Any]) -> NDArray[Any]:
+def _array(column: Any, space: Mapping[str, Any], where: str) -> NDArray[Any]:
     """Return a column as a NumPy array; lists in the shape that the space says."""
     if not import_library("pyarrow.types").is_fixed_size_list(column.type):
         return np.asarray(column.to_numpy(zero_copy_only=False))
@@ -147,8 +158,18 @@ def _array(column: Any, space: Mapping[str, Any]) -> NDArray[Any]:
     shape = space.get("shape") or [size]
     numbers = column.flatten().to_numpy(zero_copy_only=False)
     if prod(shape) != size or numbers.size != len(column) * size:
-        raise ValueError(f"expected {len(column)} arrays of shape {shape}, got {numbers.size} numbers, {size} in each")
+        raise ValueError(
+            f"{where}: expected {len(column)} arrays of shape {shape}, got {numbers.size} numbers, {size} in each"
+        )
     return np.asarray(numbers.reshape(-1, *shape))
+
+
+def _row_size(kind: Any) -> int:
+    """Return how many bytes a row of a column takes, 0 where rows differ."""
+    types: Any = import_library("pyarrow.types")
+    if types.is_fixed_size_list(kind):
+        return int(kind.list_size) * _row_size(kind.value_type)
+    return int(kind.bit_width) // 8 if types.is_primitive(kind) else 0
 
 
 def _flat(options: Any, name: str) -> dict[str, Any]:

@@ -40,6 +40,11 @@ class Hdf5Episodes:
         """Return all files that are read."""
         return [self.path]
 
+    def count(self) -> int:
+        """Return how many there are."""
+        with reading(self.path, "all episodes"):
+            return sum(1 for _ in self._file.root())
+
     def steps(self, index: int) -> Any:
         """Return how many steps an episode says that it has."""
         with reading(self.path, f"episode_{index}"):
@@ -61,6 +66,8 @@ class Hdf5Episodes:
         group = self._file.root().get(f"episode_{index}")
         if group is None:
             raise ValueError(f"{self.path} has no episode_{index}, which metadata.json counts")
+        if not hasattr(group, "items"):
+            raise ValueError(f"{self.path}: episode_{index} must be a group, got {group.dtype} {group.shape}")
         return group
 
 
@@ -68,8 +75,11 @@ def decoded(jpeg: bytes) -> Pixels:
     """Return the picture in a JPEG file, (height, width, 3)."""
     from PIL import Image
 
-    with Image.open(io.BytesIO(jpeg)) as image:
-        return np.asarray(image.convert("RGB"))
+    try:
+        with Image.open(io.BytesIO(jpeg)) as image:
+            return np.asarray(image.convert("RGB"))
+    except Exception as error:  # PIL has errors of many kinds, for files that are too large among them
+        raise OSError(f"a picture is damaged, or no JPEG file: {error}") from error
 
 
 @dataclass(frozen=True, eq=False)

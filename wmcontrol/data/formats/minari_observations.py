@@ -10,13 +10,19 @@ from ..trajectory import Floats, Provenance
 _GOALS = ("goal", "desired", "achieved")  # names with one of these are of the task, not of the world
 
 
-def leaves(observations: Any, prefix: str = "") -> dict[str, Any]:
-    """Return all arrays of the observations by name, as ``"a/b"``; one array by itself has the name ``""``."""
+def leaves(observations: Any, provenance: Provenance, prefix: str = "") -> dict[str, Any]:
+    """Return all arrays of the observations by name, as ``"a/b"``; one array by itself has the name ``""``.
+
+    Raises:
+        ValueError: what is neither an array nor a group of them, such as a link to nowhere.
+    """
     if hasattr(observations, "shape"):
         return {prefix: observations}
+    if not hasattr(observations, "items"):
+        raise ValueError(f"{provenance}: {prefix or 'observations'} must be an array or a group of them")
     found: dict[str, Any] = {}
     for name, part in observations.items():
-        found |= leaves(part, f"{prefix}/{name}" if prefix else name)
+        found |= leaves(part, provenance, f"{prefix}/{name}" if prefix else name)
     return found
 
 

@@ -70,14 +70,20 @@ def checked_lengths(path: Path, lengths: Any) -> NDArray[np.int64]:
     return array.astype(np.int64)
 
 
+def check_rate(given: object) -> None:
+    """Raise a ValueError unless a control rate is None or a number above 0."""
+    number = isinstance(given, int | float | np.number) and not isinstance(given, bool)
+    if given is not None and not (number and 0 < given < np.inf):  # type: ignore[operator]
+        raise ValueError(f"control_rate must be above 0 Hz, got {given!r}")
+
+
 def checked_rate(given: float | None, environment: Environment | None, where: object) -> float:
     """Return actions per second, Hz, of data that do not tell: the environment's where it is known, else those given.
 
     Raises:
         ValueError: neither says it, or they disagree, or it is not a number above 0; it names ``where``.
     """
-    if given is not None and not 0 < given < np.inf:
-        raise ValueError(f"control_rate must be above 0 Hz, got {given!r}")
+    check_rate(given)
     if environment is None and given is None:
         raise ValueError(
             f"{where} does not say how many actions there were per second; give control_rate=…, in Hz, or env_id=… "

@@ -1,0 +1,148 @@
+"""What ``metadata.json`` of a Minari data set says, checked: some of it is JSON in a text of JSON."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...untrusted import (
+    AnyJson,
+    Integer,
+    ListOf,
+    MapOf,
+    Nullable,
+    Number,
+    Record,
+    Schema,
+    Text,
+    parse_json,
+    read_json,
+)
+from ...untrusted.schema import MAX_DEPTH, Place
+from ..trajectory import Floats
+
+LONGEST = 2**40  # frames of an episode, and episodes
+
+
+@dataclass(frozen=True)
+class _Space(Schema):
+    """A space as Minari writes it; of what is in it only what we read is looked at."""
+
+    depth: int = MAX_DEPTH
+
+    def check(self, value: Any, place: Place) -> Any:
+        """Return the value, checked."""
+        fields = {"type": Text(100), "dtype": Text(100), "shape": Nullable(ListOf(Integer(low=0, high=2**32)))}
+        found = Record({}, fields, others=AnyJson(self.depth)).check(value, place)
+        inner, inside = found.get("subspaces"), place.inside("subspaces")
+        if inner is not None:
+            parts = ListOf(_Space(self.depth - 1)) if isinstance(inner, list) else MapOf(_Space(self.depth - 1))
+            found["subspaces"] = parts.check(inner, inside)
+        return found
+
+
+_SPEC = Record(
+    {},
+    {
+        "id": Text(1000),
+        "kwargs": Nullable(MapOf(AnyJson())),
+        "additional_wrappers": Nullable(ListOf(Record({"name": Text(1000)}, others=AnyJson()))),
+    },
+    others=AnyJson(),
+)
+_OURS = Record(
+    {
+        "env_id": Nullable(Text(1000)),
+        "control_rate": Nullable(Number(above=0)),
+        "settings": Record({}, {"env_settings": MapOf(AnyJson())}, others=AnyJson()),
+        "variation": MapOf(ListOf(Number())),
+        "lengths": ListOf(Integer(low=1, high=LONGEST)),
+    },
+    others=AnyJson(),
+)
+_METADATA = Record(
+    {"total_episodes": Integer(low=0, high=LONGEST)},
+    {
+        "total_steps": Integer(),
+        "data_format": Text(100),
+        "wmcontrol": _OURS,
+        **dict.fromkeys(("observation_space", "action_space", "env_spec"), Nullable(Text(2**24))),
+    },
+    others=AnyJson(),
+)
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What a set says of itself.
+
+    Attributes:
+        path: the file.
+        total_episodes: how many there are.
+        total_steps: of all of them; None where it does not say.
+        data_format: how they are stored.
+        observations: the space of the observations, {} where it does not say.
+        spec: of the environment, {} where it does not say.
+        action_bounds: the lowest and the highest action, both (A,); None where they are no vectors, or not finite.
+        ours: what we wrote besides; None in sets of others.
+    """
+
+    path: Path
+    total_episodes: int
+    total_steps: int | None
+    data_format: str
+    observations: Mapping[str, Any]
+    spec: Mapping[str, Any]
+    action_bounds: tuple[Floats, Floats] | None
+    ours: Mapping[str, Any] | None
+
+    @staticmethod
+    def read(path: Path) -> "Metadata":
+        """Read it.
+
+        Raises:
+            OSError: it cannot be read.
+            ValueError: it is not what Minari writes; it names the file and the field.
+        """
+        found = read_json(path, _METADATA)
+
+        def nested(name: str, schema: Schema) -> dict[str, Any]:
+            text = found.get(name)
+            return parse_json(text, schema, f"{path}: {name}") if text else {}
+
+        return Metadata(
+            path=path,
+            total_episodes=found["total_episodes"],
+            total_steps=found.get("total_steps"),
+            data_format=found.get("data_format", "hdf5"),
+            observations=nested("observation_space", _Space()),
+            spec=nested("env_spec", _SPEC),
+            action_bounds=_bounds(nested("action_space", _Space()), Place(f"{path}: action_space")),
+            ours=found.get("wmcontrol"),
+        )
+
+    @property
+    def env_settings(self) -> Mapping[str, Any]:
+        """The keyword arguments that the environment was made with."""
+        return (self.ours["settings"] if self.ours else {}).get("env_settings") or self.spec.get("kwargs") or {}
+
+    @property
+    def wrappers(self) -> set[str]:
+        """The names of the wrappers that the environment was recorded behind."""
+        return {wrapper["name"] for wrapper in self.spec.get("additional_wrappers") or ()}
+
+
+def _bounds(space: Mapping[str, Any], place: Place) -> tuple[Floats, Floats] | None:
+    shape = space.get("shape") or []
+    if space.get("type") != "Box" or len(shape) != 1 or not shape[0]:
+        return None
+    size = shape[0]
+    low, high = (
+        np.array(ListOf(Number(infinite=True), size, size).check(space.get(name), place.inside(name)), np.float64)
+        for name in ("low", "high")
+    )
+    if not (low <= high).all():
+        place.inside("low").refuse(f"what is not above high, {high.tolist()}", low.tolist())
+    return (low, high) if np.isfinite([low, high]).all() else None
