@@ -233,8 +233,8 @@ def read_json(path: Path, schema: Schema, *, fix: str = "", max_bytes: int = MAX
         OSError: it cannot be read.
         ValueError: it is too long, no JSON, or does not fit the schema; it names the file and the field.
     """
-    with path.open("rb") as file:  # what is read is limited, whatever the file is and says of its size
-        text = file.read(max_bytes + 1)
+    with path.open("rb") as file:  # reading takes memory for all that it may read at once
+        text = file.read(min(max_bytes, path.stat().st_size) + 1)
     return parse_json(text, schema, str(path), fix=fix, max_bytes=max_bytes)
 
 
