@@ -6,11 +6,15 @@ from pathlib import Path
 
 import numpy as np
 
+from .calls import call_task, unchanged
 from .changes import change_file, pick
 from .child import Result, Task, fresh, run_case
+from .lines import line_task, run_line
 from .targets import RUNS
 
-TARGETS = (*RUNS,)
+_MADE = {"calls": (call_task, 14), "lines": (line_task, 14)}  # what is no file
+_WEIGHTS = {name: weight for name, (_, weight) in {**RUNS, **_MADE}.items()}
+TARGETS = (*_WEIGHTS,)
 _MODULES = (
     *("h5py", "zarr", "numcodecs", "pyarrow.parquet", "av", "torch", "safetensors.torch", "PIL.Image", "hydra"),
     *("wmcontrol.data.formats", "wmcontrol.data.encode", "wmcontrol.data.drawn", "wmcontrol.data.video"),
@@ -37,11 +41,22 @@ def prepare_libraries() -> None:
 
 def run_unchanged(number: int, target: str, sets: Path, work: Path) -> Result:
     """Read files that nobody changed, which must be ``ok``."""
+    folder = _folder(target, sets, work)
+    runs = {name: run for name, (run, _) in RUNS.items()}
+    runs |= {"calls": unchanged, "lines": lambda folder: run_line(["show", "data=data", "out=sheet.png"], folder)}
+    return run_case(number, target, lambda: Task("nothing", lambda: runs[target](folder), ("",)), work / "outside")
+
+
+def _folder(target: str, sets: Path, work: Path) -> Path:
+    """Return a fresh folder with the files of a target."""
     fresh(work)
     shutil.copytree(sets / "outside", work / "outside")
     folder = work / "set"
-    shutil.copytree(sets / target, folder)
-    return run_case(number, target, lambda: Task("nothing", lambda: RUNS[target][0](folder), ("",)), work / "outside")
+    if target in RUNS:
+        shutil.copytree(sets / target, folder)
+    else:
+        shutil.copytree(sets / "minari", folder / "data")
+    return folder
 
 
 def run_numbered(seed: int, number: int, targets: list[str] | None, sets: Path, work: Path) -> Result:
@@ -56,14 +71,13 @@ def run_numbered(seed: int, number: int, targets: list[str] | None, sets: Path, 
     """
     rng = np.random.default_rng([seed, number])
     chosen = list(targets or TARGETS)
-    weights = np.array([RUNS[name][1] for name in chosen], float)
+    weights = np.array([_WEIGHTS[name] for name in chosen], float)
     target = chosen[int(rng.choice(len(chosen), p=weights / weights.sum()))]
-    fresh(work)
-    shutil.copytree(sets / "outside", work / "outside")
-    folder = work / "set"
-    shutil.copytree(sets / target, folder)
+    folder = _folder(target, sets, work)
 
     def prepare() -> Task:
+        if target in _MADE:
+            return _MADE[target][0](rng, folder)
         files = sorted(file for file in folder.rglob("*") if file.is_file() and file.name != "lock")
         path = pick(rng, files)
         said, fields = change_file(rng, path, work / "outside")

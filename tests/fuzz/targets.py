@@ -17,7 +17,7 @@ def expect(holds: Any, said: str) -> None:
 
 def _read(reader: Callable[[Path], Any]) -> Callable[[Path], None]:
     def run(folder: Path) -> None:
-        _use(reader(folder))
+        use_dataset(reader(folder))
 
     return run
 
@@ -44,7 +44,7 @@ def _direct(module: str, reader: str, name: str = "", **settings: Any) -> Callab
     return make
 
 
-def _use(dataset: Any) -> None:
+def use_dataset(dataset: Any) -> None:
     """Read all that a data set offers, and look at it."""
     lengths = dataset.lengths
     expect(isinstance(lengths, np.ndarray) and lengths.dtype == np.int64 and lengths.ndim == 1, f"lengths {lengths!r}")
@@ -174,10 +174,10 @@ def _minari_unfinished(folder: Path) -> None:
     writer = MinariWriter(folder, env_id=env_id, control_rate=10.0, action_bounds=bounds, settings=settings)
     if writer.written:
         writer.finish()
-        _use(_opened()(folder))
+        use_dataset(_opened()(folder))
 
 
-# By name: what is done, and how often of 100 cases.
+# By name: what is done, and how often beside the others.
 RUNS: dict[str, tuple[Callable[[Path], None], int]] = {
     "dino_wm_pusht": (_read(_direct("dino_wm", "DinoWM")), 6),
     "dino_wm_maze": (_read(_opened()), 4),
