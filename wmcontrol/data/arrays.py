@@ -5,6 +5,7 @@ Letters: ``N`` trajectories, ``T`` frames of one, ``A`` numbers in an action.
 
 import hashlib
 from collections.abc import Sequence
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ class ArrayDataset(TrajectoryDataset):
                 f"expected frames and actions of as many trajectories, one or more; got frames of {len(frames)} and "
                 f"actions of {len(actions)}"
             )
-        if not 0 < control_rate < np.inf:
+        if not isinstance(control_rate, Real) or not 0 < control_rate < np.inf:
             raise ValueError(f"control_rate must be a number over 0, in actions per second; got {control_rate!r}")
         self._frames = [np.asanyarray(clip) for clip in frames]
         self._actions = [np.asarray(values) for values in actions]
@@ -65,7 +66,10 @@ class ArrayDataset(TrajectoryDataset):
                     f"got {self._actions[index].shape[1]}"
                 )
         if action_bounds is not None:
-            low, high = (np.asarray(bound, np.float64) for bound in action_bounds)
+            try:
+                low, high = (np.asarray(bound, np.float64) for bound in action_bounds)
+            except (TypeError, ValueError) as error:
+                raise TypeError(f"action_bounds must be two vectors of numbers, got {action_bounds!r}") from error
             if not low.shape == high.shape == self._actions[0].shape[1:] or not (low < high).all():
                 raise ValueError(
                     f"action_bounds must be a lower and a higher vector of {self._actions[0].shape[1]} numbers, "

@@ -215,6 +215,8 @@ def _policy(policy: Any, num_frames: Length | None) -> CollectPolicy:
 
 
 def _settings(policy: CollectPolicy, asked: Mapping[str, Any]) -> dict[str, Any]:
+    if not isinstance(asked, Mapping):
+        raise TypeError(f"env_settings must be settings of the environment by name, got {asked!r}")
     for name, value in policy.env_settings.items():
         if name in asked and asked[name] != value:
             raise ValueError(f"this policy acts in an environment with {name}={value!r}, not {asked[name]!r}")

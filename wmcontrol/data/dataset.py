@@ -66,7 +66,7 @@ class TrajectoryDataset(Protocol):
         The same seed gives the same split on any machine and with any version of any library: trajectories are
         ordered by a hash of the seed and their number.
         """
-        if not 0 < fraction < 1:
+        if not isinstance(fraction, int | float) or not 0 < fraction < 1:
             raise ValueError(f"fraction must lie between 0 and 1, got {fraction!r}")
         if len(self) < 2:
             raise ValueError(f"a split needs 2 trajectories or more, got {len(self)}")
@@ -84,7 +84,10 @@ def split_order(count: int, seed: int) -> list[int]:
     Raises:
         TypeError: the seed is not a whole number.
     """
-    number = operator.index(seed)
+    try:
+        number = operator.index(seed)
+    except TypeError:
+        raise TypeError(f"seed must be a whole number, got {seed!r}") from None
     return sorted(range(count), key=lambda i: hashlib.sha256(f"{number}:{i}".encode()).digest())
 
 

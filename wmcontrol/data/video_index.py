@@ -72,7 +72,8 @@ def open_video(path: Path) -> tuple[Any, Any]:
     if not path.is_file():
         raise FileNotFoundError(f"{path}: there is no such video file")
     try:
-        container = av.open(str(path))
+        # Titles and such are not read, and need not be UTF-8.
+        container = av.open(str(path), metadata_errors="ignore")
     except PermissionError:
         raise
     except av.FFmpegError as error:

@@ -44,9 +44,9 @@ class WindowIndex:
         if len(lengths) and (lengths.dtype.kind not in "iu" or lengths.min() < 1):
             raise ValueError(f"lengths must be whole numbers from 1 up, got {lengths.dtype} from {lengths.min()}")
         span = (num_frames - 1) * frameskip + 1
-        counts = np.maximum(lengths - span + 1, 0)
+        longest = int(lengths.max(initial=0))
+        counts = np.maximum(lengths - min(span, longest + 1) + 1, 0)
         if not counts.any():
-            longest = int(lengths.max(initial=0))
             raise ValueError(
                 f"no window of {num_frames} frames, {frameskip} apart, which span {span}: the longest of "
                 f"{len(lengths)} trajectories has {longest}; take fewer frames or a smaller frameskip"

@@ -7,6 +7,7 @@ token sees, ``D`` numbers of a token.
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
+from numbers import Integral
 from typing import Any
 
 import torch
@@ -82,12 +83,12 @@ class PyramidEncoder(Encoder):
         super().__init__()
         self._shape = checked_shape(tokens, blurs, blur_weights, grids, color_weights)
         per_token = [rows * columns * 3 for rows, columns in self._shape.cells]
-        if not 1 <= num_components <= sum(per_token):
+        if not isinstance(num_components, Integral) or not 1 <= num_components <= sum(per_token):
             raise ValueError(
                 f"num_components must be from 1 to {sum(per_token)}, the samples that a token sees, "
                 f"got {num_components}; finer grids or narrower blurs give a token more samples"
             )
-        self.dim = num_components
+        self.dim = num_components = int(num_components)
         self.register_buffer("mean", torch.zeros(sum(per_token)))
         self.register_buffer("components", torch.zeros(num_components, sum(per_token)))
         self.register_buffer("scale", torch.zeros(()))

@@ -1,9 +1,10 @@
 """What a pyramid samples of a frame, as its settings say."""
 
 import math
-from collections.abc import Sequence
+import operator
+from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 # Samples per standard deviation of the blur. What is finer than the samples can carry is by then damped to
 # exp(-(0.75 pi)^2 / 2) = 6 % or less.
@@ -32,6 +33,17 @@ class PyramidShape(NamedTuple):
         return [w / math.sqrt(rows * columns) for w, (rows, columns) in zip(self.blur_weights, cells, strict=True)]
 
 
+def _numbers(name: str, values: Any, kind: Callable[[Any], Any]) -> list[Any]:
+    """Return numbers as a list; NumPy's are as good as Python's."""
+    try:
+        numbers = [kind(value) for value in values]
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{name} must be numbers, got {values!r}") from error
+    if not all(math.isfinite(number) for number in numbers):
+        raise ValueError(f"{name} must be finite numbers, got {values!r}")
+    return numbers
+
+
 def checked_shape(
     tokens: Sequence[int],
     blurs: Sequence[float],
@@ -40,6 +52,10 @@ def checked_shape(
     color_weights: Sequence[float],
 ) -> PyramidShape:
     """Return the shape of a pyramid with these settings, or say which of them is out of range."""
+    tokens, blurs = _numbers("tokens", tokens, operator.index), _numbers("blurs", blurs, float)
+    color_weights = _numbers("color_weights", color_weights, float)
+    if blur_weights is not None:
+        blur_weights = _numbers("blur_weights", blur_weights, float)
     if len(tokens) != 2 or min(tokens) < 1:
         raise ValueError(f"tokens must be rows and columns, each at least 1, got {tokens!r}")
     if not blurs or blurs[0] <= 0 or any(b < _MIN_RATIO * a * (1 - 1e-9) for a, b in pairwise(blurs)):

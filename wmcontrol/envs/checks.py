@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 def check_choice(name: str, value: object, choices: Any) -> None:
     """Raise a ValueError unless ``value`` is one of the choices of a Literal type."""
-    if value not in get_args(choices):
+    if not isinstance(value, str) or value not in get_args(choices):
         raise ValueError(f"{name} must be one of {list(get_args(choices))}, got {value!r}")
 
 

@@ -21,6 +21,7 @@ RewardType = Literal["sparse", "dense"]
 Observation = dict[str, NDArray[Any]]
 
 _OPTIONS = ("state", "goal_state", "variation")
+_MAX_SIDE = 2**14  # pixels; OpenCV draws no larger pictures
 _DRAWS = 1000  # tries to find a start that is not the goal already
 
 
@@ -50,6 +51,8 @@ class GoalCore:
         check_choice("obs_type", obs_type, ObsType)
         check_choice("reward_type", reward_type, RewardType)
         check_positive("image_size", image_size)
+        if image_size > _MAX_SIDE:
+            raise ValueError(f"image_size must be at most {_MAX_SIDE} pixels, got {image_size!r}")
         self.world = world
         self.obs_type = obs_type
         self.image_size = image_size

@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Sequence
 
 from .. import __version__
-from .errors import UsageError, did_you_mean
+from .errors import UsageError, did_you_mean, shortened
 from .help import general_help, job_help
 from .jobs import JOBS, load_job
 from .overrides import read_overrides
@@ -62,7 +62,7 @@ def _job_name(words: list[str]) -> tuple[str, list[str]]:
             raise did_you_mean("job", name, [job for job in JOBS if job.startswith(f"{first} ")])
         return name, rest[1:]
     if first.startswith("-"):
-        raise UsageError(f"unknown option {first!r}; wmcontrol --help lists the options")
+        raise UsageError(f"unknown option {shortened(first)!r}; wmcontrol --help lists the options")
     if first not in JOBS:
         raise did_you_mean("job", first, sorted(JOBS))
     return first, rest

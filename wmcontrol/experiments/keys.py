@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .errors import UsageError, did_you_mean
+from .errors import UsageError, did_you_mean, shortened
 
 REQUIRED = "???"  # as Hydra and OmegaConf mark a value that must be given
 _WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a word", Path: "a path"}
@@ -120,8 +120,3 @@ def _shown(value: object) -> str:
     if value == "":
         return "nothing"
     return f"'{shortened(str(value))}'" if isinstance(value, str | Path) else str(value)
-
-
-def shortened(text: str) -> str:
-    """Return what fits in a line."""
-    return text if len(text) <= 100 else f"{text[:100]}…"

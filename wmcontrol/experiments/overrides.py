@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .errors import UsageError, did_you_mean
-from .keys import REQUIRED, Key, keys_of, shortened
+from .errors import UsageError, did_you_mean, shortened
+from .keys import REQUIRED, Key, keys_of
 
 _MOST = 10_000  # combinations of a sweep; more are a slip of the hand
 
@@ -67,12 +67,12 @@ def _parse(word: str, keys: dict[str, Key]) -> Any:
     if word.startswith("-"):
         name = name.lstrip("-")
         what = f"write {name}=VALUE" if name in keys else "settings are written key=value"
-        raise UsageError(f"unknown option {word!r}; {what}")
+        raise UsageError(f"unknown option {shortened(word)!r}; {what}")
     bare = name.lstrip("+~")
     if bare in keys and name not in keys:
-        raise UsageError(f"cannot add or remove keys; write {bare}={text or 'VALUE'}")
+        raise UsageError(f"cannot add or remove keys; write {bare}={shortened(text) or 'VALUE'}")
     if not equals:
-        raise UsageError(f"expected key=value, got {word!r}")
+        raise UsageError(f"expected key=value, got {shortened(word)!r}")
     if name not in keys:
         raise did_you_mean("key", name, keys)
     parser, key = OverridesParser.create(), keys[name]
@@ -138,9 +138,8 @@ def _single(override: Any, keys: dict[str, Key]) -> Any:
     text = override.input_line.partition("=")[2]
     if key.many:
         return _parse(f"{key.name}=[{text}]", keys)
-    raise UsageError(
-        f"{key.name}: expected {key.expected}; got several values, {text}; add -m to run the job with each of them"
-    )
+    several = f"got several values, {shortened(text)}"
+    raise UsageError(f"{key.name}: expected {key.expected}; {several}; add -m to run the job with each of them")
 
 
 def _combination(config: type, keys: dict[str, Key], overrides: Sequence[Any]) -> Combination:

@@ -38,7 +38,10 @@ class ActionNormalizer(nn.Module):
             raise ValueError(f"frameskip must be a positive whole number, got {frameskip!r}")
         self.frameskip = frameskip
         for name, values in (("mean", mean), ("std", std), ("low", low), ("high", high)):
-            vector = torch.as_tensor(values, dtype=torch.float32).reshape(-1)
+            try:
+                vector = torch.as_tensor(values, dtype=torch.float32).reshape(-1)
+            except (TypeError, ValueError, RuntimeError) as error:
+                raise TypeError(f"{name} must be a list of numbers, got {values!r}") from error
             if len(vector) != len(torch.as_tensor(mean).reshape(-1)) or not vector.isfinite().all():
                 raise ValueError(f"{name} must be as many finite numbers as mean has, got {values!r}")
             self.register_buffer(name, vector, persistent=False)

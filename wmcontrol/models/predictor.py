@@ -8,6 +8,7 @@ model action.
 """
 
 from collections.abc import Callable, Iterable
+from numbers import Real
 from typing import Any, cast
 
 import torch
@@ -55,14 +56,14 @@ class Predictor(nn.Module):
     ):
         super().__init__()
         for name, value in (("dim", dim), ("width", width), ("depth", depth), ("num_heads", num_heads)):
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name} must be a positive whole number, got {value!r}")
+            if not isinstance(value, int) or not 1 <= value < 2**24:
+                raise ValueError(f"{name} must be a positive whole number below {2**24}, got {value!r}")
         if width % num_heads:
             raise ValueError(f"width must be divisible by num_heads, got {width} and {num_heads}")
         if width // num_heads < 6:
             raise ValueError(f"a head must have at least 6 numbers to hold a position, got {width // num_heads}")
-        if not mlp_ratio > 0:
-            raise ValueError(f"mlp_ratio must be positive, got {mlp_ratio!r}")
+        if not isinstance(mlp_ratio, Real) or not 0 < mlp_ratio < 1e4:
+            raise ValueError(f"mlp_ratio must be positive, and less than 10,000, got {mlp_ratio!r}")
         low, high = spatial_range
         if not low < high:
             raise ValueError(f"spatial_range must be (low, high) with low < high, got {spatial_range!r}")

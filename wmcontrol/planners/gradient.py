@@ -43,7 +43,7 @@ class Gradient(Planner):
         check_whole("num_iterations", self.num_iterations)
         check_positive("std", self.std)
         check_positive("learning_rate", self.learning_rate)
-        if self.optimizer not in get_args(Optimizer):
+        if not isinstance(self.optimizer, str) or self.optimizer not in get_args(Optimizer):
             raise ValueError(f"optimizer must be one of {list(get_args(Optimizer))}, got {self.optimizer!r}")
 
     def minimise(self, search: Search) -> None:
