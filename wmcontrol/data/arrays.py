@@ -16,6 +16,10 @@ from .dataset import TrajectoryDataset
 from .trajectory import ArrayFrames, Provenance, Trajectory
 
 
+def _is_number(value: object) -> bool:
+    return isinstance(value, Real)
+
+
 class ArrayDataset(TrajectoryDataset):
     """A data set of arrays, as one has them after stepping an environment in a loop.
 
@@ -46,7 +50,7 @@ class ArrayDataset(TrajectoryDataset):
                 f"expected frames and actions of as many trajectories, one or more; got frames of {len(frames)} and "
                 f"actions of {len(actions)}"
             )
-        if not isinstance(control_rate, Real) or not 0 < control_rate < np.inf:
+        if not _is_number(control_rate) or not 0 < control_rate < np.inf:
             raise ValueError(f"control_rate must be a number over 0, in actions per second; got {control_rate!r}")
         self._frames = [np.asanyarray(clip) for clip in frames]
         self._actions = [np.asarray(values) for values in actions]

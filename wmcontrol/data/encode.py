@@ -57,7 +57,7 @@ def encode_dataset(
             trajectory and the frame.
         OSError: the disk has too little room; or another process is building this store.
     """
-    if dtype not in DTYPES:
+    if not isinstance(dtype, str) or dtype not in DTYPES:
         raise ValueError(f"dtype must be one of {list(DTYPES)}, got {dtype!r}")
     if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
         raise ValueError(f"batch_size must be a whole number from 1 up, got {batch_size!r}")
@@ -67,8 +67,11 @@ def encode_dataset(
         raise ValueError("there is not a single trajectory to encode")
     first = _frames(dataset.trajectory(0), np.array([0]))
     height, width, _ = first.shape[1:]
-    device = torch.device(device)
-    encoder = encoder.to(device)
+    try:
+        device = torch.device(device)
+        encoder = encoder.to(device)
+    except (RuntimeError, TypeError, ValueError, AssertionError) as error:
+        raise ValueError(f"device: {device!r} cannot be used: {str(error).splitlines()[0]}") from error
     # One frame for a trial: what cannot be encoded is told before a folder is made.
     _, patches, dim = encoder(torch.from_numpy(first).to(device)).shape
     key = _key(dataset, encoder, dtype)

@@ -83,7 +83,7 @@ class PyramidEncoder(Encoder):
         super().__init__()
         self._shape = checked_shape(tokens, blurs, blur_weights, grids, color_weights)
         per_token = [rows * columns * 3 for rows, columns in self._shape.cells]
-        if not isinstance(num_components, Integral) or not 1 <= num_components <= sum(per_token):
+        if not _is_whole(num_components) or not 1 <= num_components <= sum(per_token):
             raise ValueError(
                 f"num_components must be from 1 to {sum(per_token)}, the samples that a token sees, "
                 f"got {num_components}; finer grids or narrower blurs give a token more samples"
@@ -214,6 +214,10 @@ def _by_token(level: Tensor, tokens: tuple[int, int], grid: tuple[int, int]) -> 
     (token_rows, token_columns), (rows, columns) = tokens, grid
     split = level.view(len(level), token_rows, rows // token_rows, token_columns, columns // token_columns * 3)
     return split.transpose(2, 3).flatten(3).flatten(1, 2)
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, Integral)
 
 
 @lru_cache(maxsize=32)

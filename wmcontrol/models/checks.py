@@ -1,5 +1,7 @@
 """Checks of what users hand to predictors: what was expected, what came, what to do."""
 
+from numbers import Real
+
 import torch
 from torch import Tensor
 
@@ -47,3 +49,8 @@ def check_context(context: Context, depth: int, time: Tensor) -> None:
         raise ValueError(f"this context was made by a predictor of {len(context.shared)} blocks, not of {depth}")
     if time.shape != context.last_time.shape:
         raise ValueError(f"time must have shape {tuple(context.last_time.shape)}, got {tuple(time.shape)}")
+
+
+def is_number(value: object) -> bool:
+    """Say whether this is a real number, be it Python's or NumPy's."""
+    return isinstance(value, Real)

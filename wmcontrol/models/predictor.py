@@ -8,14 +8,13 @@ model action.
 """
 
 from collections.abc import Callable, Iterable
-from numbers import Real
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from .blocks import Block
-from .checks import check_context, check_times, check_tokens
+from .checks import check_context, check_times, check_tokens, is_number
 from .context import Context
 from .rotary import patch_positions, periods_per_axis, rotation
 
@@ -62,7 +61,7 @@ class Predictor(nn.Module):
             raise ValueError(f"width must be divisible by num_heads, got {width} and {num_heads}")
         if width // num_heads < 6:
             raise ValueError(f"a head must have at least 6 numbers to hold a position, got {width // num_heads}")
-        if not isinstance(mlp_ratio, Real) or not 0 < mlp_ratio < 1e4:
+        if not is_number(mlp_ratio) or not 0 < mlp_ratio < 1e4:
             raise ValueError(f"mlp_ratio must be positive, and less than 10,000, got {mlp_ratio!r}")
         low, high = spatial_range
         if not low < high:

@@ -4,7 +4,6 @@ import os
 import reprlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from numbers import Real
 from typing import Any, Literal
 
 import torch
@@ -12,7 +11,7 @@ from torch import Tensor, nn
 
 from ..encoders import Encoder
 from .action import ActionConditioned
-from .checks import check_tokens
+from .checks import check_tokens, is_number
 from .context import Context
 from .frame_causal import FrameCausalPredictor, FrameWindow
 from .imagination import Imaginations
@@ -71,14 +70,14 @@ class WorldModel(nn.Module):
                 f"the predictor takes actions of {action_dim}, the normalizer makes "
                 f"{normalizer.action_dim if normalizer else None}; they are frameskip times the environment's"
             )
-        if not isinstance(control_rate, Real) or not 0 < control_rate < float("inf"):
+        if not is_number(control_rate) or not 0 < control_rate < float("inf"):
             raise ValueError(f"control_rate must be positive, got {control_rate!r}")
         if len(frame_size) != 2 or not all(isinstance(side, int) and side > 0 for side in frame_size):
             raise ValueError(f"frame_size must be a height and a width in pixels, got {frame_size!r}")
         if memory_budget is not None and (not isinstance(memory_budget, int) or memory_budget < 1):
             raise ValueError(f"memory_budget must be a positive whole number of bytes, got {memory_budget!r}")
         if token_std is not None and (
-            len(token_std) != encoder.dim or not all(isinstance(std, Real) and 0 <= std < float("inf") for std in token_std)
+            len(token_std) != encoder.dim or not all(is_number(std) and 0 <= std < float("inf") for std in token_std)
         ):
             raise ValueError(
                 f"token_std must be {encoder.dim} finite numbers from 0 up, one for each number of a token; got "

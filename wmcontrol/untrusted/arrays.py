@@ -2,7 +2,7 @@
 
 import math
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -38,6 +38,7 @@ def read_arrays(
     optional: Mapping[str, Array] | None = None,
     *,
     sizes: Mapping[str, int] | None = None,
+    only: Collection[str] | None = None,
     fix: str = "",
 ) -> dict[str, NDArray[Any]]:
     """Return the arrays of a file of ``numpy.savez``.
@@ -49,6 +50,7 @@ def read_arrays(
         needed: arrays that must be there.
         optional: arrays that may be there.
         sizes: what letters stand for in shapes, where it is known.
+        only: which are read; None: all.
         fix: what the user can do about a broken file; ends the errors.
 
     Raises:
@@ -67,6 +69,8 @@ def read_arrays(
                 if missing or unknown:
                     raise ValueError(f"missing arrays {missing}, unknown arrays {unknown}; expected {list(known)}")
                 for name, entry in found.items():
+                    if only is not None and name not in only:
+                        continue
                     with archive.open(entry) as opened:
                         arrays[name] = _read(opened, entry.file_size, name, known[name], letters)
         except Exception as error:  # zipfile's, struct's and NumPy's, which share no class

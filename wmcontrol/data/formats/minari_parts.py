@@ -1,11 +1,10 @@
 """Batches of trajectories on their way into a Minari set: one file each, safe as soon as it has its name."""
 
 import json
+import math
 import re
-import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -14,12 +13,40 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...untrusted import (
+    Array,
+    Integer,
+    ListOf,
+    MapOf,
+    Nullable,
+    Number,
+    Record,
+    Text,
+    parse_json,
+    read_arrays,
+    read_json,
+)
 from ..safe_file import safe_file
 from ..trajectory import Floats, Frames, Trajectory
 
 LEVEL = 3  # of zlib: on drawn frames as fast as 1 and a tenth smaller; 6 takes twice as long
 _BLOCK = 64  # frames read at once
 _NAME = re.compile(r"(\d{9})-(\d{9})\.npz")
+_FIX = "remove the folder, and run again"
+_SIZE = Integer(low=1, high=2**31)
+_SHAPES = Record(
+    {"state": Nullable(_SIZE), "action": Nullable(Integer(low=0, high=2**31)), "image": Nullable(ListOf(_SIZE, 3, 3))}
+)
+_NOTES = ListOf(Record({"provenance": Text(), "variation": MapOf(ListOf(Number()))}))
+# Letters: N episodes, F frames of all of them, K actions, J and Z bytes.
+_NEEDED = {
+    "lengths": Array("int64", ("N",)),
+    "timed": Array("b", ("N",)),
+    "times": Array("float64", ("F",)),
+    "notes": Array("uint8", ("J",)),
+}
+_STATES, _ACTIONS = {"states": Array("float64", ("F", "n"))}, {"actions": Array("float64", ("K", "A"))}
+_FRAMES = {"frame_bytes": Array("uint8", ("Z",)), "frame_sizes": Array("int64", ("F",))}
 
 
 @dataclass(frozen=True)
@@ -60,9 +87,13 @@ class Shapes:
         return json.dumps(vars(self))
 
     @staticmethod
-    def from_json(text: str) -> "Shapes":
-        """Read what ``to_json`` wrote."""
-        read = json.loads(text)
+    def read(path: Path) -> "Shapes":
+        """Read what ``to_json`` wrote.
+
+        Raises:
+            OSError, ValueError: the file is missing or broken; it is named.
+        """
+        read = read_json(path, _SHAPES, fix=_FIX)
         return Shapes(read["state"], read["action"], None if read["image"] is None else tuple(read["image"]))
 
 
@@ -157,30 +188,37 @@ class Common:
         """Find it out from all parts."""
         timed, common = False, None
         for path in parts:
-            with _opened(path) as arrays:
-                timed |= bool(arrays["timed"].any())
-                notes = json.loads(arrays["notes"].tobytes())
-            for note in notes:
+            arrays = _read(path, None, only=("timed", "notes"))
+            timed |= bool(arrays["timed"].any())
+            for note in _notes(path, arrays["notes"]):
                 looks = note["variation"]
                 common = looks if common is None else {k: v for k, v in common.items() if looks.get(k) == v}
         return Common(timed, common or {})
 
 
-def read_part(path: Path) -> Iterator[Episode]:
+def read_part(path: Path, shapes: Shapes) -> Iterator[Episode]:
     """Return the episodes of a part, one after the other.
 
     Raises:
-        OSError: it is not whole; it names the file.
+        OSError: it is not whole, or not of a set of these shapes; it names the file.
     """
-    with _opened(path) as file:
-        arrays = {name: file[name] for name in file.files}
-    lengths = arrays["lengths"]
-    notes = json.loads(arrays["notes"].tobytes())
+    arrays = _read(path, shapes)
+    lengths, notes = arrays["lengths"], _notes(path, arrays["notes"])
+    F, K = len(arrays["times"]), len(arrays.get("actions", ()))
+    fits = {
+        "lengths": len(lengths) == len(notes) and lengths.min(initial=1) >= 1 and sum(lengths.tolist()) == F,
+        "actions": shapes.action is None or F - len(lengths) == K,
+        "frame_sizes": shapes.image is None or _sizes_fit(arrays["frame_sizes"], arrays["frame_bytes"]),
+    }
+    for name, whole in fits.items():
+        if not whole:
+            raise _broken(path, f"{name} do not fit the other arrays")
     ends, steps = np.cumsum(lengths), np.cumsum(lengths - 1)
     frames = None
-    if "frame_sizes" in arrays:
+    if shapes.image is not None:
         blob, cuts = arrays["frame_bytes"].tobytes(), np.concatenate([[0], np.cumsum(arrays["frame_sizes"])])
         frames = [blob[a:b] for a, b in pairwise(cuts)]
+        _check_frame(path, frames[0], math.prod(shapes.image))
     for i, (length, note) in enumerate(zip(lengths, notes, strict=True)):
         seen, done = slice(ends[i] - length, ends[i]), slice(steps[i] - length + 1, steps[i])
         yield Episode(
@@ -192,10 +230,42 @@ def read_part(path: Path) -> Iterator[Episode]:
         )
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[Any]:
+def _read(path: Path, shapes: Shapes | None, only: Sequence[str] | None = None) -> dict[str, NDArray[Any]]:
+    """Return the arrays of a part: those that a set of these shapes has, or of any set."""
+    optional, needed = {**_STATES, **_ACTIONS, **_FRAMES}, dict(_NEEDED)
+    sizes = {}
+    if shapes is not None:
+        for size, arrays in ((shapes.state, _STATES), (shapes.action, _ACTIONS), (shapes.image, _FRAMES)):
+            needed |= arrays if size is not None else {}
+        optional = {}
+        sizes = {name: size for name, size in (("n", shapes.state), ("A", shapes.action)) if size is not None}
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            yield arrays
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise OSError(f"{path} is not whole: {error}; remove it and the parts after it, and run again") from error
+        return read_arrays(path, needed, optional, sizes=sizes, only=only)
+    except (OSError, ValueError) as error:
+        raise _broken(path, error) from error
+
+
+def _notes(path: Path, written: NDArray[np.uint8]) -> list[dict[str, Any]]:
+    try:
+        notes: list[dict[str, Any]] = parse_json(written.tobytes(), _NOTES, f"{path}, notes")
+    except ValueError as error:
+        raise _broken(path, error) from error
+    return notes
+
+
+def _sizes_fit(sizes: NDArray[np.int64], written: NDArray[np.uint8]) -> bool:
+    return bool(sizes.min(initial=1) >= 1) and sum(sizes.tolist()) == len(written)
+
+
+def _check_frame(path: Path, stream: bytes, size: int) -> None:
+    """Refuse a part whose first frame is not of the set's size."""
+    try:
+        found = len(zlib.decompressobj().decompress(stream, size + 1))
+    except zlib.error as error:
+        raise _broken(path, error) from error
+    if found != size:
+        raise _broken(path, f"its frames do not have {size} bytes")
+
+
+def _broken(path: Path, problem: object) -> OSError:
+    return OSError(f"{path} is not whole: {problem}; remove it and the parts after it, and run again")

@@ -19,12 +19,22 @@ from typing import Any, TypedDict, Unpack
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ...untrusted import AnyJson, Integer, ListOf, MapOf, Nullable, Number, Record, Text, read_json
 from ..safe_file import safe_file, sync_folder
 from ..trajectory import Floats, Trajectory
 from .hdf5_file import import_h5py
 from .minari_merge import Progress, check_room, write_main_file, write_metadata
 from .minari_parts import Common, Shapes, list_parts, read_part, write_part
 
+_SETTINGS = Record(
+    {
+        "env_id": Nullable(Text()),
+        "control_rate": Nullable(Number(above=0)),
+        "action_bounds": Nullable(ListOf(ListOf(Number()), 2, 2)),
+        "settings": MapOf(AnyJson()),
+    }
+)
+_FINISHED = Record({"total_episodes": Integer(low=1)}, others=AnyJson())
 _TIME_TOLERANCE = 1e-9  # s
 
 
@@ -65,13 +75,13 @@ class MinariWriter:
         self._agree_on_settings()
         self._shapes: Shapes | None = None
         if self._data.exists():  # killed after the merge, before the parts were removed
-            self.written = int(json.loads((self._data / "metadata.json").read_text())["total_episodes"])
+            self.written = read_json(self._data / "metadata.json", _FINISHED)["total_episodes"]
             return
         if self._merging.exists():  # killed in the merge
             shutil.rmtree(self._merging)
         parts, self.written = list_parts(self._parts)
         if parts:
-            self._shapes = Shapes.from_json(self._shapes_file.read_text())
+            self._shapes = Shapes.read(self._shapes_file)
 
     written: int
     """Episodes that are safe on disk; the next one to add has this number."""
@@ -127,7 +137,7 @@ class MinariWriter:
         shapes = self._shapes
         check_room(self.folder, parts, self.written)
         common = Common.of(parts)
-        episodes = (episode for part in parts for episode in read_part(part))
+        episodes = (episode for part in parts for episode in read_part(part, shapes))
         try:
             self._merging.mkdir()
             main = self._merging / "main_data.hdf5"
@@ -160,7 +170,7 @@ class MinariWriter:
             with safe_file(path) as file:
                 file.write(json.dumps(self._settings, indent=1).encode())
             return
-        before = json.loads(path.read_text())
+        before = read_json(path, _SETTINGS, fix="remove the folder to begin again")
         differences = [
             f"{name}: {was} there, {now} here" for name, was, now in _differences(before, self._settings) if was != now
         ]
