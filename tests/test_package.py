@@ -20,15 +20,16 @@ ROOMS = ("envs", "planners", "agents", "experiments")
 EVERYONE_MAY = {"untrusted", "__version__", "ENV_IDS"}
 EVERYTHING = {"envs", "planners", "encoders", "objectives", "models", "data", "training", "agents", "evaluation"}
 MAY_IMPORT = {
+    "bounds": set(),
     "envs": set(),
-    "planners": set(),
+    "planners": {"bounds"},
     "encoders": set(),
     "objectives": set(),
     "untrusted": set(),
-    "models": {"encoders"},
-    "data": {"encoders", "envs"},
+    "models": {"bounds", "encoders"},
+    "data": {"bounds", "encoders", "envs"},
     "training": {"models", "data"},
-    "agents": {"models", "planners", "objectives"},
+    "agents": {"envs", "models", "planners", "objectives"},
     "evaluation": {"agents", "envs", "data"},
     "experiments": EVERYTHING,
     "__main__": {"experiments"},

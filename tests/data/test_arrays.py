@@ -97,11 +97,16 @@ def _with(name: str, index: int, value: Any) -> dict[str, Any]:
         (_with("frames", 0, np.zeros((12, 8, 8), np.uint8)), "trajectory 0: frames must be"),
         (_with("frames", 2, np.zeros((0, 8, 8, 3), np.uint8)), "trajectory 2.*empty"),
         (_with("actions", 1, np.zeros((9, 2))), r"trajectory 1\): expected 8 actions for 9 times, got 9"),
-        (_with("actions", 1, np.zeros(8)), r"trajectory 1\): actions must be numbers of shape"),
+        (_with("actions", 1, np.zeros(8)), r"trajectory 1: actions .* \(8,\)"),
+        (_with("actions", 1, np.zeros(8, np.int64)), r"trajectory 1: actions .* int64 .* \(8,\)"),
+        (_with("actions", 1, np.zeros((8, 2), np.int32)), r"trajectory 1: actions .* int32 .* \(8, 2\)"),
+        (_with("actions", 1, np.zeros((8, 2), bool)), r"trajectory 1: actions .* bool .* \(8, 2\)"),
+        (_with("actions", 1, np.zeros((8, 2, 1))), r"trajectory 1: actions .* \(8, 2, 1\)"),
         (_with("actions", 1, np.zeros((8, 3))), "trajectory 1: expected actions of 2 numbers as before, got 3"),
         (_with("actions", 2, np.full((14, 2), np.nan)), r"trajectory 2\): actions\[0\] is not finite"),
         (arrays() | {"action_bounds": ([-1], [1])}, "action_bounds must be .* of 2 numbers"),
         (arrays() | {"action_bounds": ([1, 1], [-1, 2])}, "action_bounds must be a lower and a higher"),
+        (arrays() | {"action_bounds": ([np.nan, -1], [1, 2])}, "action_bounds must be a lower and a higher"),
     ],
 )
 def test_arrays_that_do_not_fit_are_refused(given: dict[str, Any], says: str) -> None:

@@ -138,6 +138,18 @@ def test_fingerprints_change_with_the_data_and_with_how_it_is_drawn(tmp_path: Pa
 # Other people's
 
 
+@pytest.mark.parametrize(
+    ("high", "expected"),
+    [("[1.0, Infinity]", [[-1, -np.inf], [1, np.inf]]), ("[Infinity, Infinity]", [[-1, -np.inf], [np.inf, np.inf]])],
+)
+def test_bounds_may_be_infinite(tmp_path: Path, high: str, expected: list[list[float]]) -> None:
+    seen = vectors()
+    actions = [np.zeros((len(values) - 1, 2), np.float32) for values in seen]
+    space = f'{{"type": "Box", "dtype": "float32", "shape": [2], "low": [-1.0, -Infinity], "high": {high}}}'
+    path = foreign(tmp_path, seen, actions, env={"id": "Hopper-v5", "kwargs": {}}, action_space=space)
+    np.testing.assert_array_equal(MinariTrajectories(path, control_rate=125).action_bounds, expected)
+
+
 @pytest.mark.parametrize("infos", [None, "group", "json"])
 def test_a_flat_array_is_the_states(tmp_path: Path, infos: str | None) -> None:
     seen = vectors()

@@ -176,9 +176,12 @@ def test_model_actions_are_environment_actions_grouped_normalised_and_clipped() 
     ("change", "says"),
     [
         ({"std": [0.5, 0]}, "std must be positive"),
-        ({"low": [1, 1]}, "low must be below high"),
+        ({"low": [2, 1]}, "low must not be over high"),
         ({"mean": [0.1]}, "as many finite numbers"),
         ({"high": [float("nan"), 1]}, "high must be as many finite numbers"),
+        ({"high": [float("inf"), 1]}, "high must be as many finite numbers"),
+        ({"mean": [[0, 0]], "std": [[1, 1]]}, "mean must be"),
+        ({"std": [1e300, 1]}, "std must be"),
         ({"frameskip": 0}, "frameskip"),
     ],
 )

@@ -8,6 +8,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
+from ..envs.checks import check_actions
 from ..planners.checks import check_whole
 from .observations import batch_size
 
@@ -19,13 +20,13 @@ class NoOpAgent:
         action_space: of one environment.
 
     Raises:
-        TypeError: it is no Box.
+        TypeError: it is no Box of floating-point numbers of shape (a,).
         ValueError: zero is not well inside its bounds, so that it is not the action that does nothing, as where
             actions are places to go to.
     """
 
     def __init__(self, action_space: gym.Space[Any]):
-        self.action_space = _box(action_space)
+        self.action_space = check_actions(action_space)
         if not ((self.action_space.low < 0) & (self.action_space.high > 0)).all():
             raise ValueError(
                 f"zero must lie between the bounds of actions, to mean doing nothing; they are "
@@ -37,7 +38,7 @@ class NoOpAgent:
     ) -> tuple[NDArray[Any], None]:
         """Return zeros, (a,) or (B, a), and no state."""
         rows, batched = batch_size(observation)
-        actions = np.zeros((rows, *_shape(self.action_space)), self.action_space.dtype)
+        actions = np.zeros((rows, *self.action_space.shape), self.action_space.dtype)
         return (actions if batched else actions[0]), None
 
 
@@ -57,12 +58,12 @@ class RandomAgent:
         seed: the same seed, the same actions.
 
     Raises:
-        TypeError: the space is no Box.
+        TypeError: the space is no Box of floating-point numbers of shape (a,).
         ValueError: it has no bounds.
     """
 
     def __init__(self, action_space: gym.Space[Any], seed: int = 0):
-        self.action_space = _box(action_space)
+        self.action_space = check_actions(action_space)
         if not self.action_space.is_bounded():
             raise ValueError(f"actions must have bounds to be drawn between, got {self.action_space}")
         check_whole("seed", seed, least=0)
@@ -85,16 +86,7 @@ class RandomAgent:
         if len(state.seeds) != rows:
             raise ValueError(f"the state is of {len(state.seeds)} environments, the observation of {rows}")
         low, high = self.action_space.low, self.action_space.high
-        drawn = [np.random.default_rng((*seed, state.steps)).uniform(low, high) for seed in state.seeds]
+        generators = [np.random.default_rng((*seed, state.steps)) for seed in state.seeds]
+        drawn = [generator.uniform(low.astype(np.float64), high.astype(np.float64)) for generator in generators]
         actions = np.clip(np.stack(drawn).astype(self.action_space.dtype), low, high)
         return (actions if batched else actions[0]), RandomState(state.seeds, state.steps + 1)
-
-
-def _box(space: gym.Space[Any]) -> gym.spaces.Box:
-    if not isinstance(space, gym.spaces.Box):
-        raise TypeError(f"action_space must be a Box, got {space!r}")
-    return space
-
-
-def _shape(space: gym.spaces.Box) -> tuple[int, ...]:
-    return tuple(space.shape)

@@ -13,6 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..envs.checks import check_actions
+
 _NEEDED = ("get_state", "set_state", "variations")
 
 
@@ -45,10 +47,12 @@ class Simulation:
         """Make the environment once.
 
         Raises:
-            ValueError: there is none, it takes other settings, or it cannot be put into states and drawn.
+            ValueError: there is none, it takes other settings, its actions cannot be planned, or it cannot be put into
+                states and drawn.
         """
         try:
             worlds, easel = self._vector(1), self._single()
+            check_actions(easel.action_space)
         except (TypeError, gym.error.Error) as error:
             raise ValueError(f"{self.env_id} cannot be simulated: {error}") from error
         missing = [name for name in _NEEDED if not hasattr(worlds, name)]

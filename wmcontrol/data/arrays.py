@@ -30,8 +30,8 @@ class ArrayDataset(TrajectoryDataset):
         frames: of each trajectory (T, height, width, 3), uint8, all of one size.
         actions: of each trajectory (T - 1, A), in the environment's units.
         control_rate: actions per second, Hz.
-        action_bounds: the lowest and the highest action of the environment, both (A,); None where they are not
-            known: then plans stay within what the actions were.
+        action_bounds: the lowest and the highest action of the environment, both (A,), infinite where it has no
+            bound; None where they are not known. Where no bound is known, plans stay within what the actions were.
 
     Raises:
         ValueError: arrays that do not fit together, or actions that are not finite; it names the trajectory.
@@ -63,6 +63,13 @@ class ArrayDataset(TrajectoryDataset):
                     f"trajectory {index}: frames must be uint8 (T, height, width, 3), all of one size; "
                     f"got {clip.dtype} of shape {clip.shape}"
                 )
+            values = self._actions[index]
+            if values.ndim != 2 or values.dtype.kind != "f":
+                raise ValueError(
+                    f"trajectory {index}: actions must be floating-point numbers of shape (T - 1, A), got "
+                    f"{values.dtype} of shape {values.shape}; flatten those of more axes, turn quantities into "
+                    "floats; choices between discrete actions cannot be planned"
+                )
             self.trajectory(index)  # refuses what contradicts itself
             if self._actions[index].shape[1:] != self._actions[0].shape[1:]:
                 raise ValueError(
@@ -74,7 +81,7 @@ class ArrayDataset(TrajectoryDataset):
                 low, high = (np.asarray(bound, np.float64) for bound in action_bounds)
             except (TypeError, ValueError) as error:
                 raise TypeError(f"action_bounds must be two vectors of numbers, got {action_bounds!r}") from error
-            if not low.shape == high.shape == self._actions[0].shape[1:] or not (low < high).all():
+            if not low.shape == high.shape == self._actions[0].shape[1:] or not (low <= high).all():
                 raise ValueError(
                     f"action_bounds must be a lower and a higher vector of {self._actions[0].shape[1]} numbers, "
                     f"got {low} and {high}"

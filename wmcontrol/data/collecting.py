@@ -15,6 +15,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
+from ..envs.checks import check_actions
 from ..envs.contract import check_fits, image_size, shown_to
 from .trajectory import Floats, Provenance, Trajectory
 
@@ -180,8 +181,9 @@ def collect(
 
     Raises:
         TypeError: ``policy`` is none.
-        ValueError: numbers that make no sense, settings that contradict the policy's, a script of no actions, an agent
-            that was made for other observations, other actions or another rate of them.
+        ValueError: numbers that make no sense, settings that contradict the policy's, an environment that cannot be
+            collected from, a script of no actions, an agent that was made for other observations, other actions or
+            another rate of them.
     """
     for name, value, least in (("num_episodes", num_episodes, 1), ("batch", batch, 1), ("start", start, 0)):
         if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < least:
@@ -276,6 +278,7 @@ def _make(env_id: str, num_envs: int, settings: Mapping[str, Any]) -> Any:
             autoreset_mode=AutoresetMode.DISABLED,
             **settings,
         )
+        check_actions(env.single_action_space)
     except (TypeError, gym.error.Error) as error:
         raise ValueError(f"{env_id} cannot be collected from: {error}") from error
     missing = [name for name in _NEEDED if not hasattr(env, name)]

@@ -243,7 +243,7 @@ def _description(folder: Path) -> dict[str, Any]:
         )
     described: dict[str, Any] = read_json(path, _DESCRIPTION, fix=_FIX)
     bounds = described["source"]["action_bounds"]
-    if bounds is not None and (len(bounds[0]) != len(bounds[1]) or not np.less(*bounds).all()):
+    if bounds is not None and (len(bounds[0]) != len(bounds[1]) or not np.less_equal(*bounds).all()):
         raise ValueError(f"{path}: source.action_bounds must be a lower and a higher vector, got {bounds}; {_FIX}")
     return described
 

@@ -2,6 +2,7 @@
 
 from typing import Any, get_args
 
+import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,6 +24,16 @@ def check_number(name: str, value: object, low: float, high: float) -> float:
     if isinstance(value, (int, float, np.integer, np.floating)) and low < value <= high:
         return float(value)
     raise ValueError(f"{name} must be a number over {low:g} and at most {high:g}, got {value!r}")
+
+
+def check_actions(space: object) -> gym.spaces.Box:
+    """Return an environment's action space, or raise a TypeError unless it is one that actions can be planned in."""
+    if isinstance(space, gym.spaces.Box) and len(space.shape) == 1 and np.issubdtype(space.dtype, np.floating):
+        return space
+    raise TypeError(
+        f"actions must be a Box of floating-point numbers of shape (a,), got {space}; "
+        "gymnasium.wrappers.TransformAction makes such actions of others, where that has a meaning"
+    )
 
 
 def as_numbers(name: str, value: object) -> NDArray[np.float64]:

@@ -127,12 +127,26 @@ def _check_actions(policy: Any, expected: gym.spaces.Box) -> None:
         if not isinstance(space, gym.spaces.Box):
             raise ValueError(f"the agent's actions are {space}, the environment's {expected}")
         bounds = space.low, space.high
-    for name, own, asked in zip(("low", "high"), bounds, (expected.low, expected.high), strict=True):
-        if np.shape(own) != asked.shape or not np.allclose(own, asked):
+    low, high = (np.asarray(bound) for bound in bounds)
+    for name, own, asked in (("low", low, expected.low), ("high", high, expected.high)):
+        if own.shape != expected.shape or not _same_bounds(own, asked, low == high, expected).all():
             raise ValueError(
-                f"the agent's actions have the {name}est values {np.asarray(own).tolist()}, the environment's "
+                f"the agent's actions have the {name}est values {own.tolist()}, the environment's "
                 f"{asked.tolist()}; make the environment with the settings of the agent's training, such as action_mode"
             )
+
+
+def _same_bounds(
+    own: NDArray[Any], asked: NDArray[Any], held: NDArray[np.bool_], expected: gym.spaces.Box
+) -> NDArray[np.bool_]:
+    """Say of each number whether its bound is the environment's, or may be another inside the environment's.
+
+    So may that of a number that an agent holds, and of one that the environment does not bound.
+    """
+    inside = (expected.low <= own) & (own <= expected.high)
+    unbounded = np.abs(asked) >= np.finfo(np.float32).max
+    same: NDArray[np.bool_] = np.isclose(own, asked) | (inside & (held | unbounded))
+    return same
 
 
 def _check_observations(policy: Any, expected: gym.spaces.Dict) -> None:

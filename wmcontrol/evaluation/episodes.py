@@ -15,6 +15,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
+from ..envs.checks import check_actions
 from ..envs.contract import shown_to
 from .protocols import Protocol
 from .tasks import Task
@@ -26,7 +27,7 @@ def make_env(env_id: str, num_envs: int, settings: Mapping[str, Any], image_size
     """Make the vector environment that tasks are done in: episodes end neither at goals nor by themselves.
 
     Raises:
-        ValueError: there is no such environment, or it cannot be put into states.
+        ValueError: there is no such environment, its actions cannot be planned, or it cannot be put into states.
     """
     size = {} if image_size is None else {"image_size": image_size}
     asked = {**settings, "obs_type": "pixels_state", "terminate_on_success": False, **size}
@@ -39,6 +40,7 @@ def make_env(env_id: str, num_envs: int, settings: Mapping[str, Any], image_size
             autoreset_mode=AutoresetMode.DISABLED,
             **asked,
         )
+        check_actions(env.single_action_space)
     except (TypeError, gym.error.Error) as error:
         raise ValueError(f"agents cannot be judged in {env_id}: {error}") from error
     missing = [name for name in _NEEDED if not hasattr(env, name)]

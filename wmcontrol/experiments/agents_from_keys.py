@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -148,12 +149,15 @@ def action_space_for(agent: Any, tasks: Tasks) -> gym.spaces.Box:
 
 
 def floor(space: gym.spaces.Box) -> list[Entrant]:
-    """Return who does nothing and who does anything; the former not where zero is no action that does nothing."""
-    found = [Entrant("random actions", "random.jsonl", RandomAgent(space), {"agent": "random"})]
-    try:
-        return [Entrant("no-op", "noop.jsonl", NoOpAgent(space), {"agent": "noop"}), *found]
-    except ValueError:
-        return found
+    """Return who does nothing and who does anything.
+
+    The former is left out where zero is no action that does nothing, the latter where actions have no bounds.
+    """
+    found = []
+    for name, key, agent in (("no-op", "noop", NoOpAgent), ("random actions", "random", RandomAgent)):
+        with suppress(ValueError):
+            found.append(Entrant(name, f"{key}.jsonl", agent(space), {"agent": key}))
+    return found
 
 
 def _check_environment(folder: Path, path: Path, env_id: str) -> None:

@@ -93,6 +93,9 @@ def finetune(config: Any) -> None:
         raise UsageError(f"labelled: there are {len(train)} trajectories to train on, got {config.labelled}")
     train = train[: config.labelled]
     found = store.action_statistics(train.tolist())
+    if found.held.any():
+        held = ", ".join(f"{number} at {found.low[number]:g}" for number in found.held.nonzero()[0])
+        print(f"numbers of an action that never change in the data, and are held: {held}")
     normalizer = ActionNormalizer(
         found.mean.tolist(), found.std.tolist(), found.low.tolist(), found.high.tolist(), frameskip=config.frameskip
     )

@@ -5,18 +5,27 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
+from ..bounds import rounded_inwards
+
 
 class ActionNormalizer(nn.Module):
     """Statistics and bounds of an environment's actions, from the trajectories that a model was trained on.
 
     A model action is ``frameskip`` consecutive environment actions, normalised and concatenated: A = frameskip * a.
 
+    All is kept in single precision, in which actions are planned. Bounds that have no such number are rounded inwards,
+    so that what is planned lies inside those of an environment with double precision too.
+
     Args:
         mean: (a,) of the training actions.
         std: (a,), positive.
-        low: (a,) bounds of the environment's actions.
-        high: (a,).
+        low: (a,) bounds of the environment's actions, finite: where the environment has none, what was done while
+            training data were recorded, as :class:`~wmcontrol.data.ActionStatistics` has it.
+        high: (a,). A number whose bounds are equal is held there.
         frameskip: environment actions per model action.
+
+    Raises:
+        ValueError: vectors of other lengths, numbers that are not finite, or bounds the wrong way round.
     """
 
     mean: Tensor
@@ -37,18 +46,23 @@ class ActionNormalizer(nn.Module):
         if not isinstance(frameskip, int) or frameskip < 1:
             raise ValueError(f"frameskip must be a positive whole number, got {frameskip!r}")
         self.frameskip = frameskip
+        vectors = {}
         for name, values in (("mean", mean), ("std", std), ("low", low), ("high", high)):
             try:
-                vector = torch.as_tensor(values, dtype=torch.float32).reshape(-1)
+                vectors[name] = torch.as_tensor(values, dtype=torch.float64, device="cpu")
             except (TypeError, ValueError, RuntimeError) as error:
                 raise TypeError(f"{name} must be a list of numbers, got {values!r}") from error
-            if len(vector) != len(torch.as_tensor(mean).reshape(-1)) or not vector.isfinite().all():
-                raise ValueError(f"{name} must be as many finite numbers as mean has, got {values!r}")
-            self.register_buffer(name, vector, persistent=False)
-        if not (self.std > 0).all():
+        for name, vector in vectors.items():
+            if vector.ndim != 1 or vector.shape != vectors["mean"].shape or not vector.isfinite().all():
+                raise ValueError(f"{name} must be as many finite numbers as mean has, got {vector.tolist()}")
+        if not (vectors["low"] <= vectors["high"]).all():
+            raise ValueError(f"low must not be over high, got {vectors['low'].tolist()} and {vectors['high'].tolist()}")
+        single = torch.zeros((), dtype=torch.float32, device="cpu")
+        vectors["low"], vectors["high"] = rounded_inwards(vectors["low"], vectors["high"], single)
+        for name, vector in vectors.items():
+            self.register_buffer(name, vector.to(single), persistent=False)
+        if not (self.std > 0).all() or not self.std.isfinite().all():
             raise ValueError(f"std must be positive, got {self.std.tolist()}")
-        if not (self.low < self.high).all():
-            raise ValueError(f"low must be below high, got {self.low.tolist()} and {self.high.tolist()}")
 
     @property
     def action_dim(self) -> int:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from ..bounds import rounded_inwards
 from .checks import check_bounds, check_generators, check_start
 from .noise import NoiseSource
 from .plan import CostFn, Plan
@@ -53,7 +54,7 @@ class Search:
         self._generators = generators
         self._noise = NoiseSource(generators, starts.device, starts.dtype)
         # One number for each of a plan's: clamping broadcasts over whole plans in a third of the time.
-        low, high = _rounded_inwards(low.detach(), high.detach(), starts)
+        low, high = rounded_inwards(low.detach(), high.detach(), starts)
         self._low = low.expand_as(starts[0, 0]).contiguous()
         self._high = high.expand_as(starts[0, 0]).contiguous()
         self.low, self.high = self._low[0], self._high[0]
@@ -203,13 +204,3 @@ class Search:
         counts["evaluations"] += num_samples * active
         counts["iterations"] += active
         return costs
-
-
-def _rounded_inwards(low: Tensor, high: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
-    """Return bounds in another number type, such that what is inside them is inside those that were given."""
-    below, above = low.to(like), high.to(like)
-    infinity = torch.full_like(below, _INFINITY)
-    below = torch.where(below.double() < low.double(), torch.nextafter(below, infinity), below)
-    above = torch.where(above.double() > high.double(), torch.nextafter(above, -infinity), above)
-    # Bounds between which there is no number of this type: the nearest must do.
-    return torch.where(below > above, low.to(like), below), torch.where(below > above, low.to(like), above)

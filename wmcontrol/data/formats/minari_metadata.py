@@ -85,7 +85,8 @@ class Metadata:
         data_format: how they are stored.
         observations: the space of the observations, {} where it does not say.
         spec: of the environment, {} where it does not say.
-        action_bounds: the lowest and the highest action, both (A,); None where they are no vectors, or not finite.
+        action_bounds: the lowest and the highest action, both (A,); None where they are no vectors, or
+            none is finite.
         ours: what we wrote besides; None in sets of others.
     """
 
@@ -145,4 +146,4 @@ def _bounds(space: Mapping[str, Any], place: Place) -> tuple[Floats, Floats] | N
     )
     if not (low <= high).all():
         place.inside("low").refuse(f"what is not above high, {high.tolist()}", low.tolist())
-    return (low, high) if np.isfinite([low, high]).all() else None
+    return (low, high) if np.isfinite([low, high]).any() else None
