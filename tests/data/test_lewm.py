@@ -124,6 +124,18 @@ def test_without_rate_and_environment_none_is_made_up(tmp_path: Path) -> None:
         LeWM(path, env_id="swm/PushT-v1")  # which we cannot ask
     with pytest.raises(ValueError, match=r"PushT-v0 cannot be made with .*'gravity'"):
         LeWM(path, env_id=PUSHT, env_settings={"gravity": 3})
+    with pytest.raises(ValueError, match="names and values, got 'absolute'"):
+        LeWM(path, env_id=PUSHT, env_settings="absolute")
+
+
+@pytest.mark.parametrize("name", ["state", "pixels", "ep_len"])
+def test_a_group_is_no_column(tmp_path: Path, name: str) -> None:
+    path = write(tmp_path / "set.h5", columns_of())
+    with h5py.File(path, "a") as file:
+        del file[name]
+        file[f"{name}/inner"] = np.zeros(3)
+    with pytest.raises(ValueError, match=rf"set\.h5: {name} must have a row"):
+        LeWM(path, control_rate=10)
 
 
 def test_states_of_another_size_are_not_the_environments(tmp_path: Path) -> None:
@@ -171,6 +183,7 @@ def test_a_missing_column_is_named(tmp_path: Path, name: str) -> None:
         ("pixels", np.zeros((13, 6, 7, 3), np.float32), "pixels must be uint8 with 3 channels, got float32"),
         ("pixels", np.zeros((13, 6, 7, 4), np.uint8), "pixels must be uint8 with 3 channels"),
         ("pixels", np.zeros((13, 6), np.uint8), "pixels must be uint8 with 3 channels"),
+        *((name, np.array(3), f"{name} must have a row") for name in ("ep_len", "ep_offset", "state", "action")),
     ],
 )
 def test_columns_that_disagree_are_refused_at_opening(

@@ -41,6 +41,8 @@ class Environment:
         Raises:
             ValueError: it cannot be made with these settings.
         """
+        if not isinstance(settings, Mapping):
+            raise ValueError(f"settings of an environment are names and values, got {settings!r}")
         if env_id not in ENV_IDS:
             return None
         kept = world_settings(env_id, settings)

@@ -76,20 +76,22 @@ class LeWM(TrajectoryDataset):
         for name in ("pixels", "action", *_WHERE):
             if name not in root:
                 raise OSError(f"{self.path}: column {name} is missing: LeWM's layout has it; it has {list(root)}")
-        self.lengths = checked_lengths(self.path / "ep_len", root["ep_len"][:])
-        self._starts = np.asarray(root["ep_offset"][:])
         self._states = next((name for name in ("state", "proprio") if name in root), None)
-        shape, dtype = root["pixels"].shape, root["pixels"].dtype
+        columns = {name: self._column(name) for name in ("pixels", "action", *_WHERE, self._states) if name}
+        with reading(self.path, "ep_len and ep_offset"):
+            self.lengths = checked_lengths(self.path / "ep_len", columns["ep_len"][:])
+            self._starts = np.asarray(columns["ep_offset"][:])
+        shape, dtype = columns["pixels"].shape, columns["pixels"].dtype
         if len(shape) != 4 or 3 not in (shape[1], shape[3]) or dtype != np.uint8:
             raise ValueError(f"{self.path}: pixels must be uint8 with 3 channels, got {dtype} of shape {shape}")
-        self._check_places({name: len(root[name]) for name in ("pixels", "action", self._states) if name})
+        self._check_places({name: len(column) for name, column in columns.items() if name not in _WHERE})
         environment = Environment.of(env_id, env_settings)
         self.control_rate = checked_rate(control_rate, environment, self.path)
         self.env_id = env_id
         self.env_settings = environment.settings if environment else dict(env_settings)
         self.action_bounds = environment.action_bounds if environment else None
         if environment and self._states:
-            shape = root[self._states].shape
+            shape = columns[self._states].shape
             environment.check_states(shape[1] if len(shape) == 2 else 1, f"{self.path}: column {self._states}")
 
     def trajectory(self, index: int) -> Trajectory:
@@ -114,6 +116,12 @@ class LeWM(TrajectoryDataset):
         """Return a digest of the file's name, size and time, and of the settings."""
         settings = {"control_rate": self.control_rate, "env_id": self.env_id, "env_settings": self.env_settings}
         return fingerprint("LeWM", [self.path], {**settings, "image_size": self._size})
+
+    def _column(self, name: str) -> Any:
+        column = self._file.root()[name]
+        if not getattr(column, "shape", ()):
+            raise ValueError(f"{self.path}: {name} must have a row for each frame or episode, got {column!r}")
+        return column
 
     def _check_places(self, rows: dict[str, int]) -> None:
         if self._starts.shape != self.lengths.shape or self._starts.dtype.kind not in "iu":
