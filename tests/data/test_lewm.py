@@ -31,8 +31,9 @@ def columns_of() -> dict[str, np.ndarray]:
 def write(path: Path, columns: dict[str, np.ndarray]) -> Path:
     with h5py.File(path, "w", libver="latest") as file:
         for name, values in columns.items():
-            chunks = (1, *values.shape[1:]) if values.ndim else None
-            file.create_dataset(name, data=values, maxshape=(None, *values.shape[1:]), chunks=chunks)
+            if values.ndim:
+                more = {"maxshape": (None, *values.shape[1:]), "chunks": (1, *values.shape[1:])}
+            file.create_dataset(name, data=values, **(more if values.ndim else {}))
     return path
 
 
