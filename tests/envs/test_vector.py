@@ -24,9 +24,15 @@ def assert_same_infos(ours: dict, theirs: dict) -> None:
 
 
 @ALL
-@pytest.mark.parametrize("mode", [AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP])
-def test_same_as_gymnasiums_own_vector_of_single_environments(env_id: str, mode: AutoresetMode) -> None:
-    settings = {"image_size": 32, "max_episode_steps": 23}
+@pytest.mark.parametrize(
+    ("mode", "reward_type"),
+    # Dense rewards are not 0 where an episode begins: a step that only resets must give none.
+    [(AutoresetMode.NEXT_STEP, "dense"), (AutoresetMode.NEXT_STEP, "sparse"), (AutoresetMode.SAME_STEP, "sparse")],
+)
+def test_same_as_gymnasiums_own_vector_of_single_environments(
+    env_id: str, mode: AutoresetMode, reward_type: str
+) -> None:
+    settings = {"image_size": 32, "max_episode_steps": 23, "reward_type": reward_type}
     ours = gym.make_vec(env_id, num_envs=N, autoreset_mode=mode, **settings)
     theirs = SyncVectorEnv([lambda: gym.make(env_id, **settings)] * N, autoreset_mode=mode)
     assert ours.observation_space == theirs.observation_space

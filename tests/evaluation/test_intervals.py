@@ -39,6 +39,13 @@ def test_wilsons_ends_solve_the_score_equation() -> None:
         assert score == pytest.approx(1.959964, abs=1e-6)
 
 
+def test_newcombes_interval_corrects_the_correlation_for_continuity() -> None:
+    interval = paired_difference(*pairs(20, 12, 2, 16))
+    assert interval.value == pytest.approx(0.2)
+    # By hand: Wilson's (0.5014, 0.7586) and (0.3116, 0.5769), phi = (320 - 24 - 25) / sqrt(32 * 22 * 18 * 28) = 0.4550.
+    assert (interval.low, interval.high) == pytest.approx((0.0562, 0.3292), abs=5e-5)
+
+
 def test_without_discordant_pairs_the_difference_is_around_zero() -> None:
     interval = paired_difference(*pairs(30, 0, 0, 20))
     assert interval.value == 0
