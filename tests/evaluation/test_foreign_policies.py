@@ -85,14 +85,15 @@ OTHERS: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("which", list(OTHERS))
-def test_policies_of_another_contract_are_refused_before_work_starts(which: str) -> None:
+def test_policies_of_another_contract_are_refused_before_work_starts(which: str, tmp_path: Path) -> None:
     says, fact = OTHERS[which]
     policy = Silent(**says)
     with pytest.raises(ValueError, match=fact):
-        judge(policy, WALL)
+        evaluate(policy, RandomTasks(WALL, 2), SHORT, file=tmp_path / "tasks.jsonl")
     with pytest.raises(ValueError, match=fact):
         collect(WALL, policy, 1, seed=0, num_frames=5)  # not even iterated
     assert not policy.seen
+    assert not any(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ many episodes run side by side, and where a run was killed and taken up again, c
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -195,11 +196,8 @@ def collect(
     acting = _policy(policy, num_frames)
     chosen = _settings(acting, env_settings or {})
     if isinstance(acting, AgentPolicy):
-        env = _make(env_id, 1, chosen)
-        try:
+        with closing(_make(env_id, 1, chosen)) as env:
             check_fits(acting.agent, env)
-        finally:
-            env.close()
     return _collect(env_id, acting, num_episodes, seed, batch, start, chosen, progress)
 
 

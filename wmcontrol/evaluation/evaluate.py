@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from typing import Any
 
 from ..envs.contract import check_fits, image_size
@@ -63,6 +64,8 @@ def evaluate(
         "about": dict(about or {}),
     }
     size, total = image_size(agent), len(tasks.tasks)
+    with closing(make_env(tasks.env_id, 1, tasks.env_settings, size)) as one:
+        check_fits(agent, one)  # before a file is begun
     with recording(file, header) as records:
         env: Any = None
         try:
@@ -73,7 +76,6 @@ def evaluate(
                         if env is not None:
                             env.close()
                         env = make_env(tasks.env_id, len(numbers), tasks.env_settings, size)
-                        check_fits(agent, env)
                     chosen = [tasks.tasks[number] for number in numbers]
                     found = run(env, agent, chosen, [task_seed(seed, number) for number in numbers], protocol.budget)
                     records.add({"task": number, **record} for number, record in zip(numbers, found, strict=True))
