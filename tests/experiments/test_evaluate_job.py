@@ -230,7 +230,7 @@ FULL = """
 import os, resource, sys
 from pathlib import Path
 from wmcontrol.experiments.cli import main
-for room in (100, 500, 2000, 20_000, 40_000, resource.RLIM_INFINITY):
+for room in (100, 700, 2000, 20_000, 40_000, resource.RLIM_INFINITY):
     resource.setrlimit(resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY))  # as a disk that is full
     print(main([*sys.argv[1:], f"out={Path('out').resolve()}"]), file=sys.stderr)
 """
@@ -284,7 +284,9 @@ def test_a_policy_of_stable_baselines_is_judged(tmp_path: Path, capsys: pytest.C
     assert "agent: it is not of Wall: the agent looks at achieved_goal of shape (5,)" in said
 
 
-def test_policies_with_hindsight_replay_and_of_other_packages_are_judged_and_collected_with(tmp_path: Path) -> None:
+def test_policies_with_hindsight_replay_and_of_other_packages_are_judged_and_collected_with(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     contrib, sb3 = pytest.importorskip("sb3_contrib"), pytest.importorskip("stable_baselines3")
     gym = pytest.importorskip("gymnasium")
     env = sb3.common.vec_env.VecNormalize(
@@ -306,6 +308,8 @@ def test_policies_with_hindsight_replay_and_of_other_packages_are_judged_and_col
     assert main(["collect", f"policy={policy[0]}", policy[1], "env=wall", "episodes=2", "frames=6", f"out={out}"]) == 0
     (expected,) = collect("wmcontrol/Wall-v0", model, 2, seed=0, num_frames=6)
     np.testing.assert_array_equal(open_dataset(out).trajectory(1).actions, expected[1].actions)
+    words = ["collect", f"policy={policy[0]}", policy[1], "env=pusht", "episodes=2"]
+    assert "achieved_goal of shape (2,)" in refused(words, tmp_path / "other", capsys)
 
 
 @pytest.mark.parametrize(

@@ -43,8 +43,6 @@ def collect_into(
         keep_pixels: side of frames that are kept; None for states only.
         settings: what else is to be remembered with the data.
     """
-    # What it refuses, it refuses now, and not when a folder has been begun.
-    collect(env_id, policy, episodes, seed=seed, env_settings=env_settings)
     chosen = {**env_settings, **policy.env_settings}
     try:
         env = gym.make(env_id, **chosen)

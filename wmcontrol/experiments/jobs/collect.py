@@ -71,6 +71,7 @@ class Config:
 def run(config: Config) -> None:
     """Collect them."""
     env_id = env_id_of(config.env)
+    from ...data import collect
     from ..collecting import collect_into
     from ..policies.registry import make_policy
 
@@ -83,8 +84,11 @@ def run(config: Config) -> None:
             dataset=open_data(config.demonstrations, config.reader) if config.demonstrations else None,
             vecnormalize=config.vecnormalize,
         )
+        # What it refuses, it refuses now, and not when a folder has been begun.
+        collect(env_id, policy, config.episodes, seed=config.seed, env_settings=config.settings)
     except (ImportError, OSError, ValueError) as error:
         raise UsageError(str(error)) from error
+    statistics = {} if config.vecnormalize is None else {"vecnormalize": str(config.vecnormalize)}
     name = "_".join([config.env.replace("/", "-"), config.policy.split(":")[0], str(config.episodes), str(config.seed)])
     out = results_folder("collect", config, config.out or Path("outputs/collect") / name)
     collect_into(
@@ -95,5 +99,5 @@ def run(config: Config) -> None:
         seed=config.seed,
         env_settings=config.settings,
         keep_pixels=config.keep_pixels,
-        settings={"policy": config.policy, "seed": config.seed, "frames": config.frames},
+        settings={"policy": config.policy, "seed": config.seed, "frames": config.frames, **statistics},
     )
