@@ -199,6 +199,8 @@ def test_fingerprints_change_with_the_file_and_with_how_it_is_drawn(tmp_path: Pa
         ({"actions": np.zeros((ROWS, 2), np.int32)}, "actions must be floats .*int32"),
         ({"observations": np.zeros((ROWS, 29), np.float32)}, "observations must be floats"),
         ({"observations": np.zeros(ROWS, np.float32)}, "observations must be floats"),
+        ({"observations": np.array(1.0, np.float32)}, "observations must be floats"),
+        ({"actions": None, "actions/inner": np.zeros(3)}, "actions must be floats .*a group"),
         ({"terminals": np.zeros(ROWS + 1, bool)}, "terminals must be flags"),
         ({"timeouts": np.zeros(ROWS - 1, bool)}, "timeouts must be flags"),
         ({"infos/qpos": np.zeros((ROWS + 1, 2), np.float32)}, "infos/qpos must be floats"),

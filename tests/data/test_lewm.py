@@ -31,9 +31,8 @@ def columns_of() -> dict[str, np.ndarray]:
 def write(path: Path, columns: dict[str, np.ndarray]) -> Path:
     with h5py.File(path, "w", libver="latest") as file:
         for name, values in columns.items():
-            if values.ndim:
-                more = {"maxshape": (None, *values.shape[1:]), "chunks": (1, *values.shape[1:])}
-            file.create_dataset(name, data=values, **(more if values.ndim else {}))
+            growing = {"maxshape": (None, *values.shape[1:]), "chunks": (1, *values.shape[1:])} if values.ndim else {}
+            file.create_dataset(name, data=values, **growing)
     return path
 
 

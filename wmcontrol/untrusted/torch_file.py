@@ -84,7 +84,7 @@ class TorchFile:
             raise FileNotFoundError(f"there is no file {path}; give the path of a file that torch.save wrote")
         try:
             self._zip = zipfile.ZipFile(path)
-        except zipfile.BadZipFile as error:
+        except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:  # zipfile has all of these for damage
             raise ValueError(
                 f"{path}: not a whole file of torch.save ({error}); it may be truncated, or older than torch 1.6: "
                 "fetch it again, or save it again with a newer torch"

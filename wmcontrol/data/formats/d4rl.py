@@ -112,11 +112,13 @@ class D4RLTrajectories(TrajectoryDataset):
         root = self._file.root()
         if key not in root:
             raise ValueError(f"{self._path} has no {key}, which D4RL's maze2d files have; it has {sorted(root)}")
-        dataset, count = root[key], len(root["observations"])
-        if dataset.dtype.kind not in kinds or dataset.shape != (count, *shape):
+        dataset, observations = root[key], root["observations"]
+        count = len(observations) if getattr(observations, "shape", ()) else 0
+        kind, found = getattr(dataset, "dtype", None), getattr(dataset, "shape", "a group")
+        if kind is None or kind.kind not in kinds or found != (count, *shape):
             raise ValueError(
                 f"{self._path}: {key} must be {'floats' if kinds == 'f' else 'flags'} {(count, *shape)}, as many as "
-                f"there are observations; got {dataset.dtype} {dataset.shape}"
+                f"there are observations; got {kind} {found}"
             )
         return np.asarray(dataset[()])
 
