@@ -344,7 +344,7 @@ def test_the_fingerprint_follows_every_file(tmp_path: Path) -> None:
     moved = path.rename(tmp_path / "moved.zarr")
     assert DiffusionPolicy(moved).fingerprint() == before, "moved as a whole it is the same"
     chunk = moved / "data" / "img" / "1.0.0.0"
-    chunk.write_bytes(chunk.read_bytes())
+    chunk.write_bytes((moved / "data" / "img" / "0.0.0.0").read_bytes())
     assert DiffusionPolicy(moved).fingerprint() != before
 
 

@@ -1,6 +1,8 @@
 """``open_dataset`` finds the reader, or says what it saw and what it knows."""
 
+import os
 import pickle
+import shutil
 import subprocess
 import sys
 import types
@@ -176,7 +178,7 @@ def test_finding_a_reader_brings_in_only_what_it_needs(tmp_path: Path) -> None:
         assert error.endswith('pip install "wmcontrol[data]"')
 
 
-def test_fingerprints_tell_names_sizes_times_layouts_and_settings_apart(tmp_path: Path) -> None:
+def test_fingerprints_tell_names_contents_layouts_and_settings_apart(tmp_path: Path) -> None:
     files = [tmp_path / "a" / "x", tmp_path / "a" / "b" / "y"]
     for file in files:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -189,8 +191,35 @@ def test_fingerprints_tell_names_sizes_times_layouts_and_settings_apart(tmp_path
     others.append(fingerprint("layout", [files[0], files[1].with_name("z")], {"a": 1, "b": None}))
     files[1].with_name("z").rename(files[1])
     assert fingerprint("layout", files, {"a": 1, "b": None}) == before
-    files[1].write_bytes(b"1234")
+    times = files[1].stat()
+    files[1].write_bytes(b"1235")  # of the same size and time
+    os.utime(files[1], ns=(times.st_atime_ns, times.st_mtime_ns))
     others.append(fingerprint("layout", files, {"a": 1, "b": None}))
     assert len({before, *others}) == 6
     moved = (tmp_path / "a").rename(tmp_path / "moved")
     assert fingerprint("layout", [moved / "x", moved / "b" / "y"], {"a": 1, "b": None}) == others[-1]
+    shutil.copytree(moved, tmp_path / "copied", copy_function=shutil.copyfile)
+    copied = [tmp_path / "copied" / "x", tmp_path / "copied" / "b" / "y"]
+    assert fingerprint("layout", copied, {"a": 1, "b": None}) == others[-1]
+
+
+def test_of_large_files_the_fingerprint_follows_size_time_and_three_blocks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wmcontrol.data.fingerprint._WHOLE", 1000)
+    file = tmp_path / "large"
+    content = bytearray(2**20)
+    file.write_bytes(content)
+    times = file.stat()
+
+    def changed(place: int, time: int = 0) -> str:
+        new = content.copy()
+        new[place] = 1
+        file.write_bytes(new)
+        os.utime(file, ns=(0, times.st_mtime_ns + time))
+        return fingerprint("layout", [file], {})
+
+    before = fingerprint("layout", [file], {})
+    seen = {changed(0), changed(2**19), changed(2**20 - 1), changed(2**18, time=1)}
+    assert len(seen | {before}) == 5
+    assert changed(2**18) == before  # what its page says is not noticed

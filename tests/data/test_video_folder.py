@@ -126,8 +126,13 @@ def test_fingerprint_tells_files_and_sizes_apart_and_not_places(folder: Path, tm
     shutil.copytree(folder, tmp_path / "copy")
     assert VideoFolder(tmp_path / "copy").fingerprint() == before
     os.utime(folder / "b.mp4", ns=(0, 1))
-    changed = VideoFolder(folder).fingerprint()
+    opened = VideoFolder(folder)
+    assert opened.fingerprint() == before
+    content = (folder / "b.mp4").read_bytes()
+    (folder / "b.mp4").write_bytes(content[:-1] + b"?")
+    changed = opened.fingerprint()
     assert changed != before
+    (folder / "b.mp4").write_bytes(content)
     (folder / "b.mp4").rename(folder / "c.mp4")
     assert VideoFolder(folder).fingerprint() not in (before, changed)
     assert fingerprint("one", [folder / "c.mp4"], {"a": 1}) != fingerprint("two", [folder / "c.mp4"], {"a": 1})

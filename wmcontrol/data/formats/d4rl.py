@@ -90,7 +90,7 @@ class D4RLTrajectories(TrajectoryDataset):
         )
 
     def fingerprint(self) -> str:
-        """Return a digest of the file's size and time, and of a frame as it is drawn."""
+        """Return a digest of the file's content (see ``fingerprint.py``), and of a frame as it is drawn."""
         frame = DrawnFrames(str(self.env_id), self._rows()[0][:1].astype(np.float64), self._image_size).read([0])
         parts = (identity(self._path), LAYOUT, str(self.env_id), frame.tobytes().hex())
         return hashlib.sha256(" ".join(parts).encode()).hexdigest()

@@ -109,7 +109,7 @@ class DiffusionPolicy(TrajectoryDataset):
         )
 
     def fingerprint(self) -> str:
-        """Return a digest of the files' names, sizes and times."""
+        """Return a digest of the files' names and contents; see ``fingerprint.py``."""
         files = [self.path] if self.path.is_file() else [file for file in self.path.rglob("*") if file.is_file()]
         return fingerprint("Diffusion Policy", files, {"image_size": self._size})
 

@@ -140,7 +140,7 @@ class DinoWM(TrajectoryDataset):
         )
 
     def fingerprint(self) -> str:
-        """Return a digest of the files' names, sizes and times."""
+        """Return a digest of the files' names and contents; see ``fingerprint.py``."""
         films = map(self._film, range(len(self)))
         files = [*self._tensor_files(), *films]
         if self._set.lengths:

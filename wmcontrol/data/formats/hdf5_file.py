@@ -4,7 +4,6 @@ What is in them is looked at before it is opened: nothing is read that lies in a
 more than what is stored of it can be.
 """
 
-import hashlib
 import importlib
 import os
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ...untrusted import check_claim
+from ..fingerprint import fingerprint
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
@@ -38,9 +38,8 @@ def is_hdf5(path: Path) -> bool:
 
 
 def identity(*paths: Path) -> str:
-    """Return a digest that changes when one of these files is written again: of their sizes and times."""
-    stats = [path.stat() for path in paths]
-    return hashlib.sha256(repr([(s.st_size, s.st_mtime_ns) for s in stats]).encode()).hexdigest()
+    """Return a digest of these files; see :func:`~wmcontrol.data.fingerprint.fingerprint`."""
+    return fingerprint("", paths, {})
 
 
 _MAX_WHOLE = 2**24  # bytes that an array which is read whole may claim, however few of them are stored

@@ -132,7 +132,7 @@ class LeRobot(TrajectoryDataset):
         )
 
     def fingerprint(self) -> str:
-        """Return a digest of the files' names, sizes and times, and of the settings."""
+        """Return a digest of the files' names and contents (see ``fingerprint.py``), and of the settings."""
         meta = [self.path / "meta" / "info.json", *_episode_files(self.path)]
         return fingerprint("LeRobot", [*self._files, *meta], {"camera": self.camera, "image_size": self._size})
 

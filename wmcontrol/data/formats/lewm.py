@@ -113,7 +113,7 @@ class LeWM(TrajectoryDataset):
         )
 
     def fingerprint(self) -> str:
-        """Return a digest of the file's name, size and time, and of the settings."""
+        """Return a digest of the file's name and content (see ``fingerprint.py``), and of the settings."""
         settings = {"control_rate": self.control_rate, "env_id": self.env_id, "env_settings": self.env_settings}
         return fingerprint("LeWM", [self.path], {**settings, "image_size": self._size})
 

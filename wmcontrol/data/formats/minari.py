@@ -181,7 +181,7 @@ class MinariTrajectories(TrajectoryDataset):
         return Provenance(LAYOUT, self._folder, f"episode_{index}")
 
     def fingerprint(self) -> str:
-        """Return a digest of the files' sizes and times, and of a frame, drawn or read."""
+        """Return a digest of the files' contents (see ``fingerprint.py``), and of a frame, drawn or read."""
         digest = hashlib.sha256(identity(*self._episodes.files(), self._metadata.path).encode())
         size = 64 if self._image_size is None else self._image_size
         digest.update(f"{LAYOUT} {size} {self.control_rate}{self._camera or ''}".encode())

@@ -98,7 +98,7 @@ class VideoFolder(TrajectoryDataset):
         return Trajectory(times=video.times, frames=video, provenance=Provenance("video folder", self.path, record))
 
     def fingerprint(self) -> str:
-        """Return a digest of the files' names, sizes and times of change, and of the size of the frames."""
+        """Return a digest of the files' names and contents (see ``fingerprint.py``), and of the size of the frames."""
         return fingerprint("video folder", self._files(), {"size": json.dumps(self.size)})
 
     def _files(self) -> list[Path]:
