@@ -271,7 +271,8 @@ class PlanningAgent:
         if row.outlook is not None and left:
             return row.outlook.plan.shift(self.horizon - left, elites=True)
         assert self.model.normalizer is not None
-        return torch.zeros(1, 1, self.horizon, self.model.normalizer.action_dim, device=self.model.device)
+        shape = (1, 1, self.horizon, self.model.normalizer.action_dim)
+        return torch.zeros(shape, dtype=torch.float32, device=self.model.device)
 
     def _plan_together(self, rows: list[Row], members: Sequence[int], starts: Tensor) -> None:
         normalizer, chosen = self.model.normalizer, [rows[i] for i in members]

@@ -147,7 +147,7 @@ class ClipStream(IterableDataset[ClipBatch]):
             first = self.start + (batch * self.world_size + self.rank) * self.batch_size
             clips = self.clips.read(np.arange(first, first + self.batch_size))
             yield ClipBatch(
-                torch.tensor([clip.trajectory for clip in clips]),
+                torch.tensor([clip.trajectory for clip in clips], dtype=torch.int64, device="cpu"),
                 torch.from_numpy(np.stack([clip.times for clip in clips])),
                 torch.from_numpy(np.stack([clip.frames for clip in clips])),
             )

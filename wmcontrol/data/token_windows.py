@@ -29,8 +29,8 @@ class TokenWindows:
         self._offsets = store.offsets[members]
         self._times = torch.from_numpy(store.times)
         self._actions = None if store.actions is None else torch.from_numpy(store.actions.astype(np.float32))
-        self._frames = torch.arange(num_frames) * frameskip
-        self._steps = torch.arange((num_frames - 1) * frameskip)
+        self._frames = torch.arange(num_frames, dtype=torch.int64, device="cpu") * frameskip
+        self._steps = torch.arange((num_frames - 1) * frameskip, dtype=torch.int64, device="cpu")
 
     def __len__(self) -> int:
         return len(self.index)

@@ -5,12 +5,12 @@ from torch import Tensor
 
 
 def _centers(count: int) -> Tensor:
-    return (torch.arange(count, dtype=torch.float64) + 0.5) / count
+    return (torch.arange(count, dtype=torch.float64, device="cpu") + 0.5) / count
 
 
 def blur_pixels(size: int, samples: int, width: float) -> Tensor:
     """Return the matrix (samples, size) that blurs pixels, which are steps of constant colour, exactly."""
-    edges = torch.arange(size + 1, dtype=torch.float64) / size
+    edges = torch.arange(size + 1, dtype=torch.float64, device="cpu") / size
     below = torch.special.ndtr((edges - _centers(samples)[:, None]) / width)
     weights = below.diff(dim=1)
     return torch.nn.functional.normalize(weights, p=1.0, dim=1)

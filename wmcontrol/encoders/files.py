@@ -67,13 +67,14 @@ def _loaded(described: Mapping[str, Any], folder: Path) -> Encoder:
     weights = folder / WEIGHTS
     if weights.exists():
         check_encoder_size(described["name"], described["settings"], _shapes(weights))
-    encoder = build_encoder(described["name"], described["settings"])
-    if encoder.carries_weights:
-        try:
-            tensors = load_file(weights)
-        except SafetensorError as error:
-            raise ValueError(f"{weights} does not hold this encoder's weights: {error}") from error
-        assign({"": encoder}, tensors, weights, SETTINGS)
+    with torch.inference_mode(False), torch.no_grad(), torch.device("cpu"):  # whatever the process is in
+        encoder = build_encoder(described["name"], described["settings"])
+        if encoder.carries_weights:
+            try:
+                tensors = load_file(weights)
+            except SafetensorError as error:
+                raise ValueError(f"{weights} does not hold this encoder's weights: {error}") from error
+            assign({"": encoder}, tensors, weights, SETTINGS)
     return encoder
 
 

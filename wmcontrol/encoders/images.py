@@ -69,5 +69,5 @@ def prepare(
         images = interpolate(images, size, mode=resample, antialias=True)
         if resample == "bicubic":  # overshoots at edges
             images = images.clamp(0, 255)
-    mean, std = (torch.tensor(part, device=frames.device).view(3, 1, 1) for part in normalisation)
+    mean, std = (images.new_tensor(part).view(3, 1, 1) for part in normalisation)
     return ((images / 255 - mean) / std).to(dtype)

@@ -89,9 +89,9 @@ class PyramidEncoder(Encoder):
                 f"got {num_components}; finer grids or narrower blurs give a token more samples"
             )
         self.dim = num_components = int(num_components)
-        self.register_buffer("mean", torch.zeros(sum(per_token)))
-        self.register_buffer("components", torch.zeros(num_components, sum(per_token)))
-        self.register_buffer("scale", torch.zeros(()))
+        self.register_buffer("mean", torch.zeros(sum(per_token), dtype=torch.float32))
+        self.register_buffer("components", torch.zeros(num_components, sum(per_token), dtype=torch.float32))
+        self.register_buffer("scale", torch.zeros((), dtype=torch.float32))
         self.eval()
 
     def settings(self) -> dict[str, Any]:
@@ -228,11 +228,13 @@ def _steps(
     steps = []
     for index, (blur, (rows, columns)) in enumerate(zip(shape.blurs, shape.grids, strict=True)):
         if index == 0:
-            weights = torch.tensor(shape.color_weights, dtype=torch.float64)
-            colors = torch.tensor(_OPPONENT, dtype=torch.float64).T * weights / 255  # from red, green, blue
+            weights = torch.tensor(shape.color_weights, dtype=torch.float64, device="cpu")
+            colors = (
+                torch.tensor(_OPPONENT, dtype=torch.float64, device="cpu").T * weights / 255
+            )  # from red, green, blue
             by_rows, by_columns = blur_pixels(height, rows, blur), blur_pixels(width, columns, blur)
         else:
-            colors = torch.eye(3, dtype=torch.float64)
+            colors = torch.eye(3, dtype=torch.float64, device="cpu")
             missing = math.sqrt(blur**2 - shape.blurs[index - 1] ** 2)
             before_rows, before_columns = shape.grids[index - 1]
             by_rows = blur_samples(before_rows, rows, missing)

@@ -138,5 +138,5 @@ class TransformersEncoder(Encoder):
         return {
             "pixel_values": patches,
             "pixel_attention_mask": torch.ones(count, rows * columns, dtype=torch.int32, device=device),
-            "spatial_shapes": torch.tensor([[rows, columns]], device=device).expand(count, 2),
+            "spatial_shapes": torch.tensor([[rows, columns]], dtype=torch.int64, device=device).expand(count, 2),
         }

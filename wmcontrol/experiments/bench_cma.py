@@ -70,9 +70,12 @@ def reaches(ours: float, theirs: float) -> bool:
 
 def plan_on(function: PublishedFunction, planner: Planner, action_dim: int, seeds: int) -> tuple[float, int]:
     """Return the median of what is left of the way, and the evaluations of one plan."""
-    low, high = torch.full((action_dim,), -SIDE), torch.full((action_dim,), SIDE)
+    low, high = (
+        torch.full((action_dim,), -SIDE, dtype=torch.float32, device="cpu"),
+        torch.full((action_dim,), SIDE, dtype=torch.float32, device="cpu"),
+    )
     generators = [torch.Generator().manual_seed(seed) for seed in range(seeds)]
-    start = torch.zeros(seeds, _HORIZON, action_dim)
+    start = torch.zeros(seeds, _HORIZON, action_dim, dtype=torch.float32, device="cpu")
     plan = planner.plan(function.cost, start, low=low, high=high, generators=generators)
     left = plan.cost / function.cost(start[:, None])[:, 0]
     return median(left.tolist()), int(plan.info["evaluations"][0])
@@ -83,7 +86,7 @@ def cma_on(function: PublishedFunction, action_dim: int, seeds: int, budgets: Se
     import cma
 
     d = _HORIZON * action_dim
-    start = float(function.cost(torch.zeros(1, 1, _HORIZON, action_dim)))
+    start = float(function.cost(torch.zeros(1, 1, _HORIZON, action_dim, dtype=torch.float32, device="cpu")))
     left: dict[int, list[float]] = {budget: [] for budget in budgets}
     for seed in range(seeds):
         options = {"bounds": [-SIDE, SIDE], "maxfevals": budgets[-1], "seed": seed + 1, "verbose": -9}

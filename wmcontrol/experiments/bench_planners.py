@@ -158,16 +158,18 @@ class _Free:
         if actions.requires_grad:
             return actions[..., 0, 0]
         if S not in self._costs:
-            self._costs[S] = torch.rand(self._environments, S, generator=torch.Generator().manual_seed(0))
+            self._costs[S] = torch.rand(
+                self._environments, S, generator=torch.Generator().manual_seed(0), dtype=torch.float32, device="cpu"
+            )
         return self._costs[S]
 
 
 def _plan(planner: Planner, cost: Callable[[Tensor], Tensor], seeds: Sequence[int] = (0,)) -> Any:
     return planner.plan(
         cost,
-        torch.zeros(len(seeds), HORIZON, ACTION_DIM),
-        low=torch.full((ACTION_DIM,), -SIDE),
-        high=torch.full((ACTION_DIM,), SIDE),
+        torch.zeros(len(seeds), HORIZON, ACTION_DIM, dtype=torch.float32, device="cpu"),
+        low=torch.full((ACTION_DIM,), -SIDE, dtype=torch.float32, device="cpu"),
+        high=torch.full((ACTION_DIM,), SIDE, dtype=torch.float32, device="cpu"),
         generators=[torch.Generator().manual_seed(seed) for seed in seeds],
     )
 
@@ -181,7 +183,7 @@ def _longer(planner: Any, factor: int) -> Any:
 
 
 def _microseconds(cost: Callable[[Tensor], Tensor]) -> float:
-    actions = torch.zeros(1, 300, HORIZON, ACTION_DIM)
+    actions = torch.zeros(1, 300, HORIZON, ACTION_DIM, dtype=torch.float32, device="cpu")
     seconds = []
     for _ in range(20):
         start = perf_counter()

@@ -72,4 +72,5 @@ def random_store(folder: Path, shape: Shape) -> LatentStore:
 
 def random_frames(count: tuple[int, ...], size: tuple[int, int]) -> Tensor:
     """Return frames of noise, uint8 (…, height, width, 3)."""
-    return torch.randint(0, 256, (*count, *size, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    generator = torch.Generator().manual_seed(0)
+    return torch.randint(256, (*count, *size, 3), dtype=torch.uint8, generator=generator, device="cpu")

@@ -33,7 +33,7 @@ class DoubleIntegrator:
     def optimum(self) -> Tensor:
         """The plan (H, A) of least cost: projected gradient descent with momentum, until it rests."""
         shape = (1, 1, HORIZON, ACTION_DIM)
-        best = torch.zeros(shape, dtype=torch.float64)
+        best = torch.zeros(shape, dtype=torch.float64, device="cpu")
         n = best.numel()
         curvature = torch.autograd.functional.hessian(lambda a: self.cost(a).sum(), best).view(n, n)
         slope = torch.autograd.functional.jacobian(lambda a: self.cost(a).sum(), best).view(n)

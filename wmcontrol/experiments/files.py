@@ -66,6 +66,6 @@ def check_device(name: str) -> None:
     import torch
 
     try:
-        torch.empty(1, device=name)
+        torch.empty(1, dtype=torch.float32, device=name)
     except (RuntimeError, AssertionError) as error:
         raise UsageError(f"device: {name!r} cannot be used: {str(error).splitlines()[0]}") from None

@@ -33,9 +33,9 @@ class PublishedFunction:
     def shift(self, dimension: int) -> Tensor:
         """Return by how much (d,) the optimum is moved, or the centre, where searches start, could be the optimum."""
         if not self.shifted:
-            return torch.zeros(dimension, dtype=torch.float64)
+            return torch.zeros(dimension, dtype=torch.float64, device="cpu")
         generator = torch.Generator().manual_seed(dimension)
-        share = torch.rand(dimension, generator=generator, dtype=torch.float64) * 2 - 1
+        share = torch.rand(dimension, generator=generator, dtype=torch.float64, device="cpu") * 2 - 1
         return _SHIFT * (self.domain[1] - self.domain[0]) * share
 
     def cost(self, actions: Tensor) -> Tensor:
@@ -56,7 +56,7 @@ def _like(tensor: Tensor, value: float) -> Tensor:
 
 
 def _counting(x: Tensor) -> Tensor:
-    return torch.arange(1, x.shape[-1] + 1, dtype=x.dtype)
+    return torch.arange(1, x.shape[-1] + 1, dtype=x.dtype, device=x.device)
 
 
 def _ackley(x: Tensor) -> Tensor:
@@ -120,11 +120,11 @@ def _zakharov(x: Tensor) -> Tensor:
 
 
 def _all(value: float) -> Callable[[int], Tensor]:
-    return lambda d: torch.full((d,), value, dtype=torch.float64)
+    return lambda d: torch.full((d,), value, dtype=torch.float64, device="cpu")
 
 
 def _of_dixon_price(d: int) -> Tensor:
-    i = torch.arange(1, d + 1, dtype=torch.float64)
+    i = torch.arange(1, d + 1, dtype=torch.float64, device="cpu")
     return 2 ** -(1 - 2 ** (1 - i))  # 2 ** -((2 ** i - 2) / 2 ** i)
 
 

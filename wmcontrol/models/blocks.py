@@ -16,8 +16,8 @@ class MLP(nn.Module):
 
     def __init__(self, in_features: int, hidden_features: int, out_features: int):
         super().__init__()
-        self.fc1 = nn.Linear(in_features, hidden_features)
-        self.fc2 = nn.Linear(hidden_features, out_features)
+        self.fc1 = nn.Linear(in_features, hidden_features, dtype=torch.float32)
+        self.fc2 = nn.Linear(hidden_features, out_features, dtype=torch.float32)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (…, in_features) to (…, out_features)."""
@@ -31,9 +31,9 @@ class CrossAttention(nn.Module):
     def __init__(self, width: int, num_heads: int):
         super().__init__()
         self.num_heads = num_heads
-        self.query = nn.Linear(width, width)
-        self.key_value = nn.Linear(width, 2 * width)
-        self.out = nn.Linear(width, width)
+        self.query = nn.Linear(width, width, dtype=torch.float32)
+        self.key_value = nn.Linear(width, 2 * width, dtype=torch.float32)
+        self.out = nn.Linear(width, width, dtype=torch.float32)
 
     def keys_values(self, context: Tensor, cos: Tensor, sin: Tensor) -> KeysValues:
         """Return keys (rotated) and values of tokens (B, N, width), each (B, h, N, d)."""
@@ -108,9 +108,9 @@ class Block(nn.Module):
 
     def __init__(self, width: int, num_heads: int, mlp_ratio: float):
         super().__init__()
-        self.norm_attention = nn.LayerNorm(width)
+        self.norm_attention = nn.LayerNorm(width, dtype=torch.float32)
         self.attention = CrossAttention(width, num_heads)
-        self.norm_mlp = nn.LayerNorm(width)
+        self.norm_mlp = nn.LayerNorm(width, dtype=torch.float32)
         self.mlp = MLP(width, round(mlp_ratio * width), width)
 
     def forward(

@@ -98,7 +98,9 @@ class _Checkpoint:
         self._check(expected)
         state = {name: self._read(name_there) for name, name_there in names.items()}
         state["action_encoder.weight"] = state["action_encoder.weight"].squeeze(-1)
-        model.load_state_dict({"proprio_embedding": torch.zeros(0)} | state, assign=True)
+        model.load_state_dict(
+            {"proprio_embedding": torch.zeros(0, dtype=torch.float32, device="cpu")} | state, assign=True
+        )
         return model.eval()
 
     def _settings(self) -> dict[str, Any]:
@@ -140,7 +142,7 @@ class _Checkpoint:
             self.refuse(f"{name} must be the causal mask, a tensor of shape {(1, 1, tokens, tokens)}, got {got}")
         mask = self._tensor(name, record)[0, 0] != 0
         num_patches = max(1, int(mask[0].sum()))
-        frame = torch.arange(tokens) // num_patches
+        frame = torch.arange(tokens, dtype=torch.int64, device="cpu") // num_patches
         if tokens % num_patches or not torch.equal(mask, frame[:, None] >= frame):
             self.refuse(f"{name} must be a mask of frames of equal size that see themselves and earlier ones")
         return num_patches

@@ -52,9 +52,9 @@ class Attention(nn.Module):
         super().__init__()
         self.heads = heads
         self.dropout = dropout
-        self.norm = nn.LayerNorm(width)
-        self.to_qkv = nn.Linear(width, 3 * heads * dim_head, bias=False)
-        self.to_out = nn.Sequential(nn.Linear(heads * dim_head, width), nn.Dropout(dropout))
+        self.norm = nn.LayerNorm(width, dtype=torch.float32)
+        self.to_qkv = nn.Linear(width, 3 * heads * dim_head, bias=False, dtype=torch.float32)
+        self.to_out = nn.Sequential(nn.Linear(heads * dim_head, width, dtype=torch.float32), nn.Dropout(dropout))
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
         """Attend where ``mask`` (N, N), query by key, is true."""
@@ -73,11 +73,11 @@ class FeedForward(nn.Module):
     def __init__(self, width: int, mlp_dim: int, dropout: float):
         super().__init__()
         self.net = nn.Sequential(
-            nn.LayerNorm(width),
-            nn.Linear(width, mlp_dim),
+            nn.LayerNorm(width, dtype=torch.float32),
+            nn.Linear(width, mlp_dim, dtype=torch.float32),
             nn.GELU(),
             nn.Dropout(dropout),
-            nn.Linear(mlp_dim, width),
+            nn.Linear(mlp_dim, width, dtype=torch.float32),
             nn.Dropout(dropout),
         )
 
@@ -96,7 +96,7 @@ class Transformer(nn.Module):
             nn.ModuleList([Attention(width, heads, dim_head, dropout), FeedForward(width, mlp_dim, dropout)])
             for _ in range(depth)
         )
-        self.norm = nn.LayerNorm(width)
+        self.norm = nn.LayerNorm(width, dtype=torch.float32)
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
         """Run tokens (B, N, C) through all blocks; ``mask`` (N, N) is true where a query (row) sees a key."""
@@ -173,10 +173,10 @@ class FrameCausalPredictor(nn.Module):
         self.num_frames = num_frames
         width = dim + proprio_dim + action_embed_dim
         # Initialised as DINO-WM does: positions from N(0, 1), all else by torch's defaults.
-        self.pos_embedding = nn.Parameter(torch.randn(1, num_frames * num_patches, width))
+        self.pos_embedding = nn.Parameter(torch.randn(1, num_frames * num_patches, width, dtype=torch.float32))
         self.transformer = Transformer(width, depth, heads, dim_head, mlp_dim, dropout)
-        self.action_encoder = nn.Linear(action_dim, action_embed_dim)
-        self.proprio_embedding = nn.Parameter(torch.zeros(proprio_dim))
+        self.action_encoder = nn.Linear(action_dim, action_embed_dim, dtype=torch.float32)
+        self.proprio_embedding = nn.Parameter(torch.zeros(proprio_dim, dtype=torch.float32))
 
     def settings(self) -> dict[str, int | float]:
         """Return the constructor's arguments, fit for JSON."""
@@ -270,7 +270,7 @@ class FrameCausalPredictor(nn.Module):
         proprio = self.proprio_embedding.expand(B, T, P, -1)
         action = self.action_encoder(actions)[:, :, None].expand(-1, -1, P, -1)
         x = torch.cat([frames, proprio, action], -1).flatten(1, 2)  # (B, N, C)
-        frame = torch.arange(T, device=x.device).repeat_interleave(P)  # of each token
+        frame = torch.arange(T, dtype=torch.int64, device=x.device).repeat_interleave(P)  # of each token
         mask = frame[:, None] >= frame if T > 1 else None
         out: Tensor = self.transformer(x + self.pos_embedding[:, : T * P], mask)
         return out[..., :D].reshape(B, T, P, D)

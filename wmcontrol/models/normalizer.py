@@ -95,7 +95,7 @@ class ActionNormalizer(nn.Module):
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "ActionNormalizer":
         """Move with the model, but stay in single precision: bounds must not be rounded."""
-        device = fn(torch.zeros(1, device=self.mean.device)).device
+        device = fn(torch.zeros(1, dtype=torch.float32, device=self.mean.device)).device
         for name in ("mean", "std", "low", "high"):
             setattr(self, name, getattr(self, name).to(device))
         return self

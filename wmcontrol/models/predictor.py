@@ -69,12 +69,12 @@ class Predictor(nn.Module):
         self.dim, self.width, self.depth, self.num_heads = dim, width, depth, num_heads
         self.mlp_ratio, self.spatial_range = float(mlp_ratio), (float(low), float(high))
         self.num_periods = periods_per_axis(width // num_heads)
-        self.embed = nn.Linear(dim, width)
-        self.query = nn.Parameter(torch.empty(width))
+        self.embed = nn.Linear(dim, width, dtype=torch.float32)
+        self.query = nn.Parameter(torch.empty(width, dtype=torch.float32))
         blocks = nn.ModuleList(Block(width, num_heads, mlp_ratio) for _ in range(depth))
         self.blocks = cast(Iterable[Block], blocks)
-        self.norm = nn.LayerNorm(width)
-        self.head = nn.Linear(width, dim)
+        self.norm = nn.LayerNorm(width, dtype=torch.float32)
+        self.head = nn.Linear(width, dim, dtype=torch.float32)
         initialize(self)
         nn.init.trunc_normal_(self.query, std=0.02)
 
@@ -132,7 +132,7 @@ class Predictor(nn.Module):
         context = self._embed(tokens, arrivals)
         of_context = self.rotation_at(times[:, :-1], grid, context.dtype)
         of_queries = self.rotation_at(times[:, 1:], grid, context.dtype)
-        frame = torch.arange(T, device=tokens.device).repeat_interleave(P)
+        frame = torch.arange(T, dtype=torch.int64, device=tokens.device).repeat_interleave(P)
         mask = frame[:, None] >= frame  # a query for frame t + 1 sees frames up to t
         q = self.query.expand(B, T * P, -1)
         for i, block in enumerate(self.blocks):

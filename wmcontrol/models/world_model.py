@@ -138,7 +138,7 @@ class WorldModel(nn.Module):
             )
         if not 0 <= power <= 2:
             raise ValueError(f"the power of whitening must be from 0 to 2, got {power!r}")
-        std = torch.tensor(self.token_std, dtype=torch.float64) / max(self.token_std)
+        std = torch.tensor(self.token_std, dtype=torch.float64, device="cpu") / max(self.token_std)
         weights = std.clamp(min=1e-3) ** -power
         weights *= (std.square().mean() / (weights * std).square().mean()).sqrt()
         return tuple(weights.tolist())

@@ -82,7 +82,7 @@ def elites_around(
     """
     actions, costs = search.score(drawn_around(search, mean, std, given, num_samples, noise_beta))
     least, index = costs.topk(num_elites, dim=1, largest=False)
-    elites = actions[torch.arange(len(actions), device=actions.device)[:, None], index]
+    elites = actions[torch.arange(len(actions), dtype=torch.int64, device=actions.device)[:, None], index]
     counts = least.isfinite()
     if not counts[:, 0].all():
         none = ~counts[:, :1]

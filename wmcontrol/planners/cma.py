@@ -44,7 +44,7 @@ class CMA(Planner):
             flat = candidates.view(len(processes), self.num_samples, -1)
             for row, answers in enumerate(asked):
                 if answers:
-                    flat[row, :, free] = torch.as_tensor(np.array(answers)).to(flat)
+                    flat[row, :, free] = torch.from_numpy(np.array(answers)).to(flat)
             if iteration == 0:
                 given = search.starts[:, : self.num_samples]
                 candidates[:, : given.shape[1]] = given
@@ -57,7 +57,7 @@ class CMA(Planner):
                 if asked[row]:
                     # To the bit what it asked for: what is rounded counts as another's, and it hardly learns from that.
                     process.tell(asked[row], ranks[row])
-            search.finish(torch.tensor([bool(process.stop()) for process in processes]))
+            search.finish(torch.tensor([bool(process.stop()) for process in processes], dtype=torch.bool, device="cpu"))
             if search.done:
                 return
 

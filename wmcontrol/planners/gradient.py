@@ -65,7 +65,8 @@ class _Adam:
     def __init__(self) -> None:
         self._scaled = _SGD()
         self._steps = 0
-        self._first = self._second = torch.zeros(())
+        self._first: Tensor | float = 0.0
+        self._second: Tensor | float = 0.0
 
     def __call__(self, gradients: Tensor) -> Tensor:
         self._steps += 1

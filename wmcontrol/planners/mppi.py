@@ -77,7 +77,7 @@ def weighted_moments(actions: Tensor, weights: Tensor, around: Tensor) -> tuple[
     Weights sum to 1. Why deviations are from ``around``, says :func:`~wmcontrol.planners.cem.moments`.
     """
     B, S, H, A = actions.shape
-    places = torch.arange(B * S, device=actions.device)
+    places = torch.arange(B * S, dtype=torch.int64, device=actions.device)
 
     def average(numbers: Tensor) -> Tensor:
         # One pass with no product in between; and a row's sum is the same beside any others, which that of a batched

@@ -58,7 +58,7 @@ class NoiseSource:
         places = (len(table) - count) // unit + 1
         starts = [unit * int(self._next(row) * places) if wanted else 0 for row, wanted in enumerate(rows)]
         pieces = table.unfold(0, max(count, 1), 1)[:, :count]
-        drawn = pieces.index_select(0, torch.tensor(starts, device=self._device))
+        drawn = pieces.index_select(0, torch.tensor(starts, dtype=torch.int64, device=self._device))
         return drawn.view(len(rows), *shape)
 
     def _next(self, row: int) -> float:
@@ -79,9 +79,9 @@ def _fill(numbers: Tensor, distribution: Distribution, generator: torch.Generato
 def _table(distribution: Distribution, device: torch.device, dtype: torch.dtype) -> Tensor:
     # glibc gives freed memory back to the system until it has seen a larger piece freed. Fetching it anew for each
     # batch of candidates took several times as long as all that is done with them. This piece is never touched.
-    torch.empty(_SIZE)
+    torch.empty(_SIZE, dtype=torch.float32, device="cpu")
     generator = torch.Generator().manual_seed(0)
-    return _fill(torch.empty(_SIZE), distribution, generator).to(device, dtype)
+    return _fill(torch.empty(_SIZE, dtype=torch.float32, device="cpu"), distribution, generator).to(device, dtype)
 
 
 @lru_cache(maxsize=4)
@@ -102,7 +102,9 @@ def coloured(noise: Tensor, beta: float) -> Tensor:
     if beta == 0 or H == 1:
         return noise
     # Within torch.autocast too, noise has the type that candidates have.
-    mixing = torch.kron(_filter(H, beta), torch.eye(A)).to(noise)  # over H and A at once, so that nothing is permuted
+    mixing = torch.kron(_filter(H, beta), torch.eye(A, dtype=torch.float32, device="cpu")).to(
+        noise
+    )  # over H and A at once, so that nothing is permuted
     with torch.autocast(noise.device.type, enabled=False):
         return (noise.view(B, S, H * A) @ mixing.T).view(B, S, H, A)
 
@@ -110,7 +112,7 @@ def coloured(noise: Tensor, beta: float) -> Tensor:
 @lru_cache(maxsize=32)
 def _filter(horizon: int, beta: float) -> Tensor:
     """Return the circular filter (H, H) with the amplitudes ``f ** (-beta / 2)``, its rows of norm 1."""
-    frequencies = torch.fft.rfftfreq(horizon, dtype=torch.float64)
+    frequencies = torch.fft.rfftfreq(horizon, dtype=torch.float64, device="cpu")
     amplitudes = frequencies.clamp_min(1 / horizon) ** (-beta / 2)  # the mean gets what the slowest wave has
     kernel = torch.fft.irfft(amplitudes, n=horizon)
     kernel = kernel / kernel.norm()

@@ -47,7 +47,7 @@ class Search:
         starts = starts.detach().to(torch.promote_types(init.dtype, torch.float32))
         B = len(starts)
         if generators is None:
-            seeds = torch.randint(2**63 - 1, (B,)).tolist()
+            seeds = torch.randint(2**63 - 1, (B,), dtype=torch.int64, device="cpu").tolist()
             generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         check_generators(generators, B)
         self._cost = cost
@@ -64,7 +64,10 @@ class Search:
         self.elites: Tensor | None = None
         self.active = [True] * B
         self._history: list[Tensor] = []
-        self._counts = {name: torch.zeros(B, dtype=torch.int64) for name in ("evaluations", "iterations", "non_finite")}
+        self._counts = {
+            name: torch.zeros(B, dtype=torch.int64, device="cpu")
+            for name in ("evaluations", "iterations", "non_finite")
+        }
 
     @property
     def done(self) -> bool:
@@ -86,7 +89,7 @@ class Search:
     def seed(self, row: int) -> int:
         """Draw a seed from a row's generator, for a library with randomness of its own."""
         generator = self._generators[row]
-        return int(torch.randint(2**63 - 1, (), generator=generator, device=generator.device))
+        return int(torch.randint(2**63 - 1, (), generator=generator, dtype=torch.int64, device=generator.device))
 
     def score(self, candidates: Tensor) -> tuple[Tensor, Tensor]:
         """Move candidates into the bounds, in place, and score them: one iteration, which may be the last.
@@ -133,7 +136,7 @@ class Search:
         if self.elites is None or all(self.active):
             self.elites = elites
         else:
-            searching = torch.tensor(self.active, device=elites.device)[:, None, None, None]
+            searching = torch.tensor(self.active, dtype=torch.bool, device=elites.device)[:, None, None, None]
             self.elites = elites.where(searching, self.elites)
         return self.elites
 
@@ -180,7 +183,7 @@ class Search:
     def _remember(self, actions: Tensor, costs: Tensor) -> Tensor:
         costs = costs.to(torch.promote_types(costs.dtype, self.starts.dtype))
         num_samples, counts = costs.shape[1], self._counts
-        active = torch.tensor(self.active)
+        active = torch.tensor(self.active, dtype=torch.bool, device="cpu")
         if not costs.sum().isfinite():  # a tenth of the time of looking at each, and right whenever it says yes
             finite = costs.isfinite()
             costs = costs.where(finite, _INFINITY)
@@ -197,7 +200,7 @@ class Search:
         better = value < self.best_cost
         if not all(self.active):
             better &= active.to(better.device)
-        chosen = actions[torch.arange(len(actions), device=actions.device), index]
+        chosen = actions[torch.arange(len(actions), dtype=torch.int64, device=actions.device), index]
         self.best = chosen.where(better[:, None, None], self.best)
         self.best_cost = value.where(better, self.best_cost)
         self._history.append(self.best_cost)

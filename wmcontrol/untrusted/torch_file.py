@@ -174,4 +174,4 @@ class TorchFile:
 
 
 def _empty(dtype: torch.dtype) -> Tensor:
-    return torch.empty(0, dtype=dtype)
+    return torch.empty(0, dtype=dtype, device="cpu")

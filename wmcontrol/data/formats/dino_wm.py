@@ -252,7 +252,8 @@ def _load(path: Path) -> Tensor:
             value = file.map(value, "in it")
     if isinstance(value, list) and value and all(type(number) in (int, float) for number in value):
         try:
-            value = torch.tensor(value)
+            whole = all(type(number) is int for number in value)
+            value = torch.tensor(value, dtype=torch.int64 if whole else torch.float64, device="cpu")
         except (RuntimeError, OverflowError, ValueError) as error:
             raise ValueError(f"{path}: expected numbers of 64 bits ({error}); fetch it again") from error
     if not isinstance(value, Tensor) or value.ndim == 0:

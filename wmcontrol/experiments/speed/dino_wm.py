@@ -24,7 +24,7 @@ class _Encoder(nn.Module):
 
     def __init__(self, width: int = 384, depth: int = 12, heads: int = 6):
         super().__init__()
-        self.patches = nn.Conv2d(3, width, PATCH, PATCH)
+        self.patches = nn.Conv2d(3, width, PATCH, PATCH, dtype=torch.float32)
         layer = nn.TransformerEncoderLayer(
             width, heads, 4 * width, dropout=0.0, activation="gelu", batch_first=True, norm_first=True
         )
@@ -51,7 +51,7 @@ def against_dino_wm(rounds: int) -> Section:
         "ours": ways(model, OURS.tokens(1, 1, model), actions(1, S, HORIZON, model))["folded"],
     }
     tokens, plans = OURS.tokens(1, 1, model).float(), actions(1, S, HORIZON, model).float()
-    frames = torch.rand(S, 3, SIDE, SIDE, device=device)
+    frames = torch.rand(S, 3, SIDE, SIDE, dtype=torch.float32, device=device)
     with torch.no_grad():
         taken = in_turns(found, rounds)
     of_one = {name: [seconds / S for seconds in times] for name, times in taken.items()}

@@ -70,9 +70,11 @@ def full_size(rounds: int) -> Section:
 def _decision(model: WorldModel, planner: Planner, environments: int) -> Callable[[], Any]:
     assert model.normalizer is not None
     generator = torch.Generator().manual_seed(0)
-    seen, goal = torch.randn(2, environments, 1, 1, model.encoder.dim, generator=generator).to(model.dtype)
+    seen, goal = torch.randn(
+        2, environments, 1, 1, model.encoder.dim, generator=generator, dtype=torch.float32, device="cpu"
+    ).to(model.dtype)
     low, high = model.normalizer.bounds()
-    start = torch.zeros(environments, HORIZON, model.normalizer.action_dim)
+    start = torch.zeros(environments, HORIZON, model.normalizer.action_dim, dtype=torch.float32, device="cpu")
 
     def decide() -> None:
         context = model.context(seen)

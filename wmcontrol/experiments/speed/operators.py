@@ -24,7 +24,9 @@ def operators(rounds: int) -> Section:
     """Profile rollouts of 300 candidates of the packaged predictor, by kinds of operators."""
     model = WorldModel.load("wall", dtype="auto")
     generator = torch.Generator().manual_seed(0)
-    tokens = torch.randn(1, 1, 1, model.encoder.dim, generator=generator).to(model.dtype)
+    tokens = torch.randn(1, 1, 1, model.encoder.dim, generator=generator, dtype=torch.float32, device="cpu").to(
+        model.dtype
+    )
     found = ways(model, tokens, actions(1, CANDIDATES, HORIZON, model))
     taken: dict[str, list[dict[str, float]]] = {"cache": [], "folded": []}
     for number in range(1 + rounds):

@@ -80,7 +80,9 @@ class Size:
     def tokens(self, rows: int, frames: int, like: WorldModel) -> Tensor:
         """Draw frames' tokens (B, T, P, D)."""
         generator = torch.Generator().manual_seed(1)
-        drawn = torch.randn(rows, frames, self.patches, self.dim, generator=generator)
+        drawn = torch.randn(
+            rows, frames, self.patches, self.dim, generator=generator, dtype=torch.float32, device="cpu"
+        )
         return drawn.to(like.device, like.dtype)
 
 
@@ -98,13 +100,17 @@ class _OfShape(Encoder):
         return self._grid
 
     def _tokens(self, frames: Tensor) -> Tensor:
-        return torch.zeros(len(frames), self._grid[0] * self._grid[1], self.dim, device=frames.device)
+        return torch.zeros(
+            len(frames), self._grid[0] * self._grid[1], self.dim, dtype=torch.float32, device=frames.device
+        )
 
 
 def actions(rows: int, candidates: int, horizon: int, like: WorldModel) -> Tensor:
     """Draw plans (B, S, H, A)."""
     generator = torch.Generator().manual_seed(2)
-    return torch.randn(rows, candidates, horizon, ACTION_DIM, generator=generator).to(like.device, like.dtype)
+    return torch.randn(
+        rows, candidates, horizon, ACTION_DIM, generator=generator, dtype=torch.float32, device="cpu"
+    ).to(like.device, like.dtype)
 
 
 def ways(model: WorldModel, tokens: Tensor, plans: Tensor) -> dict[str, Callable[[], Tensor]]:

@@ -39,7 +39,7 @@ def product_rate(dtype: torch.dtype, lasting: float, device: torch.device | None
     """Return the best floating-point operations per second in products of large matrices, in so many seconds."""
     best, end = 0.0, perf_counter() + lasting
     sizes = (512, 1024, 2048) if device is None or device.type == "cpu" else (4096, 8192)
-    pairs = [torch.randn(2, n, n, device=device).to(dtype) for n in sizes]
+    pairs = [torch.randn(2, n, n, dtype=torch.float32, device=device).to(dtype) for n in sizes]
     while perf_counter() < end or not best:
         for n, (a, b) in zip(sizes, pairs, strict=True):
             best = max(best, 2 * n**3 / seconds(lambda a=a, b=b: a @ b))  # type: ignore[misc]
