@@ -49,12 +49,12 @@ def test_it_is_the_papers_table_with_few_labels_floors_and_ceiling(usual: Compar
             *((agent, None) for agent in ("no-op", "random actions", "true simulator")),
         ]
     found = stages(usual)
-    assert found["train wall full"].settings["num_steps"] == RECIPE.models["wall"]["num_steps"]
-    assert not found["train wall full"].settings["compile"]
-    assert found["train wall full"].settings["labelled"] is None
-    few = found["train wall scratch 50"].settings
+    assert found["train wall full 1800 seed 0"].settings["num_steps"] == RECIPE.models["wall"]["num_steps"]
+    assert not found["train wall full 1800 seed 0"].settings["compile"]
+    assert found["train wall full 1800 seed 0"].settings["labelled"] is None
+    few = found["train wall scratch 50 seed 0"].settings
     assert (few["mode"], few["labelled"], few["num_steps"], few["warmup_steps"]) == ("scratch", 50, 300, 30)
-    looking = {name: found[f"evaluate {name} full 50"].settings for name in RECIPE.data}
+    looking = {name: found[f"evaluate {name} full 50 seed 0"].settings for name in RECIPE.data}
     assert {name: (s["warmup"], s["history"]) for name, s in looking.items()} == {
         "wall": (0, 1),
         "pusht": (0, 1),
@@ -78,14 +78,29 @@ def test_data_are_those_of_the_packaged_models_made_once_for_both(usual: Compari
 def test_models_are_shared_by_protocols_and_not_by_bases_or_seeds(usual: Comparison) -> None:
     one = stages(usual)
     other = stages(replace(usual, protocol=PROTOCOLS["mpc"]))
-    assert one["train pusht full"].digest == other["train pusht full"].digest
-    assert one["evaluate pusht full 50"].digest != other["evaluate pusht full 50"].digest
-    assert one["train pusht full"].digest != stages(replace(usual, seed=1))["train pusht full"].digest
+    assert one["train pusht full 16650 seed 0"].digest == other["train pusht full 16650 seed 0"].digest
+    assert one["evaluate pusht full 50 seed 0"].digest != other["evaluate pusht full 50 seed 0"].digest
+    assert one["train pusht full 16650 seed 0"].digest != stages(replace(usual, seed=1))["train pusht full 16650 seed 0"].digest
+
+
+def test_training_seeds_have_models_of_their_own_and_the_same_tasks_and_held_out_trajectories(usual: Comparison) -> None:
+    one, three = stages(usual), plan(replace(usual, training_seeds=(0, 1, 2)))
+    row = next(row for row in three.rows if (row.env, row.agent, row.labelled) == ("wall", "action_only", 50))
+    trained = [stage.needs[0] for stage in row.stages]
+    assert [stage.settings["seed"] for stage in trained] == [0, 1, 2]
+    assert {stage.settings["split_seed"] for stage in trained} == {0}
+    assert trained[0].digest == one["train wall action_only 50 seed 0"].digest  # taken over
+    assert len({stage.digest for stage in trained}) == 3
+    judged = [{k: v for k, v in stage.settings.items() if k != "training_seed"} for stage in row.stages]
+    assert judged[0] == judged[1] == judged[2]
+    assert {len(row.stages) for row in three.rows if row.agent in ("no-op", "random actions", "true simulator")} == {1}
+    # The best of all seeds is filmed.
+    assert len([need for need in three.films["wall"].needs if need.name.startswith("evaluate wall full 1800")]) == 3
 
 
 def test_stages_travel_to_other_processes_without_what_was_opened(usual: Comparison) -> None:
     assert all(usual.base_digests)  # it has opened the base
-    stage = plan(usual).rows[0].stage
+    stage = plan(usual).rows[0].stages[0]
     message = pickle.dumps(stage)
     assert len(message) < 20_000
     assert pickle.loads(message).digest == stage.digest
@@ -97,13 +112,13 @@ def test_keys_override_what_is_usual() -> None:
         Config(env=["wall"], planner_settings={"num_samples": 20, "std": 1}, objective={"metric": "l2"}, **words)
     )
     found = stages(asked)
-    assert found["train wall full"].settings["num_steps"] == 7
-    judged = found["evaluate wall full 1800"].settings
+    assert found["train wall full 1800 seed 0"].settings["num_steps"] == 7
+    judged = found["evaluate wall full 1800 seed 0"].settings
     assert (judged["protocol"]["name"], judged["num_tasks"], judged["warmup"], judged["history"]) == ("mpc", 9, 5, 2)
     searching = CEM(**{**PROTOCOLS["mpc"].planner, "num_samples": 20, "std": 1})
     assert judged["planner_settings"] == asdict(searching)  # all of them: a default may change
     assert judged["objective"] == {"metric": "l2", "steps": "mean"}  # of what is planned anew all steps count
-    assert not any("simulator" in name or name.endswith(" 50") for name in found)
+    assert not any("simulator" in name or " 50 " in name for name in found)
 
 
 def test_packaged_models_are_judged_beside_them_as_long_as_their_weights_are_the_same() -> None:
@@ -162,6 +177,8 @@ def test_the_report_tells_data_base_steps_and_who_looks_on(usual: Comparison) ->
         (["env=wall", "data=DATA"], "512 tasks were asked for"),
         (["modes=full,full"], "modes: full is there twice"),
         (["modes=half"], "unknown value 'half'"),
+        (["training_seeds=1,1"], "training_seeds: 1 is there twice"),
+        (["training_seeds=[]"], "training_seeds: expected at least one"),
         (["env=wall", "labelled=1800"], "wall has 1800 trajectories to train on"),
         (["labelled=50,50"], "labelled: 50 is there twice"),
         (["labelled=0"], "labelled: expected a whole number from 1 up"),

@@ -1,7 +1,7 @@
 """Judging agents: tasks, protocols, success with intervals."""
 
 from .evaluate import evaluate
-from .intervals import Interval, paired_difference, wilson
+from .intervals import Interval, difference_over_seeds, paired_difference, seeds_and_tasks, wilson
 from .protocols import PROTOCOLS, Protocol
 from .result import Evaluation, difference
 from .tasks import DatasetTasks, RandomTasks, Task, Tasks
@@ -16,7 +16,9 @@ __all__ = [
     "Task",
     "Tasks",
     "difference",
+    "difference_over_seeds",
     "evaluate",
     "paired_difference",
+    "seeds_and_tasks",
     "wilson",
 ]

@@ -1,8 +1,14 @@
-"""Intervals for shares of successes."""
+"""Intervals for shares of successes: over tasks, and over tasks and training seeds.
+
+Letters: ``S`` training seeds, ``N`` tasks, which all models were judged on.
+"""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import t as student_t
 
 _Z = 1.959963984540054  # two-sided, 95 %
 
@@ -27,13 +33,90 @@ def wilson(successes: int, trials: int) -> Interval:
     """
     if trials < 1 or not 0 <= successes <= trials:
         raise ValueError(f"successes must be from 0 to the number of trials, 1 or more; got {successes} of {trials}")
-    share, z2 = successes / trials, _Z**2
-    centre = (share + z2 / (2 * trials)) / (1 + z2 / trials)
-    half = _Z * math.sqrt(share * (1 - share) / trials + z2 / (4 * trials**2)) / (1 + z2 / trials)
+    return _wilson(successes / trials, trials, _Z)
+
+
+def _wilson(share: float, trials: float, z: float) -> Interval:
+    centre = (share + z**2 / (2 * trials)) / (1 + z**2 / trials)
+    half = z * math.sqrt(share * (1 - share) / trials + z**2 / (4 * trials**2)) / (1 + z**2 / trials)
     # At the ends the formula gives the share itself, but for rounding.
-    low = 0.0 if successes == 0 else centre - half
-    high = 1.0 if successes == trials else centre + half
-    return Interval(share, low, high)
+    return Interval(share, 0.0 if share == 0 else centre - half, 1.0 if share == 1 else centre + half)
+
+
+def seeds_and_tasks(successes: Sequence[Sequence[bool]]) -> Interval:
+    """Return the share of successes of models that differ in the training seed, all judged on the same tasks.
+
+    Seeds and tasks are both taken for draws: the variance of the share is that of the crossed random-effects model
+    (Cornfield & Tukey 1956), with Satterthwaite's degrees of freedom (1946). The interval is Wilson's, with the number
+    of independent trials that has this variance, and Student's quantile in place of the normal one. With one seed it is
+    :func:`wilson`, of tasks alone.
+
+    Args:
+        successes: (S, N).
+
+    Raises:
+        ValueError: no tasks, or not equally many for all seeds.
+    """
+    outcomes = _outcomes(successes)
+    seeds, tasks = outcomes.shape
+    share = float(outcomes.mean())
+    if seeds == 1 or share in (0.0, 1.0):  # seeds that agree on all add nothing to what tasks tell
+        return wilson(int(outcomes[0].sum()), tasks)
+    variance, freedom = _crossed(outcomes)
+    return _wilson(share, share * (1 - share) / variance, float(student_t.ppf(0.975, freedom)))
+
+
+def difference_over_seeds(first: Sequence[Sequence[bool]], second: Sequence[Sequence[bool]]) -> Interval:
+    """Return by how much the first share is over the second: of the same seeds and the same tasks, in the same order.
+
+    The variance is that of :func:`seeds_and_tasks`, of the differences; the interval Student's. With one seed it is
+    :func:`paired_difference`.
+
+    Args:
+        first: (S, N).
+        second: (S, N).
+
+    Raises:
+        ValueError: no tasks, or the shapes differ.
+    """
+    one, other = _outcomes(first), _outcomes(second)
+    if one.shape != other.shape:
+        raise ValueError(f"both must have the same seeds and tasks, got {one.shape} and {other.shape}")
+    if len(one) == 1 or bool((one == other).all()):
+        return paired_difference(one[0].tolist(), other[0].tolist())
+    differences = one.astype(float) - other
+    variance, freedom = _crossed(differences)
+    value, half = float(differences.mean()), float(student_t.ppf(0.975, freedom)) * math.sqrt(variance)
+    return Interval(value, max(value - half, -1.0), min(value + half, 1.0))
+
+
+def _outcomes(successes: Sequence[Sequence[bool]]) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:
+    lengths = {len(of_seed) for of_seed in successes}
+    if len(lengths) != 1 or lengths == {0}:
+        raise ValueError(f"all seeds must have the same tasks, one or more; got {sorted(lengths)}")
+    return np.array(successes, bool)
+
+
+def _crossed(values: np.ndarray[tuple[int, int], np.dtype[np.generic]]) -> tuple[float, float]:
+    """Return the variance of the mean of values (S, N), over seeds and tasks, and its degrees of freedom."""
+    values = values.astype(float)
+    S, N = values.shape
+    by_seed, by_task = values.mean(1, keepdims=True), values.mean(0, keepdims=True)
+    rest = values - by_seed - by_task + values.mean()
+    degrees = {"seed": S - 1, "task": max(N - 1, 1), "rest": (S - 1) * max(N - 1, 1)}
+    mean_squares = {
+        "seed": N * float(by_seed.var()) * S / degrees["seed"],
+        "task": S * float(by_task.var()) * N / degrees["task"],
+        "rest": float((rest**2).sum()) / degrees["rest"],
+    }
+    # A component of variance that comes out below zero is zero.
+    kept = [name for name in ("seed", "task") if mean_squares[name] > mean_squares["rest"]] or ["rest"]
+    signed = {name: mean_squares[name] for name in kept}
+    if len(kept) == 2:
+        signed["rest"] = -mean_squares["rest"]
+    total = sum(signed.values())
+    freedom = total**2 / sum(value**2 / degrees[name] for name, value in signed.items())
+    return total / (S * N), freedom
 
 
 def paired_difference(first: Sequence[bool], second: Sequence[bool]) -> Interval:

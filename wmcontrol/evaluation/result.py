@@ -1,7 +1,7 @@
 """What comes out of an evaluation."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..untrusted import AnyJson, Integer, Record
 from ..untrusted.schema import Place
-from .intervals import Interval, paired_difference, wilson
+from .intervals import Interval, difference_over_seeds, seeds_and_tasks
 from .records import parse
 
 When = Literal["end", "any"]
@@ -27,17 +27,19 @@ _TIMES = ("seconds", "memory")  # what differs from run to run
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One agent's results on all tasks.
+    """One agent's results on all tasks; or those of one way of training with several seeds, see :meth:`over_seeds`.
 
     Attributes:
         header: what was judged: tasks, protocol, seed, and what the caller said about the agent.
-        records: one for each task, in order: ``success_end``, ``success_any``, ``first_success`` (environment steps,
+        records: one for each task, in order, of one training seed after the other: ``success_end``, ``success_any``, ``first_success`` (environment steps,
             or None), ``start_distance``, ``distance`` at the end (and for Push-T the ``angle``), ``decisions``,
             ``seconds`` that they took, and the ``memory`` of the process at its peak so far, bytes.
+        training_seeds: how many.
     """
 
     header: Mapping[str, Any]
     records: tuple[Mapping[str, Any], ...]
+    training_seeds: int = 1
 
     @staticmethod
     def read(path: str | os.PathLike[str]) -> "Evaluation":
@@ -57,15 +59,39 @@ class Evaluation:
             raise ValueError(f"{path} has {len(lines)} tasks of {expected}: the evaluation is not finished")
         return Evaluation(header, tuple(lines[i] for i in sorted(lines)))
 
+    @staticmethod
+    def over_seeds(evaluations: "Sequence[Evaluation]") -> "Evaluation":
+        """Join evaluations of models that differ in the training seed alone; intervals are then of seeds and tasks.
+
+        The header is the first one's.
+
+        Raises:
+            ValueError: tasks or protocols differ, or there is nothing to join.
+        """
+        if not evaluations:
+            raise ValueError("expected an evaluation for each training seed, got none")
+        first = evaluations[0]
+        for other in evaluations[1:]:
+            for key in ("tasks", "protocol"):
+                if other.header[key] != first.header[key]:
+                    raise ValueError(f"the {key} differ between seeds: {first.header[key]} and {other.header[key]}")
+        records = tuple(record for evaluation in evaluations for record in evaluation.records)
+        return Evaluation(first.header, records, sum(evaluation.training_seeds for evaluation in evaluations))
+
+    @property
+    def num_tasks(self) -> int:
+        """How many tasks, which all training seeds share."""
+        return len(self.records) // self.training_seeds
+
     @property
     def success_end(self) -> Interval:
-        """Share of tasks that are solved when the budget is spent; Wilson's 95 % interval."""
-        return wilson(sum(self.successes("end")), len(self.records))
+        """Share of tasks solved when the budget is spent; see :func:`~.intervals.seeds_and_tasks` for the interval."""
+        return seeds_and_tasks(self.by_seed("end"))
 
     @property
     def success_any(self) -> Interval:
-        """Share of tasks that were solved after some step; Wilson's 95 % interval."""
-        return wilson(sum(self.successes("any")), len(self.records))
+        """Share of tasks solved after some step; see :func:`~.intervals.seeds_and_tasks` for the interval."""
+        return seeds_and_tasks(self.by_seed("any"))
 
     @property
     def distances(self) -> NDArray[np.float64]:
@@ -88,6 +114,11 @@ class Evaluation:
             raise ValueError(f'when must be "end" or "any", got {when!r}')
         return [bool(record[f"success_{when}"]) for record in self.records]
 
+    def by_seed(self, when: When = "end") -> list[list[bool]]:
+        """Return for each training seed and each task whether it was solved, (S, N)."""
+        flat, count = self.successes(when), self.num_tasks
+        return [flat[start : start + count] for start in range(0, len(flat), count or 1)]
+
     def report(self) -> dict[str, Any]:
         """Return all that the same seed gives again, number for number, on the same machine."""
         quartiles = np.quantile(self.distances, (0.25, 0.5, 0.75)).tolist()
@@ -104,14 +135,17 @@ class Evaluation:
 def difference(first: Evaluation, second: Evaluation, when: When = "end") -> Interval:
     """Return by how much the first agent's success is over the second's, on the same tasks.
 
-    The interval is for pairs: Newcombe's method 10, see :func:`~wmcontrol.evaluation.intervals.paired_difference`.
+    The interval is for pairs, see :func:`~wmcontrol.evaluation.intervals.difference_over_seeds`.
 
     Raises:
-        ValueError: the tasks or the budgets differ.
+        ValueError: the tasks, the budgets or the numbers of training seeds differ.
     """
     if first.header["tasks"] != second.header["tasks"]:
         raise ValueError(f"the tasks differ: {first.header['tasks']} and {second.header['tasks']}")
     budgets = [evaluation.header["protocol"]["budget"] for evaluation in (first, second)]
     if budgets[0] != budgets[1]:
         raise ValueError(f"the budgets differ: {budgets[0]} and {budgets[1]} steps")
-    return paired_difference(first.successes(when), second.successes(when))
+    seeds = [evaluation.training_seeds for evaluation in (first, second)]
+    if seeds[0] != seeds[1]:
+        raise ValueError(f"the numbers of training seeds differ: {seeds[0]} and {seeds[1]}")
+    return difference_over_seeds(first.by_seed(when), second.by_seed(when))

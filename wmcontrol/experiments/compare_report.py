@@ -22,7 +22,7 @@ def save(asked: Comparison, planned: Plan, root: Path, out: Path) -> Path:
             env=shown(asked, row.env),
             agent=row.agent,
             labelled=row.labelled,
-            evaluation=Evaluation.read(row.stage.folder(root) / TASKS),
+            evaluation=Evaluation.over_seeds([Evaluation.read(s.folder(root) / TASKS) for s in row.stages]),
         )
         for row in planned.rows
     ]
@@ -31,8 +31,9 @@ def save(asked: Comparison, planned: Plan, root: Path, out: Path) -> Path:
         path = out / f"{name}.mp4"
         with whole_file(path) as temporary:
             shutil.copyfile(stage.folder(root) / FILM, temporary)
-        mode = (stage.record(root) or {})["facts"]["mode"]
-        caption = f"{shown(asked, name)}: the first tasks, planned with the model that reached most goals, {mode}"
+        facts = (stage.record(root) or {})["facts"]
+        model = f"{facts['mode']}, training seed {facts['training_seed']}"
+        caption = f"{shown(asked, name)}: the first tasks, planned with the model that reached most goals, {model}"
         videos.append(Video(caption, path))
     seconds = spent(planned, root)
     page = save_report(
@@ -72,7 +73,11 @@ def about(asked: Comparison) -> Iterator[str]:
         if asked.labelled
         else ""
     )
-    yield f"Optimiser steps with all trajectories: {steps}{few}. Seed {asked.seed} of training, tasks and agents."
+    seeds = ", ".join(map(str, asked.training_seeds))
+    yield (
+        f"Optimiser steps with all trajectories: {steps}{few}. Training seeds {seeds}; seed {asked.seed} of tasks, agents "
+        "and of which trajectories are held out."
+    )
     looks = ", ".join(f"{shown(asked, name)} {steps}" for name, steps in asked.warmup.items() if steps)
     protocol = asked.protocol
     yield (

@@ -43,7 +43,9 @@ class Comparison:
         objective: settings of :class:`~wmcontrol.GoalDistance`, and the power of whitening, by environment.
         packaged: whether the packaged models are judged beside them.
         warmup: environment steps that agents look on before they act, by environment; by default ``WARMUPS``.
-        seed: of training, tasks and agents.
+        training_seeds: models of each way differ in these: fresh weights, order of windows, and which trajectories are
+            the labelled ones.
+        seed: of tasks and agents, and of which trajectories are held out.
     """
 
     data: Mapping[str, Trajectories]
@@ -61,6 +63,7 @@ class Comparison:
     objective: Mapping[str, Mapping[str, Any]]
     packaged: bool = False
     warmup: Mapping[str, int] = field(default_factory=lambda: WARMUPS)
+    training_seeds: Sequence[int] = (0,)
     seed: int = 0
 
     @cached_property

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import gymnasium as gym
+import torch
 
 from ..agents import NoOpAgent, PlanningAgent, RandomAgent, SimulatorModel
 from ..evaluation import DatasetTasks, Evaluation, evaluate
@@ -41,6 +42,7 @@ _TOLD = (
     "agent",
     "labelled",
     "labelled_total",
+    "training_seed",
     "planner",
     "planner_settings",
     "objective",
@@ -58,13 +60,13 @@ class Row:
         env: short name of the environment.
         agent: the mode of fine-tuning, or one of ``NO_OP``, ``RANDOM`` and ``SIMULATOR``.
         labelled: trajectories that it was trained on; None: it was not trained.
-        stage: leaves ``TASKS`` in its folder.
+        stages: one for each training seed; each leaves ``TASKS`` in its folder.
     """
 
     env: str
     agent: str
     labelled: int | None
-    stage: Stage
+    stages: tuple[Stage, ...]
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ class Plan:
     @property
     def stages(self) -> list[Stage]:
         """The last stages, which need all others."""
-        return [*(row.stage for row in self.rows), *self.films.values()]
+        return [*(stage for row in self.rows for stage in row.stages), *self.films.values()]
 
 
 def plan(comparison: Comparison) -> Plan:
@@ -109,47 +111,44 @@ def _plan_one(asked: Comparison, name: str) -> tuple[list[Row], Stage]:
         read["data"] = asked.own[name].fingerprint()
     store = Stage(f"encode {name}", read, sets, partial(_encode, path=path, asked=asked))
     most = asked.trained_on(name)
-    trained = {}
+    judging = partial(_judge, asked=asked, name=name)
+    rows, with_all, oracles = [], [], {}
     for labelled in (None, *sorted(asked.labelled, reverse=True)):
         for mode in asked.modes:
-            keys = _keys(asked, name, mode, labelled)
-            title = f"train {name} {mode}" + (f" {labelled}" if labelled else "")
-            trained[mode, labelled] = Stage(title, {"base": base, **keys}, (store,), partial(_train, base=asked.base))
-    judging = partial(_judge, asked=asked, name=name)
-    rows = [
-        Row(name, mode, labelled or most, _judged(asked, name, mode, (model, *unseen), judging, labelled or most))
-        for (mode, labelled), model in trained.items()
-    ]
+            judged = []
+            for seed in asked.training_seeds:
+                keys = _keys(asked, name, mode, labelled, seed)
+                title = f"{name} {mode} {labelled or most} seed {seed}"
+                model = Stage(f"train {title}", {"base": base, **keys}, (store,), partial(_train, base=asked.base))
+                settings = _settings(asked, name, mode, asked.num_tasks)
+                settings |= {"labelled": labelled or most, "labelled_total": most, "training_seed": seed}
+                judged.append(Stage(f"evaluate {title}", settings, (model, *unseen), judging))
+                oracles.setdefault(mode, model)
+            rows.append(Row(name, mode, labelled or most, tuple(judged)))
+            with_all += [] if labelled else judged
     floors = unseen or (store,)
     if asked.packaged:
-        rows.append(Row(name, PACKAGED, None, _judged(asked, name, PACKAGED, floors, judging)))
-    rows += [Row(name, agent, None, _judged(asked, name, agent, floors, judging)) for agent in (NO_OP, RANDOM)]
+        rows.append(Row(name, PACKAGED, None, (_judged(asked, name, PACKAGED, floors, judging),)))
+    rows += [Row(name, agent, None, (_judged(asked, name, agent, floors, judging),)) for agent in (NO_OP, RANDOM)]
     if asked.oracle_tasks:
         # Its encoder and statistics of actions are those of any model that was trained on all.
-        model = trained["full" if "full" in asked.modes else asked.modes[-1], None]
-        rows.append(Row(name, SIMULATOR, None, _judged(asked, name, SIMULATOR, (model, *unseen), judging)))
-    with_all = [row.stage for row in rows if row.labelled == most]
+        model = oracles["full" if "full" in asked.modes else asked.modes[-1]]
+        rows.append(Row(name, SIMULATOR, None, (_judged(asked, name, SIMULATOR, (model, *unseen), judging),)))
     settings = _settings(asked, name, "the best", min(_FILMED, asked.num_tasks))
     return rows, Stage(f"film {name}", settings, (*with_all, *unseen), partial(_film, asked=asked, name=name))
 
 
-def _keys(asked: Comparison, name: str, mode: str, labelled: int | None) -> dict[str, Any]:
+def _keys(asked: Comparison, name: str, mode: str, labelled: int | None, seed: int) -> dict[str, Any]:
     """Return the keys of fine-tuning."""
     given = {**asked.training[name], **({"num_steps": asked.few_steps} if labelled else {})}
     given.setdefault("warmup_steps", finetune.short_warmup(given["num_steps"]))
-    config = finetune.Config(store=Path(), mode=mode, labelled=labelled, seed=asked.seed, **given)
+    config = finetune.Config(store=Path(), mode=mode, labelled=labelled, seed=seed, split_seed=asked.seed, **given)
     return deciding_keys(config)
 
 
-def _judged(
-    asked: Comparison, name: str, agent: str, needs: tuple[Stage, ...], work: Any, labelled: int | None = None
-) -> Stage:
+def _judged(asked: Comparison, name: str, agent: str, needs: tuple[Stage, ...], work: Any) -> Stage:
     count = asked.oracle_tasks if agent == SIMULATOR else asked.num_tasks
-    settings = _settings(asked, name, agent, count)
-    if labelled is None:
-        return Stage(f"evaluate {name} {agent}", settings, needs, work)
-    settings |= {"labelled": labelled, "labelled_total": asked.trained_on(name)}
-    return Stage(f"evaluate {name} {agent} {labelled}", settings, needs, work)
+    return Stage(f"evaluate {name} {agent}", _settings(asked, name, agent, count), needs, work)
 
 
 def _settings(asked: Comparison, name: str, agent: str, count: int) -> dict[str, Any]:
@@ -211,11 +210,12 @@ def _film(stage: Stage, root: Path, *, asked: Comparison, name: str) -> dict[str
     reached = [sum(Evaluation.read(need.folder(root) / TASKS).successes()) for need in judged]
     best = max(range(len(judged)), key=lambda i: (reached[i], i))
     tasks = _tasks(stage, root, asked, name)
-    model = WorldModel.load(model_of(_need(judged[best], "train"), root))
+    model = WorldModel.load(model_of(_need(judged[best], "train"), root), dtype=torch.float32)
     agent = _planning(asked, model, make_objective(asked.objective[name], model), stage.settings["history"])
     path, count = stage.folder(root) / FILM, stage.settings["num_tasks"]
     found = film(agent, tasks, asked.protocol, path, num_episodes=count, seed=asked.seed, title=name)
-    return {"mode": judged[best].settings["agent"], "reached": found}
+    filmed = judged[best].settings
+    return {"mode": filmed["agent"], "training_seed": filmed["training_seed"], "reached": found}
 
 
 def _tasks(stage: Stage, root: Path, asked: Comparison, name: str) -> DatasetTasks:
@@ -230,7 +230,8 @@ def _agent(stage: Stage, root: Path, asked: Comparison, name: str, tasks: Datase
         env.close()
         return NoOpAgent(env.action_space) if kind == NO_OP else RandomAgent(env.action_space, asked.seed)
     # Packaged models have the short names of environments.
-    model: Any = WorldModel.load(packaged_folder(name) if kind == PACKAGED else model_of(_need(stage, "train"), root))
+    where = packaged_folder(name) if kind == PACKAGED else model_of(_need(stage, "train"), root)
+    model: Any = WorldModel.load(where, dtype=torch.float32)
     objective = make_objective(asked.objective[name], model)
     if kind == SIMULATOR:
         # In this process: all cores have stages of their own.

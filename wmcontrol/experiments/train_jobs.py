@@ -88,7 +88,7 @@ def finetune(config: Any) -> None:
     mode: Mode = config.mode
     if base is None and mode != "scratch":
         raise UsageError(f"base: mode={mode} begins with a pretrained model; give base=MODEL, or mode=scratch")
-    train, held_out = split(len(store), config.seed)
+    train, held_out = split(len(store), config.seed if config.split_seed is None else config.split_seed, config.seed)
     if config.labelled is not None and config.labelled > len(train):
         raise UsageError(f"labelled: there are {len(train)} trajectories to train on, got {config.labelled}")
     train = train[: config.labelled]
@@ -144,15 +144,24 @@ def write_result(out: Path, config: Any, error: PredictionError, windows: int, s
         path.write_text(json.dumps(result, indent=2, default=str) + "\n")
 
 
-def split(count: int, seed: int) -> "tuple[np.typing.NDArray[np.int64], np.typing.NDArray[np.int64]]":
+def split(
+    count: int, seed: int, order_seed: int | None = None
+) -> "tuple[np.typing.NDArray[np.int64], np.typing.NDArray[np.int64]]":
     """Split trajectories into those to train on, in a random order, and those held out: by a hash, as data sets do.
 
     The first of the former are the same for any number of them that is used.
+
+    Args:
+        count: of trajectories.
+        seed: decides which are held out.
+        order_seed: decides the order of the others; by default the same.
     """
     if count < 2:
         raise ValueError(f"a store of {count} trajectory leaves none to hold out; collect more")
-    order, first = split_order(count, seed), split_size(count, 1 - HELD_OUT)
-    return np.array(order[:first]), np.array(sorted(order[first:]))
+    held_out = sorted(split_order(count, seed)[split_size(count, 1 - HELD_OUT) :])
+    unseen = set(held_out)
+    order = split_order(count, seed if order_seed is None else order_seed)
+    return np.array([member for member in order if member not in unseen]), np.array(held_out)
 
 
 def _predictor(config: Any, start: WorldModel | None, store: LatentStore) -> Predictor:

@@ -8,6 +8,7 @@ that is zero at the start. Two frames and what was done between them tell how fa
 frames alone tell it only of the time between them, and in PointMaze that is not enough.
 """
 
+import math
 from typing import Literal
 
 import torch
@@ -26,10 +27,16 @@ _HIDDEN = 25 / 24
 
 
 class ActionBlock(nn.Module):
-    """``q + γ · MLP(LN([q, a]))``."""
+    """``q + s γ · MLP(LN([q, a]))``, where ``s`` is :attr:`ActionConditioned.action_scale`.
 
-    def __init__(self, width: int):
+    Args:
+        width: of queries and of the action embedding.
+        update_scale: s, constant.
+    """
+
+    def __init__(self, width: int, update_scale: float = 1.0):
         super().__init__()
+        self.update_scale = update_scale
         self.norm = nn.LayerNorm(2 * width)
         self.mlp = MLP(2 * width, round(_HIDDEN * width), width)
         self.scale = nn.Parameter(torch.zeros(width))
@@ -37,8 +44,11 @@ class ActionBlock(nn.Module):
     def forward(self, q: Tensor, action: Tensor) -> Tensor:
         """Update queries (…, P, width) with the action embedding (…, width) of their frame."""
         a = action[..., None, :].expand_as(q)
-        update: Tensor = self.scale * self.mlp(self.norm(torch.cat([q, a], -1)))
-        return q + update
+        return q + self.gain() * self.mlp(self.norm(torch.cat([q, a], -1)))
+
+    def gain(self) -> Tensor:
+        """Return what the MLP's output is multiplied by, s γ, (width,)."""
+        return self.scale if self.update_scale == 1 else self.update_scale * self.scale
 
 
 class ActionConditioned(nn.Module):
@@ -47,19 +57,27 @@ class ActionConditioned(nn.Module):
     Args:
         predictor: a pretrained predictor, or a fresh one. It is used, not copied.
         action_dim: A, numbers in a model action: frameskip times the environment's.
+        action_scale: s, how large the predictor's queries are, relative to those of a freshly initialised one.
+            LayerNorm in an action block normalises queries and action embedding together, so that beside large queries
+            the action would be suppressed. Embedding and updates are multiplied by ``s``: action blocks then learn as
+            they would beside fresh queries, and the predictor itself stays as it is, bit for bit.
     """
 
-    def __init__(self, predictor: Predictor, action_dim: int):
+    def __init__(self, predictor: Predictor, action_dim: int, action_scale: float = 1.0):
         super().__init__()
         if not isinstance(predictor, Predictor):
             raise TypeError(f"predictor must be a Predictor without actions, got a {type(predictor).__name__}")
         if not isinstance(action_dim, int) or action_dim < 1:
             raise ValueError(f"action_dim must be a positive whole number, got {action_dim!r}")
+        if not 0 < action_scale < math.inf:
+            raise ValueError(f"action_scale must be positive and finite, got {action_scale!r}")
         self.predictor = predictor
-        self.action_dim = action_dim
+        self.action_dim, self.action_scale = action_dim, float(action_scale)
         self.embed_action = nn.Linear(action_dim, predictor.width)
         self.embed_arrival = nn.Linear(action_dim, predictor.width, bias=False)
-        self.action_blocks = nn.ModuleList(ActionBlock(predictor.width) for _ in range(predictor.depth))
+        self.action_blocks = nn.ModuleList(
+            ActionBlock(predictor.width, self.action_scale) for _ in range(predictor.depth)
+        )
         initialize(self.embed_action)
         initialize(self.action_blocks)
         nn.init.zeros_(self.embed_arrival.weight)
@@ -86,7 +104,7 @@ class ActionConditioned(nn.Module):
         check_tokens(tokens, self.dim, grid)
         B, T = tokens.shape[:2]
         checked = check_actions(actions, (B, T, self.action_dim))
-        after_block = self._after_block(self.embed_action(checked))
+        after_block = self._after_block(self.embedded(checked))
         arrivals = self._arrivals(checked[:, :-1])
         predicted: Tensor = self.predictor(tokens, times, grid=grid, after_block=after_block, arrivals=arrivals)
         return predicted
@@ -114,8 +132,13 @@ class ActionConditioned(nn.Module):
         B, S = len(context.origin), context.num_candidates
         shape = (B, self.action_dim) if S is None else (B, S, self.action_dim)
         checked = check_actions(action, shape).reshape(B * (S or 1), -1)
-        after_block = self._after_block(self.embed_action(checked)[:, None])
+        after_block = self._after_block(self.embedded(checked)[:, None])
         return self.predictor.step(context, time, after_block=after_block, arrival=self.embed_arrival(checked))
+
+    def embedded(self, actions: Tensor) -> Tensor:
+        """Embed actions (…, A) for the action blocks: (…, width), as large as the queries that they stand beside."""
+        embedding: Tensor = self.embed_action(actions)
+        return embedding if self.action_scale == 1 else self.action_scale * embedding
 
     def _arrivals(self, actions: Tensor) -> Tensor:
         """Embed actions (B, T - 1, A) for the frames that they led to; what led to the first of T is not known."""

@@ -51,7 +51,9 @@ _FRAME_CAUSAL = Record(
     },
 )
 _PREDICTORS = {
-    "ActionConditioned": Record({"type": Text(), "action_dim": _SIZE, "settings": _PREDICTOR}),
+    "ActionConditioned": Record(
+        {"type": Text(), "action_dim": _SIZE, "settings": _PREDICTOR}, {"action_scale": Number(above=0)}
+    ),
     "Predictor": Record({"type": Text(), "settings": _PREDICTOR}),
     "FrameCausalPredictor": Record({"type": Text(), "settings": _FRAME_CAUSAL}),
 }
@@ -239,7 +241,12 @@ def _next_frame(model: WorldModel) -> Tensor:
 def _describe(predictor: nn.Module) -> dict[str, Any]:
     if isinstance(predictor, ActionConditioned):
         base = predictor.predictor
-        return {"type": "ActionConditioned", "action_dim": predictor.action_dim, "settings": base.settings()}
+        return {
+            "type": "ActionConditioned",
+            "action_dim": predictor.action_dim,
+            "action_scale": predictor.action_scale,
+            "settings": base.settings(),
+        }
     if isinstance(predictor, (Predictor, FrameCausalPredictor)):
         return {"type": type(predictor).__name__, "settings": predictor.settings()}
     raise TypeError(f"a checkpoint holds one of this package's predictors, got a {type(predictor).__name__}")
@@ -251,7 +258,7 @@ def _build(described: dict[str, Any]) -> Predictor | ActionConditioned | FrameCa
     predictor = Predictor(**described["settings"])
     if described["type"] == "Predictor":
         return predictor
-    return ActionConditioned(predictor, described["action_dim"])
+    return ActionConditioned(predictor, described["action_dim"], described.get("action_scale", 1.0))
 
 
 def packaged_models() -> list[str]:

@@ -115,8 +115,8 @@ class _Maps:
     def __init__(self, block: Block, action: ActionBlock):
         self.out = _as_it_is(block.attention.out)
         self.fc1, self.fc2 = _as_it_is(block.mlp.fc1), _as_it_is(block.mlp.fc2)
-        self.action1, scale = _as_it_is(action.mlp.fc1), action.scale
-        self.action2 = FixedLinear(scale[:, None] * action.mlp.fc2.weight, scale * action.mlp.fc2.bias)
+        self.action1, gain = _as_it_is(action.mlp.fc1), action.gain()
+        self.action2 = FixedLinear(gain[:, None] * action.mlp.fc2.weight, gain * action.mlp.fc2.bias)
 
 
 def _as_it_is(linear: nn.Linear) -> FixedLinear:

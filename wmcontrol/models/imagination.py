@@ -62,7 +62,7 @@ class Imagination:
         B, S, H, A = actions.shape
         R, P, w = B * S, self._patches, self._query.shape[0]
         by_step = actions.permute(2, 0, 1, 3).reshape(H, R, 1, A).expand(-1, -1, P, -1)
-        embedded = self.model.embed_action(by_step[:, :, :1])
+        embedded = self.model.embedded(by_step[:, :, :1])
         both = actions.new_empty(R * P, 2 * w)  # queries beside their action
         frames = self._take(R, H - 1)
         predicted: list[Tensor] = []

@@ -73,7 +73,15 @@ class Config:
         at_least=0,
         example="5",
     )
-    seed: int = key("of training, tasks and agents", default=0, at_least=0, example="1")
+    training_seeds: list[int] = key(
+        "train each way with each of these; intervals are then over seeds and tasks",
+        default=[0],
+        at_least=0,
+        example="0,1,2",
+    )
+    seed: int = key(
+        "of tasks and agents, and of which trajectories are held out", default=0, at_least=0, example="1"
+    )
     jobs: int | None = key(
         "stages at once, with a thread each; by default as many as there are cores",
         default=None,
@@ -83,7 +91,7 @@ class Config:
     out: Path = key("the folder for all of it", default=Path("outputs/compare"), example="table")
 
     def __post_init__(self) -> None:
-        for name in ("env", "modes", "labelled"):
+        for name in ("env", "modes", "labelled", "training_seeds"):
             values = getattr(self, name) or []
             twice = [value for value in values if values.count(value) > 1]
             if twice:
@@ -139,5 +147,6 @@ def comparison(config: Config) -> Any:
         objective={name: objective_settings(protocol, config.objective, env_id_of(name)) for name in config.env},
         packaged=config.packaged,
         warmup={name: WARMUPS[name] if config.warmup is None else config.warmup for name in config.env},
+        training_seeds=tuple(config.training_seeds),
         seed=config.seed,
     )

@@ -69,6 +69,9 @@ class Config:
     average: float = key("decay of a running average of the weights", default=0.0, at_least=0, example="0.999")
     accumulate: int = key("parts that a batch is worked off in", default=1, at_least=1, example="4")
     seed: int = key("of the split, weights and windows", default=0, at_least=0, example="1")
+    split_seed: int | None = key(
+        "decides which trajectories are held out; by default seed", default=None, at_least=0, example="0"
+    )
     device: str | None = key("where to train; by default a GPU if there is one", default=None, example="cpu")
     compile: bool = key("let torch.compile make it faster: a minute at first", default=False, example="true")
     tensorboard: bool = key(

@@ -15,6 +15,7 @@ class Difference:
     Attributes:
         env, labelled: where, and what both were trained on, in words.
         first, second: the agents.
+        training_seeds: with how many both were trained.
         tasks: how many both did.
         end, any_time: at the end of the budget, and at any time.
     """
@@ -23,6 +24,7 @@ class Difference:
     labelled: str
     first: str
     second: str
+    training_seeds: int
     tasks: int
     end: Interval
     any_time: Interval
@@ -61,7 +63,8 @@ def differences(judged: Sequence[Judged], pairs: Sequence[tuple[str, str]]) -> t
                         labelled=words,
                         first=first,
                         second=second,
-                        tasks=len(one.evaluation.records),
+                        training_seeds=one.evaluation.training_seeds,
+                        tasks=one.evaluation.num_tasks,
                         end=end,
                         any_time=any_time,
                     )
@@ -80,7 +83,7 @@ def _difference(one: Judged, other: Judged, when: str) -> Interval:
 
 def _why(one: Judged, other: Judged, error: ValueError) -> str:
     """Say in a few words why two evaluations cannot be compared."""
-    counts = [len(row.evaluation.records) for row in (one, other)]
+    counts = [row.evaluation.num_tasks for row in (one, other)]
     if counts[0] != counts[1]:
         return f"they did different numbers of tasks, {counts[0]} and {counts[1]}"
     return str(error)

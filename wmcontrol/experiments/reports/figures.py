@@ -108,8 +108,8 @@ def _save(figure: Any, path: Path) -> None:
 
 def _bar_name(row: Judged, here: Sequence[Judged]) -> str:
     """Return a row's name, with how many tasks it did if others did more."""
-    tasks = len(row.evaluation.records)
-    fewer = tasks < max(len(other.evaluation.records) for other in here)
+    tasks = row.evaluation.num_tasks
+    fewer = tasks < max(other.evaluation.num_tasks for other in here)
     return row_name(row, here) + (f" (n = {tasks})" if fewer else "")
 
 

@@ -17,13 +17,14 @@ from .style import literal
 from .tables import difference_numbers, difference_table, row_numbers, row_times, success_table
 
 _SUCCESS_NOTE = (
-    "Success with Wilson's 95 % intervals; median distance to the goal at the end, in the environment's units (for "
-    "Push-T also the median angle of the block). Seconds and memory are of the machine that this ran on; memory is the "
+    "Success with 95 % intervals: Wilson's over tasks; where a row has several training seeds, over seeds and tasks as "
+    "crossed random effects. Median distance to the goal at the end, in the environment's units (for Push-T also the "
+    "median angle of the block). Seconds and memory are of the machine that this ran on; memory is the "
     "process's peak so far, so that rows of one process never fall."
 )
 _DIFFERENCE_NOTE = (
-    "Percentage points, on the same tasks, with 95 % intervals for pairs (Newcombe 1998, method 10). Positive: the "
-    "first is better."
+    "Percentage points, on the same tasks, with 95 % intervals for pairs (Newcombe 1998, method 10; with several "
+    "training seeds, over seeds and tasks as crossed random effects). Positive: the first is better."
 )
 _SUCCESS = (
     "Success at the end of the budget with 95 % intervals. Hatched: floors, which do not plan. Dashed outline: the "

@@ -9,7 +9,7 @@ import numpy as np
 from ...evaluation import Interval
 from .differences import Difference
 from .judged import Judged
-from .rows import count, labelled_text
+from .rows import NO_LABELS, count, labelled_text, role
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ def success_table(judged: Sequence[Judged]) -> Table:
         "environment",
         "labelled",
         "agent",
+        "training seeds",
         "tasks",
         "success at the end",
         "success at any time",
@@ -48,7 +49,8 @@ def success_table(judged: Sequence[Judged]) -> Table:
                 row.env,
                 labelled_text(row, judged),
                 row.agent,
-                f"{len(evaluation.records):,}",
+                str(evaluation.training_seeds) if role(row) == "model" else NO_LABELS,
+                f"{evaluation.num_tasks:,}",
                 str(evaluation.success_end),
                 str(evaluation.success_any),
                 _distance_text(row),
@@ -61,12 +63,13 @@ def success_table(judged: Sequence[Judged]) -> Table:
 
 def difference_table(found: Sequence[Difference]) -> Table:
     """Return a row for each comparison."""
-    head = ("environment", "labelled", "difference", "tasks", "at the end", "at any time", "95 % interval at the end")
+    head = ("environment", "labelled", "difference", "training seeds", "tasks", "at the end", "at any time", "95 % interval at the end")
     rows = tuple(
         (
             d.env,
             d.labelled,
             f"{d.first} − {d.second}",
+            str(d.training_seeds),
             f"{d.tasks:,}",
             _points(d.end),
             _points(d.any_time),
@@ -85,9 +88,11 @@ def row_numbers(row: Judged) -> dict[str, Any]:
         "agent": row.agent,
         "labelled": row.labelled,
         "labelled_known": count(row),
-        "tasks": len(evaluation.records),
+        "training_seeds": evaluation.training_seeds,
+        "tasks": evaluation.num_tasks,
         "success_end": vars(evaluation.success_end),
         "success_any": vars(evaluation.success_any),
+        "success_end_by_seed": [sum(seed) / len(seed) for seed in evaluation.by_seed("end")],
         "median_distance": _median(row, "distance"),
         **({"median_angle": _median(row, "angle")} if "angle" in evaluation.records[0] else {}),
         "decisions": sum(record["decisions"] for record in evaluation.records),
