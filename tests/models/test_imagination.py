@@ -22,7 +22,7 @@ def world_model(dtype: torch.dtype = torch.float32, **settings: Any) -> WorldMod
     encoder = PyramidEncoder(D, tokens=grid)
     encoder.fit(torch.randint(0, 256, (40, 32, 32, 3), dtype=torch.uint8))
     sizes = {"width": 36, "depth": 3, "num_heads": 2} | settings.pop("sizes", {})
-    predictor = scrambled(ActionConditioned(Predictor(D, **sizes), A))
+    predictor = scrambled(ActionConditioned(Predictor(D, **sizes), A, action_scale=4.0))
     normalizer = ActionNormalizer([0.1, -0.2], [0.5, 0.25], [-1, -1], [1, 1], frameskip=3)
     model = WorldModel(encoder, predictor, normalizer, control_rate=10, frame_size=(32, 32), **settings)
     model.predictor.to(dtype)

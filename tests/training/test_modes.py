@@ -8,7 +8,7 @@ from torch import nn
 
 from wmcontrol.models import ActionConditioned, Predictor
 from wmcontrol.training import TrainingSettings, with_actions
-from wmcontrol.training.modes import query_rms
+from wmcontrol.training.modes import query_rms, rescale_residual
 
 D, A, GRID = 5, 3, (1, 2)
 
@@ -47,24 +47,45 @@ def divided(predictor: Predictor, by: float) -> Predictor:
     return made
 
 
-@pytest.mark.parametrize("mode", ["action_only", "full"])
-def test_the_base_and_its_predictions_are_bit_for_bit_what_they_were(mode: str) -> None:
+def apart(one: torch.Tensor, other: torch.Tensor) -> float:
+    """Return the root mean square of a difference, as a share of how much predictions differ."""
+    return float(((one - other).square().mean().sqrt() / other.std()).detach())
+
+
+def test_action_only_leaves_the_base_and_its_predictions_bit_for_bit_what_they_were() -> None:
     base, (tokens, times, actions) = pretrained(), clip()
-    model = with_actions(base, A, mode, seed=1)  # type: ignore[arg-type]
+    model = with_actions(base, A, "action_only", seed=1)
     assert torch.equal(model(tokens, times, actions, grid=GRID), base(tokens, times, grid=GRID))
     for mine, given in zip(model.predictor.parameters(), base.parameters(), strict=True):
         assert torch.equal(mine, given)
         assert mine is not given
 
 
-def test_actions_are_scaled_by_how_large_queries_are() -> None:
+def test_actions_are_as_large_beside_queries_in_all_three_ways() -> None:
     base = pretrained()
-    fresh = query_rms(with_actions(base, A, "scratch", seed=1).predictor)
-    scales = {mode: with_actions(base, A, mode, seed=1).action_scale for mode in ("scratch", "action_only", "full")}
-    assert scales["scratch"] == 1
-    assert scales["action_only"] == scales["full"] > 8
-    assert query_rms(base) / fresh / scales["full"] == pytest.approx(1, rel=0.5)
-    assert with_actions(divided(base, 4096.0), A, "full", seed=1).action_scale == 1  # smaller queries suppress nothing
+    made = {mode: with_actions(base, A, mode, seed=1) for mode in ("scratch", "action_only", "full")}
+    sizes = {mode: query_rms(model.predictor) / model.action_scale for mode, model in made.items()}
+    assert made["scratch"].action_scale == made["full"].action_scale == 1
+    assert made["action_only"].action_scale > 8
+    for mode in ("action_only", "full"):
+        assert 1 / 1.5 < sizes[mode] / sizes["scratch"] < 1.5
+    assert with_actions(divided(base, 4096.0), A, "action_only", seed=1).action_scale == 1  # small ones suppress nothing
+
+
+def test_full_begins_with_small_queries_and_the_same_predictions() -> None:
+    base, (tokens, times, actions) = pretrained(), clip()
+    full = with_actions(base, A, "full", seed=1)
+    assert query_rms(full.predictor) < query_rms(base) / 8
+    # What differs is the epsilon of the normalisations.
+    assert apart(full(tokens, times, actions, grid=GRID), base(tokens, times, grid=GRID)) < 0.1
+
+
+def test_queries_are_never_made_larger_and_not_changed_for_less_than_half() -> None:
+    made, untouched = pretrained(), pretrained()
+    for to in (10.0, 1.0, 0.8):
+        rescale_residual(made, to * query_rms(untouched))
+        for one, other in zip(made.parameters(), untouched.parameters(), strict=True):
+            assert torch.equal(one, other)
 
 
 def test_action_blocks_learn_beside_large_queries_as_beside_small_ones() -> None:
