@@ -21,6 +21,8 @@ from wmcontrol.experiments.task_keys import PLANNER_NAMES, PROTOCOL_NAMES
 from wmcontrol.models.checkpoint import WEIGHTS, packaged_folder
 from wmcontrol.planners import CEM
 
+TRAINED = "train pusht full 16650 seed 0"
+
 
 @pytest.fixture(scope="module")
 def usual() -> Comparison:
@@ -78,12 +80,14 @@ def test_data_are_those_of_the_packaged_models_made_once_for_both(usual: Compari
 def test_models_are_shared_by_protocols_and_not_by_bases_or_seeds(usual: Comparison) -> None:
     one = stages(usual)
     other = stages(replace(usual, protocol=PROTOCOLS["mpc"]))
-    assert one["train pusht full 16650 seed 0"].digest == other["train pusht full 16650 seed 0"].digest
+    assert one[TRAINED].digest == other[TRAINED].digest
     assert one["evaluate pusht full 50 seed 0"].digest != other["evaluate pusht full 50 seed 0"].digest
-    assert one["train pusht full 16650 seed 0"].digest != stages(replace(usual, seed=1))["train pusht full 16650 seed 0"].digest
+    assert one[TRAINED].digest != stages(replace(usual, seed=1))[TRAINED].digest
 
 
-def test_training_seeds_have_models_of_their_own_and_the_same_tasks_and_held_out_trajectories(usual: Comparison) -> None:
+def test_training_seeds_have_their_own_models_and_share_tasks_and_what_is_held_out(
+    usual: Comparison,
+) -> None:
     one, three = stages(usual), plan(replace(usual, training_seeds=(0, 1, 2)))
     row = next(row for row in three.rows if (row.env, row.agent, row.labelled) == ("wall", "action_only", 50))
     trained = [stage.needs[0] for stage in row.stages]

@@ -40,12 +40,12 @@ def test_the_report_has_models_floor_and_ceiling_and_the_files_that_it_says(made
 def test_all_have_the_same_tasks_and_the_simulator_the_first_of_them(made: Path) -> None:
     files = {path.parent.name.split("_", 2)[2].rpartition("-")[0]: path for path in made.glob(f"stages/*/{TASKS}")}
     found = {agent: Evaluation.read(path) for agent, path in files.items()}
-    assert sorted(found) == sorted(["scratch_27", "full_27", "no-op", "random_actions", "true_simulator"])
+    assert sorted(found) == sorted(["scratch_27_seed_0", "full_27_seed_0", "no-op", "random_actions", "true_simulator"])
     sources = {agent: [record["source"] for record in evaluation.records] for agent, evaluation in found.items()}
-    assert len(sources["full_27"]) == 4
+    assert len(sources["full_27_seed_0"]) == 4
     simulated = sources.pop("true_simulator")
-    assert all(each == sources["full_27"] for each in sources.values())
-    assert simulated == sources["full_27"][:2]
+    assert all(each == sources["full_27_seed_0"] for each in sources.values())
+    assert simulated == sources["full_27_seed_0"][:2]
 
 
 def test_the_film_is_of_the_model_that_reached_most_goals(made: Path) -> None:
@@ -58,7 +58,9 @@ def test_the_film_is_of_the_model_that_reached_most_goals(made: Path) -> None:
 
 def test_times_lie_beside_the_report_and_not_in_it(made: Path) -> None:
     stages = json.loads((made / "times.json").read_text())["stages"]
-    assert {"collect wall", "collect wall unseen", "encode wall", "train wall full", "film wall"} <= set(stages)
+    assert {"collect wall", "collect wall unseen", "encode wall", "train wall full 27 seed 0", "film wall"} <= set(
+        stages
+    )
     assert all(seconds >= 0 for seconds in stages.values())
     assert "of one core" not in (made / "report.json").read_text()
 

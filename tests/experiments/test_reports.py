@@ -13,7 +13,14 @@ import numpy as np
 import pytest
 from markdown_it import MarkdownIt
 
-from wmcontrol.evaluation import Evaluation, difference, paired_difference, wilson
+from wmcontrol.evaluation import (
+    Evaluation,
+    difference,
+    difference_over_seeds,
+    paired_difference,
+    seeds_and_tasks,
+    wilson,
+)
 from wmcontrol.experiments.reports import Judged, Video, planner_plot, save_report
 from wmcontrol.experiments.reports.differences import differences
 from wmcontrol.experiments.reports.rows import labelled_text, role
@@ -161,11 +168,40 @@ def test_numbers_are_those_of_the_evaluations(tmp_path: Path) -> None:
     assert found["settings"][0]["protocol"]["budget"] == 25
     assert {"wmcontrol", "torch", "python"} == set(found["versions"])
     table = (tmp_path / "report.md").read_text()
-    assert "| Wall | 50 | full | 16 | 75.0 % [50.5, 89.8] | 81.2 % [57.0, 93.4] | 7.5 | 0.25 | 16 MiB |" in table
-    assert "| Wall | 50 | full − scratch | 16 | +25.0 [" in table
+    assert "| Wall | 50 | full | 1 | 16 | 75.0 % [50.5, 89.8] | 81.2 % [57.0, 93.4] | 7.5 | 0.25 | 16 MiB |" in table
+    assert "| Wall | 50 | full − scratch | 1 | 16 | +25.0 [" in table
     assert "of the machine that this ran on" in table
     assert "protocol paper (budget 25, execute 25, horizon 5)" in table
     assert "redrawn: 3 solved, 0 refused" in table
+
+
+def test_rows_of_several_training_seeds_are_one_row_with_an_interval_of_seeds_and_tasks(tmp_path: Path) -> None:
+    shares = {"full": (0.5, 0.75, 1.0), "scratch": (0.25, 0.25, 0.5)}
+    joined = {name: [evaluation(share) for share in each] for name, each in shares.items()}
+    rows = [Judged(env="Wall", agent=n, evaluation=Evaluation.over_seeds(e), labelled=50) for n, e in joined.items()]
+    rows.append(Judged(env="Wall", agent="random actions", evaluation=evaluation(0)))
+    save_report(rows, tmp_path, title="t", pairs=[("full", "scratch")])
+    found = json.loads((tmp_path / "report.json").read_text())
+    full, _ = (row for row in found["rows"] if row["labelled"] == 50)
+    assert (full["training_seeds"], full["tasks"], full["success_end_by_seed"]) == (3, 16, [0.5, 0.75, 1.0])
+    by_seed = {name: [e.successes() for e in each] for name, each in joined.items()}
+    assert full["success_end"] == vars(seeds_and_tasks(by_seed["full"]))
+    assert full["success_end"]["value"] == 0.75
+    (pair,) = found["differences"]
+    assert pair["end"] == vars(difference_over_seeds(by_seed["full"], by_seed["scratch"]))
+    assert (pair["training_seeds"], pair["tasks"]) == (3, 16)
+    assert "| Wall | – | random actions | – | 16 |" in (tmp_path / "report.md").read_text()
+
+
+def test_evaluations_of_other_tasks_are_not_joined_nor_compared() -> None:
+    with pytest.raises(ValueError, match="tasks"):
+        Evaluation.over_seeds([evaluation(0.5), evaluation(0.5, n=8)])
+    with pytest.raises(ValueError, match="protocol"):
+        Evaluation.over_seeds([evaluation(0.5), evaluation(0.5, budget=50)])
+    with pytest.raises(ValueError, match="none"):
+        Evaluation.over_seeds([])
+    with pytest.raises(ValueError, match="seeds"):
+        difference(Evaluation.over_seeds([evaluation(0.5)] * 2), evaluation(0.5))
 
 
 def test_the_same_results_give_the_same_json_whatever_the_time_they_took(tmp_path: Path) -> None:

@@ -69,7 +69,9 @@ def test_actions_are_as_large_beside_queries_in_all_three_ways() -> None:
     assert made["action_only"].action_scale > 8
     for mode in ("action_only", "full"):
         assert 1 / 1.5 < sizes[mode] / sizes["scratch"] < 1.5
-    assert with_actions(divided(base, 4096.0), A, "action_only", seed=1).action_scale == 1  # small ones suppress nothing
+    assert (
+        with_actions(divided(base, 4096.0), A, "action_only", seed=1).action_scale == 1
+    )  # small ones suppress nothing
 
 
 def test_full_begins_with_small_queries_and_the_same_predictions() -> None:

@@ -31,9 +31,10 @@ class Evaluation:
 
     Attributes:
         header: what was judged: tasks, protocol, seed, and what the caller said about the agent.
-        records: one for each task, in order, of one training seed after the other: ``success_end``, ``success_any``, ``first_success`` (environment steps,
-            or None), ``start_distance``, ``distance`` at the end (and for Push-T the ``angle``), ``decisions``,
-            ``seconds`` that they took, and the ``memory`` of the process at its peak so far, bytes.
+        records: one for each task, in order, of one training seed after the other: ``success_end``, ``success_any``,
+            ``first_success`` (environment steps, or None), ``start_distance``, ``distance`` at the end (and for Push-T
+            the ``angle``), ``decisions``, ``seconds`` that they took, and the ``memory`` of the process at its peak so
+            far, bytes.
         training_seeds: how many.
     """
 

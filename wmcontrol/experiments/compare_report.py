@@ -75,8 +75,8 @@ def about(asked: Comparison) -> Iterator[str]:
     )
     seeds = ", ".join(map(str, asked.training_seeds))
     yield (
-        f"Optimiser steps with all trajectories: {steps}{few}. Training seeds {seeds}; seed {asked.seed} of tasks, agents "
-        "and of which trajectories are held out."
+        f"Optimiser steps with all trajectories: {steps}{few}. Training seeds {seeds}; seed {asked.seed} of tasks, "
+        "agents and of which trajectories are held out."
     )
     looks = ", ".join(f"{shown(asked, name)} {steps}" for name, steps in asked.warmup.items() if steps)
     protocol = asked.protocol

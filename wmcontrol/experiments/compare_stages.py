@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import gymnasium as gym
-import torch
 
 from ..agents import NoOpAgent, PlanningAgent, RandomAgent, SimulatorModel
 from ..evaluation import DatasetTasks, Evaluation, evaluate
@@ -112,7 +111,9 @@ def _plan_one(asked: Comparison, name: str) -> tuple[list[Row], Stage]:
     store = Stage(f"encode {name}", read, sets, partial(_encode, path=path, asked=asked))
     most = asked.trained_on(name)
     judging = partial(_judge, asked=asked, name=name)
-    rows, with_all, oracles = [], [], {}
+    rows: list[Row] = []
+    with_all: list[Stage] = []
+    of_first_seed: dict[str, Stage] = {}
     for labelled in (None, *sorted(asked.labelled, reverse=True)):
         for mode in asked.modes:
             judged = []
@@ -123,7 +124,7 @@ def _plan_one(asked: Comparison, name: str) -> tuple[list[Row], Stage]:
                 settings = _settings(asked, name, mode, asked.num_tasks)
                 settings |= {"labelled": labelled or most, "labelled_total": most, "training_seed": seed}
                 judged.append(Stage(f"evaluate {title}", settings, (model, *unseen), judging))
-                oracles.setdefault(mode, model)
+                of_first_seed.setdefault(mode, model)
             rows.append(Row(name, mode, labelled or most, tuple(judged)))
             with_all += [] if labelled else judged
     floors = unseen or (store,)
@@ -132,7 +133,7 @@ def _plan_one(asked: Comparison, name: str) -> tuple[list[Row], Stage]:
     rows += [Row(name, agent, None, (_judged(asked, name, agent, floors, judging),)) for agent in (NO_OP, RANDOM)]
     if asked.oracle_tasks:
         # Its encoder and statistics of actions are those of any model that was trained on all.
-        model = oracles["full" if "full" in asked.modes else asked.modes[-1]]
+        model = of_first_seed["full" if "full" in asked.modes else asked.modes[-1]]
         rows.append(Row(name, SIMULATOR, None, (_judged(asked, name, SIMULATOR, (model, *unseen), judging),)))
     settings = _settings(asked, name, "the best", min(_FILMED, asked.num_tasks))
     return rows, Stage(f"film {name}", settings, (*with_all, *unseen), partial(_film, asked=asked, name=name))
@@ -210,7 +211,7 @@ def _film(stage: Stage, root: Path, *, asked: Comparison, name: str) -> dict[str
     reached = [sum(Evaluation.read(need.folder(root) / TASKS).successes()) for need in judged]
     best = max(range(len(judged)), key=lambda i: (reached[i], i))
     tasks = _tasks(stage, root, asked, name)
-    model = WorldModel.load(model_of(_need(judged[best], "train"), root), dtype=torch.float32)
+    model = WorldModel.load(model_of(_need(judged[best], "train"), root))
     agent = _planning(asked, model, make_objective(asked.objective[name], model), stage.settings["history"])
     path, count = stage.folder(root) / FILM, stage.settings["num_tasks"]
     found = film(agent, tasks, asked.protocol, path, num_episodes=count, seed=asked.seed, title=name)
@@ -231,7 +232,7 @@ def _agent(stage: Stage, root: Path, asked: Comparison, name: str, tasks: Datase
         return NoOpAgent(env.action_space) if kind == NO_OP else RandomAgent(env.action_space, asked.seed)
     # Packaged models have the short names of environments.
     where = packaged_folder(name) if kind == PACKAGED else model_of(_need(stage, "train"), root)
-    model: Any = WorldModel.load(where, dtype=torch.float32)
+    model: Any = WorldModel.load(where)
     objective = make_objective(asked.objective[name], model)
     if kind == SIMULATOR:
         # In this process: all cores have stages of their own.

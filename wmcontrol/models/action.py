@@ -44,7 +44,8 @@ class ActionBlock(nn.Module):
     def forward(self, q: Tensor, action: Tensor) -> Tensor:
         """Update queries (…, P, width) with the action embedding (…, width) of their frame."""
         a = action[..., None, :].expand_as(q)
-        return q + self.gain() * self.mlp(self.norm(torch.cat([q, a], -1)))
+        updated: Tensor = q + self.gain() * self.mlp(self.norm(torch.cat([q, a], -1)))
+        return updated
 
     def gain(self) -> Tensor:
         """Return what the MLP's output is multiplied by, s γ, (width,)."""

@@ -79,9 +79,7 @@ class Config:
         at_least=0,
         example="0,1,2",
     )
-    seed: int = key(
-        "of tasks and agents, and of which trajectories are held out", default=0, at_least=0, example="1"
-    )
+    seed: int = key("of tasks and agents, and of which trajectories are held out", default=0, at_least=0, example="1")
     jobs: int | None = key(
         "stages at once, with a thread each; by default as many as there are cores",
         default=None,

@@ -63,7 +63,16 @@ def success_table(judged: Sequence[Judged]) -> Table:
 
 def difference_table(found: Sequence[Difference]) -> Table:
     """Return a row for each comparison."""
-    head = ("environment", "labelled", "difference", "training seeds", "tasks", "at the end", "at any time", "95 % interval at the end")
+    head = (
+        "environment",
+        "labelled",
+        "difference",
+        "training seeds",
+        "tasks",
+        "at the end",
+        "at any time",
+        "95 % interval at the end",
+    )
     rows = tuple(
         (
             d.env,
