@@ -237,6 +237,25 @@ def test_every_compression_that_is_allowed_is_read_and_its_bombs_are_refused(nam
             DiffusionPolicy(store)
 
 
+def test_ends_of_episodes_that_cannot_be_unpacked_are_named(tmp_path: Path) -> None:
+    path = write(tmp_path / "set.zarr", arrays_of(), 3)
+    file = path / "meta/episode_ends/c/0"
+    content = bytearray(file.read_bytes())
+    content[14:] = b"?" * len(content[14:])
+    file.write_bytes(content)
+    with pytest.raises(OSError, match=r"set\.zarr: meta/episode_ends cannot be read"):
+        DiffusionPolicy(path)
+
+
+@pytest.mark.parametrize("name", [".zattrs", "data/state/.zattrs", "data/.zgroup", "data/state/.zarray"])
+def test_metadata_of_a_gibibyte_are_refused(name: str, tmp_path: Path) -> None:
+    path = write(tmp_path / "set.zarr", arrays_of())
+    with (path / name).open("r+b") as file:
+        file.truncate(2**30)
+    with pytest.raises(ValueError, match=rf"{name}: expected at most 1,048,576 bytes"):
+        DiffusionPolicy(path)
+
+
 def test_a_zip_file_cannot_be_a_bomb_either(tmp_path: Path) -> None:
     path = write(tmp_path / "set.zarr", arrays_of(), compressors=None)
     (path / "data/img/1.0.0.0").write_bytes(bytes(2**26))

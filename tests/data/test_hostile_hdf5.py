@@ -136,6 +136,19 @@ def test_every_reader_refuses_every_hostile_file(reader: str, kind: Callable[...
         tracemalloc.stop()
 
 
+def test_a_link_on_the_way_to_a_name_is_not_followed(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "other.h5", "w") as other:
+        other["qpos"] = SECRET
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["infos"] = h5py.ExternalLink(str(tmp_path / "other.h5"), "/")
+        file["array"] = SECRET
+    root = Hdf5File(tmp_path / "a.h5").root()
+    assert "array/qpos" not in root
+    for look in (lambda: "infos/qpos" in root, lambda: root["infos/qpos"]):
+        with pytest.raises(ValueError, match=r"a\.h5: infos is a link to .*other\.h5"):
+            look()
+
+
 def test_a_group_in_itself_ends(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["a"] = file["/"]
@@ -151,6 +164,6 @@ def test_what_is_not_there_is_none_or_a_key_error(tmp_path: Path) -> None:
     assert root["a/b"][:].tolist() == [1]
     assert [name for name, _ in root.items()] == ["a"]
     assert root.get("c") is None
-    for name in ("c", "a/c", "c/b"):
+    for name in ("c", "a/c", "c/b", "a/b/c"):
         with pytest.raises(KeyError):
             root[name]

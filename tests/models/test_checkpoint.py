@@ -257,8 +257,10 @@ def test_nonsense_in_a_config_names_the_file(folder: Path, changes: dict) -> Non
     [
         ("predictor", {"depth": 10**6}, "depth is 1000000, and model.safetensors has"),
         ("predictor", {"width": 2**20, "num_heads": 2**10}, r"predictor: .* the file of weights has"),
-        ("predictor", {"mlp_ratio": 1e5}, r"predictor: .* the file of weights has"),
+        ("predictor", {"mlp_ratio": 9000}, r"predictor: .* the file of weights has"),
         ("predictor", {"depth": True}, r"predictor\.settings\.depth: .* a boolean True"),
+        ("predictor", {"width": 2**24, "mlp_ratio": 9999.0, "dim": 2**24, "num_heads": 2**20}, "predictor: .* ask for"),
+        ("encoder", {"grids": None, "blurs": [1e-300]}, "encoder: .* ask for"),
         ("encoder", {"grids": [[2**16, 2**16]]}, r"encoder: .* the file of weights has"),
     ],
 )

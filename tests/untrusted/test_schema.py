@@ -93,6 +93,13 @@ def test_what_is_nested_deep_is_refused(depth: int, brackets: tuple[str, str]) -
         parse_json(text, AnyJson(), "it")
 
 
+@pytest.mark.parametrize("depth", [100, 100_000])
+def test_what_is_nested_deep_is_named_by_its_field(depth: int) -> None:
+    text = '{"a": {"c": ["}"]}, "the \\"b\\"": [' + "[" * depth + "]" * depth + '], "d": 1}'
+    with pytest.raises(ValueError, match=r'^it: the \\?"b.*: it is nested more than 64 deep'):
+        parse_json(text, AnyJson(), "it")
+
+
 @pytest.mark.parametrize("text", [b"", b"{", b"\xff\xfe", b'{"a": 1', b"1" * 5000])
 def test_what_is_no_json_is_named(text: bytes) -> None:
     with pytest.raises(ValueError, match=r"^it: it is not JSON"):

@@ -4,7 +4,7 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,9 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from ..untrusted import AnyJson, MapOf, Record, Text, read_json
+from ..untrusted.schema import Place
 from .encoder import Encoder
+from .pyramid_shape import SETTINGS as PYRAMID
 from .registry import build_encoder, describe_encoder
 from .weights import assign, check_comes_back, place_of, tensors_of
 
@@ -90,16 +92,26 @@ def check_encoder_size(name: str, settings: Mapping[str, Any], held: Iterable[Se
         ValueError: it is larger, or the settings are none of its.
     """
     if name == "pyramid":
-        with torch.device("meta"):
-            check_size("encoder", build_encoder(name, settings), held)
+        PYRAMID.check(settings, Place("encoder", "settings"))
+        check_size("encoder", lambda: build_encoder(name, settings), held)
 
 
-def check_size(name: str, module: nn.Module, held: Iterable[Sequence[int]]) -> None:
-    """Refuse a module, built on the meta device, that needs a MiB of numbers more than there are in a file.
+def check_size(name: str, build: Callable[[], nn.Module], held: Iterable[Sequence[int]]) -> None:
+    """Refuse a module that needs a MiB of numbers more than there are in a file; it is built without any memory.
+
+    Args:
+        name: what the error calls it.
+        build: makes it.
+        held: shapes of the tensors that are there.
 
     Raises:
-        ValueError: it does; ``name`` is what the error calls it.
+        ValueError: it does.
     """
+    try:
+        with torch.device("meta"):
+            module = build()
+    except (RuntimeError, OverflowError) as error:  # more than 64 bits can count
+        raise ValueError(f"{name}: its settings ask for more numbers than there can be: {error}") from error
     needed, there = sum(t.numel() for t in module.state_dict().values()), sum(map(math.prod, held))
     if needed > there + 2**20:
         raise ValueError(f"{name}: its settings ask for {needed:,} numbers, the file of weights has {there:,}")

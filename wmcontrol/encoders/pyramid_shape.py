@@ -6,10 +6,24 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+from ..untrusted import Integer, ListOf, Nullable, Number, Record
+
 # Samples per standard deviation of the blur. What is finer than the samples can carry is by then damped to
 # exp(-(0.75 pi)^2 / 2) = 6 % or less.
 _SAMPLES_PER_WIDTH = 0.75
 _MIN_RATIO = 1.5
+_SIZE = Integer(low=1, high=2**24)
+SETTINGS = Record(  # as a file has them
+    {},
+    {
+        "num_components": _SIZE,
+        "tokens": ListOf(_SIZE, 2, 2),
+        "blurs": ListOf(Number(above=0), 1, 64),
+        "blur_weights": Nullable(ListOf(Number(above=0), 1, 64)),
+        "grids": Nullable(ListOf(ListOf(_SIZE, 2, 2), 1, 64)),
+        "color_weights": ListOf(Number(low=0), 3, 3),
+    },
+)
 
 
 class PyramidShape(NamedTuple):

@@ -186,9 +186,7 @@ def _check_sizes(config: dict[str, Any], weights: dict[str, Tensor]) -> None:
     depth = config["predictor"]["settings"].get("depth", 1)
     if depth > len(held):
         raise ValueError(f"predictor.settings.depth is {depth}, and {WEIGHTS} has {len(held)} tensors")
-    with torch.device("meta"):
-        predictor = _build(config["predictor"])
-    check_size("predictor", predictor, held.values())
+    check_size("predictor", lambda: _build(config["predictor"]), held.values())
 
 
 def _model(config: dict[str, Any]) -> WorldModel:

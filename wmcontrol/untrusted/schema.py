@@ -8,6 +8,7 @@ depth of what is in it are limited.
 
 import json
 import math
+import re
 import reprlib
 import sys
 from abc import ABC, abstractmethod
@@ -250,10 +251,23 @@ def parse_json(text: str | bytes, schema: Schema, source: str, *, fix: str = "",
     try:
         value = json.loads(text if isinstance(text, str) else text.decode())
     except RecursionError:
-        place.fail(f"it is nested more than {MAX_DEPTH} deep")
+        deep = text if isinstance(text, str) else text.decode(errors="replace")
+        Place(source, _deep_field(deep), fix).fail(f"it is nested more than {MAX_DEPTH} deep")
     except ValueError as error:
         place.fail(f"it is not JSON: {error}")
     return schema.check(value, place)
+
+
+def _deep_field(text: str) -> str:
+    """Return the field of the outermost object in which values first lie too deep in one another, if it is one's."""
+    depth, name = 0, ""
+    for token in re.finditer(r'"(?:[^"\\]|\\.)*"(\s*:)?|[\[{\]}]', text):
+        if token[1] and depth == 1:
+            name = token[0].rpartition('"')[0][1:]
+        depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(token[0], 0)
+        if depth > MAX_DEPTH:
+            break
+    return name[:100]
 
 
 def _limits(low: float, high: float) -> str:

@@ -76,7 +76,7 @@ class DiffusionPolicy(TrajectoryDataset):
         for name, dimensions in _ARRAYS.items():
             if len(shapes[name]) != dimensions or shapes[name][1:] != _numbers(name, shapes[name]):
                 raise ValueError(f"{self.path}: {name} has shape {shapes[name]}, which is not that of Push-T")
-        ends = np.asarray(group[_ENDS][:])
+        ends = _read(group, _ENDS, slice(None), self.path)
         lengths = np.diff(ends, prepend=0) if ends.ndim == 1 else ends
         self.lengths = checked_lengths(self.path / _ENDS, lengths)
         self._starts = np.cumsum(self.lengths) - self.lengths
@@ -137,11 +137,11 @@ def _numbers(name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
     return {"data/img": (*shape[1:3], 3), "data/state": (5,), "data/action": (2,)}[name]
 
 
-def _read(group: Any, name: str, rows: Any, provenance: Provenance) -> NDArray[Any]:
+def _read(group: Any, name: str, rows: Any, where: object) -> NDArray[Any]:
     try:
         return np.asarray(group[name][rows] if isinstance(rows, slice) else group[name].oindex[rows])
     except Exception as error:  # each codec has its own
-        raise OSError(f"{provenance}: {name} cannot be read ({error!r}); fetch the data again") from error
+        raise OSError(f"{where}: {name} cannot be read ({error!r}); fetch the data again") from error
 
 
 def _velocities(places: Floats, targets: Floats) -> Floats:

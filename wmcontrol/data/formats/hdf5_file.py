@@ -64,8 +64,13 @@ class Hdf5Group:
         return self._group.attrs
 
     def __contains__(self, name: str) -> bool:
+        first, _, rest = name.strip("/").partition("/")
         with reading(self._path, name):
-            return name in self._group
+            there = first in self._group
+        if not there or not rest:  # h5py would follow links on its way to those further down
+            return there
+        member = self._open(first)
+        return isinstance(member, Hdf5Group) and rest in member
 
     def __iter__(self) -> Iterator[str]:
         with reading(self._path, self._name or "all names"):
@@ -94,6 +99,8 @@ class Hdf5Group:
         if first not in self:
             raise KeyError(name)
         member = self._open(first)
+        if rest and not isinstance(member, Hdf5Group):
+            raise KeyError(name)
         return member[rest] if rest else member
 
     def _open(self, name: str) -> Any:

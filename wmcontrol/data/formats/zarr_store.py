@@ -98,7 +98,7 @@ def open_group(path: Path, names: Mapping[str, bool]) -> Any:
                 version = _checked(path, _Zip(archive), names)
         else:
             version = _checked(path, _Folder(path), names)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, zlib.error) as error:
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, zlib.error, UnicodeError) as error:
         raise OSError(f"{path}: not a whole zarr store ({error!r}); fetch it again") from error
     try:
         store = zarr.storage.ZipStore(path, mode="r") if path.is_file() else path
@@ -140,6 +140,9 @@ class _Zip:
 def _checked(path: Path, files: _Folder | _Zip, names: Mapping[str, bool]) -> int:
     """Return the version of zarr's format, once all arrays were looked at."""
     version = 3 if "zarr.json" in files.sizes else 2
+    for file, size in files.sizes.items():
+        if file.rpartition("/")[2] in _METADATA and size > _MAX_METADATA:
+            raise ValueError(f"{path / file}: expected at most {_MAX_METADATA:,} bytes, got {size:,}")
     for name, whole in names.items():
         metadata = f"{name}/{'zarr.json' if version == 3 else '.zarray'}"
         if metadata not in files.sizes:
@@ -150,8 +153,7 @@ def _checked(path: Path, files: _Folder | _Zip, names: Mapping[str, bool]) -> in
 
 def _described(path: Path, files: _Folder | _Zip, name: str, version: int) -> _Description:
     with files.open(name) as file:
-        text = file.read(_MAX_METADATA + 1)
-    found = parse_json(text, _V3 if version == 3 else _V2, str(path), max_bytes=_MAX_METADATA)
+        found = parse_json(file.read(_MAX_METADATA), _V3 if version == 3 else _V2, str(path))
     if version == 2:
         compressor = found["compressor"]
         itemsize, chunk, codec = int(found["dtype"][2:]), found["chunks"], compressor and compressor["id"]
