@@ -259,8 +259,9 @@ def test_nonsense_in_a_config_names_the_file(folder: Path, changes: dict) -> Non
         ("predictor", {"width": 2**20, "num_heads": 2**10}, r"predictor: .* the file of weights has"),
         ("predictor", {"mlp_ratio": 9000}, r"predictor: .* the file of weights has"),
         ("predictor", {"depth": True}, r"predictor\.settings\.depth: .* a boolean True"),
-        ("predictor", {"width": 2**24, "mlp_ratio": 9999.0, "dim": 2**24, "num_heads": 2**20}, "predictor: .* ask for"),
-        ("encoder", {"grids": None, "blurs": [1e-300]}, "encoder: .* ask for"),
+        ("predictor", {"width": 2**23, "mlp_ratio": 9999.0, "dim": 2**23, "num_heads": 2**20}, "predictor: "),
+        ("encoder", {"grids": None, "blurs": [1e-4]}, "encoder: .* the file of weights has"),
+        ("encoder", {"grids": None, "blurs": [1e-300]}, r"settings\.blurs\[0\]: expected"),
         ("encoder", {"grids": [[2**16, 2**16]]}, r"encoder: .* the file of weights has"),
     ],
 )

@@ -111,7 +111,9 @@ def check_size(name: str, build: Callable[[], nn.Module], held: Iterable[Sequenc
         with torch.device("meta"):
             module = build()
     except (RuntimeError, OverflowError) as error:  # more than 64 bits can count
-        raise ValueError(f"{name}: its settings ask for more numbers than there can be: {error}") from error
+        raise ValueError(
+            f"{name}: its settings ask for more numbers than there can be: {str(error).splitlines()[0]}"
+        ) from error
     needed, there = sum(t.numel() for t in module.state_dict().values()), sum(map(math.prod, held))
     if needed > there + 2**20:
         raise ValueError(f"{name}: its settings ask for {needed:,} numbers, the file of weights has {there:,}")

@@ -18,7 +18,7 @@ SETTINGS = Record(  # as a file has them
     {
         "num_components": _SIZE,
         "tokens": ListOf(_SIZE, 2, 2),
-        "blurs": ListOf(Number(above=0), 1, 64),
+        "blurs": ListOf(Number(low=1e-4, high=64), 1, 64),
         "blur_weights": Nullable(ListOf(Number(above=0), 1, 64)),
         "grids": Nullable(ListOf(ListOf(_SIZE, 2, 2), 1, 64)),
         "color_weights": ListOf(Number(low=0), 3, 3),
