@@ -37,9 +37,9 @@ class ActionBlock(nn.Module):
     def __init__(self, width: int, update_scale: float = 1.0):
         super().__init__()
         self.update_scale = update_scale
-        self.norm = nn.LayerNorm(2 * width)
+        self.norm = nn.LayerNorm(2 * width, dtype=torch.float32)
         self.mlp = MLP(2 * width, round(_HIDDEN * width), width)
-        self.scale = nn.Parameter(torch.zeros(width))
+        self.scale = nn.Parameter(torch.zeros(width, dtype=torch.float32))
 
     def forward(self, q: Tensor, action: Tensor) -> Tensor:
         """Update queries (…, P, width) with the action embedding (…, width) of their frame."""
@@ -74,8 +74,8 @@ class ActionConditioned(nn.Module):
             raise ValueError(f"action_scale must be positive and finite, got {action_scale!r}")
         self.predictor = predictor
         self.action_dim, self.action_scale = action_dim, float(action_scale)
-        self.embed_action = nn.Linear(action_dim, predictor.width)
-        self.embed_arrival = nn.Linear(action_dim, predictor.width, bias=False)
+        self.embed_action = nn.Linear(action_dim, predictor.width, dtype=torch.float32)
+        self.embed_arrival = nn.Linear(action_dim, predictor.width, bias=False, dtype=torch.float32)
         self.action_blocks = nn.ModuleList(
             ActionBlock(predictor.width, self.action_scale) for _ in range(predictor.depth)
         )

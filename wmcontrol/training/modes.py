@@ -32,7 +32,8 @@ def with_actions(base: Predictor, action_dim: int, mode: Mode, *, seed: int) -> 
     """
     if mode not in get_args(Mode):
         raise ValueError(f"mode must be one of {list(get_args(Mode))}, got {mode!r}")
-    with torch.random.fork_rng(devices=[]):
+    # Whatever mode and default device the process has.
+    with torch.inference_mode(False), torch.device("cpu"), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         fresh = Predictor(**base.settings())
         predictor = fresh if mode == "scratch" else copy.deepcopy(base).float()

@@ -55,6 +55,8 @@ class Trainer:
     on_log: OnLog | None = None
     shard: bool | None = None
 
+    @torch.inference_mode(False)
+    @torch.enable_grad()
     def train(
         self,
         predictor: Predictor | ActionConditioned,
