@@ -157,6 +157,13 @@ def test_a_group_in_itself_ends(tmp_path: Path) -> None:
         group["/".join("a" * 100)]
 
 
+def test_a_data_set_is_looked_at_once(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["a"] = [1]
+    root = Hdf5File(tmp_path / "a.h5").root()
+    assert root["a"] is root["a"]
+
+
 def test_what_is_not_there_is_none_or_a_key_error(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["a/b"] = [1]

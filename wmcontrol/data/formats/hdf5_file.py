@@ -57,6 +57,7 @@ class Hdf5Group:
 
     def __init__(self, group: Any, path: Path, name: str = ""):
         self._group, self._path, self._name = group, path, name
+        self._checked: dict[str, Any] = {}  # data sets: to count what is stored of one, HDF5 looks at all its chunks
 
     @property
     def attrs(self) -> Any:
@@ -95,6 +96,8 @@ class Hdf5Group:
             OSError: it cannot be read.
             ValueError: it lies in another file, or claims to be more than what is stored; the file and it are named.
         """
+        if name in self._checked:
+            return self._checked[name]
         first, _, rest = name.strip("/").partition("/")
         if first not in self:
             raise KeyError(name)
@@ -124,6 +127,7 @@ class Hdf5Group:
             if not isinstance(member, h5py.Dataset):
                 raise ValueError(f"{self._path}: {whole} is neither a group nor a data set")
             _check(member, self._path, whole)
+            self._checked[name] = member
             return member
 
 
