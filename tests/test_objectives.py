@@ -199,6 +199,17 @@ def test_a_plan_keeps_a_guardrail_at_every_step_and_says_so(planner: Planner) ->
     assert float(guarded.cost) < 0.15  # and it still gets there
 
 
+def test_a_guardrail_costs_nothing_up_to_its_limit_and_its_height_at_once_beyond() -> None:
+    guard = Guardrail(lambda latents: latents[..., 0, 0], limit=1.0, height=10.0)
+    reached = torch.tensor([0.5, 1.0, 1.25])
+    latents = torch.stack([torch.full((3,), -5.0), reached, torch.full((3,), 0.25)], 1)[None, :, :, None, None]
+    costs = guard(latents, torch.zeros(1, 1, 1), torch.zeros(1, 3, 3, 2))
+    assert costs.tolist() == [[0.0, 0.0, 12.5]]
+    assert guard.report(latents, torch.zeros(1, 1, 1), torch.zeros(1, 3, 3, 2))["guardrail_kept"].tolist() == [
+        [True, True, False]
+    ]
+
+
 def test_a_guardrail_that_nothing_keeps_is_broken_least_and_reported() -> None:
     nowhere = Guardrail(lambda latents: latents[..., 0, :].norm(dim=-1), limit=-0.5)
     found = CEM().plan(walk_cost(GoalDistance() + nowhere), torch.zeros(1, 4, 2), low=LOW, high=HIGH)

@@ -209,3 +209,23 @@ def test_cem_rests_when_no_elite_is_further_off_than_the_tolerance(monkeypatch: 
         rests = Recorded(CEM(**settings, tolerance=tolerance), monkeypatch)
         assert rests.plan.info["iterations"].tolist() == [iterations]
         monkeypatch.undo()
+
+
+def test_a_budget_is_fixed_unless_a_tolerance_is_asked_for() -> None:
+    """Also where all elites are one and the same candidate."""
+    start = torch.zeros(1, H, A, dtype=torch.float64)
+    zeros = torch.zeros(A, dtype=torch.float64)
+    planner = CEM(num_samples=5, num_elites=2, num_iterations=4)
+    found = planner.plan(cost, start, low=zeros, high=zeros)
+    assert found.info["iterations"].tolist() == [4]
+
+
+def test_a_start_that_is_one_candidate_many_times_is_scored_as_many() -> None:
+    start = torch.from_numpy(START)[None, None].expand(1, 3, H, A)
+    search = Search(cost, start, torch.from_numpy(LOW), torch.from_numpy(HIGH))
+    actions, costs = search.score(torch.from_numpy(START)[None, None].expand(1, 4, H, A) + 0)
+    expanded, same = search.score(torch.from_numpy(START)[None, None].expand(1, 4, H, A))
+    assert torch.equal(expanded, actions)
+    assert torch.equal(same, costs)
+    expanded[:, 0] = 7.0
+    assert not (expanded[:, 1] == 7.0).any()
