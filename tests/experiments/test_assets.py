@@ -97,8 +97,8 @@ def test_cards_say_how_it_was_made_and_how_well_it_imagines(made: Path) -> None:
     model = WorldModel.load(made / "models" / "wall", dtype=torch.float32)
     expected = held_out_error(model, store, 5)
     assert errors["model"] == pytest.approx(expected.model, rel=1e-3)
-    assert errors["copying"] == pytest.approx(expected.copying, rel=1e-3)
-    for ratio in expected.ratio:
+    assert errors["copying"] == pytest.approx(expected.persistence, rel=1e-3)
+    for ratio in expected.relative:
         assert f"{round(float(ratio), 4):.1%}" in text
     for words in ("Apache-2.0", found["sha256"], "num_steps=60", "| wall unseen | wall | random | 3 | 120 | 1 |"):
         assert words in text
@@ -114,8 +114,8 @@ def test_copying_the_last_frame_is_measured_against_the_frames(made: Path) -> No
     start = torch.arange(3)[:, None] * 40 + torch.arange(40 - 25)
     moved = [tokens[start + 5 * (step + 1)] - tokens[start] for step in range(5)]
     expected = [torch.nn.functional.smooth_l1_loss(d, torch.zeros_like(d), beta=0.1).item() for d in moved]
-    assert held_out_error(model, store, 5).copying == pytest.approx(expected, rel=1e-5)
-    few = held_out_error(model, store, 5, [1]).copying
+    assert held_out_error(model, store, 5).persistence == pytest.approx(expected, rel=1e-5)
+    few = held_out_error(model, store, 5, [1]).persistence
     alone = torch.nn.functional.smooth_l1_loss(moved[0][1], torch.zeros_like(moved[0][1]), beta=0.1).item()
     assert few[0] == pytest.approx(alone, rel=1e-5)
 

@@ -63,7 +63,7 @@ def test_errors_are_those_of_the_trained_models_and_a_rerun_only_draws(
         model = WorldModel.load(folder / "run" / "model", dtype=torch.float32)
         error = held_out_error(model, opened, 5, held_out)
         assert run["model"] == pytest.approx(error.model, rel=1e-4)
-        assert run["copying"] == pytest.approx(error.copying, rel=1e-6)
+        assert run["copying"] == pytest.approx(error.persistence, rel=1e-6)
         record = (folder / "run" / "run.yaml").read_text()
         assert {f"  mode: {run['mode']}", "  labelled: 5", "  num_steps: 3"} < set(record.splitlines())
         assert not (folder / "run" / "training.pt").exists()

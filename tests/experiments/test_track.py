@@ -39,7 +39,7 @@ def test_a_run_shows_there_what_is_in_its_log(store: Path, tmp_path: Path) -> No
             several = {f"{name}/{i + 1}": x for i, x in enumerate(value)} if isinstance(value, list) else {name: value}
             for tag, number in several.items():
                 expected.setdefault(tag, []).append((step, pytest.approx(number, rel=1e-5)))
-    assert {"loss", "rate", "share_of_copying/1", "share_of_copying/5"} <= set(expected)
+    assert {"loss", "rate", "relative_error/1", "relative_error/5"} <= set(expected)
     assert read(tmp_path / "run" / "tensorboard") == expected
     assert main(["finetune", *words]) == 0  # a rerun adds nothing
     assert read(tmp_path / "run" / "tensorboard") == expected

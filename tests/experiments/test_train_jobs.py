@@ -71,21 +71,39 @@ def test_each_mode_gives_a_model_that_acts(mode: str, stores: list[Path], base: 
     assert len(kept) > 20
     assert all(kept) == (mode == "action_only")
     logged = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
-    assert len(logged[-1].get("share_of_copying", logged[0].get("share_of_copying"))) == 5
+    assert len(logged[-1].get("relative_error", logged[0].get("relative_error"))) == 5
 
 
 def test_the_result_is_in_a_file_and_the_same_after_a_rerun(stores: list[Path], tmp_path: Path) -> None:
     words = [f"store={stores[0]}", "mode=scratch", "num_steps=3", f"out={tmp_path / 'run'}"]
     assert run("finetune", *words, *SMALL) == 0
     result = json.loads((tmp_path / "run" / "result.json").read_text())
-    assert len(result["error"]) == len(result["error_of_copying"]) == 5
-    assert 0 < result["error_of_copying"][0] < result["error_of_copying"][4]
-    assert result["windows"] == 2 * (40 - 5 * 5)  # of the two trajectories held out
+    assert len(result["error"]) == len(result["persistence_error"]) == 5
+    assert 0 < result["persistence_error"][0] < result["persistence_error"][4]
+    assert result["seconds_ahead"] == pytest.approx([0.5, 1.0, 1.5, 2.0, 2.5])
+    context = result["context_frames"]
+    assert context == max(1, result["settings"]["num_frames"] - 5)
+    assert result["windows"] == 2 * (40 - 5 * (4 + context))  # of the two trajectories held out
     assert result["settings"]["mode"] == "scratch"
     assert result["steps_per_second"] == pytest.approx(3 / result["seconds"])
     assert run("finetune", *words, *SMALL) == 0
     again = json.loads((tmp_path / "run" / "result.json").read_text())
     assert again["error"] == result["error"]
+
+
+def test_a_model_of_another_frameskip_is_measured_as_far_ahead_and_a_bad_one_is_warned_of(
+    stores: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [f"store={stores[0]}", "mode=scratch", "frameskip=12", "num_frames=3", "num_steps=3", "learning_rate=1"]
+    assert run("finetune", *words, *SMALL, f"out={tmp_path / 'run'}") == 0
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert result["seconds_ahead"] == pytest.approx([1.2, 2.4])
+    assert result["context_frames"] == 1  # trajectories of 40 frames have no place for more
+    captured = capsys.readouterr()
+    worse = [e > p for e, p in zip(result["error"], result["persistence_error"], strict=True)]
+    assert any(worse)
+    assert "worse than copying the last frame" in captured.err
+    assert "1.2 s" in captured.out
 
 
 def test_statistics_are_those_of_the_labelled_trajectories(stores: list[Path], tmp_path: Path) -> None:

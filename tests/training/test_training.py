@@ -23,6 +23,7 @@ from torch import Tensor
 from wmcontrol.models import ActionConditioned, Predictor
 from wmcontrol.training import (
     Batch,
+    PredictionError,
     PredictionLoss,
     Trainer,
     TrainingSettings,
@@ -30,6 +31,7 @@ from wmcontrol.training import (
     processes,
     with_actions,
 )
+from wmcontrol.training.validation import context_frames, steps_ahead
 
 GRID, D, A = (1, 2), 5, 3
 HERE = Path(__file__).parent
@@ -169,24 +171,62 @@ def test_training_learns_the_toy_and_says_so(tmp_path: Path) -> None:
     before = prediction_error(trained, batch, GRID)
     train(tmp_path, trained, Toy(batch_size=64), num_steps=400, learning_rate=1e-2, final_rate=0.0)
     after = prediction_error(trained, batch, GRID)
-    assert after.ratio[0] < 0.5 < before.ratio[0]
+    assert after.relative[0] < 0.5 < before.relative[0]
     assert (after.model < before.model).all()
     logged = lines(tmp_path)
     assert logged[-1]["loss"] < 0.7 * logged[0]["loss"]
     assert [line["step"] for line in logged] == list(range(2, 401, 2))
 
 
-def test_the_error_of_copying_is_that_of_the_last_frame_seen() -> None:
-    batch = Toy(frames=6).batch(3)
-    error = prediction_error(model(), batch, GRID, chunk=5)
-    for h in range(5):
-        expected = F.smooth_l1_loss(batch.tokens[:, 0], batch.tokens[:, h + 1], beta=0.1)
-        assert error.copying[h] == pytest.approx(float(expected), rel=1e-5)
-    context = model().context(batch.tokens[:, :1], batch.times[:, :1], grid=GRID)
-    first, _ = model().step(context, batch.times[:, 1], batch.actions[:, 0])
-    assert error.model[0] == pytest.approx(
-        float(F.smooth_l1_loss(first.detach(), batch.tokens[:, 1], beta=0.1)), rel=1e-5
-    )
+@pytest.mark.parametrize("seen", [1, 3])
+def test_errors_are_of_frames_after_the_context_and_persistence_copies_its_last(seen: int) -> None:
+    batch, predictor = Toy(frames=6).batch(3), model()
+    with torch.no_grad():
+        for block in predictor.action_blocks:
+            block.scale.fill_(1.0)
+        predictor.embed_arrival.weight.normal_(generator=torch.Generator().manual_seed(0))
+    error = prediction_error(predictor, batch, GRID, context=seen, chunk=5)
+    assert error.context == seen
+    assert len(error.model) == len(error.persistence) == 6 - seen
+    assert error.seconds == pytest.approx((batch.times[0, seen:] - batch.times[0, seen - 1]).tolist())
+    for h in range(6 - seen):
+        expected = F.smooth_l1_loss(batch.tokens[:, seen - 1], batch.tokens[:, seen + h], beta=0.1)
+        assert error.persistence[h] == pytest.approx(float(expected), rel=1e-5)
+    with torch.no_grad():
+        between = batch.actions[:, : seen - 1]
+        context = predictor.context(batch.tokens[:, :seen], batch.times[:, :seen], grid=GRID, actions=between)
+        first, context = predictor.step(context, batch.times[:, seen], batch.actions[:, seen - 1])
+        second, _ = predictor.step(context, batch.times[:, seen + 1], batch.actions[:, seen])
+    for h, guess in enumerate((first, second)):
+        expected = F.smooth_l1_loss(guess, batch.tokens[:, seen + h], beta=0.1)
+        assert error.model[h] == pytest.approx(float(expected), rel=1e-5)
+    assert error.relative == pytest.approx(error.model / error.persistence)
+
+
+@pytest.mark.parametrize("seen", [0, 6])
+def test_a_context_that_leaves_nothing_to_imagine_is_refused(seen: int) -> None:
+    with pytest.raises(ValueError, match=f"from 1 to 5.*got {seen}"):
+        prediction_error(model(), Toy(frames=6).batch(3), GRID, context=seen)
+
+
+def test_models_of_any_frameskip_are_measured_as_far_ahead_in_time() -> None:
+    assert {skip: skip * steps_ahead(skip) for skip in (1, 5, 25)} == {1: 25, 5: 25, 25: 25}
+    assert steps_ahead(100) == 1
+    assert (
+        context_frames(8, steps_ahead(5)) == 3
+    )  # an agent that plans 5 steps may look at 3 of the 8 frames trained on
+    assert context_frames(4, 5) == 1
+
+
+def test_a_model_that_is_worse_than_persistence_is_warned_of() -> None:
+    good, bad = np.array([0.5, 0.9]), np.array([0.5, 5.58])
+    ahead, one = np.array([0.5, 1.0]), np.ones(2)
+    assert PredictionError(ahead, good, one, 1).warning is None
+    told = PredictionError(ahead, bad, one, 1)
+    assert "1 s (558%)" in str(told.warning)
+    assert "0.5 s" not in str(told.warning)
+    assert str(told) == "0.5 s 50.0%, 1 s 558.0%"
+    assert PredictionError(ahead, np.array([0.5, np.nan]), one, 1).warning is not None
 
 
 @pytest.mark.parametrize("change", [{}, {"average": 0.9}, {"accumulate": 4}, {"rollout_steps": 2}])

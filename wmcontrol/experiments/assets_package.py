@@ -125,8 +125,8 @@ def _errors(model: WorldModel, stage: Stage, unseen: list[Stage], root: Path) ->
         error = held_out_error(model, store, frameskip)
         found[name] = {
             "model": [float(f"{value:.4g}") for value in error.model],
-            "copying": [float(f"{value:.4g}") for value in error.copying],
-            "ratio": [round(float(value), 4) for value in error.ratio],
+            "copying": [float(f"{value:.4g}") for value in error.persistence],
+            "ratio": [round(float(value), 4) for value in error.relative],
             "seconds_per_step": frameskip / (store.control_rate or 1.0),
             "trajectories": len(store),
         }

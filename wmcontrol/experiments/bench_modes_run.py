@@ -33,7 +33,7 @@ def train_and_measure(run: dict[str, Any], folder: Path) -> None:
     store = LatentStore.open(run["store"])
     _, held_out = split(len(store), run["seed"])
     error = held_out_error(model, store, config.frameskip, held_out.tolist())
-    found = {"run": run, "model": error.model.tolist(), "copying": error.copying.tolist()}
+    found = {"run": run, "model": error.model.tolist(), "copying": error.persistence.tolist()}
     with safe_file(folder / ERRORS) as file:
         file.write(json.dumps(found, indent=1).encode())
     (folder / "run" / STATE).unlink(missing_ok=True)  # nothing goes on from it, and it is three times the model

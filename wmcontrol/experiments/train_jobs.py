@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, fields
@@ -14,6 +15,7 @@ import torch
 from ..data import LatentStore
 from ..data.dataset import split_order, split_size
 from ..data.lock import alone_in
+from ..data.token_windows import TokenWindows
 from ..encoders.files import encoder_digest
 from ..models import ActionConditioned, ActionNormalizer, Predictor, WorldModel
 from ..training import (
@@ -30,7 +32,7 @@ from ..training import (
     processes,
     with_actions,
 )
-from ..training.validation import HORIZON
+from ..training.validation import context_frames, steps_ahead
 from .errors import UsageError
 from .files import check_device, whole_file
 from .progress import progress_bar
@@ -42,6 +44,7 @@ _OF_FULL = ("trunk_rate", "actions_first")  # keys that say how what was pretrai
 HELD_OUT = 0.1  # of the trajectories (DINO-world, appendix D)
 _VALIDATED = 512  # windows of them whose error is in the log
 _MEASURED = 2048  # windows of them whose error is the run's result
+_BYTES = 2**30  # of their tokens in memory; fewer windows are measured where one alone is large
 
 
 def pretrain(config: Any) -> None:
@@ -107,10 +110,19 @@ def finetune(config: Any) -> None:
     predictor = with_actions(plain, normalizer.action_dim, mode, seed=config.seed)
     windows = store.windows(config.num_frames, config.frameskip, train.tolist())
     source = WindowSource(windows, config.batch_size, normalise, config.seed)
-    unseen = store.windows(HORIZON + 1, config.frameskip, held_out.tolist())
-    validated = WindowSource(unseen, min(_VALIDATED, len(unseen)), normalise, config.seed).batch(0)
+    horizon = steps_ahead(config.frameskip)
+    context = context_frames(config.num_frames, horizon)
+    unseen = _held_out_windows(store, context, horizon, config.frameskip, held_out.tolist())
+    context = unseen.index.num_frames - horizon
+
+    def clips(most: int) -> Batch:
+        """Return windows of held-out trajectories."""
+        of_one = 4 * unseen.index.num_frames * store.tokens.shape[1] * store.tokens.shape[2]
+        return WindowSource(unseen, max(1, min(most, len(unseen), _BYTES // of_one)), normalise, config.seed).batch(0)
+
+    validated = clips(_VALIDATED)
     with processes(config.device) as where, _folder("finetune", config, where) as out:
-        seconds = _train(config, predictor, source, store, out, where, validated)
+        seconds = _train(config, predictor, source, store, out, where, validated, context)
         if where.first:
             model = WorldModel(
                 store.encoder,
@@ -121,22 +133,37 @@ def finetune(config: Any) -> None:
                 token_std=store.token_std(train.tolist()),
             )
             model.save(out / "model")
-            measured = WindowSource(unseen, min(_MEASURED, len(unseen)), normalise, config.seed).batch(0)
-            error = prediction_error(predictor, measured, store.grid)
+            measured = clips(_MEASURED)
+            error = prediction_error(predictor, measured, store.grid, context=context)
             write_result(out, config, error, len(measured.names), seconds)
-            told = ", ".join(f"{ratio:.1%}" for ratio in error.ratio)
-            print(f"error on held-out trajectories, of copying the last frame's, 1 to {HORIZON} steps ahead: {told}")
+            print(f"error on held-out trajectories, of copying the last frame's, after {context} frames seen: {error}")
+            if error.warning:
+                print(f"warning: {error.warning}", file=sys.stderr)
             print(out / "model")
 
 
+def _held_out_windows(
+    store: LatentStore, context: int, horizon: int, frameskip: int, members: list[int]
+) -> TokenWindows:
+    """Return windows of a context and the frames to imagine; of a shorter context where trajectories are short."""
+    while context > 1:
+        try:
+            return store.windows(context + horizon, frameskip, members)
+        except ValueError:
+            context -= 1
+    return store.windows(1 + horizon, frameskip, members)
+
+
 def write_result(out: Path, config: Any, error: PredictionError, windows: int, seconds: float) -> None:
-    """Write ``result.json``, which tables are made from: held-out errors 1 to H steps ahead, and what they cost."""
+    """Write ``result.json``, which tables are made from: held-out errors some seconds ahead, and what they cost."""
     result = {
         "job": "finetune",
         "settings": asdict(config),
         "windows": windows,
         "error": error.model.tolist(),
-        "error_of_copying": error.copying.tolist(),
+        "persistence_error": error.persistence.tolist(),
+        "seconds_ahead": error.seconds.tolist(),
+        "context_frames": error.context,
         "seconds": seconds,
         "steps_per_second": config.num_steps / seconds if seconds else None,  # none: of a state that did not count them
     }
@@ -207,6 +234,7 @@ def _train(
     out: Path,
     where: Processes,
     validated: Batch | None,
+    context: int = 1,
 ) -> float:
     names = {field.name for field in fields(TrainingSettings)} & {field.name for field in fields(config)}
     if getattr(config, "mode", None) != "full":
@@ -218,7 +246,8 @@ def _train(
         place = next(trained.parameters()).device
         actions = None if validated.actions is None else validated.actions.to(place)
         batch = Batch(validated.tokens.to(place), validated.times.to(place), actions, validated.names)
-        return {"share_of_copying": [round(ratio, 4) for ratio in prediction_error(trained, batch, store.grid).ratio]}
+        error = prediction_error(trained, batch, store.grid, context=context)
+        return {"relative_error": [round(value, 4) for value in error.relative]}
 
     board = TensorBoard(out / FOLDER)
     trainer = Trainer(

@@ -1,4 +1,4 @@
-"""How well a predictor imagines: its error some steps ahead, beside that of copying the last frame."""
+"""How well a predictor imagines: its error some time ahead, beside that of persistence, which copies the last frame."""
 
 from dataclasses import dataclass
 
@@ -11,53 +11,105 @@ from ..models import ActionConditioned, Predictor
 from .batch import Batch
 from .losses import BETA
 
-HORIZON = 5  # model steps, as far as plans look
+REACH = 25  # environment steps, as far ahead as plans look in the protocols
+
+Errors = np.ndarray[tuple[int], np.dtype[np.float64]]
+
+
+def steps_ahead(frameskip: int) -> int:
+    """Return H, the model steps of ``REACH``: models of any frameskip are measured as far ahead in time."""
+    return max(1, round(REACH / frameskip))
+
+
+def context_frames(num_frames: int, horizon: int) -> int:
+    """Return how many frames an agent can look at: what a plan leaves of the frames that a model was trained on."""
+    return max(1, num_frames - horizon)
 
 
 @dataclass(frozen=True)
 class PredictionError:
-    """Smooth L1 errors of tokens, 1 to H steps ahead of the one frame that was seen; each (H,)."""
+    """Smooth L1 errors of tokens, 1 to H steps ahead of the last frame that was seen; each (H,).
 
-    model: np.ndarray[tuple[int], np.dtype[np.float64]]
-    copying: np.ndarray[tuple[int], np.dtype[np.float64]]  # what copying that frame errs by
+    Attributes:
+        seconds: how far ahead.
+        model: the model's error.
+        persistence: that of the last frame that was seen, as a guess of all after it.
+        context: how many frames were seen.
+    """
+
+    seconds: Errors
+    model: Errors
+    persistence: Errors
+    context: int
 
     @property
-    def ratio(self) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-        """The model's error as a share of copying's: below 1, it knows something."""
-        return self.model / self.copying
+    def relative(self) -> Errors:
+        """The model's error over that of persistence: below 1, it knows something.
+
+        Models of one encoder can be compared by it, at the same seconds ahead. Those of two encoders cannot, since
+        persistence errs more in tokens that tell more.
+        """
+        return self.model / self.persistence
+
+    def __str__(self) -> str:
+        ahead = zip(self.seconds, self.relative, strict=True)
+        return ", ".join(f"{seconds:.3g} s {relative:.1%}" for seconds, relative in ahead)
+
+    @property
+    def warning(self) -> str | None:
+        """What is to be said of a model that imagines worse than persistence; None of others."""
+        worse = [f"{s:.3g} s ({r:.0%})" for s, r in zip(self.seconds, self.relative, strict=True) if not r < 1]
+        if not worse:
+            return None
+        return (
+            f"worse than copying the last frame at {', '.join(worse)}: plans that look so far ahead mean nothing. "
+            "Train with more trajectories, or for fewer steps if there are few"
+        )
 
 
 @torch.no_grad()
 def prediction_error(
-    predictor: Predictor | ActionConditioned, batch: Batch, grid: tuple[int, int], *, chunk: int = 256
+    predictor: Predictor | ActionConditioned, batch: Batch, grid: tuple[int, int], *, context: int = 1, chunk: int = 256
 ) -> PredictionError:
-    """Measure on clips of H + 1 frames; each frame after the first is imagined from the first and those imagined.
+    """Measure on clips; each frame after those seen is imagined from them and from those imagined before it.
 
     Args:
         predictor: with actions if the batch has them.
-        batch: of clips.
+        batch: of clips of ``context`` + H frames.
         grid: rows and columns of patches.
+        context: how many frames of each clip are seen.
         chunk: clips at once.
+
+    Raises:
+        ValueError: clips have no frame more than ``context``.
     """
+    horizon = batch.tokens.shape[1] - context
+    if context < 1 or horizon < 1:
+        raise ValueError(f"context must be from 1 to {batch.tokens.shape[1] - 1}, one less than frames, got {context}")
     was_training = predictor.training
     predictor.eval()
-    sums = np.zeros((2, batch.tokens.shape[1] - 1))
+    sums = np.zeros((2, horizon))
     for start in range(0, len(batch.tokens), chunk):
         part = batch.part(slice(start, start + chunk))
-        imagined = _imagine(predictor, part, grid)
-        true, first = part.tokens[:, 1:], part.tokens[:, :1].expand_as(part.tokens[:, 1:])
-        for row, guess in enumerate((imagined, first)):
+        imagined, true = _imagine(predictor, part, grid, context), part.tokens[:, context:]
+        for row, guess in enumerate((imagined, part.tokens[:, context - 1 : context].expand_as(true))):
             errors = F.smooth_l1_loss(guess.float(), true.float(), beta=BETA, reduction="none")
             sums[row] += errors.double().mean((2, 3)).sum(0).cpu().numpy()
     predictor.train(was_training)
-    return PredictionError(*(sums / len(batch.tokens)))
+    seconds = (batch.times[:, context:] - batch.times[:, context - 1 : context]).double().mean(0).cpu().numpy()
+    model, persistence = sums / len(batch.tokens)
+    return PredictionError(seconds, model, persistence, context)
 
 
-def _imagine(predictor: Predictor | ActionConditioned, part: Batch, grid: tuple[int, int]) -> Tensor:
-    context = predictor.context(part.tokens[:, :1], part.times[:, :1], grid=grid)
+def _imagine(predictor: Predictor | ActionConditioned, part: Batch, grid: tuple[int, int], context: int) -> Tensor:
+    tokens, times = part.tokens[:, :context], part.times[:, :context]
+    if part.actions is None or not isinstance(predictor, ActionConditioned):
+        seen = predictor.context(tokens, times, grid=grid)
+    else:
+        seen = predictor.context(tokens, times, grid=grid, actions=part.actions[:, : context - 1])
     frames = []
-    for step in range(part.tokens.shape[1] - 1):
+    for step in range(context - 1, part.tokens.shape[1] - 1):
         action = None if part.actions is None else part.actions[:, step]
-        frame, context = predictor.step(context, part.times[:, step + 1], action)
+        frame, seen = predictor.step(seen, part.times[:, step + 1], action)
         frames.append(frame)
     return torch.stack(frames, 1)
