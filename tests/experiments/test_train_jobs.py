@@ -179,7 +179,10 @@ def test_actions_that_are_not_numbers_are_named(
     arrays["actions"][40] = np.nan
     np.savez(broken / "arrays.npz", **arrays)
     assert run("finetune", f"store={broken}", "mode=scratch", "num_steps=2", f"out={tmp_path / 'run'}", *SMALL) == 1
-    assert "the actions of trajectory 1 are not finite" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "arrays.npz" in told
+    assert "actions" in told
+    assert "[40, 0]" in told
 
 
 def test_stores_and_models_of_different_encoders_do_not_mix(
