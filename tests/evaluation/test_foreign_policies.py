@@ -105,6 +105,7 @@ def test_policies_of_another_contract_are_refused_before_work_starts(which: str,
         {"action_space": None, "observation_space": None, "control_rate": None},
         {"control_rate": 10.0, "action_bounds": (-np.ones(2), np.ones(2))},
         {"observation_space": gym.spaces.Dict(pixels=gym.spaces.Box(0, 255, (3, 64, 64), np.uint8))},
+        {"observation_space": gym.spaces.Dict(goal_pixels=gym.spaces.Box(0, 255, (40, 40, 3), np.uint8))},
     ],
 )
 def test_policies_that_fit_or_say_nothing_are_judged_and_collected_with(says: dict[str, Any]) -> None:

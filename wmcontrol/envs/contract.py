@@ -38,8 +38,8 @@ def image_size(policy: Any) -> int | None:
     Raises:
         ValueError: they are not square.
     """
-    size = getattr(policy, "frame_size", None)
-    space = _spaces(policy).get("pixels")
+    size, spaces = getattr(policy, "frame_size", None), _spaces(policy)
+    space = spaces.get("pixels", spaces.get("goal_pixels"))
     if size is None and space is not None:
         size = space.shape[1:] if _colours_first(space) else space.shape[:2]
     if size is None:

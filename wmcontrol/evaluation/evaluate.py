@@ -31,8 +31,10 @@ def evaluate(
     number (and does again only the batch that it was killed in).
 
     Args:
-        agent: whatever has the ``predict`` of Stable-Baselines3, such as a policy that it has trained, which is shown
-            the part of the observation that it was trained on.
+        agent: whatever has the ``predict`` of Stable-Baselines3. A policy that it has trained is shown the part of the
+            observation that it was trained on, normalised by the ``VecNormalize`` that it carries. What an agent says
+            of itself must fit the tasks' environment: ``action_space`` or ``action_bounds``, ``observation_space``,
+            ``control_rate``, and the environment that it learns in (``get_env``).
         tasks: what to do, and where.
         protocol: a name, one of ``PROTOCOLS``, or one of your own. The number of tasks is that of ``tasks``.
         file: where each task becomes a line of JSON; a file that is begun is gone on with.
