@@ -347,3 +347,20 @@ def test_a_real_predictor_plans_too() -> None:
 
 def test_is_a_name_of_the_package() -> None:
     assert wmcontrol.PlanningAgent is PlanningAgent
+
+
+def test_a_plan_sees_the_frame_before_though_it_was_not_planned_from() -> None:
+    env, observation = environments(1)
+    agent = agent_of(history=2, execute=10)
+    run(agent, env, observation, 11)
+    model: Any = agent.model
+    np.testing.assert_allclose(model.predictor.contexts[-1][1], [[0.5, 1.0]])
+
+
+def test_each_plan_of_an_episode_has_random_numbers_of_its_own() -> None:
+    env, observation = environments(1)
+    agent, state, seeds = agent_of(execute=5), None, set()
+    for _ in range(3):
+        _, observation, state, _ = run(agent, env, observation, 5, state)
+        seeds.add(state.rows[0].generator().initial_seed())
+    assert len(seeds) == 3

@@ -1,7 +1,9 @@
 """Judging agents."""
 
 import json
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import gymnasium as gym
@@ -206,3 +208,11 @@ def test_only_the_same_tasks_and_budgets_are_compared(walks: Walks) -> None:
         difference(one, evaluate(agent, tasks, SHORT))
     with pytest.raises(ValueError, match="when must be"):
         one.successes("start")  # type: ignore[arg-type]
+
+
+def test_the_seconds_of_a_batch_are_shared_out_among_its_tasks(walks: Walks, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = SimpleNamespace(perf_counter=count().__next__)  # each decision takes a second
+    monkeypatch.setattr("wmcontrol.evaluation.episodes.time", clock)
+    result = evaluate(NoOpAgent(SPACE), DatasetTasks(walks, 2))
+    assert [record["seconds"] for record in result.records] == [12.5, 12.5]
+    assert result.seconds_per_decision == 0.5
