@@ -18,6 +18,7 @@ from wmcontrol.experiments.jobs import JOBS, load_job
 from wmcontrol.experiments.keys import keys_of
 from wmcontrol.experiments.overrides import read_overrides
 
+ROOT = Path(__file__).resolve().parents[2]
 Captured = pytest.CaptureFixture[str]
 
 
@@ -247,6 +248,19 @@ def test_interrupting_is_one_line_and_exit_code_130(practice: Path) -> None:
     _, err = child.communicate(timeout=30)
     assert child.returncode == 130
     assert err.splitlines()[1:] == ["wmcontrol: interrupted; what was finished is kept"]
+
+
+@pytest.mark.parametrize("module", ["numpy", "hydra"])
+def test_interrupting_while_packages_are_imported_is_one_line_too(module: str, tmp_path: Path) -> None:
+    (tmp_path / f"{module}.py").write_text("raise KeyboardInterrupt")
+    code = (
+        "import sys\nfrom wmcontrol_command import main\nsys.argv = ['wmcontrol', 'demo', 'seed=0,1']\nsys.exit(main())"
+    )
+    path = os.pathsep.join([str(tmp_path), str(ROOT), os.environ.get("PYTHONPATH", "")])
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": path})
+    assert done.returncode == 130
+    assert done.stderr.splitlines() == ["wmcontrol: interrupted; what was finished is kept"]
 
 
 def script(*argv: str) -> "subprocess.CompletedProcess[str]":

@@ -1,0 +1,14 @@
+"""The console script ``wmcontrol``, beside the package: importing that takes a moment, in which people press Ctrl-C."""
+
+import sys
+
+
+def main() -> int:
+    """Run the command line; see :func:`wmcontrol.experiments.cli.main`."""
+    try:
+        from wmcontrol.experiments.cli import main as run
+
+        return run()
+    except KeyboardInterrupt:
+        print("wmcontrol: interrupted; what was finished is kept", file=sys.stderr)
+        return 130
