@@ -132,10 +132,10 @@ class GoalDistance(Term):
     weights: Sequence[float] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        if self.metric not in get_args(Metric):
+        if not isinstance(self.metric, str) or self.metric not in get_args(Metric):
             raise ValueError(f"metric must be one of {list(get_args(Metric))}, got {self.metric!r}")
         discount = isinstance(self.steps, (int, float)) and not isinstance(self.steps, bool) and 0 < self.steps <= 1
-        if self.steps not in ("last", "mean") and not discount:
+        if not discount and not (isinstance(self.steps, str) and self.steps in ("last", "mean")):
             raise ValueError(f'steps must be "last", "mean" or a discount over 0 and at most 1, got {self.steps!r}')
         if self.weights is not None:
             try:

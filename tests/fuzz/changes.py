@@ -123,23 +123,30 @@ def _changed_json(rng: Rng, value: Any) -> tuple[str, str, tuple[str, ...]]:
         new = pick(rng, VALUES)
         said = f"{'.'.join(map(str, parents)) or 'all'} = {new!r}"[:120]
         where[key] = new
-        if isinstance(new, str) and new in RAW and new != "@1e999@":  # no JSON: nothing in it has a name
-            fields = ()
+        fields = _without_raw(new, fields)
     elif kind == "gone":
         said = f"without {'.'.join(map(str, parents))}"
         del where[key]
     elif kind == "added" or not isinstance(where, dict):
         said = f"added beside {'.'.join(map(str, parents))}"
-        fields = ()
+        new = pick(rng, VALUES)
         if isinstance(where, dict):
-            where["unheard_of"] = pick(rng, VALUES)
+            where["unheard_of"] = new
+            fields = ()
         else:
-            where.append(pick(rng, VALUES))
-            fields = tuple(str(name) for name in parents if isinstance(name, str))
+            where.append(new)
+            fields = _without_raw(new, fields)
     else:
         said = f"renamed {'.'.join(map(str, parents))}"
         where[f"{key}_"] = where.pop(key)
     return _json_text(holder[0]), said, fields
+
+
+def _without_raw(new: Any, fields: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the words of a place, or the value as good as they are; of what is no JSON nothing has a name."""
+    if isinstance(new, str) and new in RAW and new != "@1e999@":
+        return ()
+    return (*fields, repr(new)) if fields and len(repr(new)) > 2 else fields
 
 
 class _Text:

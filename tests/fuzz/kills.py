@@ -41,7 +41,7 @@ class Command:
 
 COMMANDS = {
     "collect": Command(
-        "collect env=wall policy=door episodes=1500 frames=20 seed=3 out={out}",
+        "collect env=wall policy=door episodes=600 frames=20 seed=3 out={out}",
         ("data/main_data.hdf5", "data/metadata.json"),
     ),
     "convert": Command(
@@ -53,12 +53,12 @@ COMMANDS = {
         ("collect",),
     ),
     "pretrain": Command(
-        f"pretrain stores={{given}}/encode/store num_steps=60 num_frames=4 out={{out}} {_SMALL}",
+        "pretrain stores={given}/encode/store num_steps=60 num_frames=4 out={out} " + _SMALL,
         ("model/model.safetensors", "model/config.json"),
         ("encode",),
     ),
     "finetune": Command(
-        f"finetune store={{given}}/encode/store mode=scratch frameskip=2 num_frames=4 num_steps=60 out={{out}} {_SMALL}",
+        "finetune store={given}/encode/store mode=scratch frameskip=2 num_frames=4 num_steps=60 out={out} " + _SMALL,
         ("model/model.safetensors", "model/config.json"),
         ("encode",),
     ),

@@ -45,6 +45,9 @@ class ArrayDataset(TrajectoryDataset):
         control_rate: float,
         action_bounds: tuple[Any, Any] | None = None,
     ):
+        for name, value in (("frames", frames), ("actions", actions)):
+            if not hasattr(value, "__len__"):
+                raise TypeError(f"{name} must be a sequence of arrays, one for each trajectory; got {value!r}")
         if len(frames) != len(actions) or not len(frames):
             raise ValueError(
                 f"expected frames and actions of as many trajectories, one or more; got frames of {len(frames)} and "

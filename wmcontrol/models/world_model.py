@@ -72,12 +72,19 @@ class WorldModel(nn.Module):
             )
         if not is_number(control_rate) or not 0 < control_rate < float("inf"):
             raise ValueError(f"control_rate must be positive, got {control_rate!r}")
-        if len(frame_size) != 2 or not all(isinstance(side, int) and side > 0 for side in frame_size):
+        sides: object = frame_size
+        if (
+            not isinstance(sides, tuple | list)
+            or len(frame_size) != 2
+            or not all(isinstance(side, int) and side > 0 for side in frame_size)
+        ):
             raise ValueError(f"frame_size must be a height and a width in pixels, got {frame_size!r}")
         if memory_budget is not None and (not isinstance(memory_budget, int) or memory_budget < 1):
             raise ValueError(f"memory_budget must be a positive whole number of bytes, got {memory_budget!r}")
         if token_std is not None and (
-            len(token_std) != encoder.dim or not all(is_number(std) and 0 <= std < float("inf") for std in token_std)
+            not hasattr(token_std, "__len__")
+            or len(token_std) != encoder.dim
+            or not all(is_number(std) and 0 <= std < float("inf") for std in token_std)
         ):
             raise ValueError(
                 f"token_std must be {encoder.dim} finite numbers from 0 up, one for each number of a token; got "
@@ -146,6 +153,9 @@ class WorldModel(nn.Module):
     @ordinary_tensors()
     def encode(self, frames: Tensor) -> Tensor:
         """Encode frames (B, T, height, width, 3), uint8, to tokens (B, T, P, D)."""
+        given: object = frames
+        if not isinstance(given, Tensor):
+            raise TypeError(f"frames must be a tensor (B, T, height, width, 3), got {type(given).__name__}")
         if frames.ndim != 5 or tuple(frames.shape[2:]) != (*self.frame_size, 3):
             height, width = self.frame_size
             raise ValueError(

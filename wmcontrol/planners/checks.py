@@ -60,8 +60,8 @@ def check_bounds(low: Tensor, high: Tensor, action_dim: int) -> None:
             raise TypeError(f"{name} must be a tensor of shape ({action_dim},), got {type(bound).__name__}")
         if tuple(bound.shape) != (action_dim,):
             raise ValueError(f"{name} must have shape ({action_dim},), as init's last axis, got {tuple(bound.shape)}")
-        if bound.isnan().any():
-            raise ValueError(f"{name} must not be NaN, got {bound.tolist()}")
+        if bound.is_complex() or bound.isnan().any():
+            raise ValueError(f"{name} must be real numbers and not NaN, got {bound.tolist()}")
     if not (low <= high).all():
         number = int((low > high).nonzero()[0])
         raise ValueError(f"low must not be over high; number {number} has {low[number]:g} and {high[number]:g}")

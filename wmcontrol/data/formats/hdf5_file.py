@@ -65,11 +65,12 @@ class Hdf5Group:
         return self._group.attrs
 
     def __contains__(self, name: str) -> bool:
+        """Say whether there is a member; a link is one, wherever it leads: reading it is refused."""
         first, _, rest = name.strip("/").partition("/")
-        with reading(self._path, name):
-            there = first in self._group
-        if not there or not rest:  # h5py would follow links on its way to those further down
-            return there
+        with reading(self._path, name):  # h5py's own "in" opens what links lead to
+            found = self._group.get(first, getlink=True, default=None) is not None
+        if not found or not rest:
+            return found
         member = self._open(first)
         return isinstance(member, Hdf5Group) and rest in member
 
