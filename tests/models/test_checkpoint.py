@@ -296,6 +296,15 @@ def test_numbers_that_cannot_be_are_refused_by_field(changes: dict, folder: Path
         WorldModel.load(folder)
 
 
+def test_an_encoder_of_which_a_number_is_none_is_named(folder: Path) -> None:
+    file = folder / "model.safetensors"
+    good = load_file(file)
+    for name in ("encoder.scale", "encoder.mean", "encoder.components"):
+        save_file({**good, name: torch.full_like(good[name], math.nan)}, file)
+        with pytest.raises(ValueError, match=rf"model\.safetensors: {name} must hold finite numbers"):
+            WorldModel.load(folder)
+
+
 def test_weights_that_are_not_numbers_are_named(folder: Path) -> None:
     file = folder / "model.safetensors"
     good = load_file(file)

@@ -123,7 +123,7 @@ def _class_of(name: str) -> type[Encoder]:
             for known, (_, _, extra) in _ENCODERS.items()
         )
         raise ValueError(
-            f"there is no encoder {name!r}; there are {known}. If it is one of your own, import it first, with "
+            f"there is no encoder {name!r}; the names are {known}. If it is one of your own, import it first, with "
             "@register_encoder before its class"
         )
     module, class_name, _ = _ENCODERS[name]

@@ -47,7 +47,7 @@ def assign(parts: Mapping[str, nn.Module], tensors: Mapping[str, Tensor], file: 
         described_in: the name of the file that says what the modules are, for errors.
 
     Raises:
-        ValueError: tensors that are missing, unknown, of another shape or kind, or parameters that are not finite.
+        ValueError: tensors that are missing, unknown, of another shape or kind, NaN, or parameters that are not finite.
     """
     expected = {prefix + name: value for prefix, part in parts.items() for name, value in part.state_dict().items()}
     parameters = {prefix + name for prefix, part in parts.items() for name, _ in part.named_parameters()}
@@ -63,7 +63,8 @@ def assign(parts: Mapping[str, nn.Module], tensors: Mapping[str, Tensor], file: 
                 f"{file}: {name} must have shape {tuple(like.shape)} by {described_in}, got {tuple(value.shape)}"
             )
         fits = value.is_floating_point() if like.is_floating_point() else value.dtype == like.dtype
-        if not fits or (name in parameters and not value.isfinite().all()):
+        # A buffer may be infinite, as a mask is.
+        if not fits or value.isnan().any() or (name in parameters and not value.isfinite().all()):
             kind = "numbers of floating point" if like.is_floating_point() else f"numbers of {like.dtype}"
             raise ValueError(f"{file}: {name} must hold finite {kind}, got {value.dtype} or NaN")
     for prefix, part in parts.items():
