@@ -177,6 +177,14 @@ def test_an_environment_that_the_states_are_not_of_is_refused(tmp_path: Path) ->
         DinoWM(tmp_path, env_id="PointMaze-v3")
 
 
+@pytest.mark.parametrize(("write", "name"), [(write_pusht, "rel_actions"), (write_maze, "actions")])
+def test_actions_of_another_size_are_refused(tmp_path: Path, write: object, name: str) -> None:
+    write(tmp_path)
+    torch.save(torch.zeros(3, 6, 5), tmp_path / f"{name}.pth")
+    with pytest.raises(ValueError, match=rf"{name}\.pth: an action of .* has 2 numbers, got 5"):
+        DinoWM(tmp_path)
+
+
 @pytest.mark.parametrize("write", [write_pusht, write_maze, write_wall])
 def test_a_reader_goes_through_pickle_and_reads_again(tmp_path: Path, write: object) -> None:
     write(tmp_path)

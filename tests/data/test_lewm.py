@@ -128,6 +128,13 @@ def test_without_rate_and_environment_none_is_made_up(tmp_path: Path) -> None:
         LeWM(path, env_id=PUSHT, env_settings="absolute")
 
 
+def test_actions_of_another_size_are_not_the_environments(tmp_path: Path) -> None:
+    path = write(tmp_path / "set.h5", {**columns_of(), "action": np.zeros((13, 3))})
+    with pytest.raises(ValueError, match=r"set\.h5: column action: an action of .*PushT-v0 has 2 numbers, got 3"):
+        LeWM(path, env_id=PUSHT)
+    assert LeWM(path, control_rate=10).trajectory(0).actions.shape == (4, 3)
+
+
 @pytest.mark.parametrize("name", ["state", "pixels", "ep_len"])
 def test_a_group_is_no_column(tmp_path: Path, name: str) -> None:
     path = write(tmp_path / "set.h5", columns_of())

@@ -199,6 +199,24 @@ def test_states_of_another_size_are_not_taken_for_the_environments(tmp_path: Pat
         open_dataset(tmp_path).trajectory(0)
 
 
+def test_actions_of_another_size_are_not_taken_for_the_environments(tmp_path: Path) -> None:
+    h5py = pytest.importorskip("h5py")
+    record(tmp_path, gym.make(WALL, obs_type="state"))
+    with h5py.File(tmp_path / "data" / "main_data.hdf5", "a") as file:
+        del file["episode_1/actions"]
+        file["episode_1/actions"] = np.zeros((6, 3))
+    with pytest.raises(ValueError, match=r"episode_1\): actions: an action of .*Wall-v0 has 2 numbers, got 3"):
+        open_dataset(tmp_path).trajectory(1)
+
+
+def test_where_episodes_should_be_is_told(tmp_path: Path) -> None:
+    record(tmp_path, gym.make(WALL, obs_type="state"), "arrow")
+    metadata = tmp_path / "data" / "metadata.json"
+    metadata.write_text(metadata.read_text().replace('"data_format": "arrow", ', ""))
+    with pytest.raises(FileNotFoundError, match=r"main_data\.hdf5.*data_format"):
+        open_dataset(tmp_path)
+
+
 @pytest.mark.parametrize("jpeg", [True, False])
 @pytest.mark.parametrize("data_format", ["arrow", "parquet"])
 def test_arrow_is_read_as_minari_reads_it(tmp_path: Path, data_format: str, jpeg: bool) -> None:

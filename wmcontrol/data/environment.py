@@ -63,6 +63,12 @@ class Environment:
                 f"{where}: a state of {self.env_id} has {len(labels)} numbers ({', '.join(labels)}), got {size}"
             )
 
+    def check_actions(self, size: int, where: object) -> None:
+        """Raise a ValueError that names ``where`` unless actions of ``size`` numbers are this environment's."""
+        expected = len(self.action_bounds[0])
+        if size != expected:
+            raise ValueError(f"{where}: an action of {self.env_id} has {expected} numbers, got {size}")
+
 
 def world_settings(env_id: str | None, settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return those settings of an environment that decide what actions do, without what its id says anyway."""

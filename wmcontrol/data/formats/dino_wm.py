@@ -122,6 +122,7 @@ class DinoWM(TrajectoryDataset):
         self.control_rate, self.action_bounds = environment.control_rate, environment.action_bounds
         tensors = self._tensors.get()
         environment.check_states(sum(tensors[name][0, 0].numel() for name in self._set.states), self.path)
+        environment.check_actions(tensors[self._set.actions][0, 0].numel(), self.path / self._set.actions)
 
     def trajectory(self, index: int) -> Trajectory:
         """Return one trajectory, its frames unread."""

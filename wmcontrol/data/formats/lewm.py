@@ -90,6 +90,9 @@ class LeWM(TrajectoryDataset):
         self.env_id = env_id
         self.env_settings = environment.settings if environment else dict(env_settings)
         self.action_bounds = environment.action_bounds if environment else None
+        if environment:
+            shape = columns["action"].shape
+            environment.check_actions(shape[1] if len(shape) == 2 else 1, f"{self.path}: column action")
         if environment and self._states:
             shape = columns[self._states].shape
             environment.check_states(shape[1] if len(shape) == 2 else 1, f"{self.path}: column {self._states}")

@@ -110,6 +110,11 @@ class MinariTrajectories(TrajectoryDataset):
             raise ValueError(
                 f"{self._metadata.path}: data_format: expected hdf5, {' or '.join(FORMATS)}, got {data_format!r}"
             )
+        if not (self._folder / "main_data.hdf5").exists():
+            raise FileNotFoundError(
+                f"there is no {self._folder / 'main_data.hdf5'}, where episodes are with data_format hdf5, which a "
+                f"{self._metadata.path.name} without a data_format means too"
+            )
         return Hdf5Episodes(self._folder)
 
     def _recorded_in(self) -> Environment | None:
@@ -154,6 +159,8 @@ class MinariTrajectories(TrajectoryDataset):
             kept_times = found.pop("time", None) if self._ours else None
             states = find_states(found, provenance)
             actions = _actions(episode.actions, T - 1, provenance)
+            if self._environment is not None:
+                self._environment.check_actions(actions.shape[1], f"{provenance}: actions")
             image = find_images(found, self._spaces, self._camera, provenance)
             times = np.arange(T) / self._known_rate() if kept_times is None else kept_times[()]
             variation = self._variation(episode.attributes, provenance)
