@@ -18,9 +18,21 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = Path(wmcontrol.__file__).parent
 ROOMS = ("envs", "planners", "agents", "experiments")
 EVERYONE_MAY = {"untrusted", "__version__", "ENV_IDS"}
-EVERYTHING = {"envs", "planners", "encoders", "objectives", "models", "data", "training", "agents", "evaluation"}
+EVERYTHING = {
+    "envs",
+    "planners",
+    "encoders",
+    "objectives",
+    "models",
+    "data",
+    "training",
+    "agents",
+    "evaluation",
+    "memory",
+}
 MAY_IMPORT = {
     "bounds": set(),
+    "memory": set(),
     "envs": set(),
     "planners": {"bounds"},
     "encoders": set(),
@@ -30,7 +42,7 @@ MAY_IMPORT = {
     "data": {"bounds", "encoders", "envs"},
     "training": {"models", "data"},
     "agents": {"envs", "models", "planners", "objectives"},
-    "evaluation": {"agents", "envs", "data"},
+    "evaluation": {"agents", "envs", "data", "memory"},
     "experiments": EVERYTHING,
     "__main__": {"experiments"},
 }
@@ -114,6 +126,39 @@ def test_each_environment_imports_only_its_own_engine() -> None:
             f"gymnasium.make('wmcontrol/{env_id}'); print([m for m in ['pymunk', 'mujoco'] if m in sys.modules])"
         )
         assert loaded == str(engines)
+
+
+@pytest.mark.parametrize("file", SOURCES, ids=lambda f: str(f.relative_to(PACKAGE)))
+def test_text_is_utf_8_on_every_system(file: Path) -> None:
+    calls = [node for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
+    assert [call.lineno for call in calls if _is_text(call) and "encoding" not in {k.arg for k in call.keywords}] == []
+
+
+def _is_text(call: ast.Call) -> bool:
+    """Say whether a call reads or writes a file, or another program's output, as text."""
+    name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+    if name in ("read_text", "write_text"):
+        return True
+    if name in ("run", "Popen", "check_output"):
+        return any(k.arg == "text" for k in call.keywords)
+    if name == "open" and len(call.args) == isinstance(call.func, ast.Name) and not call.keywords:
+        return True
+    modes = [*call.args, *(k.value for k in call.keywords if k.arg == "mode")]
+    texts = [
+        mode for mode in modes if isinstance(mode, ast.Constant) and mode.value in ("r", "w", "a", "x", "r+", "w+")
+    ]
+    return name in ("open", "fdopen", "NamedTemporaryFile") and bool(texts)
+
+
+def test_everything_imports_without_what_only_posix_has() -> None:
+    modules = [".".join(("wmcontrol", *file.relative_to(PACKAGE).with_suffix("").parts)) for file in SOURCES]
+    names = [module.removesuffix(".__init__") for module in modules if not module.endswith("__main__")]
+    # filelock has another lock on Windows, and says on systems without either that it has none.
+    run(
+        "import sys, importlib, filelock; "
+        "sys.modules |= dict.fromkeys(['fcntl', 'resource', 'pwd', 'grp', 'termios']); "
+        f"[importlib.import_module(name) for name in {names}]"
+    )
 
 
 def test_importing_twice_registers_once_and_without_a_warning() -> None:

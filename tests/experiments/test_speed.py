@@ -10,12 +10,13 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from wmcontrol.experiments.cli import main
-from wmcontrol.experiments.measuring import in_process, peak_memory
+from wmcontrol.experiments.measuring import in_process
 from wmcontrol.experiments.speed import decisions, dino_wm, evaluation, full_size, growth, operators, planning, report
 from wmcontrol.experiments.speed.clock import watching
 from wmcontrol.experiments.speed.section import Section, Verdict
 from wmcontrol.experiments.speed.subjects import ACTION_DIM, Size, actions, ways
 from wmcontrol.experiments.speed.timing import ratio
+from wmcontrol.memory import peak_memory
 from wmcontrol.planners import CEM
 
 SMALL = Size(24, 2, 2, 16, (2, 2))

@@ -150,7 +150,10 @@ def _begin(folder: Path, shape: tuple[int, int, int], dtype: torch.dtype) -> int
         )
     with tokens.open("wb") as file:
         try:
-            os.posix_fallocate(file.fileno(), 0, size)
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, size)
+            else:
+                file.truncate(size)
         except OSError as error:
             tokens.unlink()
             raise OSError(error.errno, f"no room for {size:,} bytes of tokens", str(tokens)) from error

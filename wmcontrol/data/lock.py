@@ -1,9 +1,10 @@
-"""One process at a time in a folder."""
+"""One process at a time."""
 
-import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 
 @contextmanager
@@ -13,9 +14,23 @@ def alone_in(folder: Path) -> Iterator[None]:
     Raises:
         OSError: another process holds it.
     """
-    with (folder / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise OSError(f"another process is writing to {folder}; wait for it") from None
+    with locked(folder / "lock", folder):
         yield
+
+
+@contextmanager
+def locked(lock: Path, what: Path) -> Iterator[None]:
+    """Hold a lock, a file that stays, for writing what it is there for.
+
+    Raises:
+        OSError: another process holds it.
+    """
+    held = FileLock(lock, timeout=0)
+    try:
+        held.acquire()
+    except Timeout:
+        raise OSError(f"another process is writing to {what}; wait for it") from None
+    try:
+        yield
+    finally:
+        held.release()

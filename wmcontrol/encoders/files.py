@@ -46,7 +46,7 @@ def save_encoder(encoder: Encoder, folder: Path, frame_size: tuple[int, int]) ->
     check_comes_back(encoder, _loaded(described, folder).to(place_of(encoder)), frame_size)
     # The settings come last: with them, all is there.
     temporary = folder / f"{SETTINGS}.tmp"
-    temporary.write_text(json.dumps(described, indent=1))
+    temporary.write_text(json.dumps(described, indent=1), encoding="utf-8")
     os.replace(temporary, folder / SETTINGS)
 
 

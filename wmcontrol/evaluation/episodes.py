@@ -3,7 +3,6 @@
 Letters: ``B`` tasks, ``a`` numbers in an action.
 """
 
-import resource
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 
 from ..envs.checks import check_actions
 from ..envs.contract import shown_to
+from ..memory import peak_memory
 from .protocols import Protocol
 from .tasks import Task
 
@@ -179,9 +179,8 @@ def _shown(agent: Any, env: Any, observation: Mapping[str, Any]) -> Mapping[str,
 
 def _peak_memory() -> int:
     """Return the most memory that this process has held, and on a GPU the most there, bytes."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    held = peak_memory()
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_initialized():
         held += torch.cuda.max_memory_allocated()
-    return int(held)
+    return held

@@ -3,13 +3,13 @@
 A process may die at any moment: a line that was not finished is dropped, and what is missing is done again.
 """
 
-import fcntl
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from ..data.lock import locked
 from ..untrusted import AnyJson, Boolean, Integer, Nullable, Number, Record, Text, parse_json
 from .tasks import as_json
 
@@ -80,11 +80,8 @@ def recording(path: str | os.PathLike[str] | None, header: Mapping[str, Any]) ->
         yield Records(None, head, {})
         return
     path = Path(path)
-    with path.open("a+b") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise OSError(f"another process is writing {path}; wait for it") from None
+    # The lock is a file of its own, since a locked one cannot be read on some systems.
+    with path.open("a+b") as file, locked(path.with_name(f".{path.name}.lock"), path):
         file.seek(0)
         text = file.read()
         whole = text[: text.rfind(b"\n") + 1]

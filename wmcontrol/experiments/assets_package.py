@@ -113,8 +113,8 @@ def _package(stage: Stage, root: Path) -> dict[str, Any]:
         "errors_before_rounding": before,
     }
     facts["stages"] = [_told(need, root) for need in stage.all_needs()[:-1]]
-    (folder / FACTS).write_text(json.dumps(facts, indent=1) + "\n")
-    (folder / CARD).write_text(card(facts))
+    (folder / FACTS).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    (folder / CARD).write_text(card(facts), encoding="utf-8")
     return {"bytes": bytes_of(folder)}
 
 

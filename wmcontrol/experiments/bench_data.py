@@ -20,9 +20,10 @@ from ..data import Clips, LatentStore, encode_dataset, open_dataset
 from ..data.clip_index import ClipIndex
 from ..data.sampling import Shuffled
 from ..encoders import PyramidEncoder
+from ..memory import peak_memory
 from .collecting import collect_into
 from .encoding import sample_frames
-from .measuring import in_process, peak_memory
+from .measuring import in_process
 from .policies.registry import make_policy
 
 _ENV = "wmcontrol/Wall-v0"

@@ -102,7 +102,7 @@ def finished(out: Path, run: Run) -> dict[str, Any] | None:
     path = out / "runs" / run.name / ERRORS
     if not path.exists():
         return None
-    found: dict[str, Any] = json.loads(path.read_text())
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     if found.pop("run") != asdict(run):
         raise ValueError(f"{path.parent} holds a run of another base or store; take another folder: out=FOLDER")
     return found
@@ -128,7 +128,7 @@ def train_all(runs: Sequence[Run], out: Path, jobs: int, progress: Report) -> No
             raise
     if failed:
         output = out / "runs" / failed[0] / OUTPUT
-        last = (output.read_text().strip().splitlines() or ["no output"])[-1]
+        last = (output.read_text(encoding="utf-8").strip().splitlines() or ["no output"])[-1]
         raise ValueError(f"{len(failed)} of {len(runs)} trainings failed ({', '.join(failed)}); {output} ends: {last}")
 
 
@@ -137,7 +137,7 @@ def _train(run: Run, folder: Path) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", f"{__package__}.bench_modes_run", str(folder)]
     with (
-        (folder / OUTPUT).open("w") as output,
+        (folder / OUTPUT).open("w", encoding="utf-8") as output,
         subprocess.Popen(
             command,
             stdin=subprocess.PIPE,

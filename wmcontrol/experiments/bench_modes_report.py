@@ -21,12 +21,14 @@ _STYLES = {1: "-", 5: "--"}
 def save_report(results: Results, out: Path) -> Path:
     """Save ``modes.md``, ``modes.json`` and ``modes.png`` in a folder, and return the first of them."""
     with whole_file(out / "modes.json") as file:
-        file.write_text(json.dumps({"caption": caption(results), "runs": list(results)}, indent=1) + "\n")
+        file.write_text(
+            json.dumps({"caption": caption(results), "runs": list(results)}, indent=1) + "\n", encoding="utf-8"
+        )
     with whole_file(out / "modes.png") as file:
         figure = draw(results)
         figure.savefig(file)
     with whole_file(out / "modes.md") as file:
-        file.write_text("\n".join(_lines(results)) + "\n")
+        file.write_text("\n".join(_lines(results)) + "\n", encoding="utf-8")
     return out / "modes.md"
 
 

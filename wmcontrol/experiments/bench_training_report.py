@@ -37,9 +37,9 @@ def save_report(out: Path, rows: Sequence[Row], encoding: Mapping[str, float], s
         "asked": ASKED,
     }
     with whole_file(out / "training.json") as file:
-        file.write_text(json.dumps(found, indent=1) + "\n")
+        file.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     with whole_file(out / "training.md") as file:
-        file.write_text("\n".join(_lines(rows, encoding, store)) + "\n")
+        file.write_text("\n".join(_lines(rows, encoding, store)) + "\n", encoding="utf-8")
     return out / "training.md"
 
 

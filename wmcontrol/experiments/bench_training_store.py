@@ -66,7 +66,7 @@ def random_store(folder: Path, shape: Shape) -> LatentStore:
             "env_settings": {},
         },
     }
-    (folder / DESCRIPTION).write_text(json.dumps(described))
+    (folder / DESCRIPTION).write_text(json.dumps(described), encoding="utf-8")
     return LatentStore.open(folder)
 
 

@@ -35,7 +35,7 @@ def compare(asked: Comparison, root: Path, out: Path, jobs: int | None = None) -
     with alone_in(out):
         run_stages(planned.stages, root, jobs or os.cpu_count() or 1)
         page = save(asked, planned, root, out)
-        print((out / "report.md").read_text())
+        print((out / "report.md").read_text(encoding="utf-8"))
         print(f"this took {timedelta(seconds=round(time.monotonic() - started))}")
         for path in (*sorted(out.glob("*.mp4")), page):
             print(path)

@@ -47,7 +47,10 @@ def save(asked: Comparison, planned: Plan, root: Path, out: Path) -> Path:
     )
     times = out / "times.json"
     with whole_file(times) as temporary:
-        temporary.write_text(json.dumps({**json.loads(times.read_text()), "stages": seconds}, indent=1) + "\n")
+        temporary.write_text(
+            json.dumps({**json.loads(times.read_text(encoding="utf-8")), "stages": seconds}, indent=1) + "\n",
+            encoding="utf-8",
+        )
     return page
 
 

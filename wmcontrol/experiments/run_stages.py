@@ -56,7 +56,7 @@ def run_stages(wanted: Iterable[Stage], root: Path, jobs: int) -> None:
     if failed:
         first = next(stage for stage in failed.values() if not any(need.digest in failed for need in stage.needs))
         output = first.folder(root) / OUTPUT
-        last = (output.read_text(errors="replace").strip().splitlines() or ["no output"])[-1]
+        last = (output.read_text(errors="replace", encoding="utf-8").strip().splitlines() or ["no output"])[-1]
         names = ", ".join(stage.name for stage in failed.values())
         raise ValueError(
             f"{len(failed)} of {total} stages failed, or need one that did ({names}); the others are kept. "

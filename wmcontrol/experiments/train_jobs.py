@@ -168,7 +168,7 @@ def write_result(out: Path, config: Any, error: PredictionError, windows: int, s
         "steps_per_second": config.num_steps / seconds if seconds else None,  # none: of a state that did not count them
     }
     with whole_file(out / RESULT) as path:
-        path.write_text(json.dumps(result, indent=2, default=str) + "\n")
+        path.write_text(json.dumps(result, indent=2, default=str) + "\n", encoding="utf-8")
 
 
 def split(

@@ -126,7 +126,7 @@ def save(
     try:
         partial.mkdir()
         save_file(weights, partial / WEIGHTS)
-        (partial / CONFIG).write_text(json.dumps(config, indent=2) + "\n")
+        (partial / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
         (partial / WEIGHTS).chmod((partial / CONFIG).stat().st_mode)  # safetensors leaves it to its owner alone
         _check_comes_back(model, partial, target)
         if target.exists():

@@ -55,7 +55,7 @@ class Log:
         self._also = also
         self._path = folder / LOG
         if self._path.exists():
-            kept = [line for line in self._path.read_text().splitlines() if _step(line) <= step]
+            kept = [line for line in self._path.read_text(encoding="utf-8").splitlines() if _step(line) <= step]
             with safe_file(self._path) as file:
                 file.write("".join(f"{line}\n" for line in kept).encode())
 
@@ -66,7 +66,7 @@ class Log:
             OSError: the disk is full; half a line may be there, which a run that goes on drops.
         """
         try:
-            with self._path.open("a") as file:
+            with self._path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps({"step": step, **values}) + "\n")
         except OSError as error:
             raise OSError(error.errno, f"cannot write {self._path}: {error.strerror or error}") from error

@@ -27,4 +27,4 @@ def run(config: Config) -> None:
     from ..speed.report import measure
 
     out = results_folder("bench", config, config.out)
-    print(measure(config.parts or list(PARTS), config.rounds, out).read_text())
+    print(measure(config.parts or list(PARTS), config.rounds, out).read_text(encoding="utf-8"))

@@ -30,4 +30,4 @@ def run(config: Config) -> None:
     from ..bench_training import run as run_bench
 
     out = results_folder("bench training", config, config.out)
-    print(run_bench(out, config.store, seconds=config.seconds, compiled=config.compile).read_text())
+    print(run_bench(out, config.store, seconds=config.seconds, compiled=config.compile).read_text(encoding="utf-8"))

@@ -54,7 +54,7 @@ def measure(parts: Sequence[str], rounds: int, out: Path) -> Path:
                 continue
             sections.append(function(rounds))
             with whole_file(kept) as file:
-                file.write_text(json.dumps(asdict(sections[-1]), indent=1) + "\n")
+                file.write_text(json.dumps(asdict(sections[-1]), indent=1) + "\n", encoding="utf-8")
         progress(len(work), len(work))
     for section in sections:
         if section.picture:
@@ -63,14 +63,16 @@ def measure(parts: Sequence[str], rounds: int, out: Path) -> Path:
     if torch.cuda.is_available():
         machine["gpu"] = torch.cuda.get_device_name()
     with whole_file(out / "speed.json") as file:
-        file.write_text(json.dumps({**machine, "sections": [asdict(one) for one in sections]}, indent=1) + "\n")
+        file.write_text(
+            json.dumps({**machine, "sections": [asdict(one) for one in sections]}, indent=1) + "\n", encoding="utf-8"
+        )
     with whole_file(out / "speed.md") as file:
-        file.write_text("\n".join(_lines(sections, machine)))
+        file.write_text("\n".join(_lines(sections, machine)), encoding="utf-8")
     return out / "speed.md"
 
 
 def _read(path: Path) -> Section:
-    found: dict[str, Any] = json.loads(path.read_text())
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return Section(**{**found, "verdicts": [Verdict(**verdict) for verdict in found["verdicts"]]})
 
 
