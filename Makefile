@@ -5,13 +5,14 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 WHEEL_VENV := .venv-wheel
+LOWEST_VENV := .venv-lowest
 
 export PIP_CONSTRAINT := $(abspath constraints.txt)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # One thread per test process: more of them only get in one another's way.
-unit wheel oracle: export OMP_NUM_THREADS ?= 1
+unit lowest wheel oracle: export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test check lint unit wheel oracle assets clean
+.PHONY: demo test check lint unit lowest wheel oracle assets clean
 
 demo: $(STAMP)                 ## from nothing to agents that plan on Wall, and a report: minutes
 	$(BIN)/wmcontrol demo
@@ -27,6 +28,13 @@ lint: $(STAMP)
 
 unit: $(STAMP)
 	$(BIN)/python -m pytest -n auto $(PYTEST_ARGS)
+
+# Old releases use what newer ones of other packages have deprecated.
+lowest: $(STAMP)               ## the tests of what meets other packages, with the lowest versions in pyproject.toml
+	$(BIN)/python tests/lowest.py test > $(LOWEST_VENV).txt
+	$(PYTHON) -m venv $(LOWEST_VENV)
+	PIP_CONSTRAINT=$(abspath $(LOWEST_VENV).txt) $(LOWEST_VENV)/bin/pip install --quiet -e ".[test]"
+	$(LOWEST_VENV)/bin/python -m pytest -n auto -W default::DeprecationWarning $(PYTEST_ARGS)
 
 wheel: $(STAMP)
 	rm -rf dist $(WHEEL_VENV)
@@ -49,4 +57,4 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $(STAMP)
 
 clean:
-	rm -rf $(VENV) $(WHEEL_VENV) .venv-oracle dist build outputs
+	rm -rf $(VENV) $(WHEEL_VENV) $(LOWEST_VENV) $(LOWEST_VENV).txt .venv-oracle dist build outputs
