@@ -1,6 +1,7 @@
 """Starts and goals."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
@@ -24,6 +25,21 @@ def test_goals_are_so_many_steps_ahead_in_the_same_trajectory(walks: Walks) -> N
         np.testing.assert_array_equal(task.goal_state, trajectory.states[int(end)])
         np.testing.assert_array_equal(task.variation["wall_position"], [36.0])
         assert task.replay.shape == (0, 2)
+
+
+@pytest.mark.parametrize("env_id", ["nonsense/Env-v0", "Nonsense-v3", "Wall-v0:x", "CartPole-v1"])
+def test_an_environment_that_cannot_be_made_is_named(env_id: str, walks: Walks) -> None:
+    walks.env_id = env_id
+    with pytest.raises(ValueError, match=env_id):
+        DatasetTasks(walks, 3)
+
+
+def test_a_data_set_imports_no_module(walks: Walks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "payload_of_a_set.py").write_text("raise SystemExit('it ran')")
+    monkeypatch.syspath_prepend(tmp_path)
+    walks.env_id = "payload_of_a_set:wmcontrol/Wall-v0"
+    with pytest.raises(ValueError, match="payload_of_a_set"):
+        DatasetTasks(walks, 3)
 
 
 def test_trajectories_take_turns_and_no_task_comes_twice(walks: Walks) -> None:

@@ -96,6 +96,11 @@ class DatasetTasks:
         known = env_id or dataset.env_id
         if known is None:
             raise ValueError("the data do not say which environment they are of; give env_id")
+        if env_id is None and ":" in known:
+            raise ValueError(
+                f"the data are of {known!r}, which would import a module because a file says so; give env_id if you "
+                "trust it"
+            )
         self.env_id = known
         self.env_settings: Mapping[str, Any] = dict(dataset.env_settings)
         self._description = {
@@ -162,7 +167,10 @@ class _Judge:
     """Says which tasks are tasks, and counts those that are not."""
 
     def __init__(self, env_id: str, settings: Mapping[str, Any]):
-        self._env = gym.make(env_id, disable_env_checker=True, **{**settings, "obs_type": "state"}).unwrapped
+        try:
+            self._env = gym.make(env_id, disable_env_checker=True, **{**settings, "obs_type": "state"}).unwrapped
+        except (TypeError, gym.error.Error) as error:
+            raise ValueError(f"{env_id} cannot be made with {dict(settings)}: {error}") from error
         self._env_id = env_id
         self.rejected = {"solved": 0, "refused": 0}
         self._accepted = 0
