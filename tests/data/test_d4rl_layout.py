@@ -252,3 +252,13 @@ def test_only_maze2d_files_are_recognised(tmp_path: Path) -> None:
     (tmp_path / "empty.hdf5").write_bytes(b"")
     for path in ("text.hdf5", "empty.hdf5", "nothing.hdf5", ""):
         assert not recognises(tmp_path / path)
+
+
+def test_a_link_to_another_file_is_refused_and_not_followed(tmp_path: Path) -> None:
+    data = generated()
+    save(tmp_path / "other.hdf5", {"qpos": data["infos/qpos"], "qvel": data["infos/qvel"]})
+    path = save(tmp_path / "maze2d-umaze-v1.hdf5", {k: v for k, v in data.items() if not k.startswith("infos")})
+    with h5py.File(path, "a") as file:
+        file["infos"] = h5py.ExternalLink(str(tmp_path / "other.hdf5"), "/")
+    with pytest.raises(ValueError, match=r"maze2d-umaze-v1\.hdf5: infos is a link"):
+        D4RLTrajectories(path)

@@ -263,3 +263,18 @@ def test_wrong_indices_and_sizes_are_refused(plain: Path) -> None:
     for size in ((0, 64), (64,), (64, 64, 3)):
         with pytest.raises(ValueError, match="size must be"):
             VideoFrames(plain, size=size)  # type: ignore[arg-type]
+
+
+def test_a_title_need_not_be_text(tmp_path: Path) -> None:
+    path = tmp_path / "film.mkv"
+    with av.open(str(path), "w") as container:
+        container.metadata["title"] = "a title of some letters"
+        stream = container.add_stream("ffv1", rate=10)
+        stream.height = stream.width = 16
+        stream.pix_fmt = "bgr0"
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(np.zeros((16, 16, 3), np.uint8), format="rgb24")))
+        container.mux(stream.encode(None))
+    data = path.read_bytes()
+    assert b"a title" in data
+    path.write_bytes(data.replace(b"a title", b"\xff\xfe\xff\xfe\xff\xfe\xff"))
+    assert len(VideoFrames(path)) == 1
