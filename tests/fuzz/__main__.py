@@ -8,8 +8,10 @@ import sys
 import tempfile
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
+from typing import IO
 
 from . import OUTCOMES
 from .cases import TARGETS, prepare_libraries, run_numbered, run_unchanged
@@ -40,12 +42,12 @@ def main() -> int:
         sets = Path(folder) / "sets"
         again = [sys.executable, "-m", "tests.fuzz", *sys.argv[1:], "--sets", str(sets)]
         subprocess.run([*again, "--make"], check=True)
-        with ThreadPoolExecutor(given.jobs) as pool:
-            parts = pool.map(lambda part: _output([*again, "--part", str(part)]), range(given.jobs))
-        results = [Result(**json.loads(line)) for part in parts for line in part.splitlines() if line]
+        with ExitStack() as stack:
+            found = stack.enter_context(given.json.open("w", buffering=1)) if given.json else None
+            pool = stack.enter_context(ThreadPoolExecutor(given.jobs))
+            parts = pool.map(lambda part: _results([*again, "--part", str(part)], found), range(given.jobs))
+            results = [result for part in parts for result in part]
     results.sort(key=lambda result: result.number)
-    if given.json:
-        given.json.write_text("".join(json.dumps(asdict(result)) + "\n" for result in results))
     print(table(results))
     failed = [result for result in results if result.outcome not in ("ok", "clear")[: 1 if given.unchanged else 2]]
     for result in failed:
@@ -54,8 +56,18 @@ def main() -> int:
     return 1 if failed else 0
 
 
-def _output(command: list[str]) -> str:
-    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+def _results(command: list[str], found: IO[str] | None) -> list[Result]:
+    """Run a part of the cases, and write down what is found as soon as it is."""
+    results = []
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            results.append(Result(**json.loads(line)))
+            if found is not None:
+                found.write(line)
+    if process.returncode:
+        raise RuntimeError(f"cases ended with {process.returncode}")
+    return results
 
 
 def _part(given: argparse.Namespace) -> int:
