@@ -29,12 +29,13 @@ lint: $(STAMP)
 unit: $(STAMP)
 	$(BIN)/python -m pytest -n auto $(PYTEST_ARGS)
 
-# Old releases use what newer ones of other packages have deprecated.
+# Old releases use what newer ones of other packages have deprecated, and some clean up badly (CartPole of Gymnasium).
 lowest: $(STAMP)               ## the tests of what meets other packages, with the lowest versions in pyproject.toml
 	$(BIN)/python tests/lowest.py test > $(LOWEST_VENV).txt
 	$(PYTHON) -m venv $(LOWEST_VENV)
 	PIP_CONSTRAINT=$(abspath $(LOWEST_VENV).txt) $(LOWEST_VENV)/bin/pip install --quiet -e ".[test]"
-	$(LOWEST_VENV)/bin/python -m pytest -n auto -W default::DeprecationWarning $(PYTEST_ARGS)
+	$(LOWEST_VENV)/bin/python -m pytest -n auto -W default::DeprecationWarning \
+		-W default::pytest.PytestUnraisableExceptionWarning $(PYTEST_ARGS)
 
 wheel: $(STAMP)
 	rm -rf dist $(WHEEL_VENV)

@@ -174,7 +174,7 @@ def _save_arrays(dataset: TrajectoryDataset, folder: Path) -> None:
     if len(actions) == len(trajectories):
         arrays["actions"] = np.concatenate(actions)
     with safe_file(folder / ARRAYS) as file:
-        np.savez(file, allow_pickle=False, **arrays)
+        np.savez(file, **arrays)  # type: ignore[arg-type]
 
 
 def _with_last(actions: Floats) -> Floats:
