@@ -23,6 +23,7 @@ def good() -> Trajectory:
         ({"times": np.arange(6.0)}, "expected 6 states for 6 times, got 7"),
         ({"states": np.zeros((6, 2))}, "expected 7 states for 7 times, got 6"),
         ({"actions": np.zeros((7, 2))}, "expected 6 actions for 7 times, got 7"),
+        ({"variation": {"agent_size": np.array([np.nan])}}, "variation agent_size is not finite"),
         ({"actions": np.full((6, 2), np.nan)}, r"actions\[0\] is not finite"),
         ({"states": np.array([[0.0]] * 3 + [[np.inf]] + [[0.0]] * 3)}, r"states\[3\] is not finite"),
         ({"states": np.array([["a"]] * 7)}, r"states must be numbers of shape \(T, n\), got <U1"),

@@ -441,3 +441,11 @@ def test_opening_reads_no_frame_and_brings_in_no_decoder(tmp_path: Path) -> None
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert result.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("name", ["states", "actions"])
+def test_tensors_with_a_dimension_too_many_are_named(tmp_path: Path, name: str) -> None:
+    tensors = write_wall(tmp_path)
+    torch.save(tensors[name][..., None], tmp_path / f"{name}.pth")
+    with pytest.raises(ValueError, match=rf"{name}\.pth: expected \(episodes, steps, numbers\), got \(3, 6, 2, 1\)"):
+        DinoWM(tmp_path)

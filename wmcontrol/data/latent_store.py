@@ -119,7 +119,10 @@ class LatentStore:
         size = F * P * D * dtype.itemsize
         there = (folder / TOKENS).stat().st_size
         if there != size:
-            raise ValueError(f"{folder / TOKENS} must have {size} bytes for {F} frames, it has {there}; encode again")
+            raise ValueError(
+                f"{folder / TOKENS} must have {size} bytes for {F} frames of {P} patches and dim {D}, it has {there}; "
+                "encode again"
+            )
         tokens = _mapped(folder / TOKENS, dtype).view(F, P, D)
         arrays = _arrays(folder, F)
         source = described["source"]

@@ -100,6 +100,9 @@ class Trajectory:
             if not finite.all():
                 raise ValueError(f"{self.provenance}: {name}[{finite.argmin()}] is not finite")
             object.__setattr__(self, name, values)
+        for name, look in self.variation.items():
+            if not np.isfinite(self._numbers(f"variation {name}", np.ravel(look), "(k,)")).all():
+                raise ValueError(f"{self.provenance}: variation {name} is not finite, got {look}")
         if self.frames is not None and len(self.frames) != T:
             raise ValueError(f"{self.provenance}: expected {T} frames, one for each time, got {len(self.frames)}")
         if T > 1 and not (np.diff(self.times) > 0).all():

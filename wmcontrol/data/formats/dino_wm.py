@@ -169,6 +169,9 @@ class DinoWM(TrajectoryDataset):
     def _checked_lengths(self) -> NDArray[np.int64]:
         """Return the lengths, after a look at the tensors' shapes."""
         shapes = {name: tensor.shape for name, tensor in self._tensors.get().items()}
+        for name in (*self._set.states, self._set.actions):
+            if len(shapes[name]) != 3:
+                raise ValueError(f"{self.path / name}: expected (episodes, steps, numbers), got {tuple(shapes[name])}")
         N, T = shapes["states.pth"][:2]
         for name, shape in shapes.items():
             if shape[:2] != (N, T):
