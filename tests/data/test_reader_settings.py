@@ -166,7 +166,7 @@ def test_frames_have_the_size_that_is_asked_for(tmp_path: Path, layout: str) -> 
         oblong = open_dataset(path, **{**usual, "image_size": (12, 20)}).trajectory(0).frames
         assert oblong.read([0]).shape == (1, 12, 20, 3)
         assert oblong.read([]).shape == (0, 12, 20, 3)
-    for wrong in (0, -1, 2.5, "16", True, (16,), (16, 0)):
+    for wrong in (0, -1, 2.5, "16", True, (16,), (16, 0), 20240105):
         with pytest.raises(ValueError, match="image_size"):
             open_dataset(path, **{**usual, "image_size": wrong})
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from .trajectory import Frames, Pixels
 
 ImageSize = int | tuple[int, int]  # the side of a square, or height and width; pixels
+_MAX_SIDE = 2**14  # pixels; OpenCV draws no larger pictures
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,15 +49,20 @@ def height_and_width(image_size: ImageSize) -> tuple[int, int]:
     """Return a size as height and width.
 
     Raises:
-        ValueError: it is neither a whole number from 1 up nor two of them.
+        ValueError: it is neither a whole number from 1 to 16,384 nor two of them.
     """
     size = (image_size, image_size) if isinstance(image_size, int | np.integer) else image_size
     if (
         not isinstance(size, Sequence)
         or len(size) != 2
-        or not all(isinstance(side, int | np.integer) and not isinstance(side, bool) and side >= 1 for side in size)
+        or not all(
+            isinstance(side, int | np.integer) and not isinstance(side, bool) and 1 <= side <= _MAX_SIDE
+            for side in size
+        )
     ):
-        raise ValueError(f"image_size must be a side, or a height and a width, each from 1 up; got {image_size!r}")
+        raise ValueError(
+            f"image_size must be a side, or a height and a width, each from 1 to {_MAX_SIDE}; got {image_size!r}"
+        )
     return int(size[0]), int(size[1])
 
 

@@ -71,6 +71,8 @@ def check_bounds(low: Tensor, high: Tensor, action_dim: int) -> None:
 
 def check_generators(generators: Sequence[torch.Generator], rows: int) -> None:
     """Refuse anything but one generator of its own for each row."""
+    if not hasattr(generators, "__len__"):
+        raise TypeError(f"generators must be a list of {rows}, one for each row of init, got {generators!r}")
     if len(generators) != rows:
         raise ValueError(f"generators must be {rows}, one for each row of init, got {len(generators)}")
     for row, generator in enumerate(generators):
