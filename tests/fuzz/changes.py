@@ -356,7 +356,7 @@ def change_torch(rng: Rng, path: Path) -> Change:
     value = torch.load(path, weights_only=True)
     others: dict[str, Callable[[], Any]] = {
         "sparse": lambda: value.to_sparse(),
-        "csr": lambda: value.double().flatten(1).to_sparse_csr(),
+        "csr": lambda: value.double().reshape(len(value), -1).to_sparse_csr(),
         "meta": lambda: value.to("meta"),
         "dict": lambda: {"a": value},
         "list": lambda: value.tolist(),
