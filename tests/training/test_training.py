@@ -223,9 +223,12 @@ def test_a_model_that_is_worse_than_persistence_is_warned_of() -> None:
     ahead, one = np.array([0.5, 1.0]), np.ones(2)
     assert PredictionError(ahead, good, one, 1).warning is None
     told = PredictionError(ahead, bad, one, 1)
+    assert "1 of 2" in str(told.warning)
     assert "1 s (558%)" in str(told.warning)
     assert "0.5 s" not in str(told.warning)
     assert str(told) == "0.5 s 50.0%, 1 s 558.0%"
+    many = PredictionError(np.arange(1.0, 26.0), np.arange(1.0, 26.0), np.full(25, 100.0), 1)
+    assert str(many) == "1 s 1.0%, 7 s 7.0%, 13 s 13.0%, 19 s 19.0%, 25 s 25.0%"
     assert PredictionError(ahead, np.array([0.5, np.nan]), one, 1).warning is not None
 
 

@@ -13,6 +13,8 @@ from .losses import BETA
 
 REACH = 25  # environment steps, as far ahead as plans look in the protocols
 
+_SHOWN = 5  # errors of long horizons, in words
+
 Errors = np.ndarray[tuple[int], np.dtype[np.float64]]
 
 
@@ -52,18 +54,19 @@ class PredictionError:
         return self.model / self.persistence
 
     def __str__(self) -> str:
-        ahead = zip(self.seconds, self.relative, strict=True)
-        return ", ".join(f"{seconds:.3g} s {relative:.1%}" for seconds, relative in ahead)
+        few = np.unique(np.linspace(0, len(self.model) - 1, _SHOWN).round().astype(np.int64))
+        return ", ".join(f"{self.seconds[h]:.3g} s {self.relative[h]:.1%}" for h in few)
 
     @property
     def warning(self) -> str | None:
         """What is to be said of a model that imagines worse than persistence; None of others."""
-        worse = [f"{s:.3g} s ({r:.0%})" for s, r in zip(self.seconds, self.relative, strict=True) if not r < 1]
-        if not worse:
+        worse = np.flatnonzero(~(self.relative < 1))
+        if not len(worse):
             return None
         return (
-            f"worse than copying the last frame at {', '.join(worse)}: plans that look so far ahead mean nothing. "
-            "Train with more trajectories, or for fewer steps if there are few"
+            f"worse than copying the last frame at {len(worse)} of {len(self.model)} times ahead, first at "
+            f"{self.seconds[worse[0]]:.3g} s ({self.relative[worse[0]]:.0%}): plans that look so far mean nothing. Train "
+            "with more trajectories, or for fewer steps if there are few"
         )
 
 
