@@ -65,8 +65,8 @@ class PredictionError:
             return None
         return (
             f"worse than copying the last frame at {len(worse)} of {len(self.model)} times ahead, first at "
-            f"{self.seconds[worse[0]]:.3g} s ({self.relative[worse[0]]:.0%}): plans that look so far mean nothing. Train "
-            "with more trajectories, or for fewer steps if there are few"
+            f"{self.seconds[worse[0]]:.3g} s ({self.relative[worse[0]]:.0%}): plans that look so far mean nothing. "
+            "Train with more trajectories, or for fewer steps if there are few"
         )
 
 
