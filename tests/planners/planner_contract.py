@@ -271,8 +271,8 @@ def refuses_wrong_use_before_work(planner: Planner) -> None:
     init, nan = torch.zeros(2, H, A), float("nan")
     for message, call in {
         r"low must not be over high; number 1": {"high": torch.tensor([2.0, -3.0])},
-        r"low must not be NaN": {"low": torch.tensor([nan, 0.0])},
-        r"high must not be NaN": {"high": torch.tensor([nan, 0.0])},
+        r"low must .*NaN": {"low": torch.tensor([nan, 0.0])},
+        r"high must .*NaN": {"high": torch.tensor([nan, 0.0])},
         r"low must have shape \(2,\), as init's last axis, got \(3,\)": {"low": -torch.ones(3)},
         r"init must be finite; row 1": {"init": torch.stack([init[0], init[1] * nan])},
         r"init must have shape \(B, H, A\).*got \(4, 2\)": {"init": init[0]},
