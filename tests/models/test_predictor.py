@@ -169,6 +169,7 @@ def test_shapes_and_the_cache_hold_for_all_settings(
         ({"width": 8, "num_heads": 4}, "at least 6"),
         ({"mlp_ratio": 0}, "mlp_ratio"),
         ({"spatial_range": (1, -1)}, "spatial_range"),
+        ({"depth": True}, "depth"),
         ({"dim": 1.5}, "dim"),
     ],
 )

@@ -138,6 +138,11 @@ def test_numbers_of_numpy_are_numbers() -> None:
     assert CEM(num_samples=np.int64(50), min_std=np.float32(0.5)).num_samples == 50  # type: ignore[arg-type]
 
 
+def test_a_decay_of_numpys_whole_numbers_shrinks_the_population() -> None:
+    counts = [ICEM(num_samples=64, num_elites=4, decay=np.int64(2))._population(i) for i in range(5)]
+    assert counts == [64, 32, 16, 8, 8]
+
+
 def test_candidates_are_scored_once() -> None:
     """What stands for the best, the mean and the elites does not stand there twice."""
     for planner in (ICEM(), ICEM(keep=1.0, num_elites=10), Hybrid()):

@@ -55,7 +55,7 @@ class Predictor(nn.Module):
     ):
         super().__init__()
         for name, value in (("dim", dim), ("width", width), ("depth", depth), ("num_heads", num_heads)):
-            if not isinstance(value, int) or not 1 <= value < 2**24:
+            if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value < 2**24:
                 raise ValueError(f"{name} must be a positive whole number below {2**24}, got {value!r}")
         if width % num_heads:
             raise ValueError(f"width must be divisible by num_heads, got {width} and {num_heads}")

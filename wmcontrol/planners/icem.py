@@ -75,7 +75,7 @@ class ICEM(Planner):
     def _population(self, iteration: int) -> int:
         """How many candidates this iteration scores."""
         least = min(2 * self.num_elites, self.num_samples)
-        return max(least, int(self.num_samples * self.decay**-iteration))
+        return max(least, int(self.num_samples * float(self.decay) ** -iteration))
 
     def _next_given(self, mean: Tensor, search: Search) -> Tensor:
         """The mean, and the elites that stay: at least the first, which is the best of all iterations."""

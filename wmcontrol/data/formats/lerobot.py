@@ -89,7 +89,7 @@ class LeRobot(TrajectoryDataset):
         data = {self._file("data", index) for index in range(len(self))}
         films = {self._file(self.camera, index) for index in range(len(self))} if self.camera else set()
         self._files = sorted(data | films)
-        check_files("LeRobot's layout", self._files)
+        check_files("LeRobot's layout, by data_path and video_path of meta/info.json,", self._files)
         # Episodes are counted over all files, rows of a file from its first episode.
         starts, chunks = episodes["dataset_from_index"], (episodes["data/chunk_index"], episodes["data/file_index"])
         firsts: dict[tuple[int, int], int] = {}
