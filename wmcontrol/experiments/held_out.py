@@ -13,18 +13,17 @@ MOST = 2048  # windows that are measured on, evenly spread over all
 
 
 def held_out_error(
-    model: WorldModel, store: LatentStore, frameskip: int, members: Sequence[int] | None = None, context: int = 1
+    model: WorldModel, store: LatentStore, frameskip: int, members: Sequence[int] | None = None
 ) -> PredictionError:
-    """Measure errors up to 25 environment steps ahead, and those of copying the last frame seen; on the CPU.
+    """Measure errors up to 25 environment steps ahead of one frame, and those of copying it; on the CPU.
 
     Args:
         model: in float32; with actions, or without.
         store: of its encoder.
         frameskip: environment steps of a model step.
         members: trajectories that the windows are of; by default all.
-        context: how many frames are seen.
     """
-    windows = store.windows(context + steps_ahead(frameskip), frameskip, members)
+    windows = store.windows(1 + steps_ahead(frameskip), frameskip, members)
     found = windows.batch(np.unique(np.linspace(0, len(windows) - 1, MOST).round().astype(np.int64)))
     actions = None
     if model.normalizer is not None:
@@ -34,4 +33,4 @@ def held_out_error(
     if isinstance(predictor, FrameCausalPredictor):
         raise TypeError("errors are measured of this package's Predictor, got a FrameCausalPredictor")
     batch = Batch(found.tokens.float(), found.times, actions, [""] * len(found.tokens))
-    return prediction_error(predictor, batch, store.grid, context=context)
+    return prediction_error(predictor, batch, store.grid)
