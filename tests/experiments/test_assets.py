@@ -17,7 +17,6 @@ from small_recipe import SMALL
 import wmcontrol
 from wmcontrol import WorldModel
 from wmcontrol.data import LatentStore
-from wmcontrol.data.lock import alone_in
 from wmcontrol.encoders.files import encoder_digest
 from wmcontrol.experiments import assets_package
 from wmcontrol.experiments.assets import make_assets
@@ -27,6 +26,7 @@ from wmcontrol.experiments.cli import main
 from wmcontrol.experiments.errors import UsageError
 from wmcontrol.experiments.held_out import held_out_error
 from wmcontrol.experiments.recipes import RECIPE
+from wmcontrol.files import exclusive_lock
 from wmcontrol.models import checkpoint
 
 PACKAGED = Path(wmcontrol.__file__).parent / "assets"
@@ -237,7 +237,7 @@ def test_mistakes_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert not (tmp_path / "out" / "stages").exists()
     stage = plan(SMALL)["collect wall"].folder(tmp_path / "out" / "stages")
     stage.mkdir(parents=True)
-    with alone_in(stage), pytest.raises(OSError, match="another process is writing"):
+    with exclusive_lock(stage), pytest.raises(OSError, match="another process is writing"):
         make_assets(SMALL, tmp_path / "out", tmp_path / "into")
 
 

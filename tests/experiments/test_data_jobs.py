@@ -13,8 +13,8 @@ import torch
 
 from wmcontrol.data import LatentStore
 from wmcontrol.data.formats import open_dataset
-from wmcontrol.data.lock import alone_in
 from wmcontrol.experiments.cli import main
+from wmcontrol.files import exclusive_lock
 
 COLLECT = ["collect", "env=wall", "policy=door", "episodes=3000", "seed=3"]
 
@@ -209,7 +209,7 @@ def test_a_damaged_set_is_not_called_finished(tmp_path: Path, capsys: pytest.Cap
 
 
 def test_two_at_once_in_one_folder_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with alone_in(tmp_path):
+    with exclusive_lock(tmp_path):
         assert run("collect", "env=wall", "episodes=20", f"out={tmp_path}") == 1
     assert f"another process is writing to {tmp_path}; wait for it" in capsys.readouterr().err
 

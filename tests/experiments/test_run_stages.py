@@ -73,7 +73,7 @@ run_stages([Stage("long", {}, (), toy_stages.wait)], Path(sys.argv[1]), 1)
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
 def test_processes_end_with_who_asked_for_them(how: signal.Signals, tmp_path: Path) -> None:
-    from wmcontrol.data.lock import alone_in
+    from wmcontrol.files import exclusive_lock
 
     folder = toy("long", work=toy_stages.wait).folder(tmp_path)
     with subprocess.Popen([sys.executable, "-c", PARENT, str(tmp_path)]) as parent:
@@ -83,7 +83,7 @@ def test_processes_end_with_who_asked_for_them(how: signal.Signals, tmp_path: Pa
 
     def free() -> bool:
         try:
-            with alone_in(folder):
+            with exclusive_lock(folder):
                 return True
         except OSError:
             return False

@@ -16,9 +16,9 @@ from safetensors.torch import load_file
 from wmcontrol import WorldModel
 from wmcontrol.data import LatentStore
 from wmcontrol.data.dataset import split_order
-from wmcontrol.data.lock import alone_in
 from wmcontrol.experiments.cli import main
 from wmcontrol.experiments.train_jobs import split
+from wmcontrol.files import exclusive_lock
 
 SMALL = ["batch_size=16", "warmup_steps=2", "device=cpu"]
 
@@ -164,7 +164,7 @@ def test_two_runs_do_not_share_a_folder(
     stores: list[Path], base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = [f"store={stores[0]}", f"base={base}", "num_steps=2", f"out={tmp_path}", *SMALL]
-    with alone_in(tmp_path):
+    with exclusive_lock(tmp_path):
         assert run("finetune", *words) == 1
     assert "another process is writing" in capsys.readouterr().err
     assert run("finetune", *words) == 0

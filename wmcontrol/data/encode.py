@@ -16,11 +16,10 @@ from torch import Tensor
 
 from ..encoders import Encoder
 from ..encoders.files import encoder_digest, save_encoder
+from ..files import atomic_write, exclusive_lock
 from ..untrusted import Integer, Record, read_json
 from .dataset import TrajectoryDataset
 from .latent_store import ARRAYS, DESCRIPTION, DTYPES, TOKENS, VERSION, LatentStore
-from .lock import alone_in
-from .safe_file import safe_file
 from .trajectory import Floats, Pixels, Trajectory
 
 _JOURNAL = "encoded.json"  # how many frames are safe on disk, while a store is being built
@@ -81,7 +80,7 @@ def encode_dataset(
         return finished
     folder.mkdir(parents=True, exist_ok=True)
     shape = (int(dataset.lengths.sum()), patches, dim)
-    with alone_in(folder):
+    with exclusive_lock(folder):
         finished = _finished(folder)  # another process may have been quicker
         if finished is not None:
             return finished
@@ -173,7 +172,7 @@ def _save_arrays(dataset: TrajectoryDataset, folder: Path) -> None:
     actions = [_with_last(trajectory.actions) for trajectory in trajectories if trajectory.actions is not None]
     if len(actions) == len(trajectories):
         arrays["actions"] = np.concatenate(actions)
-    with safe_file(folder / ARRAYS) as file:
+    with atomic_write(folder / ARRAYS) as file:
         np.savez(file, **arrays)  # type: ignore[arg-type]
 
 
@@ -258,5 +257,5 @@ def _check_finite(dataset: TrajectoryDataset, tokens: Tensor, start: int) -> Non
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:
-    with safe_file(path) as file:
+    with atomic_write(path) as file:
         file.write(json.dumps(content, indent=1).encode())

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from ..data.lock import locked
+from ..files import exclusive_lock
 from ..untrusted import AnyJson, Boolean, Integer, Nullable, Number, Record, Text, parse_json
 from .tasks import as_json
 
@@ -81,7 +81,7 @@ def recording(path: str | os.PathLike[str] | None, header: Mapping[str, Any]) ->
         return
     path = Path(path)
     # The lock is a file of its own, since a locked one cannot be read on some systems.
-    with path.open("a+b") as file, locked(path.with_name(f".{path.name}.lock"), path):
+    with path.open("a+b") as file, exclusive_lock(path, path.with_name(f".{path.name}.lock")):
         file.seek(0)
         text = file.read()
         whole = text[: text.rfind(b"\n") + 1]

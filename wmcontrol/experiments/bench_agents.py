@@ -6,8 +6,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from ..data.lock import alone_in
 from ..evaluation.protocols import PROTOCOLS
+from ..files import exclusive_lock
 from .agents_from_keys import action_space_for, floor, load_model, planning
 from .errors import UsageError
 from .evaluate_job import in_a_line
@@ -40,7 +40,7 @@ def compare_planners(config: Any) -> None:
     same = replace(config, planners=names, out=None)
     digest = hashlib.sha256(f"{same!r} {loaded.digest}".encode()).hexdigest()[:12]
     out = results_folder("bench agents", same, config.out or Path("outputs/bench_agents") / digest)
-    with alone_in(out):
+    with exclusive_lock(out):
         # One task at a time, so that the time of a decision is that of one environment.
         judged = judge(rows, tasks, protocol, out, seed=config.seed, batch=1)
         from .reports import save_report

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from ..data import LatentStore
-from ..data.lock import alone_in
 from ..encoders.files import encoder_digest
+from ..files import exclusive_lock
 from ..models import WorldModel
 from .bench_modes_report import save_report
 from .bench_modes_run import ERRORS, OUTPUT
@@ -54,7 +54,7 @@ def compare_modes(config: Any, out: Path) -> None:
         ValueError: trainings failed; it names them, and where their output lies. Those that did not fail are kept.
     """
     runs = plan_runs(config)
-    with alone_in(out):
+    with exclusive_lock(out):
         missing = [run for run in runs if finished(out, run) is None]
         with progress_bar("training", "runs") as progress:
             train_all(missing, out, config.jobs or os.cpu_count() or 1, progress)

@@ -18,7 +18,7 @@ def train_and_measure(run: dict[str, Any], folder: Path) -> None:
     import torch
 
     from ..data import LatentStore
-    from ..data.safe_file import safe_file
+    from ..files import atomic_write
     from ..models import WorldModel
     from ..training.state import STATE
     from .held_out import held_out_error
@@ -34,7 +34,7 @@ def train_and_measure(run: dict[str, Any], folder: Path) -> None:
     _, held_out = split(len(store), run["seed"])
     error = held_out_error(model, store, config.frameskip, held_out.tolist())
     found = {"run": run, "model": error.model.tolist(), "copying": error.persistence.tolist()}
-    with safe_file(folder / ERRORS) as file:
+    with atomic_write(folder / ERRORS) as file:
         file.write(json.dumps(found, indent=1).encode())
     (folder / "run" / STATE).unlink(missing_ok=True)  # nothing goes on from it, and it is three times the model
 

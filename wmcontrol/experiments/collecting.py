@@ -12,7 +12,7 @@ from ..data.collecting import CollectPolicy, collect
 from ..data.drawn import DrawnFrames
 from ..data.environment import world_settings
 from ..data.formats.minari_writer import MinariWriter
-from ..data.lock import alone_in
+from ..files import exclusive_lock
 from .errors import UsageError
 from .progress import progress_bar
 
@@ -53,7 +53,7 @@ def collect_into(
     rate = env.get_wrapper_attr("control_rate")
     env.close()
     folder.mkdir(parents=True, exist_ok=True)
-    with alone_in(folder):
+    with exclusive_lock(folder):
         writer = _writer(
             folder,
             env_id=env_id,
@@ -78,7 +78,7 @@ def convert_into(folder: Path, dataset: TrajectoryDataset, source: Path, *, keep
         keep_pixels: whether frames are kept; those that are drawn from states never are.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with alone_in(folder):
+    with exclusive_lock(folder):
         writer = _writer(
             folder,
             env_id=dataset.env_id,

@@ -8,7 +8,7 @@ import time
 from datetime import timedelta
 from pathlib import Path
 
-from ..data.lock import alone_in
+from ..files import exclusive_lock
 from .compare_report import save
 from .compare_settings import Comparison
 from .compare_stages import plan
@@ -32,7 +32,7 @@ def compare(asked: Comparison, root: Path, out: Path, jobs: int | None = None) -
     """
     started = time.monotonic()
     planned = plan(asked)
-    with alone_in(out):
+    with exclusive_lock(out):
         run_stages(planned.stages, root, jobs or os.cpu_count() or 1)
         page = save(asked, planned, root, out)
         print((out / "report.md").read_text(encoding="utf-8"))

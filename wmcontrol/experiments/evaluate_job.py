@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from ..agents import SimulatorModel, load_policy
-from ..data.lock import alone_in
 from ..evaluation import Protocol
 from ..evaluation.protocols import protocol_named
 from ..evaluation.tasks import Tasks
+from ..files import exclusive_lock
 from .agents_from_keys import Entrant, action_space_for, file_digest, floor, load_model, planning
 from .errors import UsageError
 from .files import check_device
@@ -41,7 +41,7 @@ def evaluate_agent(config: Any) -> None:
         told = f"{same!r} {entrants[0].about!r}"  # a model that was trained anew has a folder of its own
         name = hashlib.sha256(told.encode()).hexdigest()[:12]
         out = results_folder("evaluate", same, config.out or Path("outputs/evaluate") / name)
-        stack.enter_context(alone_in(out))
+        stack.enter_context(exclusive_lock(out))
         judged = judge(entrants, tasks, protocol, out, seed=config.seed, batch=config.batch)
         page = _report(config, judged, entrants[0], tasks, protocol, out)
     for row in judged:

@@ -17,8 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from ..data.lock import alone_in
-from ..data.safe_file import safe_file
+from ..files import atomic_write, exclusive_lock
 from ..untrusted import AnyJson, ListOf, MapOf, Number, Record, Text, read_json
 
 FINISHED, _CLOCK = "stage.json", "clock.json"
@@ -87,7 +86,7 @@ def run_stage(stage: Stage, root: Path) -> None:
         return
     folder = stage.folder(root)
     folder.mkdir(parents=True, exist_ok=True)
-    with alone_in(folder):
+    with exclusive_lock(folder):
         with _clock(folder) as attempts:
             facts = stage.work(stage, root)
         record = {"name": stage.name, "digest": stage.digest, "settings": dict(stage.settings)}
@@ -141,5 +140,5 @@ def _cpu() -> str:
 
 
 def _write(path: Path, content: object) -> None:
-    with safe_file(path) as file:
+    with atomic_write(path) as file:
         file.write(json.dumps(content, indent=1).encode())

@@ -14,9 +14,9 @@ import torch
 
 from ..data import LatentStore
 from ..data.dataset import split_order, split_size
-from ..data.lock import alone_in
 from ..data.token_windows import TokenWindows
 from ..encoders.files import encoder_digest
+from ..files import exclusive_lock
 from ..models import ActionConditioned, ActionNormalizer, Predictor, WorldModel
 from ..training import (
     Batch,
@@ -221,7 +221,7 @@ def _folder(job: str, config: Any, where: Processes) -> Iterator[Path]:
     out: Path = config.out or Path("outputs") / job / name
     if where.first:
         results_folder(job, config, out)
-    with alone_in(out) if where.first else nullcontext():
+    with exclusive_lock(out) if where.first else nullcontext():
         where.wait()
         yield out
 

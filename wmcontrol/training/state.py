@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from ..data.safe_file import safe_file
+from ..files import atomic_write
 
 OnLog = Callable[[int, Mapping[str, Any]], None]
 STATE, LOG = "training.pt", "log.jsonl"
@@ -20,7 +20,7 @@ def save_state(folder: Path, state: Mapping[str, Any]) -> None:
         OSError: the disk is full; the state before is still there.
     """
     try:
-        with safe_file(folder / STATE) as file:
+        with atomic_write(folder / STATE) as file:
             torch.save(dict(state), file)
     except RuntimeError as error:  # what torch's writer makes of a full disk
         raise OSError(f"{folder / STATE} could not be written, the one before it is kept: {error}") from error
@@ -56,7 +56,7 @@ class Log:
         self._path = folder / LOG
         if self._path.exists():
             kept = [line for line in self._path.read_text(encoding="utf-8").splitlines() if _step(line) <= step]
-            with safe_file(self._path) as file:
+            with atomic_write(self._path) as file:
                 file.write("".join(f"{line}\n" for line in kept).encode())
 
     def __call__(self, step: int, **values: Any) -> None:

@@ -14,7 +14,7 @@ import gymnasium as gym
 import numpy as np
 
 from ... import ENV_IDS
-from ..safe_file import safe_file
+from ...files import atomic_write
 from .hdf5_file import import_h5py
 from .minari_parts import LEVEL, Common, Episode, Shapes
 
@@ -125,7 +125,7 @@ def write_metadata(
         spec = copy.deepcopy(gym.spec(env_id))
         spec.kwargs |= settings["settings"].get("env_settings", {})
         metadata["env_spec"] = spec.to_json()
-    with safe_file(folder / "metadata.json") as file:
+    with atomic_write(folder / "metadata.json") as file:
         file.write(json.dumps(metadata).encode())
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...files import atomic_write
 from ...untrusted import (
     Array,
     Integer,
@@ -26,7 +27,6 @@ from ...untrusted import (
     read_arrays,
     read_json,
 )
-from ..safe_file import safe_file
 from ..trajectory import Floats, Frames, Trajectory
 
 LEVEL = 3  # of zlib: on drawn frames as fast as 1 and a tenth smaller; 6 takes twice as long
@@ -157,7 +157,7 @@ def write_part(folder: Path, first: int, trajectories: Sequence[Trajectory], tim
         ]
         arrays["frame_bytes"] = np.frombuffer(b"".join(packed), np.uint8)
         arrays["frame_sizes"] = np.array([len(stream) for stream in packed], np.int64)
-    with safe_file(path) as file:
+    with atomic_write(path) as file:
         np.savez(file, **arrays)  # type: ignore[arg-type]
     return path
 

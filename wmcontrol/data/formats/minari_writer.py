@@ -19,8 +19,8 @@ from typing import Any, TypedDict, Unpack
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ...files import atomic_write, sync_folder
 from ...untrusted import AnyJson, Integer, ListOf, MapOf, Nullable, Number, Record, Text, read_json
-from ..safe_file import safe_file, sync_folder
 from ..trajectory import Floats, Trajectory
 from .hdf5_file import import_h5py
 from .minari_merge import Progress, check_room, write_main_file, write_metadata
@@ -109,7 +109,7 @@ class MinariWriter:
         if bounds is not None and shapes.action != len(bounds[0]):
             raise ValueError(f"action_bounds are of {len(bounds[0])} numbers, actions have {shapes.action}")
         if self._shapes is None:
-            with safe_file(self._shapes_file) as file:
+            with atomic_write(self._shapes_file) as file:
                 file.write(shapes.to_json().encode())
         write_part(self._parts, self.written, trajectories, [not self._is_regular(t.times) for t in trajectories])
         self._shapes = shapes
@@ -167,7 +167,7 @@ class MinariWriter:
     def _agree_on_settings(self) -> None:
         path = self._parts / "settings.json"
         if not path.exists():
-            with safe_file(path) as file:
+            with atomic_write(path) as file:
                 file.write(json.dumps(self._settings, indent=1).encode())
             return
         before = read_json(path, _SETTINGS, fix="remove the folder to begin again")

@@ -1,14 +1,17 @@
-"""Files that are whole or not there at all."""
+"""Files that are whole or not there at all, and folders that one process at a time writes in."""
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from filelock import FileLock, Timeout
+
 
 @contextmanager
-def safe_file(path: Path) -> Iterator[IO[bytes]]:
+def atomic_write(path: Path) -> Iterator[IO[bytes]]:
     """Open a file that gets its name only when all of it is on disk; if the writing fails, nothing is left of it.
 
     Raises:
@@ -23,7 +26,7 @@ def safe_file(path: Path) -> Iterator[IO[bytes]]:
         temporary.replace(path)
         sync_folder(path.parent)
     except OSError as error:
-        raise OSError(error.errno, f"cannot write {path}: {error.strerror or error}") from error
+        raise OSError(error.errno or errno.EIO, f"cannot write {path}: {error.strerror or error}") from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -37,3 +40,25 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def exclusive_lock(what: Path, lock: Path | None = None) -> Iterator[None]:
+    """Hold the lock of a folder or a file for writing; the system takes it back from a process that dies.
+
+    Args:
+        what: a folder that exists, or a file.
+        lock: the lock file, which stays; by default ``lock`` in the folder ``what``.
+
+    Raises:
+        OSError: another process holds it.
+    """
+    held = FileLock(lock or what / "lock", timeout=0)
+    try:
+        held.acquire()
+    except Timeout:
+        raise OSError(f"another process is writing to {what}; wait for it") from None
+    try:
+        yield
+    finally:
+        held.release()

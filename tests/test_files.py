@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from wmcontrol.data.lock import alone_in
+from wmcontrol.files import exclusive_lock
 
 HOLD = """
 import sys
 from pathlib import Path
-from wmcontrol.data.lock import alone_in
-with alone_in(Path(sys.argv[1])):
+from wmcontrol.files import exclusive_lock
+with exclusive_lock(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -23,10 +23,10 @@ def test_one_process_holds_a_folder_until_it_dies(tmp_path: Path) -> None:
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == b"held\n"
-        with pytest.raises(OSError, match="another process") as caught, alone_in(tmp_path):
+        with pytest.raises(OSError, match="another process") as caught, exclusive_lock(tmp_path):
             pytest.fail("two hold it")
         assert str(tmp_path) in str(caught.value)
         other.kill()
     for _ in range(2):
-        with alone_in(tmp_path), pytest.raises(OSError, match="another process"), alone_in(tmp_path):
+        with exclusive_lock(tmp_path), pytest.raises(OSError, match="another process"), exclusive_lock(tmp_path):
             pytest.fail("two hold it")

@@ -1,0 +1,100 @@
+"""Folders of results: what made them is in ``run.json``, one process writes there, and a killed run goes on."""
+
+import json
+import platform
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from .files import atomic_write, exclusive_lock
+from .untrusted import AnyJson, MapOf, Record, Text, read_json
+
+RECORD = "run.json"
+_LOCK = "lock"
+_SCHEMA = Record({"kind": Text(), "settings": MapOf(AnyJson())}, others=AnyJson())
+_PACKAGES = ("wmcontrol", "torch", "numpy", "gymnasium")
+
+
+@contextmanager
+def open_run(folder: str | Path, kind: str, settings: Mapping[str, Any]) -> Iterator[Path]:
+    """Hold a folder for the results of a run; it is made if need be, with ``run.json`` in it.
+
+    A folder with results of the same kind and settings is gone on with, and its record is left as it was. A record with
+    nothing beside it is that of a run which failed before it left anything, and is replaced.
+
+    Args:
+        folder: for the results, wherever it lies.
+        kind: what makes them, such as ``"finetune"``.
+        settings: all that decides what comes out: plain values, paths, and lists and mappings of these.
+
+    Raises:
+        ValueError: the folder holds results of another kind or other settings, each of which is named with both
+            values; or its record is broken.
+        OSError: nothing can be written there, or another process does.
+        TypeError: a setting is something else.
+    """
+    folder = Path(folder)
+    plain: dict[str, Any] = json.loads(json.dumps(settings, default=_plain, allow_nan=False))
+    folder.mkdir(parents=True, exist_ok=True)
+    with exclusive_lock(folder, folder / _LOCK):
+        if (folder / RECORD).exists() and any(path.name not in (RECORD, _LOCK) for path in folder.iterdir()):
+            _check_same(folder, kind, plain)
+        else:
+            _write(folder, kind, plain)
+        yield folder
+
+
+def read_run(folder: str | Path) -> dict[str, Any]:
+    """Return what is in ``run.json``: ``kind``, ``settings``, and besides ``started``, ``seeds`` and ``versions``.
+
+    Raises:
+        OSError: there is no such file.
+        ValueError: it is not a record; it names the file and the field.
+    """
+    record: dict[str, Any] = read_json(Path(folder) / RECORD, _SCHEMA, fix="it may have been edited")
+    return record
+
+
+def _write(folder: Path, kind: str, settings: Mapping[str, Any]) -> None:
+    record = {
+        "kind": kind,
+        "started": datetime.now().astimezone().isoformat(timespec="seconds"),
+        "settings": settings,
+        "seeds": {name: value for name, value in _flat(settings).items() if name.split(".")[-1].endswith("seed")},
+        "versions": {**{name: version(name) for name in _PACKAGES}, "python": platform.python_version()},
+    }
+    with atomic_write(folder / RECORD) as file:
+        file.write((json.dumps(record, indent=2) + "\n").encode())
+
+
+def _check_same(folder: Path, kind: str, settings: Mapping[str, Any]) -> None:
+    record = read_run(folder)
+    if record["kind"] != kind:
+        raise ValueError(f"{folder} holds results of {record['kind']}, not of {kind}; choose another folder")
+    there, here = _flat(record["settings"]), _flat(settings)
+    differ = [name for name in {**here, **there} if (name in here, here.get(name)) != (name in there, there.get(name))]
+    if differ:
+        changes = ", ".join(f"{name} is {there.get(name)!r} there and {here.get(name)!r} here" for name in differ)
+        raise ValueError(f"{folder} holds results of other settings: {changes}; choose another folder")
+
+
+def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return settings by their full names, with a point between a name and those inside it."""
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        if isinstance(value, Mapping) and value:
+            flat |= _flat(value, f"{prefix}{name}.")
+        else:
+            flat[prefix + name] = value
+    return flat
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"a setting must be a plain value, a path, or a list or mapping of these, got {value!r}")
