@@ -17,7 +17,7 @@ import wmcontrol
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = Path(wmcontrol.__file__).parent
 ROOMS = ("envs", "planners", "agents", "experiments")
-EVERYONE_MAY = {"untrusted", "__version__", "ENV_IDS"}
+EVERYONE_MAY = {"untrusted", "files", "runs", "__version__", "ENV_IDS"}
 EVERYTHING = {
     "envs",
     "planners",
@@ -32,6 +32,8 @@ EVERYTHING = {
 }
 MAY_IMPORT = {
     "bounds": set(),
+    "files": set(),
+    "runs": set(),
     "memory": set(),
     "envs": set(),
     "planners": {"bounds"},
