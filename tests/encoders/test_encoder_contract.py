@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from naming import naming
 from torch import nn
 
 from wmcontrol.encoders import (
@@ -136,11 +137,11 @@ def test_a_checkpoint_can_make_it_again(case: tuple[str, Encoder], clip: torch.T
 
 
 def test_unknown_encoders_and_settings_are_refused_by_name() -> None:
-    with pytest.raises(ValueError, match=r"no encoder 'dino'.*'pyramid', 'transformers' \(pip install \"wmcontrol\["):
+    with pytest.raises(ValueError, match=naming("'dino'", "'pyramid'", 'pip install "wmcontrol[encoders]"')):
         build_encoder("dino", {})
-    with pytest.raises(ValueError, match=r"'pyramid' does not have \['width'\]; its settings are \['num_components'"):
+    with pytest.raises(ValueError, match=naming("'pyramid'", "'width'", "'num_components'")):
         build_encoder("pyramid", {"width": 3})
-    with pytest.raises(ValueError, match=r"'video' needs \['weights'\]"):
+    with pytest.raises(ValueError, match=naming("'video'", "'weights'")):
         build_encoder("video", {})
 
     class Own(PyramidEncoder):
@@ -197,7 +198,7 @@ def test_an_encoder_of_ones_own_is_named_in_files_once_it_is_registered(
 ) -> None:
     monkeypatch.setattr(registry, "_registered", {})
     model = WorldModel(Thumbnail(3), Predictor(27, 24, 1, 2), control_rate=10)
-    with pytest.raises(ValueError, match="got a Thumbnail; put @register_encoder"):
+    with pytest.raises(ValueError, match=naming("Thumbnail", "register_encoder")):
         model.save(tmp_path / "model")
     assert register_encoder(Thumbnail) is Thumbnail
     assert register_encoder(Thumbnail) is Thumbnail
@@ -206,7 +207,7 @@ def test_an_encoder_of_ones_own_is_named_in_files_once_it_is_registered(
     loaded = WorldModel.load(tmp_path / "model", dtype=torch.float32)
     assert torch.equal(loaded.encode(frames), model.encode(frames))
     registry._registered.clear()
-    with pytest.raises(ValueError, match=r"no encoder 'Thumbnail'.*import it first"):
+    with pytest.raises(ValueError, match="'Thumbnail'"):
         WorldModel.load(tmp_path / "model")
 
 
@@ -214,7 +215,7 @@ def test_names_that_are_taken_and_what_is_no_encoder_are_not_registered(monkeypa
     monkeypatch.setattr(registry, "_registered", {})
     register_encoder(Thumbnail)
     for name in ("Thumbnail", "pyramid"):
-        with pytest.raises(ValueError, match=f"another encoder '{name}' already"):
+        with pytest.raises(ValueError, match=f"'{name}'"):
             register_encoder(type(name, (Thumbnail,), {}))
     for wrong in (Thumbnail(), int, "Thumbnail"):
         with pytest.raises(TypeError, match="a class of encoders"):

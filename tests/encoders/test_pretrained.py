@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from naming import naming
 
 from wmcontrol.encoders import TimmEncoder, TransformersEncoder, VAEEncoder, VideoEncoder
 
@@ -88,15 +89,15 @@ def test_clips_are_encoded_by_tubelets(side: int, saved: Callable, frames: Calla
 
 def test_clips_that_do_not_fit_the_tubelet_or_the_model_are_refused(saved: Callable, frames: Callable) -> None:
     encoder = VideoEncoder(saved("vjepa2"))
-    with pytest.raises(ValueError, match="multiple of the tubelet, 2, got T = 3"):
+    with pytest.raises(ValueError, match=naming(2, 3)):
         encoder(frames(3, 32, 32))
-    with pytest.raises(ValueError, match="multiple of the tubelet"):
+    with pytest.raises(ValueError, match=naming(2, 0)):
         encoder(frames(0, 32, 32))
-    with pytest.raises(ValueError, match="32 by 32, got 48 by 48; set image_size"):
+    with pytest.raises(ValueError, match=naming("32 by 32", "48 by 48", "image_size")):
         encoder(frames(4, 48, 48))
-    with pytest.raises(ValueError, match="T, height, width"):
+    with pytest.raises(ValueError, match="height, width"):
         encoder(frames(32, 32))
-    with pytest.raises(ValueError, match="nearest height is 32 or 48"):
+    with pytest.raises(ValueError, match=naming("height", 32, 48)):
         VideoEncoder(saved("vjepa2"), image_size=40)
 
 
@@ -115,11 +116,11 @@ def test_frames_that_the_patch_does_not_divide_are_refused_with_the_nearest_size
     saved: Callable, frames: Callable
 ) -> None:
     encoder = TransformersEncoder(saved("dinov2"))
-    with pytest.raises(ValueError, match=r"64 by 56.*nearest height is 56 or 70; or set image_size"):
+    with pytest.raises(ValueError, match=naming("64 by 56", "height", 56, 70, "image_size")):
         encoder(frames(64, 56))
-    with pytest.raises(ValueError, match="nearest width is 14;"):
+    with pytest.raises(ValueError, match=naming("width", 14)):
         encoder.grid(14, 3)
-    with pytest.raises(ValueError, match=r"image_size, 224 by 100.*nearest width is 98 or 112"):
+    with pytest.raises(ValueError, match=naming("image_size", "224 by 100", "width", 98, 112)):
         TransformersEncoder(saved("dinov2"), image_size=(224, 100))
 
 
@@ -132,19 +133,19 @@ def test_other_constants_and_dtypes_can_be_set(saved: Callable, frames: Callable
     half = TransformersEncoder(saved("dinov2"), dtype="bfloat16")
     assert {p.dtype for p in half.parameters()} == {torch.bfloat16}
     assert half(seen).dtype == torch.bfloat16
-    with pytest.raises(ValueError, match=r"bfloat16.*got 'int8'"):
+    with pytest.raises(ValueError, match=naming("bfloat16", "'int8'")):
         TransformersEncoder(saved("dinov2"), dtype="int8")
 
 
 def test_families_are_told_apart(saved: Callable) -> None:
     transformers = pytest.importorskip("transformers")
-    with pytest.raises(ValueError, match="use VideoEncoder"):
+    with pytest.raises(ValueError, match="VideoEncoder"):
         TransformersEncoder(saved("vjepa2"))
-    with pytest.raises(ValueError, match="family 'dinov2'"):
+    with pytest.raises(ValueError, match="'dinov2'"):
         VideoEncoder(saved("dinov2"))
     folder = saved("dinov2").parent / "vit"
     transformers.ViTConfig().save_pretrained(folder)
-    with pytest.raises(ValueError, match=r"family 'vit'; TransformersEncoder knows .*'dinov3_vit'"):
+    with pytest.raises(ValueError, match=naming("'vit'", "'dinov3_vit'")):
         TransformersEncoder(folder)
 
 
@@ -154,7 +155,7 @@ def test_missing_weights_are_an_error_with_the_command(encoder: type, tmp_path: 
     monkeypatch.setitem(os.environ, "HF_HOME", str(tmp_path))
     with pytest.raises(OSError, match=r"hf download facebook/dinov2-with-registers-base"):
         encoder("facebook/dinov2-with-registers-base")
-    with pytest.raises(OSError, match=r"config\.json and model\.safetensors"):
+    with pytest.raises(OSError, match=naming("config.json", "model.safetensors")):
         encoder(tmp_path)
 
 
@@ -168,14 +169,14 @@ def test_incomplete_damaged_and_foreign_files_are_refused(saved: Callable, tmp_p
     tensors = load_file(file)
     short = {key: value for key, value in tensors.items() if "layernorm" not in key}
     save_file(short, file, metadata={"format": "pt"})
-    with pytest.raises(OSError, match=r"lack 2 tensors of Dinov2Model, among them \['layernorm"):
+    with pytest.raises(OSError, match=naming(2, "Dinov2Model", "layernorm")):
         TransformersEncoder(folder)
     file.write_bytes(file.read_bytes()[:-100])
-    with pytest.raises(OSError, match="does not hold a model that loads"):
+    with pytest.raises(OSError, match=naming(folder)):
         TransformersEncoder(folder)
     torch.save(tensors, folder / "pytorch_model.bin")
     file.unlink()
-    with pytest.raises(OSError, match=r"must have config\.json and model\.safetensors"):
+    with pytest.raises(OSError, match=naming("config.json", "model.safetensors")):
         TransformersEncoder(folder)
 
 
@@ -192,7 +193,7 @@ def test_autoencoders_join_four_neighbours(saved: Callable, frames: Callable) ->
     corner = [latents[:, :, row, column] for row in (2, 3) for column in (4, 5)]
     torch.testing.assert_close(tokens[:, 1, 2], torch.cat(corner, -1), atol=2e-5, rtol=1e-4)
     assert not any("decoder" in key for key in encoder.state_dict())
-    with pytest.raises(ValueError, match="nearest height is 32 or 48"):
+    with pytest.raises(ValueError, match=naming("height", 32, 48)):
         encoder(frames(40, 48))
 
 
@@ -215,15 +216,15 @@ def test_timm_models_give_their_patch_tokens(
 def test_timm_models_that_are_unknown_or_not_here_are_refused(timm, timm_weights: Path, tmp_path: Path) -> None:
     from safetensors.torch import load_file, save_file
 
-    with pytest.raises(ValueError, match="knows no model 'vit_none'"):
+    with pytest.raises(ValueError, match="vit_none"):
         TimmEncoder("vit_none")
-    with pytest.raises(ValueError, match="not a vision transformer"):
+    with pytest.raises(ValueError, match="resnet18"):
         TimmEncoder("resnet18")
-    with pytest.raises(OSError, match=r"hf download timm/vit_tiny_patch16_224\S* model.safetensors"):
+    with pytest.raises(OSError, match=r"timm/vit_tiny_patch16_224\S* model\.safetensors"):
         TimmEncoder("vit_tiny_patch16_224")
-    with pytest.raises(OSError, match="there is no file"):
+    with pytest.raises(OSError, match=naming("none.safetensors")):
         TimmEncoder("vit_tiny_patch16_224", weights=tmp_path / "none.safetensors")
     file = tmp_path / "short.safetensors"
     save_file({k: v for k, v in load_file(timm_weights).items() if not k.startswith("norm")}, file)
-    with pytest.raises(OSError, match=r"lacks 2 tensors, among them \['norm.weight"):
+    with pytest.raises(OSError, match=naming(2, "norm.weight")):
         TimmEncoder("vit_tiny_patch16_224", weights=file)

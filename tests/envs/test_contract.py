@@ -7,6 +7,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
+from naming import naming
 from stable_baselines3.common.env_checker import check_env as sb3_check_env
 
 import wmcontrol
@@ -235,7 +236,7 @@ def test_verbs_before_reset_are_refused(env_id: str) -> None:
         ("set_state", lambda: env.set_state(np.zeros(2))),
         ("render", env.render),
     ):
-        with pytest.raises(RuntimeError, match=rf"reset\(\) before {verb}"):
+        with pytest.raises(RuntimeError, match=naming("reset()", verb)):
             call()
 
 
@@ -323,12 +324,12 @@ def test_a_refused_reset_leaves_the_generator_where_it_was(env_id: str) -> None:
 @ALL
 @pytest.mark.parametrize("num_envs", [0, -1, 1.5])
 def test_numbers_of_environments_are_checked(env_id: str, num_envs: object) -> None:
-    with pytest.raises(ValueError, match="num_envs must be a positive whole number"):
+    with pytest.raises(ValueError, match="num_envs"):
         gym.make_vec(env_id, num_envs=num_envs)
 
 
 @ALL
 @pytest.mark.parametrize("options", [5, "all", ["state"]])
 def test_options_must_be_a_mapping(env_id: str, options: object) -> None:
-    with pytest.raises(TypeError, match="options must be a mapping"):
+    with pytest.raises(TypeError, match="options"):
         gym.make(env_id).unwrapped.reset(options=options)

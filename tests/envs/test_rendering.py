@@ -121,7 +121,7 @@ def test_no_window_without_a_display(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.platform", "linux")
     monkeypatch.delenv("DISPLAY", raising=False)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
-    with pytest.raises(RuntimeError, match=r'needs a display.*use render_mode="rgb_array"'):
+    with pytest.raises(RuntimeError, match='render_mode="rgb_array"'):
         gym.make("wmcontrol/Wall-v0", render_mode="human")
     # Then it is not among what Gymnasium's checker tries.
     assert gym.make("wmcontrol/Wall-v0").unwrapped.metadata["render_modes"] == ["rgb_array"]
@@ -130,7 +130,7 @@ def test_no_window_without_a_display(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_no_window_with_a_headless_opencv(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DISPLAY", ":0")
     monkeypatch.setattr(window.cv2, "getBuildInformation", lambda: "  GUI:                           NONE\n")
-    with pytest.raises(RuntimeError, match="pip install opencv-python"):
+    with pytest.raises(RuntimeError, match="opencv-python"):
         gym.make("wmcontrol/Wall-v0", render_mode="human")
 
 
@@ -157,5 +157,5 @@ def test_with_a_display_frames_go_to_the_window(monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize("mode", ["ansi", "depth_array"])
 @pytest.mark.filterwarnings("ignore:.*not in the possible render_modes:UserWarning")
 def test_unknown_render_modes_are_refused(mode: str) -> None:
-    with pytest.raises(ValueError, match="render_mode must be one of"):
+    with pytest.raises(ValueError, match="render_mode"):
         gym.make("wmcontrol/Wall-v0", render_mode=mode)

@@ -3,6 +3,7 @@
 import gymnasium as gym
 import numpy as np
 import pytest
+from naming import naming
 
 import wmcontrol
 
@@ -111,14 +112,14 @@ def test_a_name_alone_or_a_value_or_random(env_id: str) -> None:
 @pytest.mark.parametrize(
     ("asked", "error", "says"),
     [
-        ({"agent_colour": [1, 2, 3]}, ValueError, r"unknown \['agent_colour'\]; this environment has \['agent_color'"),
-        (["speed"], ValueError, "unknown"),
-        ({"agent_color": [300, 0, 0]}, ValueError, r"agent_color.*from \[0.0, 0.0, 0.0\] to \[255.0"),
-        ({"agent_color": 3}, ValueError, r"3 number\(s\)"),
+        ({"agent_colour": [1, 2, 3]}, ValueError, naming("'agent_colour'", "'agent_color'")),
+        (["speed"], ValueError, "speed"),
+        ({"agent_color": [300, 0, 0]}, ValueError, naming("agent_color", [0.0, 0.0, 0.0], [255.0, 255.0, 255.0])),
+        ({"agent_color": 3}, ValueError, naming("agent_color", 3)),
         ({"agent_size": "big"}, ValueError, "agent_size"),
         ({"agent_size": np.nan}, ValueError, "agent_size"),
         ({"agent_size": 0}, ValueError, "agent_size"),
-        (7, TypeError, '"all", a sequence of names'),
+        (7, TypeError, "all"),
     ],
 )
 def test_bad_requests_are_refused(env_id: str, asked: object, error: type, says: str) -> None:

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from helpers import GRID, clip, scrambled, small_predictor
+from naming import naming
 
 from wmcontrol.models.action import ActionConditioned
 
@@ -109,14 +110,14 @@ def test_candidates_share_the_keys_of_frames_that_were_seen() -> None:
 def test_bad_input_is_refused() -> None:
     wrapped = ActionConditioned(small_predictor(), A)
     tokens, times = clip()
-    with pytest.raises(ValueError, match=r"actions of shape \(2, 3, 4\) are needed"):
+    with pytest.raises(ValueError, match=naming("actions", (2, 3, 4))):
         wrapped(tokens, times, grid=GRID)
-    with pytest.raises(ValueError, match=r"must have shape \(2, 3, 4\), got \(2, 3, 5\)"):
+    with pytest.raises(ValueError, match=naming("actions", (2, 3, 4), (2, 3, 5))):
         wrapped(tokens, times, torch.zeros(2, 3, 5), grid=GRID)
     context = wrapped.context(tokens, times[:, :-1], grid=GRID)
-    with pytest.raises(ValueError, match=r"must have shape \(2, 7, 4\)"):
+    with pytest.raises(ValueError, match=naming((2, 7, 4))):
         wrapped.step(context.branch(7), times[:, -1], torch.zeros(2, 4))
-    with pytest.raises(ValueError, match='"action_only" or "full"'):
+    with pytest.raises(ValueError, match=naming("action_only", "full")):
         wrapped.trainable("scratch")
     with pytest.raises(ValueError, match="action_dim"):
         ActionConditioned(small_predictor(), 0)

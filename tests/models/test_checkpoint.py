@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from naming import naming
 from safetensors.torch import load_file, save_file
 from test_world_model import A, D, encoder, frames, normalizer, plans, world_model
 
@@ -55,7 +56,7 @@ def test_how_much_tokens_vary_comes_back_and_may_be_unknown(tmp_path: Path) -> N
     change(tmp_path / "known", token_std=None)  # a model from before it was saved
     assert WorldModel.load(tmp_path / "known").token_std is None
     change(tmp_path / "known", token_std=[1.0])
-    with pytest.raises(ValueError, match=r"config\.json does not describe a model: token_std must be 12"):
+    with pytest.raises(ValueError, match=naming("config.json", "token_std", 12)):
         WorldModel.load(tmp_path / "known")
 
 
@@ -116,12 +117,12 @@ def test_a_predictor_that_was_pretrained_and_saved_can_be_wrapped(tmp_path: Path
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
 def test_a_missing_file_is_named(folder: Path, name: str) -> None:
     (folder / name).unlink()
-    with pytest.raises(FileNotFoundError, match=f"{name} is missing; a model is a folder with"):
+    with pytest.raises(FileNotFoundError, match=name):
         WorldModel.load(folder)
 
 
 def test_an_unknown_name_lists_what_there_is(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"no folder .*nowhere.*packaged.*hf://owner/name"):
+    with pytest.raises(FileNotFoundError, match=naming("nowhere", "hf://owner/name")):
         WorldModel.load(tmp_path / "nowhere")
 
 
@@ -129,7 +130,7 @@ def test_an_unknown_name_lists_what_there_is(tmp_path: Path) -> None:
 def test_a_truncated_tensor_file_is_named(folder: Path, keep: int) -> None:
     file = folder / "model.safetensors"
     file.write_bytes(file.read_bytes()[:keep])
-    with pytest.raises(ValueError, match=r"model\.safetensors is damaged or cut short"):
+    with pytest.raises(ValueError, match=naming("model.safetensors")):
         WorldModel.load(folder)
 
 
@@ -142,20 +143,20 @@ def test_a_tensor_file_with_an_absurd_header_is_named(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"format_version": 2}, "format version 2, this wmcontrol reads up to 1: pip install -U"),
-        ({"format_version": "one"}, "format_version: .* a text 'one'"),
-        ({"surprise": 1}, r"unknown fields \['surprise'\]"),
-        ({"control_rate": None}, r"missing fields \['control_rate'\]"),
-        ({"encoder": {"name": "pyramid"}}, r"encoder: .*missing fields \['settings'\]"),
-        ({"encoder": {"name": "magic", "settings": {}}}, "no encoder 'magic'"),
-        ({"encoder": 3}, "encoder: expected an object"),
-        ({"predictor": {"type": "GPT", "settings": {}}}, "predictor.type: expected one of"),
+        ({"format_version": 2}, naming("config.json", 2, 1)),
+        ({"format_version": "one"}, naming("format_version", "'one'")),
+        ({"surprise": 1}, "surprise"),
+        ({"control_rate": None}, "control_rate"),
+        ({"encoder": {"name": "pyramid"}}, naming("encoder", "settings")),
+        ({"encoder": {"name": "magic", "settings": {}}}, "magic"),
+        ({"encoder": 3}, "encoder"),
+        ({"predictor": {"type": "GPT", "settings": {}}}, "predictor.type"),
         (
             {"predictor": {"type": "Predictor", "settings": {"dim": 4}}},
-            r"predictor\.settings: missing fields \['depth', 'num_heads', 'width'\]",
+            naming("predictor.settings", "depth", "num_heads", "width"),
         ),
-        ({"actions": {"mean": [0]}}, "actions: missing fields"),
-        ({"actions": None}, "takes actions of 4, the normalizer makes None"),
+        ({"actions": {"mean": [0]}}, "actions"),
+        ({"actions": None}, naming("actions", 4, None)),
     ],
 )
 def test_a_config_that_does_not_fit_is_named(folder: Path, changes: dict, says: str) -> None:
@@ -176,9 +177,9 @@ def test_tensors_that_do_not_fit_are_named(folder: Path) -> None:
     good = load_file(file)
     query = "predictor.predictor.query"
     for bad, says in (
-        ({**good, "extra": torch.zeros(1)}, r"unknown tensors \['extra'\]"),
-        ({k: v for k, v in good.items() if k != query}, rf"missing tensors \['{query}'\]"),
-        ({**good, query: torch.zeros(3)}, r"query must have shape \(32,\) by config.json, got \(3,\)"),
+        ({**good, "extra": torch.zeros(1)}, "extra"),
+        ({k: v for k, v in good.items() if k != query}, query),
+        ({**good, query: torch.zeros(3)}, naming(query, (32,), (3,))),
     ):
         save_file(bad, file)
         with pytest.raises(ValueError, match=says):
@@ -213,7 +214,7 @@ def test_saving_never_touches_what_is_not_a_model(tmp_path: Path) -> None:
     (tmp_path / "data" / "precious.csv").write_text("1")
     (tmp_path / "file").write_text("precious")
     for target in ("data", "file"):
-        with pytest.raises(FileExistsError, match="give a new or empty"):
+        with pytest.raises(FileExistsError, match=target):
             world_model().save(tmp_path / target)
     assert (tmp_path / "data" / "precious.csv").read_text() == "1"
     assert (tmp_path / "file").read_text() == "precious"
@@ -230,7 +231,7 @@ def test_a_link_stays_a_link_and_both_files_can_be_read_by_whom_the_folder_lets_
 
 
 def test_a_file_of_a_model_is_not_its_folder(folder: Path) -> None:
-    with pytest.raises(ValueError, match="is a file; a model is the folder"):
+    with pytest.raises(ValueError, match=naming("config.json")):
         WorldModel.load(folder / "config.json")
 
 
@@ -255,14 +256,14 @@ def test_nonsense_in_a_config_names_the_file(folder: Path, changes: dict) -> Non
 @pytest.mark.parametrize(
     ("part", "changes", "says"),
     [
-        ("predictor", {"depth": 10**6}, "depth is 1000000, and model.safetensors has"),
-        ("predictor", {"width": 2**20, "num_heads": 2**10}, r"predictor: .* the file of weights has"),
-        ("predictor", {"mlp_ratio": 9000}, r"predictor: .* the file of weights has"),
-        ("predictor", {"depth": True}, r"predictor\.settings\.depth: .* a boolean True"),
-        ("predictor", {"width": 2**23, "mlp_ratio": 9999.0, "dim": 2**23, "num_heads": 2**20}, "predictor: "),
-        ("encoder", {"grids": None, "blurs": [1e-4]}, "encoder: .* the file of weights has"),
-        ("encoder", {"grids": None, "blurs": [1e-300]}, r"settings\.blurs\[0\]: expected"),
-        ("encoder", {"grids": [[2**16, 2**16]]}, r"encoder: .* the file of weights has"),
+        ("predictor", {"depth": 10**6}, naming("depth", 1000000)),
+        ("predictor", {"width": 2**20, "num_heads": 2**10}, "predictor"),
+        ("predictor", {"mlp_ratio": 9000}, "predictor"),
+        ("predictor", {"depth": True}, naming("predictor.settings.depth", True)),
+        ("predictor", {"width": 2**23, "mlp_ratio": 9999.0, "dim": 2**23, "num_heads": 2**20}, "predictor"),
+        ("encoder", {"grids": None, "blurs": [1e-4]}, "encoder"),
+        ("encoder", {"grids": None, "blurs": [1e-300]}, naming("settings.blurs[0]")),
+        ("encoder", {"grids": [[2**16, 2**16]]}, "encoder"),
     ],
 )
 def test_a_config_that_asks_for_more_than_the_weights_hold_is_refused_before_it_is_built(
@@ -301,7 +302,7 @@ def test_an_encoder_of_which_a_number_is_none_is_named(folder: Path) -> None:
     good = load_file(file)
     for name in ("encoder.scale", "encoder.mean", "encoder.components"):
         save_file({**good, name: torch.full_like(good[name], math.nan)}, file)
-        with pytest.raises(ValueError, match=rf"model\.safetensors: {name} must hold finite numbers"):
+        with pytest.raises(ValueError, match=naming("model.safetensors", name)):
             WorldModel.load(folder)
 
 
@@ -311,7 +312,7 @@ def test_weights_that_are_not_numbers_are_named(folder: Path) -> None:
     query = "predictor.predictor.query"
     for bad in (torch.full_like(good[query], float("nan")), good[query].int()):
         save_file({**good, query: bad}, file)
-        with pytest.raises(ValueError, match="query must hold finite numbers"):
+        with pytest.raises(ValueError, match="query"):
             WorldModel.load(folder)
 
 
@@ -321,6 +322,6 @@ def test_a_folder_that_is_no_model_does_not_stand_for_a_packaged_one_unnoticed(
     monkeypatch.chdir(tmp_path)
     WorldModel.load("wall")
     (tmp_path / "wall" / "model").mkdir(parents=True)
-    with pytest.raises(ValueError, match=r"hides the packaged model of that name: .*wall/model"):
+    with pytest.raises(ValueError, match="wall/model"):
         WorldModel.load("wall")
     assert (checkpoint.packaged_folder("wall") / "config.json").exists()

@@ -17,6 +17,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from naming import naming
 from torch import Tensor, nn
 
 from wmcontrol.models.dino_wm import load_dino_wm
@@ -305,7 +306,7 @@ def test_a_malicious_file_runs_nothing(tmp_path: Path, index: int, place: str) -
     if place in ("epoch", "optimizer"):  # not read: the rest of the file is as good as ever
         load_dino_wm(path)
     else:
-        with pytest.raises(ValueError, match=r"model\.pth: .*an object of .*, which was not loaded"):
+        with pytest.raises(ValueError, match=naming("model.pth")):
             load_dino_wm(path)
     assert not marker.exists()
 
@@ -333,7 +334,7 @@ def test_a_pickle_cannot_change_what_it_may_name(tmp_path: Path, name: tuple[str
     build = (b"N" + state + b"\x86" if slots else state) + b"b."
     with zipfile.ZipFile(tmp_path / "model.pth", "w") as file:
         file.writestr("a/data.pkl", b"\x80\x02c" + "\n".join(name).encode() + b"\n" + build)
-    with pytest.raises(ValueError, match=r"record a/data\.pkl is damaged"):
+    with pytest.raises(ValueError, match=naming("a/data.pkl")):
         load_dino_wm(tmp_path / "model.pth")
 
 
@@ -355,7 +356,7 @@ def test_only_listed_names_are_more_than_inert() -> None:
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"no file .*nowhere\.pth"):
+    with pytest.raises(FileNotFoundError, match=naming("nowhere.pth")):
         load_dino_wm(tmp_path / "nowhere.pth")
     with pytest.raises(IsADirectoryError):
         load_dino_wm(tmp_path)
@@ -365,20 +366,20 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 def test_a_truncated_file_is_named(tmp_path: Path, share: float) -> None:
     path = write(tmp_path / "model.pth", checkpoint())
     path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
-    with pytest.raises(ValueError, match=r"model\.pth: not a whole file of torch\.save .*truncated"):
+    with pytest.raises(ValueError, match=naming("model.pth")):
         load_dino_wm(path)
 
 
 def test_another_zip_file_is_named(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "model.pth", "w") as file:
         file.writestr("readme.txt", "hello")
-    with pytest.raises(ValueError, match=r"model\.pth: a zip file, but not one of torch\.save"):
+    with pytest.raises(ValueError, match=naming("model.pth")):
         load_dino_wm(tmp_path / "model.pth")
 
 
 def test_a_file_of_the_old_format_is_named(tmp_path: Path) -> None:
     torch.save({"epoch": 1}, tmp_path / "model.pth", _use_new_zipfile_serialization=False)
-    with pytest.raises(ValueError, match=r"older than torch 1\.6"):
+    with pytest.raises(ValueError, match=naming("torch 1.6")):
         load_dino_wm(tmp_path / "model.pth")
 
 
@@ -398,19 +399,13 @@ def storage_of(path: Path, tensor: Tensor) -> str:
         return next(name for name in file.namelist() if file.read(name) == tensor.detach().numpy().tobytes())
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda record: None, "is missing"),
-        (lambda record: record[:-4], "must have .* bytes"),
-    ],
-)
-def test_a_tensor_without_all_its_bytes_is_named(tmp_path: Path, change: Callable, message: str) -> None:
+@pytest.mark.parametrize("change", [lambda record: None, lambda record: record[:-4]], ids=["missing", "short"])
+def test_a_tensor_without_all_its_bytes_is_named(tmp_path: Path, change: Callable) -> None:
     contents = checkpoint()
     path = write(tmp_path / "model.pth", contents)
     wanted = storage_of(path, contents["predictor"].pos_embedding)
     rewrite(path, lambda name, record: change(record) if name == wanted else record)
-    with pytest.raises(ValueError, match=rf"model\.pth: tensor predictor\.pos_embedding is damaged .*{message}"):
+    with pytest.raises(ValueError, match=naming("model.pth", "predictor.pos_embedding")):
         load_dino_wm(path)
 
 
@@ -420,14 +415,14 @@ def test_a_flipped_bit_is_noticed(tmp_path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[data.index(contents["predictor"].pos_embedding.detach().numpy().tobytes()) + 2] ^= 1
     path.write_bytes(data)
-    with pytest.raises(ValueError, match=r"tensor predictor\.pos_embedding is damaged .*CRC"):
+    with pytest.raises(ValueError, match=naming("predictor.pos_embedding", "CRC")):
         load_dino_wm(path)
 
 
 def test_a_damaged_pickle_is_named(tmp_path: Path) -> None:
     path = write(tmp_path / "model.pth", checkpoint())
     rewrite(path, lambda name, record: record[:-50] if name.endswith("data.pkl") else record)
-    with pytest.raises(ValueError, match=r"model\.pth: record model/data\.pkl is damaged"):
+    with pytest.raises(ValueError, match=naming("model.pth", "model/data.pkl")):
         load_dino_wm(path)
 
 
@@ -436,7 +431,7 @@ def test_a_pickle_cannot_name_what_the_process_has_registered(tmp_path: Path) ->
     try:
         with zipfile.ZipFile(tmp_path / "model.pth", "w") as file:
             file.writestr("a/data.pkl", b"\x80\x02\x82\xf0.")
-        with pytest.raises(ValueError, match=r"record a/data\.pkl is damaged \(it uses copyreg's extensions\)"):
+        with pytest.raises(ValueError, match=naming("a/data.pkl", "copyreg")):
             load_dino_wm(tmp_path / "model.pth")
     finally:
         copyreg.remove_extension("os", "getcwd", 240)
@@ -445,14 +440,14 @@ def test_a_pickle_cannot_name_what_the_process_has_registered(tmp_path: Path) ->
 def test_a_pickle_cannot_ask_for_much_memory(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "model.pth", "w") as file:
         file.writestr("a/data.pkl", b"\x80\x02]r\xff\xff\xff\x7f.")  # remembers a list in place 2,147,483,647
-    with pytest.raises(ValueError, match=r"record a/data\.pkl is damaged \(it counts to 2147483647 in 9 bytes\)"):
+    with pytest.raises(ValueError, match=naming("a/data.pkl", 2147483647, 9)):
         load_dino_wm(tmp_path / "model.pth")
 
 
 def test_a_file_of_the_other_byte_order_is_named(tmp_path: Path) -> None:
     path = write(tmp_path / "model.pth", checkpoint())
     rewrite(path, lambda name, record: b"big" if name.endswith("byteorder") else record)
-    with pytest.raises(ValueError, match=r"ordered b'big'"):
+    with pytest.raises(ValueError, match="big"):
         load_dino_wm(path)
 
 
@@ -497,101 +492,101 @@ def first(predictor: ViTPredictor) -> Attention:
     return predictor.transformer.layers[0][0]
 
 
-LAYER = r"predictor\.transformer\.layers\.0"
+LAYER = "predictor.transformer.layers.0"
 WRONG = {
-    "not a dict": (lambda: [1, 2], r"expected a dict with keys .*'predictor'.*, got a list"),
+    "not a dict": (lambda: [1, 2], naming("'predictor'", "list")),
     "state dicts": (
         lambda: checkpoint() | {"predictor": {"pos_embedding": torch.zeros(1)}},
-        r"predictor must be a pickled torch module, got a dict",
+        naming("predictor", "dict"),
     ),
     "another layout": (
         lambda: {"state_dict": {}, "step": 3},
-        r"not a DINO-WM checkpoint: expected keys \['epoch', 'predictor', .*got \['state_dict', 'step'\]",
+        naming("epoch", "predictor", "state_dict", "step"),
     ),
     "no predictor": (
         lambda: without("predictor"),
-        r"not a DINO-WM checkpoint: expected keys .*got \['epoch', 'predictor_optimizer'",
+        naming("predictor", "predictor_optimizer"),
     ),
     "no action encoder": (
         lambda: without("action_encoder"),
-        r"not a DINO-WM checkpoint: expected keys .*got \['epoch', 'predictor', ",
+        "action_encoder",
     ),
-    "trained encoder": (lambda: checkpoint() | {"encoder": nn.Linear(1, 1)}, r"unexpected keys \['encoder'\]"),
+    "trained encoder": (lambda: checkpoint() | {"encoder": nn.Linear(1, 1)}, "'encoder'"),
     "missing position": (
         lambda: change_predictor(lambda p: delattr(p, "pos_embedding")),
-        r"missing tensors \['predictor\.pos_embedding'\]",
+        naming("predictor.pos_embedding"),
     ),
     "missing norm": (
         lambda: change_predictor(lambda p: delattr(p.transformer, "norm")),
-        r"missing tensors \['predictor\.transformer\.norm\.weight', 'predictor\.transformer\.norm\.bias'\]",
+        naming("predictor.transformer.norm.weight", "predictor.transformer.norm.bias"),
     ),
     "missing block": (
         lambda: change_predictor(lambda p: p.transformer.layers._modules.pop("0")),
-        rf"missing tensors \['{LAYER}\.0\.to_qkv\.weight'\]",
+        naming(f"{LAYER}.0.to_qkv.weight"),
     ),
     "missing convolution": (
         lambda: checkpoint() | {"action_encoder": nn.Identity()},
-        r"missing tensors \['action_encoder\.patch_embed\.weight'\]",
+        naming("action_encoder.patch_embed.weight"),
     ),
     "missing proprioception": (
         lambda: checkpoint() | {"proprio_encoder": nn.Identity()},
-        r"missing tensors \['proprio_encoder\.patch_embed\.bias'\]",
+        naming("proprio_encoder.patch_embed.bias"),
     ),
     "unexpected": (
         lambda: change_predictor(lambda p: p.register_parameter("extra", nn.Parameter(torch.zeros(1)))),
-        r"unexpected tensors \['predictor\.extra'\]",
+        naming("predictor.extra"),
     ),
     "unexpected bias": (
         lambda: change_predictor(lambda p: setattr(first(p), "to_qkv", nn.Linear(28, 36))),
-        rf"unexpected tensors \['{LAYER}\.0\.to_qkv\.bias'\]",
+        naming(f"{LAYER}.0.to_qkv.bias"),
     ),
     "wrong width": (
         lambda: change_predictor(lambda p: setattr(p.transformer, "norm", nn.LayerNorm(27))),
-        r"predictor\.transformer\.norm\.weight must have shape \(28,\), got \(27,\)",
+        naming("predictor.transformer.norm.weight", (28,), (27,)),
     ),
     "wrong axes": (
         lambda: change_predictor(lambda p: setattr(p, "pos_embedding", nn.Parameter(torch.zeros(12, 28)))),
-        r"predictor\.pos_embedding must have 3 axes, got shape \(12, 28\)",
+        naming("predictor.pos_embedding", 3, (12, 28)),
     ),
     "too narrow": (
         lambda: change_predictor(lambda p: setattr(p, "pos_embedding", nn.Parameter(torch.zeros(1, 12, 20)))),
-        r"predictor\.pos_embedding must be wider than the embeddings of action \(10\) .*\(10\), got 20",
+        naming("predictor.pos_embedding", 10, 20),
     ),
     "wide convolution": (
         lambda: change_kernel(3),
-        r"action_encoder\.patch_embed\.weight must have shape \(10, 5, 1\), got \(10, 5, 3\)",
+        naming("action_encoder.patch_embed.weight", (10, 5, 1), (10, 5, 3)),
     ),
     "wrong heads": (
         lambda: change_predictor(lambda p: setattr(first(p), "heads", 5)),
-        rf"{LAYER}\.0\.to_qkv\.weight must have 3 × 5 heads × a width rows, got 36",
+        naming(f"{LAYER}.0.to_qkv.weight", 5, 36),
     ),
     "no mask": (
         lambda: change_predictor(lambda p: delattr(first(p), "bias")),
-        rf"{LAYER}\.0\.bias must be the causal mask, .*\(1, 1, 12, 12\), got None",
+        naming(f"{LAYER}.0.bias", (1, 1, 12, 12), None),
     ),
     "another mask's shape": (
         lambda: change_predictor(lambda p: setattr(first(p), "bias", torch.ones(1, 1, 8, 8))),
-        rf"{LAYER}\.0\.bias must be the causal mask, .*got \(1, 1, 8, 8\)",
+        naming(f"{LAYER}.0.bias", (1, 1, 8, 8)),
     ),
     "a mask of tokens": (
         lambda: change_predictor(lambda p: setattr(first(p), "bias", torch.ones(1, 1, 12, 12).triu())),
-        rf"{LAYER}\.0\.bias must be a mask of frames",
+        naming(f"{LAYER}.0.bias"),
     ),
     "no mask at all": (
         lambda: change_predictor(lambda p: setattr(first(p), "bias", torch.zeros(1, 1, 12, 12))),
-        rf"{LAYER}\.0\.bias must be a mask of frames",
+        naming(f"{LAYER}.0.bias"),
     ),
     "not finite": (
         lambda: change_predictor(lambda p: p.transformer.norm.weight.data.fill_(torch.nan)),
-        r"predictor\.transformer\.norm\.weight has numbers that are not finite",
+        naming("predictor.transformer.norm.weight"),
     ),
     "a number for a tensor": (
         lambda: change_predictor(lambda p: p._parameters.update(pos_embedding=3)),
-        r"predictor\.pos_embedding must be a tensor, got a int",
+        naming("predictor.pos_embedding", "int"),
     ),
     "a circle": (
         lambda: change_predictor(lambda p: p.transformer._modules.update(again=p)),
-        r"predictor\.transformer\.again stands in two places",
+        naming("predictor.transformer.again"),
     ),
 }
 
@@ -606,7 +601,7 @@ def change_kernel(width: int) -> dict[str, Any]:
 def test_what_does_not_fit_is_named_with_the_file(tmp_path: Path, case: str) -> None:
     make, message = WRONG[case]
     path = write(tmp_path / "model.pth", make())
-    with pytest.raises(ValueError, match=rf"model\.pth: {message}"):
+    with pytest.raises(ValueError, match=rf"model\.pth.*{message}"):
         load_dino_wm(path)
 
 
@@ -614,5 +609,5 @@ def test_a_file_is_closed_after_an_error(tmp_path: Path) -> None:
     path = write(tmp_path / "model.pth", [1])
     with TorchFile(path) as file:
         assert file.root == [1]
-    with pytest.raises(ValueError, match="Attempt to use ZIP archive that was already closed"):
+    with pytest.raises(ValueError, match="ZIP archive"):
         file._zip.read("model/data.pkl")

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 import torch
+from naming import naming
 from safetensors.torch import load_file
 from test_world_model import D, encoder, frames, plans, world_model
 from torch import nn
@@ -81,7 +82,7 @@ def test_the_device_chooses_only_when_asked_and_a_type_that_is_named_is_taken(
     for asked, got in ((None, torch.float32), ("auto", torch.bfloat16), (torch.float64, torch.float64)):
         assert WorldModel.load(tmp_path / "model", dtype=asked).dtype == got
     for wrong in ("bfloat16", torch.int64, 3):
-        with pytest.raises(ValueError, match="dtype must be"):
+        with pytest.raises(ValueError, match="dtype"):
             WorldModel.load(tmp_path / "model", dtype=wrong)  # type: ignore[arg-type]
 
 
@@ -106,7 +107,7 @@ def test_packaged_models_compute_in_float32_on_every_machine(name: str, fast_in_
 def test_a_file_may_hold_weights_rounded_if_that_loses_nothing(tmp_path: Path) -> None:
     model = world_model()
     types = {"predictor": torch.bfloat16, "encoder": torch.float16}
-    with pytest.raises(ValueError, match=r"not come back.*predictor"):
+    with pytest.raises(ValueError, match="predictor"):
         save(model, tmp_path / "model", rounded={**types, "encoder": torch.float32})
     assert not list(tmp_path.iterdir())
     model.predictor.bfloat16().float()
@@ -199,7 +200,7 @@ def test_weights_that_would_be_lost_are_refused(tmp_path: Path) -> None:
         carries_weights: ClassVar[bool] = False
 
     model = model_with(Elsewhere())
-    with pytest.raises(ValueError, match=r"conv\.weight of Elsewhere would be lost.*carries_weights"):
+    with pytest.raises(ValueError, match=naming("conv.weight", "Elsewhere", "carries_weights")):
         model.save(tmp_path / "model")
     assert not list(tmp_path.iterdir())
 
@@ -220,7 +221,7 @@ def test_weights_that_are_made_of_the_settings_need_not_be_saved(tmp_path: Path)
     assert torch.equal(loaded.encode(frames()), model.encode(frames()))
     assert not [name for name in load_file(tmp_path / "model/model.safetensors") if name.startswith("encoder")]
     model.encoder.double()
-    with pytest.raises(ValueError, match=r"conv\.weight of Seeded would be lost"):
+    with pytest.raises(ValueError, match=naming("conv.weight", "Seeded")):
         model.save(tmp_path / "model")
     assert torch.equal(WorldModel.load(tmp_path / "model").encode(frames()), loaded.encode(frames()))  # the old one
 
@@ -243,7 +244,7 @@ def test_what_settings_do_not_tell_is_refused(tmp_path: Path) -> None:
     own = register_encoder(Scaled)(3.0)
     assert back(model_with(own), tmp_path).encoder.scale == 3
     own.scale = 4.0
-    with pytest.raises(ValueError, match=r"Scaled gives other tokens.*settings"):
+    with pytest.raises(ValueError, match=naming("Scaled", "settings")):
         model_with(own).save(tmp_path / "other")
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
@@ -262,7 +263,7 @@ def test_ties_layers_and_states_that_a_file_cannot_hold_are_refused(tmp_path: Pa
         def set_extra_state(self, state: int) -> None:
             assert state == 3
 
-    with pytest.raises(ValueError, match="_extra_state cannot be saved"):
+    with pytest.raises(ValueError, match="_extra_state"):
         model_with(Extra()).save(tmp_path / "model")
     hooked = world_model()
     hooked.predictor.predictor.head.register_forward_hook(lambda _module, _inputs, output: 2 * output)
@@ -270,7 +271,7 @@ def test_ties_layers_and_states_that_a_file_cannot_hold_are_refused(tmp_path: Pa
         hooked.save(tmp_path / "model")
     gone = world_model()
     gone.encoder.to("meta")
-    with pytest.raises(ValueError, match=r"encoder\.mean cannot be saved.*meta"):
+    with pytest.raises(ValueError, match=naming("encoder.mean", "meta")):
         gone.save(tmp_path / "model")
     assert not list(tmp_path.iterdir())
 
@@ -346,7 +347,7 @@ def test_settings_that_make_another_encoder_are_refused(tmp_path: Path) -> None:
         def settings(self) -> dict[str, Any]:
             return {"value": self.value}
 
-    with pytest.raises(ValueError, match=r"made of \{'value': 1\}, it says \{'value': 2\}"):
+    with pytest.raises(ValueError, match=naming({"value": 1}, {"value": 2})):
         model_with(Growing()).save(tmp_path / "model")
 
 
