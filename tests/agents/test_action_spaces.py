@@ -11,6 +11,7 @@ import torch
 from dot_world import dot_model
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.spaces import Box, Dict, Discrete, MultiDiscrete
+from naming import naming
 
 from wmcontrol import (
     CEM,
@@ -110,7 +111,7 @@ def test_a_model_fits_an_environment_that_leaves_room_for_what_it_holds(model: W
         other = SPACE.high.copy()
         other[number] = high
         env.single_action_space = Box(SPACE.low, other, dtype=np.float64)
-        with pytest.raises(ValueError, match="agent's actions"):
+        with pytest.raises(ValueError, match=naming("actions", high)):
             check_fits(agent, env)
 
 

@@ -101,7 +101,7 @@ def test_a_model_made_inside_says_why_it_cannot_be_differentiated(frames: np.nda
         made = WorldModel.load("wall").double()
     observation = {"pixels": frames[0], "goal_pixels": frames[3]}
     agent(made, PLANNERS["CEM"]).predict(observation)
-    with pytest.raises(ValueError, match=r"made inside torch\.inference_mode\(\)"):
+    with pytest.raises(ValueError, match=r"inference_mode"):
         agent(made, PLANNERS["Gradient"]).predict(observation)
 
 

@@ -4,6 +4,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.spaces import Box
+from naming import naming
 
 from wmcontrol.agents import NoOpAgent, RandomAgent
 
@@ -28,7 +29,7 @@ def test_doing_nothing_keeps_still(env_id: str) -> None:
 
 
 def test_doing_nothing_has_no_meaning_where_actions_are_places() -> None:
-    with pytest.raises(ValueError, match="zero must lie between"):
+    with pytest.raises(ValueError, match=naming(0.0, 512.0)):
         NoOpAgent(gym.make("wmcontrol/PushT-v0", action_mode="absolute").action_space)
 
 
@@ -52,16 +53,16 @@ def test_random_actions_fill_the_bounds_and_follow_from_seed_and_row() -> None:
     assert abs(np.corrcoef(every[:, 0, 0], every[:, 1, 0])[0, 1]) < 0.2
     again, _ = RandomAgent(SPACE, seed=3).predict(ONE, agent.start([4]))
     np.testing.assert_array_equal(again, every[0, 4])
-    with pytest.raises(ValueError, match="the state is of 5 environments, the observation of 1"):
+    with pytest.raises(ValueError, match=naming(5, 1)):
         agent.predict(ONE, state)
 
 
 def test_spaces_and_observations_that_do_not_fit_are_refused() -> None:
-    with pytest.raises(ValueError, match="must have bounds"):
+    with pytest.raises(ValueError, match="inf"):
         RandomAgent(Box(-np.inf, np.inf, (2,)))
-    with pytest.raises(ValueError, match="seed"):
+    with pytest.raises(ValueError, match=naming("seed", -1)):
         RandomAgent(SPACE, seed=-1)
-    with pytest.raises(TypeError, match="must be a dict"):
+    with pytest.raises(TypeError, match="ndarray"):
         NoOpAgent(SPACE).predict(np.zeros(3))
-    with pytest.raises(ValueError, match="expected a key"):
+    with pytest.raises(ValueError, match=naming("pixels", "image")):
         NoOpAgent(SPACE).predict({"image": np.zeros(3)})

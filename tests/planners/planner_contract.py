@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 import torch
+from naming import naming
 from problems import PROBLEMS, A, H, box, inside, rotated
 from torch import Tensor
 
@@ -192,7 +193,7 @@ def names_the_row_that_has_no_finite_cost(planner: Planner) -> None:
         costs = inside().cost(a)
         return torch.stack([costs[0], costs[1] * float("nan")])
 
-    with pytest.raises(ValueError, match=r"row 1, iteration 0: .*NaN or infinite"):
+    with pytest.raises(ValueError, match=naming("row 1", "iteration 0")):
         plan(planner, cost, (0, 1))
 
 
@@ -217,7 +218,7 @@ def refuses_a_cost_that_writes_into_its_candidates(planner: Planner) -> None:
             a.mul_(2)
         return inside().cost(a)
 
-    with pytest.raises((ValueError, RuntimeError), match=r"wrote into the candidates|in-place"):
+    with pytest.raises((ValueError, RuntimeError), match=r"candidates|in-place"):
         plan(planner, cost)
 
 
@@ -270,23 +271,23 @@ def refuses_wrong_use_before_work(planner: Planner) -> None:
 
     init, nan = torch.zeros(2, H, A), float("nan")
     for message, call in {
-        r"low must not be over high; number 1": {"high": torch.tensor([2.0, -3.0])},
-        r"low must .*NaN": {"low": torch.tensor([nan, 0.0])},
-        r"high must .*NaN": {"high": torch.tensor([nan, 0.0])},
-        r"low must have shape \(2,\), as init's last axis, got \(3,\)": {"low": -torch.ones(3)},
-        r"init must be finite; row 1": {"init": torch.stack([init[0], init[1] * nan])},
-        r"init must have shape \(B, H, A\).*got \(4, 2\)": {"init": init[0]},
-        r"init must have shape .*got \(0, 4, 2\)": {"init": init[:0]},
-        r"generators must be 2, one for each row of init, got 1": {"generators": generators(0)},
-        r"generators must differ": {"generators": generators(0) * 2},
+        naming("low", "high", 1): {"high": torch.tensor([2.0, -3.0])},
+        naming("low", "NaN"): {"low": torch.tensor([nan, 0.0])},
+        naming("high", "NaN"): {"high": torch.tensor([nan, 0.0])},
+        naming("low", (2,), (3,)): {"low": -torch.ones(3)},
+        naming("init", "row 1"): {"init": torch.stack([init[0], init[1] * nan])},
+        naming("init", (4, 2)): {"init": init[0]},
+        naming("init", (0, 4, 2)): {"init": init[:0]},
+        naming("generators", 2, 1): {"generators": generators(0)},
+        "generators": {"generators": generators(0) * 2},
     }.items():
         arguments = {"init": init, "low": low, "high": high, "generators": generators(0, 1)} | call
         with pytest.raises(ValueError, match=message):
             planner.plan(cost, arguments.pop("init"), **arguments)
     for message, call in {
-        r"init must be a tensor of floating-point numbers, got a tensor of torch.int64": {"init": init.long()},
-        r"low must be a tensor of shape \(2,\), got float": {"low": -1.0},
-        r"generators\[1\] must be a torch.Generator, got int": {"generators": [*generators(0), 1]},
+        naming("init", "torch.int64"): {"init": init.long()},
+        naming("low", (2,), "float"): {"low": -1.0},
+        naming("generators[1]", "torch.Generator", "int"): {"generators": [*generators(0), 1]},
     }.items():
         arguments = {"init": init, "low": low, "high": high, "generators": generators(0, 1)} | call
         with pytest.raises(TypeError, match=message):
@@ -295,9 +296,9 @@ def refuses_wrong_use_before_work(planner: Planner) -> None:
 
 
 def refuses_costs_of_another_shape(planner: Planner) -> None:
-    with pytest.raises(ValueError, match=r"the cost of candidates \(1, \d+, 4, 2\) must be \(1, \d+\)"):
+    with pytest.raises(ValueError, match=r"\(1, \d+, 4, 2\).*\(1, \d+\)"):
         plan(planner, lambda a: a.sum())
-    with pytest.raises(ValueError, match=r"floating-point numbers, got \(1, \d+\) of torch.int64"):
+    with pytest.raises(ValueError, match=r"\(1, \d+\).*torch\.int64"):
         plan(planner, lambda a: a.sum((-1, -2)).long())
 
 

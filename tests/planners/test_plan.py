@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from naming import naming
 
 from wmcontrol.planners import ICEM, Plan
 
@@ -31,7 +32,7 @@ def test_elites_come_along_behind_the_plan() -> None:
 
 
 def test_a_negative_shift_is_refused() -> None:
-    with pytest.raises(ValueError, match="steps must be a whole number from 0 up, got -1"):
+    with pytest.raises(ValueError, match=naming("steps", -1)):
         a_plan().shift(-1)
 
 
