@@ -111,7 +111,7 @@ def test_a_model_fits_an_environment_that_leaves_room_for_what_it_holds(model: W
         other = SPACE.high.copy()
         other[number] = high
         env.single_action_space = Box(SPACE.low, other, dtype=np.float64)
-        with pytest.raises(ValueError, match=naming("actions", high)):
+        with pytest.raises(ValueError, match="actions"):
             check_fits(agent, env)
 
 
