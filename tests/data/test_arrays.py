@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from naming import naming
 
 from wmcontrol import PyramidEncoder
 from wmcontrol.data import ArrayDataset, encode_dataset
@@ -31,7 +32,7 @@ def test_it_holds_what_it_was_given() -> None:
         assert np.array_equal(trajectory.frames.read(range(len(trajectory))), given["frames"][index])
         assert np.array_equal(trajectory.actions, given["actions"][index])
         assert np.allclose(trajectory.times, np.arange(len(trajectory)) / 20)
-    with pytest.raises(IndexError, match="there are 3"):
+    with pytest.raises(IndexError, match=naming(3)):
         dataset.trajectory(3)
 
 
@@ -89,24 +90,24 @@ def _with(name: str, index: int, value: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        (arrays() | {"actions": arrays()["actions"][:2]}, "frames of 3 and actions of 2"),
-        (arrays() | {"frames": [], "actions": []}, "one or more"),
-        (arrays() | {"control_rate": 0}, "control_rate must be"),
-        (_with("frames", 1, np.zeros((9, 8, 8, 3))), "trajectory 1: frames must be uint8 .* got float64"),
-        (_with("frames", 1, np.zeros((9, 8, 9, 3), np.uint8)), r"trajectory 1: .* got uint8 of shape \(9, 8, 9, 3\)"),
-        (_with("frames", 0, np.zeros((12, 8, 8), np.uint8)), "trajectory 0: frames must be"),
-        (_with("frames", 2, np.zeros((0, 8, 8, 3), np.uint8)), "trajectory 2.*empty"),
-        (_with("actions", 1, np.zeros((9, 2))), r"trajectory 1\): expected 8 actions for 9 times, got 9"),
-        (_with("actions", 1, np.zeros(8)), r"trajectory 1: actions .* \(8,\)"),
-        (_with("actions", 1, np.zeros(8, np.int64)), r"trajectory 1: actions .* int64 .* \(8,\)"),
-        (_with("actions", 1, np.zeros((8, 2), np.int32)), r"trajectory 1: actions .* int32 .* \(8, 2\)"),
-        (_with("actions", 1, np.zeros((8, 2), bool)), r"trajectory 1: actions .* bool .* \(8, 2\)"),
-        (_with("actions", 1, np.zeros((8, 2, 1))), r"trajectory 1: actions .* \(8, 2, 1\)"),
-        (_with("actions", 1, np.zeros((8, 3))), "trajectory 1: expected actions of 2 numbers as before, got 3"),
-        (_with("actions", 2, np.full((14, 2), np.nan)), r"trajectory 2\): actions\[0\] is not finite"),
-        (arrays() | {"action_bounds": ([-1], [1])}, "action_bounds must be .* of 2 numbers"),
-        (arrays() | {"action_bounds": ([1, 1], [-1, 2])}, "action_bounds must be a lower and a higher"),
-        (arrays() | {"action_bounds": ([np.nan, -1], [1, 2])}, "action_bounds must be a lower and a higher"),
+        (arrays() | {"actions": arrays()["actions"][:2]}, naming("frames", "actions", 3, 2)),
+        (arrays() | {"frames": [], "actions": []}, "frames"),
+        (arrays() | {"control_rate": 0}, "control_rate"),
+        (_with("frames", 1, np.zeros((9, 8, 8, 3))), naming("trajectory 1", "frames", "uint8", "float64")),
+        (_with("frames", 1, np.zeros((9, 8, 9, 3), np.uint8)), naming("trajectory 1", "uint8", (9, 8, 9, 3))),
+        (_with("frames", 0, np.zeros((12, 8, 8), np.uint8)), naming("trajectory 0", "frames")),
+        (_with("frames", 2, np.zeros((0, 8, 8, 3), np.uint8)), "trajectory 2"),
+        (_with("actions", 1, np.zeros((9, 2))), naming("trajectory 1", "actions", 8, 9)),
+        (_with("actions", 1, np.zeros(8)), naming("trajectory 1", "actions", (8,))),
+        (_with("actions", 1, np.zeros(8, np.int64)), naming("trajectory 1", "actions", "int64", (8,))),
+        (_with("actions", 1, np.zeros((8, 2), np.int32)), naming("trajectory 1", "actions", "int32", (8, 2))),
+        (_with("actions", 1, np.zeros((8, 2), bool)), naming("trajectory 1", "actions", "bool", (8, 2))),
+        (_with("actions", 1, np.zeros((8, 2, 1))), naming("trajectory 1", "actions", (8, 2, 1))),
+        (_with("actions", 1, np.zeros((8, 3))), naming("trajectory 1", "actions", 2, 3)),
+        (_with("actions", 2, np.full((14, 2), np.nan)), naming("trajectory 2", "actions[0]")),
+        (arrays() | {"action_bounds": ([-1], [1])}, naming("action_bounds", 2)),
+        (arrays() | {"action_bounds": ([1, 1], [-1, 2])}, "action_bounds"),
+        (arrays() | {"action_bounds": ([np.nan, -1], [1, 2])}, "action_bounds"),
     ],
 )
 def test_arrays_that_do_not_fit_are_refused(given: dict[str, Any], says: str) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from naming import naming
 from torch.utils.data import DataLoader
 from videos import numbers, write_video
 
@@ -154,12 +155,12 @@ def test_trajectories_too_short_for_the_longest_clip_are_left_out_and_do_not_sho
     trajectories = index.choose(np.arange(20_000)).trajectories
     assert set(trajectories.tolist()) == {0, 2}
     assert index.unused == 1
-    with pytest.raises(ValueError, match=r"it takes 4\.2 s.*of 2 trajectories the longest such stretch has 4\.1 s"):
+    with pytest.raises(ValueError, match=naming("4.2 s", 2, "4.1 s")):
         regular([42, 30], 10.0)
 
 
 def test_a_frame_rate_too_low_for_the_shortest_step_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"frames at most 0\.05 s apart.*mostly 0\.1 s apart"):
+    with pytest.raises(ValueError, match=naming("0.05 s", "0.1 s")):
         regular([500], 10.0, step_seconds=(0.05, 0.6))
 
 
@@ -180,12 +181,12 @@ def test_clip_k_is_a_function_of_seed_and_k() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"num_frames": 1}, "num_frames must be 2"),
-        ({"step_seconds": (0.0, 0.1)}, "step_seconds must be"),
-        ({"step_seconds": (0.3, 0.1)}, "step_seconds must be"),
-        ({"step_seconds": (0.1, np.inf)}, "step_seconds must be"),
-        ({"step_seconds": (np.nan, 0.1)}, "step_seconds must be"),
-        ({"seed": -1}, "seed must be"),
+        ({"num_frames": 1}, "num_frames"),
+        ({"step_seconds": (0.0, 0.1)}, "step_seconds"),
+        ({"step_seconds": (0.3, 0.1)}, "step_seconds"),
+        ({"step_seconds": (0.1, np.inf)}, "step_seconds"),
+        ({"step_seconds": (np.nan, 0.1)}, "step_seconds"),
+        ({"seed": -1}, "seed"),
     ],
 )
 def test_settings_out_of_range_are_refused(settings: dict, message: str) -> None:
@@ -194,11 +195,11 @@ def test_settings_out_of_range_are_refused(settings: dict, message: str) -> None
 
 
 def test_wrong_times_and_numbers_are_refused() -> None:
-    with pytest.raises(ValueError, match="as many times as frames, 5"):
+    with pytest.raises(ValueError, match=naming(5)):
         ClipIndex.over(np.arange(4.0), np.array([5]), 2, (1, 1), seed=0)
-    with pytest.raises(ValueError, match="at least 1, got 0"):
+    with pytest.raises(ValueError, match=naming(0)):
         ClipIndex.over(np.zeros(0), np.zeros(0, np.int64), 2, (1, 1), seed=0)
-    with pytest.raises(IndexError, match="from 0 up, got -1"):
+    with pytest.raises(IndexError, match=naming(-1)):
         regular([60], 10.0).choose(np.array([-1]))
 
 
@@ -240,7 +241,7 @@ def test_damaged_trajectories_are_counted_named_and_replaced_in_every_process_al
 
 def test_too_many_damaged_trajectories_are_an_error() -> None:
     clips = Clips(Memory([np.arange(60) / 10] * 40, 10.0, broken=(1, 2, 3)), 4, step_seconds=(0.1, 0.6), seed=0)
-    with pytest.raises(ValueError, match=r"3 of 40 trajectories are damaged, more than 5%.*this one is damaged"):
+    with pytest.raises(ValueError, match=naming(3, 40, "5%", "this one is damaged")):
         clips.read(np.arange(1000))
 
 
@@ -262,7 +263,7 @@ def test_sets_without_frames_are_refused() -> None:
             seen = super().trajectory(index)
             return Trajectory(times=seen.times, provenance=seen.provenance)
 
-    with pytest.raises(ValueError, match=r"m \(test, 0\): it has no frames"):
+    with pytest.raises(ValueError, match=naming("m (test, 0)", "frames")):
         Clips(Blind([np.arange(60) / 10], 10.0), 4, step_seconds=(0.1, 0.6), seed=0)
 
 
@@ -313,5 +314,5 @@ def test_two_workers_read_videos(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("settings", [{"batch_size": 0}, {"rank": 2, "world_size": 2}, {"rank": -1}, {"start": -1}])
 def test_a_stream_refuses_settings_out_of_range(clips: Clips, settings: dict) -> None:
-    with pytest.raises(ValueError, match="expected batch_size of at least 1"):
+    with pytest.raises(ValueError, match="batch_size"):
         ClipStream(clips, **{"batch_size": 4, **settings})

@@ -7,6 +7,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
+from naming import naming
 
 import wmcontrol  # noqa: F401
 from wmcontrol.data import Trajectory
@@ -160,7 +161,7 @@ def test_a_policy_gets_the_environment_that_it_needs() -> None:
     behaviour = Wilds(env_settings={"obs_type": "pixels_state", "image_size": 32})
     gathered(WALL, 1, behaviour)
     assert behaviour.scripts[0].views[0].observation["pixels"].shape == (32, 32, 3)
-    with pytest.raises(ValueError, match="image_size=32, not 64"):
+    with pytest.raises(ValueError, match=naming("image_size", 32, 64)):
         gathered(WALL, 1, behaviour, env_settings={"image_size": 64})
 
 
@@ -173,12 +174,12 @@ def test_progress_is_told() -> None:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"num_episodes": 0}, "num_episodes must be a whole number from 1 up, got 0"),
+        ({"num_episodes": 0}, naming("num_episodes", 0)),
         ({"num_episodes": 2.5}, "num_episodes"),
-        ({"batch": 0}, "batch must be a whole number from 1 up"),
-        ({"start": 6}, "start must be from 0 to num_episodes = 5, got 6"),
+        ({"batch": 0}, naming("batch", 0)),
+        ({"start": 6}, naming("start", "num_episodes", 5, 6)),
         ({"start": -1}, "start"),
-        ({"seed": -1}, "seed must be a whole number from 0 up"),
+        ({"seed": -1}, naming("seed", -1)),
         ({"env_settings": {"max_episode_steps": 5}}, "max_episode_steps is the collector's"),
     ],
 )
@@ -189,7 +190,7 @@ def test_what_makes_no_sense_is_refused_before_anything_is_made(wrong: dict, mes
 
 
 def test_an_episode_without_an_action_is_refused() -> None:
-    with pytest.raises(ValueError, match="episode 0 must have 2 frames or more, got 1"):
+    with pytest.raises(ValueError, match=naming("episode 0", 2, 1)):
         gathered(WALL, 1, Wilds((1, 1)))
 
 
@@ -202,12 +203,12 @@ def test_an_action_that_is_not_a_number_is_refused() -> None:
         def script(self, rng: np.random.Generator) -> Wild:
             return Broken(rng, (5, 5), {})
 
-    with pytest.raises(ValueError, match="not a number"):
+    with pytest.raises(ValueError, match="action"):
         gathered(PUSHT, 2, Brokens())
 
 
 def test_other_environments_are_refused_by_what_they_lack() -> None:
-    with pytest.raises(ValueError, match="CartPole-v1 cannot be collected from"):
+    with pytest.raises(ValueError, match="CartPole-v1"):
         gathered("CartPole-v1", 1)
-    with pytest.raises(ValueError, match="unexpected keyword argument 'colour'"):
+    with pytest.raises(ValueError, match="'colour'"):
         gathered(WALL, 1, env_settings={"colour": "red"})

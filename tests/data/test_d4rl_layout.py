@@ -8,6 +8,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
+from naming import naming
 
 import wmcontrol  # noqa: F401
 from wmcontrol.data import TrajectoryDataset
@@ -110,7 +111,7 @@ def _marks(*rows: int) -> np.ndarray:
 def test_where_episodes_end(tmp_path: Path, change: dict[str, Any], lengths: list[int] | None) -> None:
     path = save(tmp_path / "maze2d-umaze-v1.hdf5", {**generated(), **change})
     if lengths is None:
-        with pytest.raises(ValueError, match="terminals must be flags"):
+        with pytest.raises(ValueError, match="terminals"):
             D4RLTrajectories(path)
     else:
         assert D4RLTrajectories(path).lengths.tolist() == lengths
@@ -162,7 +163,7 @@ def test_a_name_that_does_not_say_asks_for_the_maze(tmp_path: Path, name: str) -
     with pytest.raises(ValueError, match=rf"{name}.*give maze="):
         D4RLTrajectories(path)
     assert D4RLTrajectories(path, maze="large").env_id == "wmcontrol/PointMaze_Large-v0"
-    with pytest.raises(ValueError, match="maze must be one of"):
+    with pytest.raises(ValueError, match="maze"):
         D4RLTrajectories(path, maze="open")
 
 
@@ -191,21 +192,21 @@ def test_fingerprints_change_with_the_file_and_with_how_it_is_drawn(tmp_path: Pa
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"actions": None}, "has no actions"),
-        ({"observations": None}, "has no observations"),
-        ({"terminals": None}, "has no terminals"),
-        ({"actions": np.zeros((ROWS - 1, 2), np.float32)}, "actions must be floats .*as many as"),
-        ({"actions": np.zeros((ROWS, 3), np.float32)}, "actions must be floats"),
-        ({"actions": np.zeros((ROWS, 2), np.int32)}, "actions must be floats .*int32"),
-        ({"observations": np.zeros((ROWS, 29), np.float32)}, "observations must be floats"),
-        ({"observations": np.zeros(ROWS, np.float32)}, "observations must be floats"),
-        ({"observations": np.array(1.0, np.float32)}, "observations must be floats"),
-        ({"actions": None, "actions/inner": np.zeros(3)}, "actions must be floats .*a group"),
-        ({"terminals": np.zeros(ROWS + 1, bool)}, "terminals must be flags"),
-        ({"timeouts": np.zeros(ROWS - 1, bool)}, "timeouts must be flags"),
-        ({"infos/qpos": np.zeros((ROWS + 1, 2), np.float32)}, "infos/qpos must be floats"),
-        ({"infos/qvel": np.zeros((ROWS, 1), np.float32)}, "infos/qvel must be floats"),
-        ({key: values[:0] for key, values in generated().items()}, "has no rows"),
+        ({"actions": None}, "actions"),
+        ({"observations": None}, "observations"),
+        ({"terminals": None}, "terminals"),
+        ({"actions": np.zeros((ROWS - 1, 2), np.float32)}, "actions"),
+        ({"actions": np.zeros((ROWS, 3), np.float32)}, "actions"),
+        ({"actions": np.zeros((ROWS, 2), np.int32)}, r"actions.*int32"),
+        ({"observations": np.zeros((ROWS, 29), np.float32)}, "observations"),
+        ({"observations": np.zeros(ROWS, np.float32)}, "observations"),
+        ({"observations": np.array(1.0, np.float32)}, "observations"),
+        ({"actions": None, "actions/inner": np.zeros(3)}, "actions"),
+        ({"terminals": np.zeros(ROWS + 1, bool)}, "terminals"),
+        ({"timeouts": np.zeros(ROWS - 1, bool)}, "timeouts"),
+        ({"infos/qpos": np.zeros((ROWS + 1, 2), np.float32)}, "infos/qpos"),
+        ({"infos/qvel": np.zeros((ROWS, 1), np.float32)}, "infos/qvel"),
+        ({key: values[:0] for key, values in generated().items()}, "rows"),
     ],
 )
 def test_a_broken_file_is_named_with_its_key(tmp_path: Path, change: dict[str, Any], says: str) -> None:
@@ -225,7 +226,7 @@ def test_numbers_that_are_none_name_their_episode(tmp_path: Path, key: str) -> N
     data[key][9, 1] = np.nan
     read = D4RLTrajectories(save(tmp_path / "maze2d-umaze-v1.hdf5", data))
     read.trajectory(0)
-    with pytest.raises(ValueError, match=r"maze2d-umaze.*episode_1, from row 7\): (actions|states)\[2\] is not finite"):
+    with pytest.raises(ValueError, match=r"maze2d-umaze.*episode_1, .*7.*(actions|states)\[2\]"):
         read.trajectory(1)
 
 
@@ -234,7 +235,7 @@ def test_a_file_that_is_missing_or_not_whole_is_named(tmp_path: Path) -> None:
         D4RLTrajectories(tmp_path / "maze2d-umaze-v1.hdf5")
     path = save(tmp_path / "maze2d-umaze-v1.hdf5", generated())
     path.write_bytes(path.read_bytes()[:-200])
-    with pytest.raises(OSError, match=r"maze2d-umaze-v1\.hdf5 cannot be read as HDF5"):
+    with pytest.raises(OSError, match=naming("maze2d-umaze-v1.hdf5")):
         D4RLTrajectories(path)
     assert not recognises(path)
 
@@ -260,5 +261,5 @@ def test_a_link_to_another_file_is_refused_and_not_followed(tmp_path: Path) -> N
     path = save(tmp_path / "maze2d-umaze-v1.hdf5", {k: v for k, v in data.items() if not k.startswith("infos")})
     with h5py.File(path, "a") as file:
         file["infos"] = h5py.ExternalLink(str(tmp_path / "other.hdf5"), "/")
-    with pytest.raises(ValueError, match=r"maze2d-umaze-v1\.hdf5: infos is a link"):
+    with pytest.raises(ValueError, match=naming("maze2d-umaze-v1.hdf5", "infos")):
         D4RLTrajectories(path)

@@ -12,6 +12,7 @@ from pathlib import Path
 import gymnasium as gym
 import numpy as np
 import pytest
+from naming import naming
 
 import wmcontrol  # noqa: F401
 from wmcontrol.data.formats.diffusion_policy import DiffusionPolicy
@@ -113,18 +114,18 @@ def test_a_missing_array_is_named(tmp_path: Path, name: str) -> None:
     path = write(tmp_path / "set.zarr", arrays_of())
     shutil.rmtree(path / name)
     for store in (path, zipped(path)):
-        with pytest.raises(FileNotFoundError, match=f"{name} is missing"):
+        with pytest.raises(FileNotFoundError, match=naming(name)):
             DiffusionPolicy(store)
 
 
 def test_a_missing_chunk_is_told(tmp_path: Path) -> None:
     path = write(tmp_path / "set.zarr", arrays_of())
     (path / "data" / "img" / "1.0.0.0").unlink()
-    with pytest.warns(UserWarning, match=r"data/img: 1 of 4 chunks are not stored, and are read as 0\.0"):
+    with pytest.warns(UserWarning, match=naming("data/img", 1, 4)):
         DiffusionPolicy(path)
     for file in (path / "data" / "img").glob("*.*.*"):
         file.unlink()
-    with pytest.raises(FileNotFoundError, match="data/img: 4 of 4 chunks are missing"):
+    with pytest.raises(FileNotFoundError, match=naming("data/img", 4)):
         DiffusionPolicy(path)
 
 
@@ -135,7 +136,7 @@ def test_chunks_of_the_fill_value_need_not_be_stored(tmp_path: Path, zarr_format
     arrays = arrays_of([8, 8])
     arrays["data/img"][4:8], arrays["data/action"][4:8] = 0, 0
     path = write(tmp_path / "set.zarr", arrays, zarr_format)
-    with pytest.warns(UserWarning, match="1 of 4 chunks are not stored"):
+    with pytest.warns(UserWarning, match=naming(1, 4)):
         dataset = DiffusionPolicy(zipped(path) if zip_it else path)
     np.testing.assert_array_equal(dataset.trajectory(0).frames.read(range(8)), arrays["data/img"][:8])
     np.testing.assert_array_equal(dataset.trajectory(0).actions, arrays["data/action"][:7])
@@ -145,7 +146,7 @@ def test_where_no_fill_value_is_known_a_missing_chunk_is_refused(tmp_path: Path)
     path = write(tmp_path / "set.zarr", arrays_of())
     change(path / "data/img/.zarray", fill_value=None)
     (path / "data" / "img" / "1.0.0.0").unlink()
-    with pytest.raises(FileNotFoundError, match="data/img: 1 of 4 chunks are missing"):
+    with pytest.raises(FileNotFoundError, match=naming("data/img", 1, 4)):
         DiffusionPolicy(path)
 
 
@@ -243,7 +244,7 @@ def test_ends_of_episodes_that_cannot_be_unpacked_are_named(tmp_path: Path) -> N
     content = bytearray(file.read_bytes())
     content[14:] = b"?" * len(content[14:])
     file.write_bytes(content)
-    with pytest.raises(OSError, match=r"set\.zarr: meta/episode_ends cannot be read"):
+    with pytest.raises(OSError, match=naming("set.zarr", "meta/episode_ends")):
         DiffusionPolicy(path)
 
 
@@ -252,7 +253,7 @@ def test_metadata_of_a_gibibyte_are_refused(name: str, tmp_path: Path) -> None:
     path = write(tmp_path / "set.zarr", arrays_of())
     with (path / name).open("r+b") as file:
         file.truncate(2**30)
-    with pytest.raises(ValueError, match=rf"{name}: expected at most 1,048,576 bytes"):
+    with pytest.raises(ValueError, match=naming(name, "1,048,576")):
         DiffusionPolicy(path)
 
 
@@ -263,7 +264,7 @@ def test_a_zip_file_cannot_be_a_bomb_either(tmp_path: Path) -> None:
         for file in sorted(path.rglob("*")):
             if file.is_file():
                 archive.write(file, file.relative_to(path).as_posix())
-    with pytest.raises(ValueError, match=r"data/img/1\.0\.0\.0: expected at most"):
+    with pytest.raises(ValueError, match=naming("data/img/1.0.0.0")):
         DiffusionPolicy(tmp_path / "set.zarr.zip")
 
 
@@ -278,7 +279,7 @@ def test_a_chunk_that_blosc_would_read_beyond_is_refused_at_opening(
     content = (path / name).read_bytes()
     for kept in (0, 10, 20, len(content) - 1):
         (path / name).write_bytes(content[:kept])
-        with pytest.raises(OSError, match=f"{name} is cut short"):
+        with pytest.raises(OSError, match=naming(name)):
             DiffusionPolicy(path)
     (path / name).write_bytes(content)
     DiffusionPolicy(path)
@@ -290,12 +291,12 @@ def test_a_chunk_cut_short_is_named_when_it_is_read(tmp_path: Path, compressor: 
     for name in ("data/img/1.0.0.0", "data/state/1.0"):
         (path / name).write_bytes((path / name).read_bytes()[:20])
     dataset = DiffusionPolicy(path)
-    with pytest.raises(OSError, match=r"set\.zarr .*episode_2\): data/state cannot be read"):
+    with pytest.raises(OSError, match=r"set\.zarr .*episode_2\).*data/state"):
         dataset.trajectory(2)
     shutil.copy(path / "data/state/0.0", path / "data/state/1.0")
     frames = dataset.trajectory(2).frames
     frames.read([3])
-    with pytest.raises(OSError, match=r"set\.zarr .*episode_2\): data/img cannot be read"):
+    with pytest.raises(OSError, match=r"set\.zarr .*episode_2\).*data/img"):
         frames.read([0])
 
 
@@ -304,21 +305,21 @@ def test_a_zip_file_cut_short_is_refused(tmp_path: Path) -> None:
     content = path.read_bytes()
     for kept in (0, 100, len(content) - 1):
         path.write_bytes(content[:kept])
-        with pytest.raises(OSError, match=r"set\.zarr\.zip: not a whole zarr store"):
+        with pytest.raises(OSError, match=naming("set.zarr.zip")):
             DiffusionPolicy(path)
 
 
 @pytest.mark.parametrize(
     ("name", "array", "message"),
     [
-        ("meta/episode_ends", np.array([5, 5, 13]), "episode_1 has 0 frames"),
-        ("meta/episode_ends", np.array([5, 4, 13]), "episode_1 has -1 frames"),
-        ("meta/episode_ends", np.array([5, 6, 12]), "counts 12 frames, but data/img has 13"),
+        ("meta/episode_ends", np.array([5, 5, 13]), "episode_1 .* 0 "),
+        ("meta/episode_ends", np.array([5, 4, 13]), "episode_1 .* -1 "),
+        ("meta/episode_ends", np.array([5, 6, 12]), "12 .*data/img .*13"),
         ("meta/episode_ends", np.array([5.0, 6, 13]), "whole number"),
-        ("data/state", np.ones((12, 5)), "counts 13 frames, but data/state has 12"),
-        ("data/state", np.ones((13, 4)), r"data/state has shape \(13, 4\)"),
-        ("data/action", np.ones((13, 3)), r"data/action has shape \(13, 3\)"),
-        ("data/img", np.ones((13, 6, 7, 1)), r"data/img has shape \(13, 6, 7, 1\)"),
+        ("data/state", np.ones((12, 5)), "13 .*data/state .*12"),
+        ("data/state", np.ones((13, 4)), r"data/state .*\(13, 4\)"),
+        ("data/action", np.ones((13, 3)), r"data/action .*\(13, 3\)"),
+        ("data/img", np.ones((13, 6, 7, 1)), r"data/img .*\(13, 6, 7, 1\)"),
     ],
 )
 def test_arrays_that_disagree_are_refused_at_opening(
@@ -336,7 +337,7 @@ def test_what_is_not_finite_names_file_and_record(tmp_path: Path, value: float) 
     arrays["data/action"][8] = value
     dataset = DiffusionPolicy(write(tmp_path / "set.zarr", arrays))
     dataset.trajectory(0)
-    with pytest.raises(ValueError, match=r"set\.zarr .*episode_2\): (states|actions)\[2\] is not finite"):
+    with pytest.raises(ValueError, match=r"set\.zarr .*episode_2\).*(actions|states)\[2\]"):
         dataset.trajectory(2)
 
 
@@ -346,7 +347,7 @@ def test_pixels_that_are_no_bytes_are_refused(tmp_path: Path, value: float) -> N
     arrays["data/img"][8, 1, 1, 1] = value
     frames = DiffusionPolicy(write(tmp_path / "set.zarr", arrays)).trajectory(2).frames
     frames.read([1, 3])
-    with pytest.raises(ValueError, match=r"episode_2\): pixels must be whole numbers from 0 to 255"):
+    with pytest.raises(ValueError, match=naming("episode_2", "pixels")):
         frames.read([2])
 
 

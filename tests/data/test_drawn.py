@@ -121,7 +121,7 @@ def test_what_cannot_be_drawn_is_refused() -> None:
         DrawnFrames("PointMaze_UMaze-v3", np.zeros((3, 4)))
     with pytest.raises(ValueError, match=r"states must have shape \(R, 2\)"):
         DrawnFrames(WALL, np.zeros((3, 4))).read([0])
-    with pytest.raises(ValueError, match="unknown \\['gravity'\\]"):
+    with pytest.raises(ValueError, match="'gravity'"):
         DrawnFrames(WALL, np.full((3, 2), 20.0), 64, {"gravity": np.zeros(1)}).read([0])
     # A refusal leaves nothing of its looks behind.
     frames, seen = episode(WALL, 0)

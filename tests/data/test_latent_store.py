@@ -20,6 +20,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from naming import naming
 from sets import Memory
 
 from wmcontrol.data import ArrayDataset, ArrayFrames, LatentStore, Subset, Trajectory, TrajectoryDataset, encode_dataset
@@ -151,7 +152,7 @@ def test_windows_of_some_trajectories_are_those_of_the_subset(
     try:
         expected = subset.windows(num_frames, frameskip)
     except ValueError:
-        with pytest.raises(ValueError, match="no window of"):
+        with pytest.raises(ValueError, match=naming(num_frames)):
             store.windows(num_frames, frameskip, subset)
         return
     windows = store.windows(num_frames, frameskip, subset)
@@ -174,16 +175,16 @@ def test_a_split_of_another_set_does_not_fit(store: LatentStore) -> None:
     for other in (Memory([5] * 9), Memory(seed=1)):
         with pytest.raises(ValueError, match="is a store of other data than those that were split"):
             store.windows(2, 1, Subset(other, [0]))
-    with pytest.raises(ValueError, match="a trajectory can be a member once"):
+    with pytest.raises(ValueError, match="trajectory"):
         store.windows(2, 1, [0, 0])
-    with pytest.raises(ValueError, match="trajectories are numbered 0 to 3"):
+    with pytest.raises(ValueError, match=naming(0, 3)):
         store.windows(2, 1, [4])
 
 
 def test_data_without_actions_gives_windows_without_them(tmp_path: Path) -> None:
     store = encode_dataset(Memory(with_actions=False), encoder(), tmp_path)
     assert store.windows(2).batch(np.array([0])).actions is None
-    with pytest.raises(ValueError, match="has no actions"):
+    with pytest.raises(ValueError, match="actions"):
         store.action_statistics()
 
 
@@ -201,13 +202,13 @@ class Changed(Memory):
 
 def test_frames_that_cannot_be_encoded_are_named(tmp_path: Path) -> None:
     none = Changed(lambda t: replace(t, frames=None))
-    with pytest.raises(ValueError, match=r"walk_2\): it has no frames to encode"):
+    with pytest.raises(ValueError, match=naming("walk_2", "frames")):
         encode_dataset(none, encoder(), tmp_path / "a")
     larger = Changed(lambda t: replace(t, frames=ArrayFrames(np.zeros((len(t), 20, 16, 3), np.uint8))))
-    with pytest.raises(ValueError, match=r"walk_2\): expected frames of 16 x 16 as before, got 20 x 16"):
+    with pytest.raises(ValueError, match=naming("walk_2", "16 x 16", "20 x 16")):
         encode_dataset(larger, encoder(), tmp_path / "b")
     floats = Changed(lambda t: replace(t, frames=ArrayFrames(np.zeros((len(t), 16, 16, 3), np.float32))))
-    with pytest.raises(ValueError, match=r"walk_2\): expected 5 frames .* of uint8, got float32 of shape"):
+    with pytest.raises(ValueError, match=naming("walk_2", 5, "uint8", "float32")):
         encode_dataset(floats, encoder(), tmp_path / "c")
     assert not list(tmp_path.rglob("store.json"))
 
@@ -218,14 +219,14 @@ def test_tokens_that_overflow_are_named(tmp_path: Path) -> None:
         for tensor in made.state_dict().values():
             if tensor.is_floating_point():
                 tensor.mul_(1e4)
-    with pytest.raises(ValueError, match=r"walk_\d\): tokens of frame \d+ are not finite in torch.float16"):
+    with pytest.raises(ValueError, match=r"walk_\d\).*frame \d+ .*torch\.float16"):
         encode_dataset(Memory(), made, tmp_path)
     assert not list(tmp_path.rglob("store.json"))
 
 
 @pytest.mark.parametrize(
     ("arguments", "says"),
-    [({"dtype": "int8"}, "dtype must be one of"), ({"batch_size": 0}, "batch_size must be a whole number from 1 up")],
+    [({"dtype": "int8"}, naming("dtype", "int8")), ({"batch_size": 0}, naming("batch_size", 0))],
 )
 def test_bad_arguments_are_refused(arguments: dict[str, Any], says: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=says):
@@ -294,7 +295,7 @@ def test_while_one_process_builds_another_is_told_so(tmp_path: Path) -> None:
 def test_a_full_disk_is_told_before_work_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(1000, 900, 100))
-    with pytest.raises(OSError, match="take 1,584 bytes, the disk has 100 left") as caught:
+    with pytest.raises(OSError, match=naming("1,584", 100)) as caught:
         encode_dataset(Memory(), encoder(), tmp_path)
     assert caught.value.errno == errno.ENOSPC
     assert not list(tmp_path.rglob("store.json"))
@@ -311,7 +312,7 @@ def test_a_disk_that_fills_meanwhile_leaves_a_store_that_goes_on(
         with pytest.raises(OSError, match="No space left"):
             encode_dataset(Memory(), encoder(), tmp_path)
         patch.setattr(os, "posix_fallocate", full)
-        with pytest.raises(OSError, match="no room for 1,584 bytes of tokens"):
+        with pytest.raises(OSError, match="1,584"):
             encode_dataset(Memory(), encoder(), tmp_path / "other")
     assert not list(tmp_path.rglob("store.json"))
     store = encode_dataset(Memory(), encoder(), tmp_path)
@@ -329,14 +330,14 @@ def test_broken_stores_are_refused_by_name(store: LatentStore, tmp_path: Path) -
 
     for number, (name, content, says) in enumerate(
         (
-            ("tokens.bin", (store.folder / "tokens.bin").read_bytes()[:-1], "must have 1584 bytes .* it has 1583"),
-            ("store.json", b"{", "store.json: it is not JSON"),
-            ("store.json", b"[]", "store.json: expected an object, got a list"),
-            ("store.json", described(version=99).encode(), "version: .* got a whole number 99"),
-            ("store.json", described(dtype="int4").encode(), "dtype: expected one of"),
-            ("store.json", described(dim="six").encode(), "dim: .* got a text 'six'"),
-            ("store.json", described(source={}).encode(), "source: missing fields"),
-            ("arrays.npz", (store.folder / "arrays.npz").read_bytes()[:100], "arrays.npz cannot be read"),
+            ("tokens.bin", (store.folder / "tokens.bin").read_bytes()[:-1], naming(1584, 1583)),
+            ("store.json", b"{", naming("store.json")),
+            ("store.json", b"[]", naming("store.json", "list")),
+            ("store.json", described(version=99).encode(), naming("version", 99)),
+            ("store.json", described(dtype="int4").encode(), "dtype"),
+            ("store.json", described(dim="six").encode(), naming("dim", "'six'")),
+            ("store.json", described(source={}).encode(), "source"),
+            ("arrays.npz", (store.folder / "arrays.npz").read_bytes()[:100], naming("arrays.npz")),
         )
     ):
         folder = broken(store, tmp_path / str(number))
@@ -345,7 +346,7 @@ def test_broken_stores_are_refused_by_name(store: LatentStore, tmp_path: Path) -
             LatentStore.open(folder)
     folder = broken(store, tmp_path / "unfinished")
     (folder / "store.json").unlink()
-    with pytest.raises(FileNotFoundError, match="no store was finished"):
+    with pytest.raises(FileNotFoundError, match=naming(folder)):
         LatentStore.open(folder)
     folder = broken(store, tmp_path / "lacking")
     (folder / "arrays.npz").unlink()
@@ -356,12 +357,12 @@ def test_broken_stores_are_refused_by_name(store: LatentStore, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"action_bounds": [[math.nan, 0], [1, 1]]}, r"source\.action_bounds\[0\]\[0\]: .* got a number nan"),
-        ({"action_bounds": [[2, 0], [1, 1]]}, "must be a lower and a higher vector"),
-        ({"action_bounds": [[0], [1, 1]]}, "must be a lower and a higher vector"),
-        ({"control_rate": "10"}, r"source\.control_rate: .* got a text '10'"),
-        ({"control_rate": 0}, r"source\.control_rate: .* above 0"),
-        ({"fingerprint": None}, r"source\.fingerprint: .* got null"),
+        ({"action_bounds": [[math.nan, 0], [1, 1]]}, r"source\.action_bounds\[0\]\[0\]: .*nan"),
+        ({"action_bounds": [[2, 0], [1, 1]]}, "action_bounds"),
+        ({"action_bounds": [[0], [1, 1]]}, "action_bounds"),
+        ({"control_rate": "10"}, r"source\.control_rate: .*'10'"),
+        ({"control_rate": 0}, r"source\.control_rate: .*0"),
+        ({"fingerprint": None}, r"source\.fingerprint: .*null"),
         ({"env_settings": {"a": [[math.nan]]}}, r"source\.env_settings\.a\[0\]\[0\]: .* nan"),
     ],
 )
@@ -387,15 +388,15 @@ def test_bounds_that_are_open_on_a_side_come_back(store: LatentStore, tmp_path: 
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"times": np.r_[np.arange(32.0), 30.5]}, "times must rise within a trajectory, those up to frame 32"),
-        ({"lengths": np.array([7, 12, 5, 8])}, "lengths must be .* of 33 frames in all"),
-        ({"lengths": np.array([7, 12, 5, 9, 0])}, "lengths must be whole numbers from 1 up"),
-        ({"lengths": np.array([2**62, 2**62, 2**62, 2**62, 33])}, "lengths must be"),
-        ({"lengths": np.array([], np.int64)}, "lengths must be"),
-        ({"times": np.arange(32.0)}, r"times: .* F = 33, got shape \(32,\)"),
-        ({"actions": np.full((33, 2), np.nan)}, "actions: expected finite numbers"),
-        ({"states": np.full((33, 2), np.inf)}, "states: expected finite numbers"),
-        ({"states": np.zeros((33, 2), bool)}, "states: expected floating point numbers"),
+        ({"times": np.r_[np.arange(32.0), 30.5]}, r"times .*32"),
+        ({"lengths": np.array([7, 12, 5, 8])}, r"lengths .*33"),
+        ({"lengths": np.array([7, 12, 5, 9, 0])}, "lengths"),
+        ({"lengths": np.array([2**62, 2**62, 2**62, 2**62, 33])}, "lengths"),
+        ({"lengths": np.array([], np.int64)}, "lengths"),
+        ({"times": np.arange(32.0)}, r"times: .*33.*\(32,\)"),
+        ({"actions": np.full((33, 2), np.nan)}, "actions: "),
+        ({"states": np.full((33, 2), np.inf)}, "states: "),
+        ({"states": np.zeros((33, 2), bool)}, "states: "),
     ],
 )
 def test_arrays_of_a_store_that_contradict_it_are_named(
@@ -418,9 +419,9 @@ def test_tokens_that_are_no_numbers_are_named_when_they_are_read(store: LatentSt
     (folder / "tokens.bin").write_bytes(content)
     opened = LatentStore.open(folder)
     assert opened.windows(2, 1, [0, 2, 3]).batch(np.arange(4)).tokens.isfinite().all()
-    with pytest.raises(ValueError, match="trajectory 1 from frame 2: tokens are not finite"):
+    with pytest.raises(ValueError, match=r"trajectory 1 .*frame 2"):
         opened.windows(2, 1, [1]).batch(np.arange(11))
-    with pytest.raises(ValueError, match=r"tokens\.bin: some tokens are not finite"):
+    with pytest.raises(ValueError, match=naming("tokens.bin")):
         opened.token_std()
 
 
@@ -429,7 +430,7 @@ def test_a_journal_that_cannot_be_is_named(frames: Any, tmp_path: Path) -> None:
     folder = encode_dataset(Memory(), encoder(), tmp_path).folder
     (folder / "store.json").unlink()
     (folder / "encoded.json").write_text(json.dumps({"frames": frames}))
-    with pytest.raises(ValueError, match=r"encoded\.json: frames: expected a whole number from 0 up to 33"):
+    with pytest.raises(ValueError, match=naming("encoded.json", "frames", 33)):
         encode_dataset(Memory(), encoder(), tmp_path)
 
 
@@ -480,13 +481,13 @@ def test_an_encoder_that_would_not_come_back_makes_no_store(tmp_path: Path, monk
             super().__init__()
             self.weight = torch.nn.Parameter(torch.randn(3))
 
-    with pytest.raises(ValueError, match="weight of Random would be lost"):
+    with pytest.raises(ValueError, match=naming("weight", "Random")):
         encode_dataset(Memory(), Random(), tmp_path)
     assert not list(tmp_path.glob("*/store.json"))
 
 
 def test_an_encoder_that_cannot_encode_leaves_no_folder(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="no components yet"):
+    with pytest.raises(ValueError, match="components"):
         encode_dataset(Memory(), PyramidEncoder(4), tmp_path / "new")
     assert not (tmp_path / "new").exists()
 
@@ -497,10 +498,10 @@ def test_encoders_come_back_from_their_files_and_broken_ones_are_named(tmp_path:
     assert torch.equal(load_encoder(tmp_path)(frames), encoder()(frames))
     weights = (tmp_path / "encoder.safetensors").read_bytes()
     (tmp_path / "encoder.safetensors").write_bytes(weights[:-8])
-    with pytest.raises(ValueError, match=r"encoder\.safetensors does not hold this encoder's weights"):
+    with pytest.raises(ValueError, match=naming("encoder.safetensors")):
         load_encoder(tmp_path)
     (tmp_path / "encoder.json").write_text('{"name": "pyramid"}')
-    with pytest.raises(ValueError, match=r"encoder\.json: missing fields \['settings'\]"):
+    with pytest.raises(ValueError, match=naming("encoder.json", "settings")):
         load_encoder(tmp_path)
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from naming import naming
 
 from wmcontrol.data.formats.lewm import LeWM
 
@@ -89,7 +90,7 @@ def test_rate_and_environment_are_the_users_to_tell(tmp_path: Path) -> None:
     assert len(prints) == 5
     assert LeWM(path, env_id=PUSHT).fingerprint() == read["env"].fingerprint()
     for rate in (0, -1, np.nan, np.inf):
-        with pytest.raises(ValueError, match="control_rate must be above 0"):
+        with pytest.raises(ValueError, match="control_rate"):
             LeWM(path, control_rate=rate)
 
 
@@ -112,25 +113,25 @@ def test_an_environment_that_is_known_says_rate_and_bounds(
         assert (dataset.env_id, dataset.env_settings, dataset.control_rate) == (env_id, settings, rate)
         np.testing.assert_array_equal(dataset.action_bounds, np.repeat([bounds], 2, 0).T)
         np.testing.assert_allclose(dataset.trajectory(0).times, np.arange(5) / rate)
-    with pytest.raises(ValueError, match=rf"{env_id} .* takes {rate} actions per second, got control_rate=7"):
+    with pytest.raises(ValueError, match=naming(env_id, rate, 7)):
         LeWM(path, env_id=env_id, env_settings=settings, control_rate=7)
 
 
 def test_without_rate_and_environment_none_is_made_up(tmp_path: Path) -> None:
     path = write(tmp_path / "set.h5", columns_of())
-    with pytest.raises(ValueError, match=r"set\.h5 .*control_rate=.* or env_id="):
+    with pytest.raises(ValueError, match=naming("set.h5", "control_rate", "env_id")):
         LeWM(path)
-    with pytest.raises(ValueError, match=r"set\.h5 .*control_rate="):
+    with pytest.raises(ValueError, match=naming("set.h5", "control_rate")):
         LeWM(path, env_id="swm/PushT-v1")  # which we cannot ask
-    with pytest.raises(ValueError, match=r"PushT-v0 cannot be made with .*'gravity'"):
+    with pytest.raises(ValueError, match=naming("wmcontrol/PushT-v0", "'gravity'")):
         LeWM(path, env_id=PUSHT, env_settings={"gravity": 3})
-    with pytest.raises(ValueError, match="names and values, got 'absolute'"):
+    with pytest.raises(ValueError, match="'absolute'"):
         LeWM(path, env_id=PUSHT, env_settings="absolute")
 
 
 def test_actions_of_another_size_are_not_the_environments(tmp_path: Path) -> None:
     path = write(tmp_path / "set.h5", {**columns_of(), "action": np.zeros((13, 3))})
-    with pytest.raises(ValueError, match=r"set\.h5: column action: an action of .*PushT-v0 has 2 numbers, got 3"):
+    with pytest.raises(ValueError, match=naming("set.h5", "action", 2, 3)):
         LeWM(path, env_id=PUSHT)
     assert LeWM(path, control_rate=10).trajectory(0).actions.shape == (4, 3)
 
@@ -141,7 +142,7 @@ def test_a_group_is_no_column(tmp_path: Path, name: str) -> None:
     with h5py.File(path, "a") as file:
         del file[name]
         file[f"{name}/inner"] = np.zeros(3)
-    with pytest.raises(ValueError, match=rf"set\.h5: {name} must have a row"):
+    with pytest.raises(ValueError, match=naming("set.h5", name)):
         LeWM(path, control_rate=10)
 
 
@@ -149,11 +150,11 @@ def test_states_of_another_size_are_not_the_environments(tmp_path: Path) -> None
     columns = columns_of()
     columns["state"] = columns["state"][:, :5]
     path = write(tmp_path / "five.h5", columns)
-    with pytest.raises(ValueError, match=r"five\.h5: column state: .*PushT-v0 has 7 numbers \(agent x, .*\), got 5"):
+    with pytest.raises(ValueError, match=naming("five.h5", "state", 7, "agent x", 5)):
         LeWM(path, env_id=PUSHT)
     assert LeWM(path, control_rate=10).trajectory(0).states.shape == (5, 5)
     del columns["state"]
-    with pytest.raises(ValueError, match=r"column proprio: .*7 numbers .*, got 4"):
+    with pytest.raises(ValueError, match=naming("proprio", 7, 4)):
         LeWM(write(tmp_path / "four.h5", columns), env_id=PUSHT)
 
 
@@ -170,27 +171,27 @@ def test_a_reader_goes_through_pickle(tmp_path: Path) -> None:
 def test_a_missing_column_is_named(tmp_path: Path, name: str) -> None:
     columns = columns_of()
     del columns[name]
-    with pytest.raises(OSError, match=rf"set\.h5: column {name} is missing"):
+    with pytest.raises(OSError, match=naming("set.h5", name)):
         LeWM(write(tmp_path / "set.h5", columns), control_rate=10)
 
 
 @pytest.mark.parametrize(
     ("name", "values", "message"),
     [
-        ("ep_len", np.array([5, 0, 7]), "episode_1 has 0 frames"),
-        ("ep_len", np.array([5.0, 1, 7]), "whole number"),
-        ("ep_len", np.array([5, 1, 8]), "episode_2 ends with row 13, but pixels has 13 rows"),
-        ("ep_len", np.array([5, 1]), "expected 2 whole numbers in ep_offset"),
-        ("ep_len", np.zeros(0, int), "not a single episode"),
-        ("ep_offset", np.array([0, 4, 6]), "episode_1 begins in row 4, where the one before"),
-        ("ep_offset", np.array([-1, 5, 6]), "episode_0 begins in row -1"),
-        ("ep_offset", np.array([0.0, 5, 6]), "whole numbers in ep_offset"),
-        ("action", np.zeros((12, 2)), "but action has 12 rows"),
-        ("state", np.zeros((12, 7)), "but state has 12 rows"),
-        ("pixels", np.zeros((13, 6, 7, 3), np.float32), "pixels must be uint8 with 3 channels, got float32"),
-        ("pixels", np.zeros((13, 6, 7, 4), np.uint8), "pixels must be uint8 with 3 channels"),
-        ("pixels", np.zeros((13, 6), np.uint8), "pixels must be uint8 with 3 channels"),
-        *((name, np.array(3), f"{name} must have a row") for name in ("ep_len", "ep_offset", "state", "action")),
+        ("ep_len", np.array([5, 0, 7]), r"episode_1.* 0 "),
+        ("ep_len", np.array([5.0, 1, 7]), "ep_len"),
+        ("ep_len", np.array([5, 1, 8]), r"episode_2.*13.*pixels.*13"),
+        ("ep_len", np.array([5, 1]), r"2.*ep_offset"),
+        ("ep_len", np.zeros(0, int), ""),
+        ("ep_offset", np.array([0, 4, 6]), r"episode_1.* 4"),
+        ("ep_offset", np.array([-1, 5, 6]), r"episode_0.* -1"),
+        ("ep_offset", np.array([0.0, 5, 6]), "ep_offset"),
+        ("action", np.zeros((12, 2)), r"action.*12"),
+        ("state", np.zeros((12, 7)), r"state.*12"),
+        ("pixels", np.zeros((13, 6, 7, 3), np.float32), r"pixels.*float32"),
+        ("pixels", np.zeros((13, 6, 7, 4), np.uint8), "pixels"),
+        ("pixels", np.zeros((13, 6), np.uint8), "pixels"),
+        *((name, np.array(3), name) for name in ("ep_len", "ep_offset", "state", "action")),
     ],
 )
 def test_columns_that_disagree_are_refused_at_opening(
@@ -205,7 +206,7 @@ def test_columns_that_disagree_are_refused_at_opening(
 )
 def test_actions_of_another_kind_name_file_and_record(tmp_path: Path, values: np.ndarray) -> None:
     dataset = LeWM(write(tmp_path / "set.h5", {**columns_of(), "action": values}), control_rate=10)
-    with pytest.raises(ValueError, match=r"set\.h5 .*episode_2\): action: expected numbers"):
+    with pytest.raises(ValueError, match=r"set\.h5 .*episode_2\).*action"):
         dataset.trajectory(2)
 
 
@@ -215,7 +216,7 @@ def test_what_is_not_finite_names_file_and_record(tmp_path: Path, name: str) -> 
     columns[name][8, 1] = np.nan
     dataset = LeWM(write(tmp_path / "set.h5", columns), control_rate=10)
     dataset.trajectory(0)
-    with pytest.raises(ValueError, match=rf"set\.h5 .*episode_2\): {name}s\[2\] is not finite"):
+    with pytest.raises(ValueError, match=rf"set\.h5 .*episode_2\).*{name}s\[2\]"):
         dataset.trajectory(2)
 
 

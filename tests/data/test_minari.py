@@ -12,6 +12,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from minari_helpers import SETTINGS, WALL, assert_equal, episodes, write
+from naming import naming
 
 from wmcontrol.data import TrajectoryDataset
 from wmcontrol.data.drawn import DrawnFrames
@@ -90,7 +91,7 @@ def test_what_we_write_we_read(tmp_path: Path, part: str) -> None:
     np.testing.assert_array_equal(window.frames, written[0].frames.read([0, 2]))
     np.testing.assert_array_equal(window.actions, written[0].actions[:2].reshape(1, 4))
     for wrong in (-1, 6):
-        with pytest.raises(IndexError, match="6 episodes"):
+        with pytest.raises(IndexError, match=naming(6)):
             read.trajectory(wrong)
 
 
@@ -277,9 +278,9 @@ def test_of_several_cameras_one_must_be_named(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     images = {name: rng.integers(0, 256, (5, 40, 30, 3)).astype(np.uint8) for name in ("top", "wrist", "goal_image")}
     path = foreign(tmp_path, [images])
-    with pytest.raises(ValueError, match=r"camera=, one of \['top', 'wrist'\]"):
+    with pytest.raises(ValueError, match=naming("camera", "'top'", "'wrist'")):
         MinariTrajectories(path, control_rate=10)
-    with pytest.raises(ValueError, match=r"no images 'side'; it has \['goal_image', 'top', 'wrist'\]"):
+    with pytest.raises(ValueError, match=naming("'side'", "'goal_image'", "'top'", "'wrist'")):
         MinariTrajectories(path, control_rate=10, camera="side")
     for name, values in images.items():
         read = MinariTrajectories(path, control_rate=10, camera=name)
@@ -294,7 +295,7 @@ def test_a_rate_in_the_spec_of_a_foreign_environment_is_known(tmp_path: Path, na
     assert (read.env_id, read.control_rate) == ("Robot-v0", 50.0)
     assert read.env_settings == {name: 50, "gripper": True}
     np.testing.assert_allclose(read.trajectory(0).times, np.arange(5) / 50)
-    with pytest.raises(ValueError, match="got control_rate=10"):
+    with pytest.raises(ValueError, match=naming("control_rate", 10)):
         MinariTrajectories(path, control_rate=10)
 
 
@@ -303,13 +304,13 @@ def test_a_rate_in_the_spec_of_a_foreign_environment_is_known(tmp_path: Path, na
 
 def test_a_set_that_does_not_say_its_rate_asks_for_it(tmp_path: Path) -> None:
     path = foreign(tmp_path / "a", vectors(), env={"id": "Hopper-v5"})
-    with pytest.raises(ValueError, match=r"Hopper-v5.*give control_rate="):
+    with pytest.raises(ValueError, match=naming("Hopper-v5", "control_rate")):
         MinariTrajectories(path)
     for wrong in (0, -5.0, np.inf):
-        with pytest.raises(ValueError, match="control_rate must be"):
+        with pytest.raises(ValueError, match="control_rate"):
             MinariTrajectories(path, control_rate=wrong)
     write(tmp_path / "b", episodes(1))
-    with pytest.raises(ValueError, match=r"recorded at 10.0 Hz, got control_rate=20"):
+    with pytest.raises(ValueError, match=naming(10.0, 20)):
         MinariTrajectories(tmp_path / "b", control_rate=20)
 
 
@@ -331,18 +332,18 @@ def _replace(name: str, values: Any) -> Any:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (_replace("episode_1/actions", np.zeros((3, 2))), "expected 5 actions for 6 times, got 3"),
-        (_replace("episode_1/actions", np.full((5, 2), np.nan)), r"actions\[0\] is not finite"),
-        (_replace("episode_1/actions", np.zeros((5, 2), np.int64)), "actions must be floats .*int64"),
-        (_replace("episode_1/actions", np.zeros(5)), "actions must be floats"),
-        (_replace("episode_1/actions", None), "has no actions"),
-        (_replace("episode_1/observations", None), "has no observations"),
-        (_replace("episode_1/observations/state", np.zeros((4, 2))), "expected 6 observations .*state has"),
-        (_replace("episode_1/observations/state", np.zeros((0, 2))), "expected 6 observations"),
-        (_replace("episode_1/observations/state", np.full((6, 2), np.inf)), r"states\[0\] is not finite"),
-        (_replace("episode_1/observations/state", np.zeros((6, 2), np.uint8)), "state must be numbers .*uint8"),
-        (_replace("episode_1/observations/pixels", np.zeros((5, 8, 8, 3), np.uint8)), "pixels has shape"),
-        (_replace("episode_1", None), "has no episode_1"),
+        (_replace("episode_1/actions", np.zeros((3, 2))), naming("actions", 5, 3)),
+        (_replace("episode_1/actions", np.full((5, 2), np.nan)), r"actions\[0\]"),
+        (_replace("episode_1/actions", np.zeros((5, 2), np.int64)), r"actions.*int64"),
+        (_replace("episode_1/actions", np.zeros(5)), "actions"),
+        (_replace("episode_1/actions", None), "actions"),
+        (_replace("episode_1/observations", None), "observations"),
+        (_replace("episode_1/observations/state", np.zeros((4, 2))), r"6.*state"),
+        (_replace("episode_1/observations/state", np.zeros((0, 2))), naming(6)),
+        (_replace("episode_1/observations/state", np.full((6, 2), np.inf)), r"states\[0\]"),
+        (_replace("episode_1/observations/state", np.zeros((6, 2), np.uint8)), r"state.*uint8"),
+        (_replace("episode_1/observations/pixels", np.zeros((5, 8, 8, 3), np.uint8)), "pixels"),
+        (_replace("episode_1", None), "episode_1"),
     ],
 )
 def test_a_broken_episode_is_named(tmp_path: Path, change: Any, says: str) -> None:
@@ -359,7 +360,7 @@ def test_a_broken_episode_is_named(tmp_path: Path, change: Any, says: str) -> No
 def test_lengths_that_nobody_counted_are_an_error(tmp_path: Path) -> None:
     path = foreign(tmp_path, vectors())
     edit(path, lambda file: file["episode_1"].attrs.__delitem__("total_steps"))
-    with pytest.raises(ValueError, match="episode_1: total_steps must be a count"):
+    with pytest.raises(ValueError, match=naming("episode_1", "total_steps")):
         MinariTrajectories(path, control_rate=10)
 
 
@@ -377,7 +378,7 @@ def test_files_that_are_not_whole_are_named(tmp_path: Path) -> None:
     main = tmp_path / "a" / "data" / "main_data.hdf5"
     whole = main.read_bytes()
     main.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(OSError, match=r"main_data\.hdf5 cannot be read as HDF5"):
+    with pytest.raises(OSError, match=naming("main_data.hdf5")):
         MinariTrajectories(tmp_path / "a")
     main.write_bytes(whole)
     metadata = tmp_path / "a" / "data" / "metadata.json"
@@ -401,9 +402,9 @@ def test_damaged_frames_name_their_episode(tmp_path: Path) -> None:
 
 
 def test_empty_sets_and_other_storages_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="has no episodes"):
+    with pytest.raises(ValueError, match="episodes"):
         MinariTrajectories(foreign(tmp_path / "a", []), control_rate=10)
-    with pytest.raises(ValueError, match=r"metadata\.json: data_format: expected hdf5, .* got 'lance'"):
+    with pytest.raises(ValueError, match=naming("metadata.json", "data_format", "hdf5", "'lance'")):
         MinariTrajectories(foreign(tmp_path / "b", vectors(), data_format="lance"), control_rate=10)
 
 
@@ -426,5 +427,5 @@ def test_an_unfinished_set_says_so(tmp_path: Path) -> None:
 
     MinariWriter(tmp_path, **SETTINGS).add(episodes(1))
     assert recognises(tmp_path)
-    with pytest.raises(ValueError, match=f"{tmp_path} is unfinished.*run it again"):
+    with pytest.raises(ValueError, match=naming(tmp_path)):
         MinariTrajectories(tmp_path)

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from naming import naming
 
 from wmcontrol.data import TrajectoryDataset
 from wmcontrol.data.fingerprint import fingerprint
@@ -66,7 +67,7 @@ def test_each_layout_is_known_by_what_is_in_it(tmp_path: Path) -> None:
 def test_a_lerobot_folder_is_known_by_its_metadata(tmp_path: Path) -> None:
     (tmp_path / "meta").mkdir()
     (tmp_path / "meta" / "info.json").write_text('{"codebase_version": "v2.1", "fps": 1, "total_episodes": 1}')
-    with pytest.raises(ValueError, match=r"info\.json: codebase_version: .*v2\.1"):
+    with pytest.raises(ValueError, match=naming("info.json", "codebase_version", "v2.1")):
         open_dataset(tmp_path)
 
 
@@ -83,7 +84,7 @@ def test_the_demonstrations_are_opened_by_their_path(request: pytest.FixtureRequ
 def test_settings_reach_the_reader_and_others_are_refused(tmp_path: Path) -> None:
     path = write_lewm(tmp_path / "set.h5")
     assert open_dataset(path, control_rate=20).control_rate == 20
-    with pytest.raises(TypeError, match=r"LeWM, .* no setting 'rate'; it has \['control_rate', 'env_id', "):
+    with pytest.raises(TypeError, match=naming("LeWM", "'rate'", "'control_rate'", "'env_id'")):
         open_dataset(path, rate=20)
 
 
@@ -91,7 +92,7 @@ def test_an_unknown_layout_says_what_was_seen_and_what_is_known(tmp_path: Path) 
     for name in "hgfedcba":
         (tmp_path / name).touch()
     (tmp_path / "aa").mkdir()
-    with pytest.raises(ValueError, match="is in no layout that is known") as error:
+    with pytest.raises(ValueError, match=naming(tmp_path)) as error:
         open_dataset(tmp_path)
     message = str(error.value)
     assert "a, aa/, b, c, d, e and 3 more" in message
@@ -109,9 +110,9 @@ def test_an_unknown_file_says_how_it_begins(tmp_path: Path, content: bytes, seen
 
 
 def test_an_empty_folder_and_no_folder(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="is an empty folder"):
+    with pytest.raises(ValueError, match=naming(tmp_path)):
         open_dataset(tmp_path)
-    with pytest.raises(FileNotFoundError, match=r"there is no file or folder .*absent"):
+    with pytest.raises(FileNotFoundError, match="absent"):
         open_dataset(tmp_path / "absent")
 
 
@@ -119,7 +120,7 @@ def test_two_layouts_in_one_folder_are_an_error(tmp_path: Path) -> None:
     write_dino_wm(tmp_path)
     (tmp_path / "meta").mkdir()
     (tmp_path / "meta" / "info.json").write_text("{}")
-    with pytest.raises(ValueError, match=r"fits more than one layout(.|\n)*dino_wm\.DinoWM(.|\n)*lerobot\.LeRobot"):
+    with pytest.raises(ValueError, match=naming("dino_wm.DinoWM", "lerobot.LeRobot")):
         open_dataset(tmp_path)
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from naming import naming
 
 from wmcontrol.data.sampling import Shuffled
 
@@ -39,11 +40,11 @@ def test_any_step_can_be_had_at_once_and_orders_differ() -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ({"count": 0}, "count must be a whole number from 1 up"),
-        ({"batch_size": 2.0}, "batch_size must be a whole number from 1 up"),
-        ({"seed": -1}, "seed must be a whole number from 0 up"),
-        ({"rank": 2, "world_size": 2}, "rank must be from 0 to world_size - 1 = 1, got 2"),
-        ({"batch_size": 9, "world_size": 2}, "must be a multiple of the 2 processes, got 9"),
+        ({"count": 0}, naming("count", 0)),
+        ({"batch_size": 2.0}, naming("batch_size", 2.0)),
+        ({"seed": -1}, naming("seed", -1)),
+        ({"rank": 2, "world_size": 2}, naming("rank", 1, 2)),
+        ({"batch_size": 9, "world_size": 2}, naming(2, 9)),
     ],
 )
 def test_what_makes_no_sense_is_refused(arguments: dict[str, Any], says: str) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from naming import naming
 from videos import numbers, write_video
 
 from wmcontrol.data import TrajectoryDataset
@@ -93,7 +94,7 @@ def test_one_damaged_file_in_twenty_is_named_and_left_out(many: Path) -> None:
 def test_two_damaged_files_in_twenty_are_an_error_that_names_them(many: Path) -> None:
     damage(many / "07.mkv")
     (many / "11.mkv").write_bytes(b"")
-    with pytest.raises(ValueError, match=r"2 of 20 videos are damaged, more than 5%.*07\.mkv.*11\.mkv"):
+    with pytest.raises(ValueError, match=naming(2, 20, "5%", "07.mkv", "11.mkv")):
         VideoFolder(many)
 
 
@@ -101,13 +102,13 @@ def test_no_folder_no_video_and_no_such_number(tmp_path: Path, folder: Path) -> 
     with pytest.raises(FileNotFoundError, match="nowhere"):
         VideoFolder(tmp_path / "nowhere")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(FileNotFoundError, match="there is no video"):
+    with pytest.raises(FileNotFoundError, match=naming(tmp_path / "empty")):
         VideoFolder(tmp_path / "empty")
-    with pytest.raises(FileNotFoundError, match="no such folder"):
+    with pytest.raises(FileNotFoundError, match=naming(folder / "b.mp4")):
         VideoFolder(folder / "b.mp4")
-    with pytest.raises(IndexError, match="there are 3 videos, got number 3"):
+    with pytest.raises(IndexError, match=naming(3)):
         VideoFolder(folder).trajectory(3)
-    with pytest.raises(ValueError, match="size must be"):
+    with pytest.raises(ValueError, match="size"):
         VideoFolder(folder, image_size=(0, 64))
 
 
