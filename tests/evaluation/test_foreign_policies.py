@@ -15,6 +15,7 @@ from wmcontrol.data import Trajectory, collect
 from wmcontrol.evaluation import Protocol, RandomTasks, evaluate
 
 pytest.importorskip("stable_baselines3")
+from naming import naming
 from stable_baselines3 import PPO, SAC, HerReplayBuffer
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnvWrapper, VecFrameStack, VecNormalize, VecTransposeImage
 
@@ -67,20 +68,20 @@ def scaled(space: gym.spaces.Dict) -> gym.spaces.Dict:
 
 STATES = spaces_of(WALL, obs_type="state")
 OTHERS: dict[str, tuple[dict[str, Any], str]] = {
-    "absolute targets": (spaces_of(PUSHT, action_mode="absolute", obs_type="state"), "highest|lowest values"),
+    "absolute targets": (spaces_of(PUSHT, action_mode="absolute", obs_type="state"), r"\[0\.0, 0\.0\]"),
     "discrete actions": ({**STATES, "action_space": gym.spaces.Discrete(4)}, r"Discrete\(4\)"),
-    "three actions": ({"action_space": gym.spaces.Box(-1, 1, (3,))}, "lowest values"),
+    "three actions": ({"action_space": gym.spaces.Box(-1, 1, (3,))}, r"-1\.0"),
     "wider bounds, as an agent says them": ({"action_bounds": (-np.ones(2), 2 * np.ones(2))}, r"\[2.0, 2.0\]"),
-    "another rate": ({"control_rate": 12.5}, "12.5 Hz, the environment at 10 Hz"),
-    "flat observations": ({**STATES, "observation_space": gym.spaces.Box(0, 1, (6,))}, "shows a Dict"),
-    "more observations": (spaces_of(WALL, layout="random", obs_type="state"), r"observation of shape \(4,\)"),
-    "an unknown observation": ({"observation_space": gym.spaces.Dict(sound=gym.spaces.Box(0, 1))}, r"\['sound'\]"),
+    "another rate": ({"control_rate": 12.5}, naming("12.5 Hz", "10 Hz")),
+    "flat observations": ({**STATES, "observation_space": gym.spaces.Box(0, 1, (6,))}, "Dict"),
+    "more observations": (spaces_of(WALL, layout="random", obs_type="state"), r"\(4,\)"),
+    "an unknown observation": ({"observation_space": gym.spaces.Dict(sound=gym.spaces.Box(0, 1))}, "'sound'"),
     "scaled observations": (
         {"observation_space": scaled(STATES["observation_space"])},
-        "observation with",
+        "observation",
     ),
     "stacked frames": ({"observation_space": gym.spaces.Dict(pixels=gym.spaces.Box(0, 255, (64, 64, 12)))}, "64, 12"),
-    "scaled frames": ({"observation_space": gym.spaces.Dict(pixels=gym.spaces.Box(0, 1, (64, 64, 3)))}, "pixels with"),
+    "scaled frames": ({"observation_space": gym.spaces.Dict(pixels=gym.spaces.Box(0, 1, (64, 64, 3)))}, "pixels"),
 }
 
 
@@ -144,9 +145,9 @@ def test_what_has_no_predict_is_refused() -> None:
 
 def test_a_policy_that_learns_in_an_environment_is_compared_with_that_one() -> None:
     policy = ppo(gym.make(MAZE, obs_type="state", frame_skip=10))
-    with pytest.raises(ValueError, match="acts at 10 Hz, the environment at 20 Hz"):
+    with pytest.raises(ValueError, match=naming("10 Hz", "20 Hz")):
         judge(policy, MAZE)
-    with pytest.raises(ValueError, match="acts at 10 Hz, the environment at 20 Hz"):
+    with pytest.raises(ValueError, match=naming("10 Hz", "20 Hz")):
         gather(policy, MAZE)
     assert len(judge(policy, MAZE, frame_skip=10).records) == 2
     assert len(gather(policy, MAZE, frame_skip=10)) == 2
@@ -312,7 +313,7 @@ def test_files_and_classes_that_there_are_not_are_refused(tmp_path: Path) -> Non
     for algorithm, fact in (("", "TD3"), ("GPT", "'GPT'"), ("nowhere.GPT", "nowhere"), ("math.pi", "'math.pi'")):
         with pytest.raises(ValueError, match=fact):
             load_policy(algorithm, tmp_path / "text.zip")
-    with pytest.raises(ValueError, match=r"text\.zip: PPO cannot read it"):
+    with pytest.raises(ValueError, match=naming("text.zip", "PPO")):
         load_policy("PPO", tmp_path / "text.zip")
     with pytest.raises(FileNotFoundError, match=r"none\.zip"):
         load_policy("PPO", tmp_path / "none.zip")
@@ -342,11 +343,11 @@ def test_our_agents_collect_the_same_whatever_the_batch(which: str) -> None:
 
 
 def test_a_planning_agent_of_another_rate_or_size_of_step_is_refused() -> None:
-    with pytest.raises(ValueError, match="acts at 10 Hz, the environment at 20 Hz"):
+    with pytest.raises(ValueError, match=naming("10 Hz", "20 Hz")):
         gather(planner(), MAZE)
     model = dot_model()
     model.control_rate = 25.0
-    with pytest.raises(ValueError, match="acts at 25 Hz, the environment at 10 Hz"):
+    with pytest.raises(ValueError, match=naming("25 Hz", "10 Hz")):
         evaluate(PlanningAgent(model, FAST, GoalDistance()), RandomTasks(WALL, 1))
-    with pytest.raises(ValueError, match="horizon=5, the agent 6"):
+    with pytest.raises(ValueError, match=naming("horizon", 5, 6)):
         evaluate(planner(horizon=6), RandomTasks(WALL, 1))

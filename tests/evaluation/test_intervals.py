@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from naming import naming
 
 from wmcontrol.evaluation import difference_over_seeds, paired_difference, seeds_and_tasks, wilson
 
@@ -78,13 +79,13 @@ def test_intervals_cover_the_truth_as_often_as_they_say(cells: tuple[float, ...]
 
 
 def test_what_makes_no_sense_is_refused() -> None:
-    with pytest.raises(ValueError, match="3 of 2"):
+    with pytest.raises(ValueError, match=naming(3, 2)):
         wilson(3, 2)
-    with pytest.raises(ValueError, match="0 of 0"):
+    with pytest.raises(ValueError, match=naming(0)):
         wilson(0, 0)
-    with pytest.raises(ValueError, match="same trials"):
+    with pytest.raises(ValueError, match="trials"):
         paired_difference([True], [True, False])
-    with pytest.raises(ValueError, match="same trials"):
+    with pytest.raises(ValueError, match="trials"):
         paired_difference([], [])
 
 
@@ -144,7 +145,7 @@ def test_intervals_over_seeds_and_tasks_cover_the_truth(of_seed: float, of_task:
 
 def test_seeds_of_other_tasks_are_refused() -> None:
     for wrong in ([], [[]], [[True], [True, False]]):
-        with pytest.raises(ValueError, match="same tasks"):
+        with pytest.raises(ValueError, match="tasks"):
             seeds_and_tasks(wrong)
-    with pytest.raises(ValueError, match="same seeds"):
+    with pytest.raises(ValueError, match="seeds"):
         difference_over_seeds([[True], [False]], [[True]])

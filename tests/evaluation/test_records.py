@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from naming import naming
 
 from wmcontrol.evaluation import Evaluation
 from wmcontrol.evaluation.records import recording
@@ -67,9 +68,9 @@ def test_a_number_that_cannot_be_is_named(change: dict[str, Any], field: str, tm
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"first_success": None}, "contradict"),
-        ({"success_any": False, "first_success": None}, "contradict"),
-        ({"task": 0}, "task 0 stands in an earlier line"),
+        ({"first_success": None}, "first_success"),
+        ({"success_any": False, "first_success": None}, "first_success"),
+        ({"task": 0}, "task 0"),
     ],
 )
 def test_lines_that_contradict_are_named(change: dict[str, Any], says: str, tmp_path: Path) -> None:
@@ -83,12 +84,12 @@ def test_lines_that_contradict_are_named(change: dict[str, Any], says: str, tmp_
     [
         ({"format": 2}, "line 1: format"),
         ({"format": "1"}, "line 1: format"),
-        ([], "line 1: expected an object"),
-        ("[" * 100_000, "line 1: .*nested"),
-        ({"format": 1}, r"line 1: missing fields \['protocol', 'tasks'\]"),
+        ([], r"a\.jsonl.*line 1"),
+        ("[" * 100_000, r"a\.jsonl.*line 1"),
+        ({"format": 1}, naming("line 1", "'protocol'", "'tasks'")),
         (HEADER | {"tasks": {"num_tasks": "2"}}, r"line 1: tasks\.num_tasks"),
-        (HEADER | {"tasks": {"num_tasks": 10**15}}, "2 tasks of 1000000000000000"),
-        (HEADER | {"protocol": {}}, r"line 1: protocol: missing fields \['budget'\]"),
+        (HEADER | {"tasks": {"num_tasks": 10**15}}, naming(2, 1000000000000000)),
+        (HEADER | {"protocol": {}}, naming("line 1", "protocol", "'budget'")),
     ],
 )
 def test_a_header_that_cannot_be_is_named(header: object, says: str, tmp_path: Path) -> None:
@@ -101,7 +102,7 @@ def test_a_distance_that_is_none_is_not_written_and_its_task_is_named(tmp_path: 
     lines = [{"task": 0, **LINE}, {"task": 1, **LINE, "distance": math.nan}]
     with (
         recording(tmp_path / "a.jsonl", HEADER) as records,
-        pytest.raises(ValueError, match=r"task 1: distance: .* nan"),
+        pytest.raises(ValueError, match=naming("task 1", "distance", "nan")),
     ):
         records.add(lines)
     assert records.lines == {}

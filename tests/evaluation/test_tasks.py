@@ -7,6 +7,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
+from naming import naming
 from walks_data import Walks
 
 from wmcontrol.data import Subset, Trajectory
@@ -69,7 +70,7 @@ def test_tasks_that_are_solved_at_the_start_are_redrawn_and_counted() -> None:
     assert 6 <= tasks.redrawn["solved"] <= 9  # two turns at least, and a part of the third
     assert tasks.redrawn["refused"] == 0
     assert not {task.source.split(",")[0] for task in tasks.tasks} & {"episode_0", "episode_1", "episode_2"}
-    with pytest.raises(ValueError, match=r"have 0 whose goal is 25 steps ahead .*96 are"):
+    with pytest.raises(ValueError, match=naming(25, 0, 96)):
         DatasetTasks(Walks(6, still=6), 1)
 
 
@@ -84,7 +85,7 @@ class FiveNumbers(Walks):
 
 
 def test_states_that_lack_velocities_are_no_starts() -> None:
-    with pytest.raises(ValueError, match=r"episode_\d.*7 numbers \(agent x, .*, agent velocity y\), got 5"):
+    with pytest.raises(ValueError, match=r"episode_\d.*\b7\b.*agent x.*\b5\b"):
         DatasetTasks(FiveNumbers(), 2)
 
 
@@ -109,15 +110,15 @@ def test_states_that_no_episode_can_start_from_are_refused_by_name() -> None:
             found.states[:] = [36.0, 50.0]  # in the wall
             return found
 
-    with pytest.raises(ValueError, match=r"episode_\d.*inside the wall"):
+    with pytest.raises(ValueError, match=r"episode_\d.*wall"):
         DatasetTasks(Inside(), 20)
 
 
 def test_data_that_have_no_tasks_are_refused(walks: Walks) -> None:
-    with pytest.raises(ValueError, match="6 trajectories have 0"):
+    with pytest.raises(ValueError, match=naming(6, 0)):
         DatasetTasks(walks, 1, offset=41)
     walks.env_id = None
-    with pytest.raises(ValueError, match="give env_id"):
+    with pytest.raises(ValueError, match="env_id"):
         DatasetTasks(walks, 1)
     assert len(DatasetTasks(walks, 1, env_id="wmcontrol/Wall-v0").tasks) == 1
     for settings in ({"offset": 0}, {"warmup": -1}, {"seed": -1}, {"num_tasks": 0}, {"offset": True}):

@@ -155,5 +155,5 @@ def test_what_was_pretrained_stands_still_for_a_share_of_the_steps() -> None:
 
 @pytest.mark.parametrize("wrong", [{"actions_first": 1.0}, {"actions_first": -0.1}, {"trunk_rate": 0.0}])
 def test_shares_out_of_range_are_refused(wrong: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match=f"{next(iter(wrong))} is out of range"):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
         TrainingSettings(num_steps=10, **wrong)  # type: ignore[arg-type]

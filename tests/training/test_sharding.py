@@ -107,7 +107,7 @@ def test_two_processes_that_share_out_the_weights_end_with_those_of_one(tmp_path
 
 
 def train_apart(folder: Path, where: Processes) -> None:
-    with pytest.raises(ValueError, match="all machines must see the same folder"):
+    with pytest.raises(ValueError, match="folder"):
         sharded(folder / str(where.rank), where)
 
 
