@@ -98,7 +98,7 @@ def everything(folder: Path) -> Iterator[tuple[str, str]]:
         else:
             trained = with_actions(base.predictor, 10, name, seed=1)
             windows = store.windows(4, 5)
-            source = WindowSource(windows, 2, lambda x: model.normalizer.to_model(x.unflatten(-1, (5, 2))), 0)
+            source = WindowSource(windows, 2, model.normalizer, 0)
         with processes("cpu") as where:
             out = folder / name
             out.mkdir()

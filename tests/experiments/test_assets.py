@@ -24,10 +24,10 @@ from wmcontrol.experiments.assets_package import BUDGET, bytes_of, check_budget,
 from wmcontrol.experiments.assets_steps import plan
 from wmcontrol.experiments.cli import main
 from wmcontrol.experiments.errors import UsageError
-from wmcontrol.experiments.held_out import held_out_error
 from wmcontrol.experiments.recipes import RECIPE
 from wmcontrol.files import exclusive_lock
 from wmcontrol.models import checkpoint
+from wmcontrol.training import held_out_clips, prediction_error
 
 PACKAGED = Path(wmcontrol.__file__).parent / "assets"
 
@@ -92,14 +92,18 @@ def test_cards_say_how_it_was_made_and_how_well_it_imagines(made: Path) -> None:
     assert attempt["seconds"] > 0
     errors = found["errors"]["wall"]
     assert errors["trajectories"] == 3
-    assert errors["seconds_per_step"] == 0.5
+    assert errors["seconds_ahead"] == pytest.approx([0.5, 1.0, 1.5, 2.0, 2.5])
+    assert errors["context_frames"] == 3  # of the 8 that it was trained on, plans have 5
+    assert errors["windows"] == 3 * (40 - 35)
     store = LatentStore.open(next(only(made, "encode_wall_unseen-*").glob("stores/*/store.json")).parent)
     model = WorldModel.load(made / "models" / "wall", dtype=torch.float32)
-    expected = held_out_error(model, store, 5)
-    assert errors["model"] == pytest.approx(expected.model, rel=1e-3)
-    assert errors["copying"] == pytest.approx(expected.persistence, rel=1e-3)
+    clips, _ = held_out_clips(store, None, num_frames=8, frameskip=5, normalizer=model.normalizer, seed=0)
+    expected = prediction_error(model.predictor, clips, store.grid, context=3)
+    assert errors["error"] == pytest.approx(expected.model, rel=1e-3)
+    assert errors["persistence_error"] == pytest.approx(expected.persistence, rel=1e-3)
     for ratio in expected.relative:
-        assert f"{round(float(ratio), 4):.1%}" in text
+        assert f"{float(ratio):.1%}" in text
+    assert ("Warning" in text) == (expected.warning is not None)
     for words in ("Apache-2.0", found["sha256"], "num_steps=60", "| wall unseen | wall | random | 3 | 120 | 1 |"):
         assert words in text
     assert str(made) not in text + json.dumps(found)
@@ -111,13 +115,10 @@ def test_copying_the_last_frame_is_measured_against_the_frames(made: Path) -> No
     store = LatentStore.open(next(only(made, "encode_wall_unseen-*").glob("stores/*/store.json")).parent)
     model = WorldModel.load(made / "models" / "base", dtype=torch.float32)
     tokens = store.tokens.float()
-    start = torch.arange(3)[:, None] * 40 + torch.arange(40 - 25)
+    start = torch.arange(3)[:, None] * 40 + torch.arange(10, 40 - 25)  # the last of three frames that are seen
     moved = [tokens[start + 5 * (step + 1)] - tokens[start] for step in range(5)]
     expected = [torch.nn.functional.smooth_l1_loss(d, torch.zeros_like(d), beta=0.1).item() for d in moved]
-    assert held_out_error(model, store, 5).persistence == pytest.approx(expected, rel=1e-5)
-    few = held_out_error(model, store, 5, [1]).persistence
-    alone = torch.nn.functional.smooth_l1_loss(moved[0][1], torch.zeros_like(moved[0][1]), beta=0.1).item()
-    assert few[0] == pytest.approx(alone, rel=1e-5)
+    assert assets_package.measured(model, store, 5, 8)["persistence_error"] == pytest.approx(expected, rel=1e-5)
 
 
 def killed(out: Path, when: str) -> None:

@@ -16,12 +16,12 @@ from wmcontrol import WorldModel
 from wmcontrol.data import LatentStore
 from wmcontrol.experiments import bench_modes, bench_modes_run
 from wmcontrol.experiments.bench_modes import labels, plan_runs
-from wmcontrol.experiments.bench_modes_report import caption, draw, ratios, save_report, verdicts
+from wmcontrol.experiments.bench_modes_report import caption, draw, ratios, save_report, verdicts, warnings
 from wmcontrol.experiments.cli import main
-from wmcontrol.experiments.held_out import held_out_error
 from wmcontrol.experiments.jobs.bench_modes import Config
 from wmcontrol.experiments.train_jobs import split
 from wmcontrol.models import Predictor
+from wmcontrol.training import held_out_clips, prediction_error
 
 
 @pytest.fixture(scope="module")
@@ -61,15 +61,17 @@ def test_errors_are_those_of_the_trained_models_and_a_rerun_only_draws(
     for run in found:
         folder = out / "runs" / "Wall" / f"{run['mode']}_{run['labelled']}_seed0"
         model = WorldModel.load(folder / "run" / "model", dtype=torch.float32)
-        error = held_out_error(model, opened, 5, held_out)
-        assert run["model"] == pytest.approx(error.model, rel=1e-4)
-        assert run["copying"] == pytest.approx(error.persistence, rel=1e-6)
+        clips, seen = held_out_clips(opened, held_out, num_frames=8, frameskip=5, normalizer=model.normalizer, seed=0)
+        assert run["context_frames"] == seen == 3
+        error = prediction_error(model.predictor, clips, opened.grid, context=seen)
+        assert run["error"] == pytest.approx(error.model, rel=1e-4)
+        assert run["persistence_error"] == pytest.approx(error.persistence, rel=1e-6)
         record = (folder / "run" / "run.yaml").read_text()
         assert {f"  mode: {run['mode']}", "  labelled: 5", "  num_steps: 3"} < set(record.splitlines())
         assert not (folder / "run" / "training.pt").exists()
     table = (out / "modes.md").read_text()
     for run in found:
-        assert f"{run['model'][4] / run['copying'][4]:.1%}" in table
+        assert f"{run['error'][4] / run['persistence_error'][4]:.1%}" in table
 
     monkeypatch.setattr(bench_modes, "_train", lambda *_: pytest.fail("it trains again"))
     (out / "modes.md").unlink()
@@ -173,7 +175,8 @@ def results(seeds: int = 1) -> list[dict]:
                 for seed in range(seeds):
                     model = [copying * (share + 0.1 * seed) * (1 + (step == 4)) for step in range(5)]
                     run = {"env": env, "mode": mode, "labelled": labelled, "seed": seed}
-                    found.append({**run, "model": model, "copying": [copying] * 5, "num_steps": 7, "batch_size": 8})
+                    run |= {"num_steps": 7, "batch_size": 8, "context_frames": 3, "seconds_ahead": [1, 2, 3, 4, 5]}
+                    found.append({**run, "error": model, "persistence_error": [copying] * 5})
     return found
 
 
@@ -198,6 +201,12 @@ def test_the_table_has_mean_and_range_and_says_what_it_is(tmp_path: Path) -> Non
     assert "After 7 steps of 8 windows" in caption(results())
     assert "Mean and range of seeds 0, 1" in text
     assert "Mean and range" not in caption(results())
+
+
+def test_models_that_err_more_than_copying_are_warned_of() -> None:
+    told = warnings([result for result in results() if result["mode"] == "full"])
+    assert [line.split(": ")[0] for line in told] == [f"{env}, full, 50 labelled, seed 0" for env in ("Wall", "PushT")]
+    assert "5 s (120%)" in told[0]
 
 
 def test_the_plot_has_a_panel_for_each_environment_and_a_line_for_each_mode_and_horizon() -> None:

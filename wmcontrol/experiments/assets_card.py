@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from ..training import PredictionError
+
 CARD, FACTS = "card.md", "card.json"
 
 
@@ -43,16 +45,18 @@ def _lines(facts: Mapping[str, Any]) -> Iterator[str]:
     rows |= {"wmcontrol": trained["attempts"][-1]["wmcontrol"], "licence": "Apache-2.0"}
     yield from _table(("", ""), rows.items())
     yield "\n## How well it imagines\n"
-    count = ", ".join(f"{found['trajectories']} of {data}" for data, found in facts["errors"].items())
+    errors = facts["errors"]
+    count = "; ".join(f"{d}: {found['windows']:,} windows of {found['trajectories']}" for d, found in errors.items())
     yield (
-        "Error (smooth L1) of the predicted tokens, 1 to 5 model steps after a single frame, as a share of the error "
-        f"of copying that frame; on trajectories that no model was trained on ({count}). Below 100 % it knows something"
-        f"{', though no actions are told to it' if base else ''}.\n"
+        f"Error (smooth L1) of the predicted tokens, 1 to 5 model steps after as many frames as an agent can look at"
+        f"{'' if base else ', with the actions between them'}; as a share of the error of copying the last of them, on "
+        f"trajectories that no model was trained on ({count}). Below 100 % it knows something{', though no actions are told to it' if base else ''}.\n"
     )
-    numbers = [str(step) for step in range(1, 6)]
-    yield from _table(("environment", *numbers), [(d, *_percent(e["ratio"])) for d, e in facts["errors"].items()])
-    before = "; ".join(f"{d} {', '.join(_percent(e['ratio']))}" for d, e in facts["errors_before_rounding"].items())
-    yield f"\nBefore the weights were rounded: {before}.\n"
+    told = {data: PredictionError.of(found) for data, found in errors.items()}
+    head = ("environment", "frames seen", *(str(step) for step in range(1, 6)))
+    yield from _table(head, [(data, str(error.context), *_percent(error)) for data, error in told.items()])
+    yield ""
+    yield from (f"Warning: {data}: {error.warning}.\n" for data, error in told.items() if error.warning)
     yield "## Data\n"
     sets = [stage for stage in facts["stages"] if stage["name"].startswith("collect ")]
     head = ("set", "environment", "policy", "episodes", "frames", "seed", "SHA-256 of main_data.hdf5")
@@ -72,8 +76,8 @@ def _env_id(stages: Mapping[str, Mapping[str, Any]], name: str) -> str:
     return str(stages[f"encode {name}"]["facts"]["env_id"])
 
 
-def _percent(ratios: Sequence[float]) -> list[str]:
-    return [f"{ratio:.1%}" for ratio in ratios]
+def _percent(error: PredictionError) -> list[str]:
+    return [f"{ratio:.1%} ({ahead:.3g} s)" for ratio, ahead in zip(error.relative, error.seconds, strict=True)]
 
 
 def _data(stage: Mapping[str, Any]) -> Sequence[str]:

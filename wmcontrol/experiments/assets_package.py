@@ -10,12 +10,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..data import LatentStore
 from ..encoders import PyramidEncoder
 from ..models import ActionConditioned, Predictor, WorldModel
 from ..models.checkpoint import save
+from ..training import held_out_clips, prediction_error
 from .assets_card import CARD, FACTS, card
 from .assets_steps import model_of, store_of
-from .held_out import held_out_error
 from .recipes import RECIPE, Recipe
 from .stages import Stage
 
@@ -30,7 +31,8 @@ def package(name: str, stages: Mapping[str, Stage], recipe: Recipe) -> Stage:
     skips = {data: recipe.models.get(data, {}).get("frameskip", 5) for data in seen}
     needs = [stages[f"train {name}"], *(stages[f"encode {data} unseen"] for data in seen)]
     command = f"wmcontrol assets only={name}" if recipe is RECIPE else "make_assets with a recipe of its own"
-    settings = {"weights": _TYPES, "frameskip": skips, "command": command}
+    num_frames = needs[0].settings["num_frames"]
+    settings = {"weights": _TYPES, "frameskip": skips, "num_frames": num_frames, "command": command}
     return Stage(f"package {name}", settings, tuple(needs), _package)
 
 
@@ -96,7 +98,6 @@ def _package(stage: Stage, root: Path) -> dict[str, Any]:
     folder = packaged_model(stage, root)
     shutil.rmtree(folder, ignore_errors=True)  # of an attempt that was killed
     model = WorldModel.load(model_of(trained, root), dtype=torch.float32)
-    before = _errors(model, stage, unseen, root)
     model.predictor.to(torch.bfloat16).float()
     save(model, folder, rounded={part: getattr(torch, name) for part, name in _TYPES.items()})
     weights = folder / "model.safetensors"
@@ -110,7 +111,6 @@ def _package(stage: Stage, root: Path) -> dict[str, Any]:
         "control_rate": model.control_rate,
         "frame_size": list(model.frame_size),
         "errors": _errors(model, stage, unseen, root),
-        "errors_before_rounding": before,
     }
     facts["stages"] = [_told(need, root) for need in stage.all_needs()[:-1]]
     (folder / FACTS).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
@@ -122,15 +122,18 @@ def _errors(model: WorldModel, stage: Stage, unseen: list[Stage], root: Path) ->
     found = {}
     for need, (name, frameskip) in zip(unseen, stage.settings["frameskip"].items(), strict=True):
         store = store_of(need, root)
-        error = held_out_error(model, store, frameskip)
-        found[name] = {
-            "model": [float(f"{value:.4g}") for value in error.model],
-            "copying": [float(f"{value:.4g}") for value in error.persistence],
-            "ratio": [round(float(value), 4) for value in error.relative],
-            "seconds_per_step": frameskip / (store.control_rate or 1.0),
-            "trajectories": len(store),
-        }
+        found[name] = {**measured(model, store, frameskip, stage.settings["num_frames"]), "trajectories": len(store)}
     return found
+
+
+def measured(model: WorldModel, store: LatentStore, frameskip: int, num_frames: int) -> dict[str, Any]:
+    """Return the errors of a model on trajectories that it was not trained on, as cards have them."""
+    clips, context = held_out_clips(
+        store, None, num_frames=num_frames, frameskip=frameskip, normalizer=model.normalizer, seed=0
+    )
+    assert isinstance(model.predictor, Predictor | ActionConditioned)
+    error = prediction_error(model.predictor, clips, store.grid, context=context)
+    return {**error.as_dict(), "windows": len(clips.names)}
 
 
 def _told(stage: Stage, root: Path) -> dict[str, Any]:

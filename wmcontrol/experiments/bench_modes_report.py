@@ -9,9 +9,10 @@ from typing import Any
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from ..training import PredictionError
 from .files import whole_file
 
-Results = Sequence[Mapping[str, Any]]  # of one seed each: env, mode, labelled, seed, model (5,), copying (5,)
+Results = Sequence[Mapping[str, Any]]  # of one seed each: env, mode, labelled, seed, and a PredictionError as a dict
 
 STEPS = (1, 5)  # ahead
 _COLORS = {"scratch": "#8d99ae", "action_only": "#e09f3e", "full": "#33658a"}
@@ -35,7 +36,17 @@ def save_report(results: Results, out: Path) -> Path:
 def ratios(results: Results, env: str, mode: str, labelled: int, step: int) -> list[float]:
     """Return the model's error over that of copying the last frame, one for each seed."""
     picked = [r for r in results if (r["env"], r["mode"], r["labelled"]) == (env, mode, labelled)]
-    return [r["model"][step - 1] / r["copying"][step - 1] for r in picked]
+    return [float(PredictionError.of(r).relative[step - 1]) for r in picked]
+
+
+def warnings(results: Results) -> list[str]:
+    """Name the runs whose models imagine worse than copying the last frame."""
+    told = [(r, PredictionError.of(r).warning) for r in results]
+    return [
+        f"{r['env']}, {r['mode']}, {r['labelled']} labelled, seed {r['seed']}: {warning}."
+        for r, warning in told
+        if warning
+    ]
 
 
 def verdicts(results: Results) -> list[str]:
@@ -64,19 +75,20 @@ def caption(results: Results) -> str:
     """Say what the numbers are, and what they are not."""
     first = results[0]
     seeds = _in_order(results, "seed")
+    seen = " or ".join(map(str, sorted(_in_order(results, "context_frames"))))
     several = (
         f" Mean and range of seeds {', '.join(map(str, seeds))}; each seed has its own split, weights and order."
         if len(seeds) > 1
         else ""
     )
     return (
-        "Error (smooth L1) of the predicted tokens 1 and 5 model steps after a single frame, as a share of that of "
-        "copying the frame, on the tenth of the trajectories that is held out from fine-tuning: the same windows for "
-        f"all modes and numbers of labels of an environment and seed. After {first['num_steps']:,} steps of "
-        f"{first['batch_size']} windows, whatever the number of labels: with few of them, training goes on past the "
-        "best error on the way. That best is not used, since it would be chosen on the held-out data. The base saw "
-        "no actions; if it was pretrained on these stores, it saw the frames of the held-out trajectories too."
-        + several
+        "Error (smooth L1) of the predicted tokens 1 and 5 model steps after as many frames as an agent can look at "
+        f"({seen}), as a share of that of copying the last of them, on the tenth of the trajectories that is held out "
+        "from fine-tuning: the same windows for all modes and numbers of labels of an environment and seed. After "
+        f"{first['num_steps']:,} steps of {first['batch_size']} windows, whatever the number of labels: with few of "
+        "them, training goes on past the best error on the way. That best is not used, since it would be chosen on the "
+        "held-out data. The base saw no actions; if it was pretrained on these stores, it saw the frames of the "
+        "held-out trajectories too." + several
     )
 
 
@@ -124,9 +136,10 @@ def _lines(results: Results) -> Iterator[str]:
     for env in _in_order(results, "env"):
         for labelled in _in_order(results, "labelled"):
             cells = [_cell(ratios(results, env, mode, labelled, step)) for step in STEPS for mode in modes]
-            copying = [mean(r["copying"][step - 1] for r in results if r["env"] == env) for step in STEPS]
+            copying = [mean(r["persistence_error"][step - 1] for r in results if r["env"] == env) for step in STEPS]
             yield f"| {' | '.join([env, f'{labelled:,}', *cells, *(f'{error:.4g}' for error in copying)])} |"
     yield "\nThe last two columns are what copying errs by; it is 100 % in the others.\n"
+    yield from (f"- Warning: {said}" for said in warnings(results))
     yield "![error against labelled trajectories](modes.png)\n"
     yield "## Is full better than scratch?\n"
     yield from (f"- {said}" for said in verdicts(results))

@@ -107,7 +107,7 @@ class _Training:
         self.source = WindowSource(
             store.windows(NUM_FRAMES, FRAMESKIP),
             subject.batch_size,
-            lambda given: actions.to_model(given.unflatten(-1, (FRAMESKIP, -1))),
+            actions,
             seed=0,
         )
         plain = Predictor.from_size(subject.size, dim=subject.dim)

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,6 @@ import torch
 
 from ..data import LatentStore
 from ..data.dataset import split_order, split_size
-from ..data.token_windows import TokenWindows
 from ..encoders.files import encoder_digest
 from ..files import exclusive_lock
 from ..models import ActionConditioned, ActionNormalizer, Predictor, WorldModel
@@ -28,11 +28,11 @@ from ..training import (
     Trainer,
     TrainingSettings,
     WindowSource,
+    held_out_clips,
     prediction_error,
     processes,
     with_actions,
 )
-from ..training.validation import context_frames, steps_ahead
 from .errors import UsageError
 from .files import check_device, whole_file
 from .progress import progress_bar
@@ -43,8 +43,6 @@ RESULT = "result.json"
 _OF_FULL = ("trunk_rate", "actions_first")  # keys that say how what was pretrained learns beside action blocks
 HELD_OUT = 0.1  # of the trajectories (DINO-world, appendix D)
 _VALIDATED = 512  # windows of them whose error is in the log
-_MEASURED = 2048  # windows of them whose error is the run's result
-_BYTES = 2**30  # of their tokens in memory; fewer windows are measured where one alone is large
 
 
 def pretrain(config: Any) -> None:
@@ -103,24 +101,20 @@ def finetune(config: Any) -> None:
         found.mean.tolist(), found.std.tolist(), found.low.tolist(), found.high.tolist(), frameskip=config.frameskip
     )
 
-    def normalise(actions: torch.Tensor) -> torch.Tensor:
-        return normalizer.to_model(actions.unflatten(-1, (config.frameskip, -1)))
-
     plain = _predictor(config, base, store)
     predictor = with_actions(plain, normalizer.action_dim, mode, seed=config.seed)
     windows = store.windows(config.num_frames, config.frameskip, train.tolist())
-    source = WindowSource(windows, config.batch_size, normalise, config.seed)
-    horizon = steps_ahead(config.frameskip)
-    context = context_frames(config.num_frames, horizon)
-    unseen = _held_out_windows(store, context, horizon, config.frameskip, held_out.tolist())
-    context = unseen.index.num_frames - horizon
-
-    def clips(most: int) -> Batch:
-        """Return windows of held-out trajectories."""
-        of_one = 4 * unseen.index.num_frames * store.tokens.shape[1] * store.tokens.shape[2]
-        return WindowSource(unseen, max(1, min(most, len(unseen), _BYTES // of_one)), normalise, config.seed).batch(0)
-
-    validated = clips(_VALIDATED)
+    source = WindowSource(windows, config.batch_size, normalizer, config.seed)
+    clips = partial(
+        held_out_clips,
+        store,
+        held_out.tolist(),
+        num_frames=config.num_frames,
+        frameskip=config.frameskip,
+        normalizer=normalizer,
+        seed=config.seed,
+    )
+    validated, context = clips(num_clips=_VALIDATED)
     with processes(config.device) as where, _folder("finetune", config, where) as out:
         seconds = _train(config, predictor, source, store, out, where, validated, context)
         if where.first:
@@ -133,7 +127,7 @@ def finetune(config: Any) -> None:
                 token_std=store.token_std(train.tolist()),
             )
             model.save(out / "model")
-            measured = clips(_MEASURED)
+            measured, _ = clips()
             error = prediction_error(predictor, measured, store.grid, context=context)
             write_result(out, config, error, len(measured.names), seconds)
             print(f"error on held-out trajectories, of copying the last frame's, after {context} frames seen: {error}")
@@ -142,28 +136,13 @@ def finetune(config: Any) -> None:
             print(out / "model")
 
 
-def _held_out_windows(
-    store: LatentStore, context: int, horizon: int, frameskip: int, members: list[int]
-) -> TokenWindows:
-    """Return windows of a context and the frames to imagine; of a shorter context where trajectories are short."""
-    while context > 1:
-        try:
-            return store.windows(context + horizon, frameskip, members)
-        except ValueError:
-            context -= 1
-    return store.windows(1 + horizon, frameskip, members)
-
-
 def write_result(out: Path, config: Any, error: PredictionError, windows: int, seconds: float) -> None:
     """Write ``result.json``, which tables are made from: held-out errors some seconds ahead, and what they cost."""
     result = {
         "job": "finetune",
         "settings": asdict(config),
         "windows": windows,
-        "error": error.model.tolist(),
-        "persistence_error": error.persistence.tolist(),
-        "seconds_ahead": error.seconds.tolist(),
-        "context_frames": error.context,
+        **error.as_dict(),
         "seconds": seconds,
         "steps_per_second": config.num_steps / seconds if seconds else None,  # none: of a state that did not count them
     }

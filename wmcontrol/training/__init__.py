@@ -10,7 +10,7 @@ from .modes import Mode, with_actions
 from .processes import Processes, processes
 from .settings import TrainingSettings
 from .trainer import Trainer
-from .validation import PredictionError, prediction_error
+from .validation import PredictionError, held_out_clips, prediction_error
 
 __all__ = [
     "Batch",
@@ -23,6 +23,7 @@ __all__ = [
     "Trainer",
     "TrainingSettings",
     "WindowSource",
+    "held_out_clips",
     "prediction_error",
     "processes",
     "with_actions",

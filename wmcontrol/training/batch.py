@@ -4,7 +4,7 @@ Letters: ``B`` clips, ``T`` frames of a clip, ``P`` patches of a frame, ``D`` nu
 model action.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -16,6 +16,7 @@ from ..data import LatentStore
 from ..data.clip_index import ClipIndex
 from ..data.sampling import Shuffled
 from ..data.token_windows import TokenWindows
+from ..models import ActionNormalizer
 
 _SPAN = 2**32  # clips of one store are numbered apart from those of another
 
@@ -52,14 +53,13 @@ class WindowSource:
     Args:
         windows: of a store.
         batch_size: of all processes together.
-        normalise: environment actions (…, frameskip * a), one after the other, to model actions (…, A); None for
-            training without actions.
+        normalizer: of actions, with the windows' frameskip; None for batches without actions.
         seed: decides the order.
     """
 
     windows: TokenWindows
     batch_size: int
-    normalise: Callable[[Tensor], Tensor] | None
+    normalizer: ActionNormalizer | None
     seed: int
 
     def batch(self, step: int, rank: int = 0, world_size: int = 1) -> Batch:
@@ -68,10 +68,10 @@ class WindowSource:
         numbers = order.batch(step)
         found = self.windows.batch(numbers)
         actions = None
-        if self.normalise is not None:
+        if self.normalizer is not None:
             if found.actions is None:
                 raise ValueError(f"{self.windows.store.folder} has no actions to train with")
-            actions = self.normalise(found.actions)
+            actions = self.normalizer.to_model(found.actions.unflatten(-1, (self.normalizer.frameskip, -1)))
         return Batch(found.tokens.float(), found.times, actions, self.windows.names(numbers))
 
 

@@ -1,18 +1,23 @@
 """How well a predictor imagines: its error some time ahead, beside that of persistence, which copies the last frame."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..models import ActionConditioned, Predictor
-from .batch import Batch
+from ..data import LatentStore
+from ..models import ActionConditioned, ActionNormalizer, Predictor
+from .batch import Batch, WindowSource
 from .losses import BETA
 
 REACH = 25  # environment steps, as far ahead as plans look in the protocols
 
+NUM_CLIPS = 2048  # that a result is measured on
+_BYTES = 2**30  # of their tokens in memory; fewer clips are measured on where one alone is large
 _SHOWN = 5  # errors of long horizons, in words
 
 Errors = np.ndarray[tuple[int], np.dtype[np.float64]]
@@ -57,6 +62,23 @@ class PredictionError:
         few = np.unique(np.linspace(0, len(self.model) - 1, _SHOWN).round().astype(np.int64))
         return ", ".join(f"{self.seconds[h]:.3g} s {self.relative[h]:.1%}" for h in few)
 
+    @staticmethod
+    def of(found: Mapping[str, Any]) -> "PredictionError":
+        """Read what :meth:`as_dict` returned."""
+        seconds, model, persistence = (
+            np.array(found[name], np.float64) for name in ("seconds_ahead", "error", "persistence_error")
+        )
+        return PredictionError(seconds, model, persistence, found["context_frames"])
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the errors as JSON has them, such as ``result.json`` of a fine-tuning."""
+        return {
+            "error": self.model.tolist(),
+            "persistence_error": self.persistence.tolist(),
+            "seconds_ahead": self.seconds.tolist(),
+            "context_frames": self.context,
+        }
+
     @property
     def warning(self) -> str | None:
         """What is to be said of a model that imagines worse than persistence; None of others."""
@@ -68,6 +90,48 @@ class PredictionError:
             f"{self.seconds[worse[0]]:.3g} s ({self.relative[worse[0]]:.0%}): plans that look so far mean nothing. "
             "Train with more trajectories, or for fewer steps if there are few"
         )
+
+
+def held_out_clips(
+    store: LatentStore,
+    members: Sequence[int] | None,
+    *,
+    num_frames: int,
+    frameskip: int,
+    normalizer: ActionNormalizer | None,
+    seed: int,
+    num_clips: int = NUM_CLIPS,
+) -> tuple[Batch, int]:
+    """Draw clips to measure a model on: as many frames as an agent can look at, then those of ``REACH`` steps.
+
+    Args:
+        store: of the model's encoder.
+        members: trajectories that the model was not trained on; None for all.
+        num_frames: of the windows that it was trained on.
+        frameskip: environment steps of a model step.
+        normalizer: the model's; None for one without actions.
+        seed: decides which clips.
+        num_clips: how many, at the most.
+
+    Returns:
+        the clips, and how many of their frames are seen: fewer than an agent can look at where trajectories are short.
+
+    Raises:
+        ValueError: no trajectory is long enough.
+    """
+    horizon = steps_ahead(frameskip)
+    context = context_frames(num_frames, horizon)
+    while True:
+        try:
+            windows = store.windows(context + horizon, frameskip, members)
+            break
+        except ValueError:
+            if context == 1:
+                raise
+            context -= 1
+    of_one = 4 * (context + horizon) * store.tokens.shape[1] * store.tokens.shape[2]
+    count = max(1, min(num_clips, len(windows), _BYTES // of_one))
+    return WindowSource(windows, count, normalizer, seed).batch(0), context
 
 
 @torch.no_grad()
