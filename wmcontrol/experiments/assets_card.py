@@ -50,7 +50,8 @@ def _lines(facts: Mapping[str, Any]) -> Iterator[str]:
     yield (
         f"Error (smooth L1) of the predicted tokens, 1 to 5 model steps after as many frames as an agent can look at"
         f"{'' if base else ', with the actions between them'}; as a share of the error of copying the last of them, on "
-        f"trajectories that no model was trained on ({count}). Below 100 % it knows something{', though no actions are told to it' if base else ''}.\n"
+        f"trajectories that no model was trained on ({count}). Below 100 % it knows something"
+        f"{', though no actions are told to it' if base else ''}.\n"
     )
     told = {data: PredictionError.of(found) for data, found in errors.items()}
     head = ("environment", "frames seen", *(str(step) for step in range(1, 6)))
