@@ -43,6 +43,28 @@ def test_a_data_set_imports_no_module(walks: Walks, tmp_path: Path, monkeypatch:
         DatasetTasks(walks, 3)
 
 
+@pytest.mark.parametrize(
+    ("env_id", "settings", "named"),
+    [
+        # registered by Gymnasium itself, and makes what its keyword says, of whatever module
+        ("GymV26Environment-v0", {"env_id": "payload_of_a_set:Env-v0"}, "GymV26Environment-v0"),
+        ("Ant-v5", {"xml_file": "payload_of_a_set.xml"}, "Ant-v5"),
+        ("wmcontrol/Wall-v0", {"colour": "red"}, "colour"),
+        ("wmcontrol/Wall-v0", {"disable_env_checker": False}, "disable_env_checker"),
+        ("wmcontrol/Wall-v0", {"frame_skip": "many"}, "wmcontrol/Wall-v0"),
+    ],
+)
+def test_settings_of_a_data_set_go_only_to_an_environment_that_agents_act_in_and_that_takes_them(
+    env_id: str, settings: dict[str, Any], named: str, walks: Walks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    walks.env_id, walks.env_settings = env_id, settings
+    made: list[str] = []
+    monkeypatch.setattr("gymnasium.envs.mujoco.ant_v5.AntEnv.__init__", lambda *_, **__: made.append("made"))
+    with pytest.raises(ValueError, match=named):
+        DatasetTasks(walks, 3)
+    assert not made
+
+
 def test_trajectories_take_turns_and_no_task_comes_twice(walks: Walks) -> None:
     sources = [task.source for task in DatasetTasks(walks, 30).tasks]
     assert len(set(sources)) == 30

@@ -322,7 +322,7 @@ def test_policies_with_hindsight_replay_and_of_other_packages_are_judged_and_col
         (["model=base", "env=wall"], "model: base takes no actions"),
         (["model=wall", "env=pusht"], "model: wall is a model of wall, and the tasks are in PushT"),
         (["model=wall", "env=wal"], "did you mean 'wall'?"),
-        (["agent=random", "env=Pendulum-v1"], "agents cannot be judged in Pendulum-v1"),
+        (["agent=random", "env=Pendulum-v1"], "agents cannot act in Pendulum-v1"),
         (["model=wall", "env=wall", "settings={size:1}"], "unexpected keyword argument 'size'"),
         (["agent=plan", "env=wall"], "unknown agent 'plan'; did you mean 'planning'?"),
         (["agent=sb3:PPO:nowhere.zip", "env=wall"], "agent: there is no policy file nowhere.zip"),

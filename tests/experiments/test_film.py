@@ -127,7 +127,7 @@ def test_mistakes_are_told_before_anything_is_played(agent: PlanningAgent, tmp_p
         (agent, {"num_episodes": 0}, ValueError, "num_episodes must be a whole number from 1 up"),
         (agent, {"num_episodes": True}, ValueError, "num_episodes must be"),
         (agent, {"seed": -1}, ValueError, "seed must be a whole number from 0 up"),
-        (agent, {"tasks": RandomTasks("CartPole-v1", 1)}, ValueError, "cannot be judged in CartPole-v1"),
+        (agent, {"tasks": RandomTasks("CartPole-v1", 1)}, ValueError, "agents cannot act in CartPole-v1"),
     ):
         settings: Any = {"tasks": tasks, "protocol": SHORT, "path": path, **words}
         with pytest.raises(error, match=says):

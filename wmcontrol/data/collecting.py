@@ -13,14 +13,12 @@ from typing import Any, Protocol
 
 import gymnasium as gym
 import numpy as np
-from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
-from ..envs.checks import check_actions
 from ..envs.contract import check_fits, image_size, shown_to
+from ..envs.making import make_vector
 from .trajectory import Floats, Provenance, Trajectory
 
-_NEEDED = ("get_state", "control_rate", "variation")
 Length = int | tuple[int, int]  # frames of an episode, or from how many to how many
 
 
@@ -196,7 +194,7 @@ def collect(
     acting = _policy(policy, num_frames)
     chosen = _settings(acting, env_settings or {})
     if isinstance(acting, AgentPolicy):
-        with closing(_make(env_id, 1, chosen)) as env:
+        with closing(make_vector(env_id, 1, chosen)) as env:
             check_fits(acting.agent, env)
     return _collect(env_id, acting, num_episodes, seed, batch, start, chosen, progress)
 
@@ -238,7 +236,7 @@ def _collect(
 ) -> Iterator[list[Trajectory]]:
     if start == num_episodes:
         return
-    env = _make(env_id, min(batch, num_episodes - start), settings)
+    env = make_vector(env_id, min(batch, num_episodes - start), settings)
     try:
         recorder = _Recorder(env, env_id, "variation" in settings)
         running: list[_Running | None] = [None] * env.num_envs
@@ -263,27 +261,6 @@ def _collect(
                 yield ready
     finally:
         env.close()
-
-
-def _make(env_id: str, num_envs: int, settings: Mapping[str, Any]) -> Any:
-    try:
-        env: Any = gym.make_vec(
-            env_id,
-            num_envs=num_envs,
-            vectorization_mode="vector_entry_point",
-            max_episode_steps=None,
-            terminate_on_success=False,
-            autoreset_mode=AutoresetMode.DISABLED,
-            **settings,
-        )
-        check_actions(env.single_action_space)
-    except (TypeError, gym.error.Error) as error:
-        raise ValueError(f"{env_id} cannot be collected from: {error}") from error
-    missing = [name for name in _NEEDED if not hasattr(env, name)]
-    if missing:
-        env.close()
-        raise ValueError(f"{env_id} cannot be collected from: its vector form has no {', '.join(missing)}")
-    return env
 
 
 class _Recorder:

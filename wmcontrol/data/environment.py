@@ -8,6 +8,7 @@ import gymnasium as gym
 import numpy as np
 
 from .. import ENV_IDS
+from ..envs.making import make_one
 from .trajectory import Floats
 
 # Settings of how an environment is looked at or rewarded: the same actions do the same whatever they are.
@@ -46,10 +47,7 @@ class Environment:
         if env_id not in ENV_IDS:
             return None
         kept = world_settings(env_id, settings)
-        try:
-            env: Any = gym.make(env_id, disable_env_checker=True, **{**kept, "obs_type": "state"}).unwrapped
-        except (TypeError, ValueError, gym.error.Error) as error:
-            raise ValueError(f"{env_id} cannot be made with the settings {kept}: {error}") from error
+        env = make_one(env_id, {**kept, "obs_type": "state"})
         space = env.action_space
         bounds = (space.low.astype(np.float64), space.high.astype(np.float64))
         env.close()

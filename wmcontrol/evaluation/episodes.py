@@ -9,45 +9,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
-from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
-from ..envs.checks import check_actions
 from ..envs.contract import shown_to
+from ..envs.making import make_vector
 from ..memory import peak_memory
 from .protocols import Protocol
 from .tasks import Task
 
-_NEEDED = ("get_state", "variation", "control_rate")
-
 
 def make_env(env_id: str, num_envs: int, settings: Mapping[str, Any], image_size: int | None) -> Any:
-    """Make the vector environment that tasks are done in: episodes end neither at goals nor by themselves.
-
-    Raises:
-        ValueError: there is no such environment, its actions cannot be planned, or it cannot be put into states.
-    """
+    """Make the vector environment that tasks are done in, as :func:`~wmcontrol.envs.making.make_vector` does."""
     size = {} if image_size is None else {"image_size": image_size}
-    asked = {**settings, "obs_type": "pixels_state", "terminate_on_success": False, **size}
-    try:
-        env: Any = gym.make_vec(
-            env_id,
-            num_envs=num_envs,
-            vectorization_mode="vector_entry_point",
-            max_episode_steps=None,
-            autoreset_mode=AutoresetMode.DISABLED,
-            **asked,
-        )
-        check_actions(env.single_action_space)
-    except (TypeError, gym.error.Error) as error:
-        raise ValueError(f"agents cannot be judged in {env_id}: {error}") from error
-    missing = [name for name in _NEEDED if not hasattr(env, name)]
-    if missing:
-        env.close()
-        raise ValueError(f"agents cannot be judged in {env_id}: its vector form has no {', '.join(missing)}")
-    return env
+    return make_vector(env_id, num_envs, {**settings, "obs_type": "pixels_state", **size})
 
 
 @dataclass(frozen=True)

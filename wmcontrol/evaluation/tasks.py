@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, Protocol
 
-import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
 from ..data import Trajectory, TrajectoryDataset
+from ..envs.making import make_one
 
 Floats = NDArray[np.float64]
 _REFUSALS = 20  # in a row, before it is clear that the states are not of this environment
@@ -167,10 +167,7 @@ class _Judge:
     """Says which tasks are tasks, and counts those that are not."""
 
     def __init__(self, env_id: str, settings: Mapping[str, Any]):
-        try:
-            self._env = gym.make(env_id, disable_env_checker=True, **{**settings, "obs_type": "state"}).unwrapped
-        except (TypeError, gym.error.Error) as error:
-            raise ValueError(f"{env_id} cannot be made with {dict(settings)}: {error}") from error
+        self._env = make_one(env_id, {**settings, "obs_type": "state"})
         self._env_id = env_id
         self.rejected = {"solved": 0, "refused": 0}
         self._accepted = 0

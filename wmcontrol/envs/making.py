@@ -1,0 +1,58 @@
+"""Making the environments that agents act in, whose ids and settings a file of data may have named."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import gymnasium as gym
+from gymnasium.vector import AutoresetMode
+
+from .checks import check_actions
+
+_NEEDED = ("get_state", "variation", "control_rate")
+
+
+def make_one(env_id: str, settings: Mapping[str, Any]) -> Any:
+    """Make an environment by itself, without wrappers.
+
+    Only those that agents can be judged in are made: their authors wrote them for this. A file of data could otherwise
+    make others, among which are some that read files or import modules by their settings.
+
+    Raises:
+        ValueError: there is no such environment, it has no vector form, or it cannot be made with the settings.
+    """
+    try:
+        spec = gym.spec(env_id)
+    except gym.error.Error as error:
+        raise ValueError(f"agents cannot act in {env_id}: {error}") from error
+    if spec.vector_entry_point is None:
+        raise ValueError(f"agents cannot act in {env_id}: it was registered without a vector_entry_point")
+    try:
+        return gym.make(env_id, disable_env_checker=True, **settings).unwrapped
+    except Exception as error:  # what others' environments raise is up to them
+        raise ValueError(f"{env_id} cannot be made with the settings {dict(settings)}: {error}") from error
+
+
+def make_vector(env_id: str, num_envs: int, settings: Mapping[str, Any]) -> Any:
+    """Make the vector form of an environment: episodes end neither at goals nor by themselves.
+
+    Raises:
+        ValueError: there is no such environment, it cannot be made with the settings, its actions cannot be planned,
+            or it lacks what agents need.
+    """
+    try:
+        env: Any = gym.make_vec(
+            env_id,
+            num_envs=num_envs,
+            vectorization_mode="vector_entry_point",
+            max_episode_steps=None,
+            autoreset_mode=AutoresetMode.DISABLED,
+            **{**settings, "terminate_on_success": False},
+        )
+        check_actions(env.single_action_space)
+    except (TypeError, gym.error.Error) as error:
+        raise ValueError(f"agents cannot act in {env_id}: {error}") from error
+    missing = [name for name in _NEEDED if not hasattr(env, name)]
+    if missing:
+        env.close()
+        raise ValueError(f"agents cannot act in {env_id}: its vector form has no {', '.join(missing)}")
+    return env
