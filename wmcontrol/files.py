@@ -3,7 +3,7 @@
 import errno
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -48,17 +48,33 @@ def exclusive_lock(what: Path, lock: Path | None = None) -> Iterator[None]:
 
     Args:
         what: a folder that exists, or a file.
-        lock: the lock file, which stays; by default ``lock`` in the folder ``what``.
+        lock: the lock file, which goes with its holder; by default ``lock`` in the folder ``what``.
 
     Raises:
         OSError: another process holds it.
     """
-    held = FileLock(lock or what / "lock", timeout=0)
+    lock = lock or what / "lock"
+    held = FileLock(lock, timeout=0)
     try:
-        held.acquire()
+        _acquire(held, lock)
     except Timeout:
         raise OSError(f"another process is writing to {what}; wait for it") from None
     try:
         yield
     finally:
-        held.release()
+        try:
+            if os.name == "posix":  # elsewhere filelock does it, which cannot take away a file that another has open
+                lock.unlink(missing_ok=True)
+        finally:
+            held.release()
+
+
+def _acquire(held: FileLock, lock: Path) -> None:
+    """Acquire the lock of the file that has its name; again where the file was taken away meanwhile."""
+    while True:
+        with lock.open("ab") as file:  # open until they are compared, so that no other file gets its number
+            held.acquire()
+            with suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(file.fileno()), lock.stat()):
+                    return
+            held.release()
