@@ -46,6 +46,9 @@ def test_all_have_the_same_tasks_and_the_simulator_the_first_of_them(made: Path)
     simulated = sources.pop("true_simulator")
     assert all(each == sources["full_27_seed_0"] for each in sources.values())
     assert simulated == sources["full_27_seed_0"][:2]
+    types = {agent: evaluation.header["about"].get("dtype") for agent, evaluation in found.items()}
+    planned = dict.fromkeys(("scratch_27_seed_0", "full_27_seed_0", "true_simulator"), "float32")
+    assert types == {"no-op": None, "random_actions": None, **planned}
 
 
 def test_the_film_is_of_the_model_that_reached_most_goals(made: Path) -> None:

@@ -108,6 +108,11 @@ class SimulatorModel:
         """Where tokens are."""
         return self.model.device
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """The number type of tokens."""
+        return self.model.dtype
+
     def encode(self, frames: Tensor) -> Tensor:
         """Encode frames (B, T, height, width, 3), uint8, to tokens (B, T, P, D)."""
         return self.model.encode(frames)
@@ -139,7 +144,7 @@ class SimulatorModel:
         found = torch.from_numpy(np.concatenate(parts))  # (B * S, K, …)
         if self._simulation.encoder is None:
             found = self.model.encode(found)
-        tokens: Tensor = found.to(self.model.device, self.model.dtype).unflatten(0, (B, S))
+        tokens: Tensor = found.to(self.device, self.dtype).unflatten(0, (B, S))
         return tokens
 
     def close(self) -> None:

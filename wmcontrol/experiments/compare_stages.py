@@ -191,14 +191,16 @@ def _train(stage: Stage, root: Path, *, base: str) -> dict[str, Any]:
 def _judge(stage: Stage, root: Path, *, asked: Comparison, name: str) -> dict[str, Any]:
     settings = stage.settings
     tasks = _tasks(stage, root, asked, name)
+    agent = _agent(stage, root, asked, name, tasks)
+    planned = {"dtype": str(agent.model.dtype).removeprefix("torch.")} if isinstance(agent, PlanningAgent) else {}
     found = evaluate(
-        _agent(stage, root, asked, name, tasks),
+        agent,
         tasks,
         asked.protocol,
         file=stage.folder(root) / TASKS,
         seed=asked.seed,
         batch=_BATCH,
-        about={key: settings[key] for key in _TOLD if key in settings},
+        about={key: settings[key] for key in _TOLD if key in settings} | planned,
     )
     return {"success_end": found.success_end.value, "success_any": found.success_any.value}
 
