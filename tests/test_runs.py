@@ -137,5 +137,5 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 
 def test_a_run_that_begins_leaves_its_record_whole(tmp_path: Path) -> None:
     begun(tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["lock", "result", RECORD]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["result", RECORD]
     json.loads((tmp_path / RECORD).read_text())
