@@ -11,7 +11,6 @@ import torch
 from dot_world import dot_model
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.spaces import Box, Dict, Discrete, MultiDiscrete
-from naming import naming
 
 from wmcontrol import (
     CEM,
