@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import small_recipe
 import torch
+from naming import naming
 from safetensors.torch import load_file
 from small_recipe import SMALL
 
@@ -190,7 +191,7 @@ def test_the_recipe_fits_the_budget_and_has_the_frames_that_were_promised() -> N
         assert data.episodes * data.frames[0] >= 100_000
         assert data.seed != data.unseen_seed
     wide = replace(RECIPE, predictor={**RECIPE.predictor, "width": 240})
-    with pytest.raises(ValueError, match=r"may take 20 MB in all, these take \d\d\.\d\d MB \(base .*, wall "):
+    with pytest.raises(ValueError, match=r"20 MB.* \d\d\.\d\d MB .*base .*, wall "):
         check_budget({name: expected_bytes(wide, name) for name in ("base", *RECIPE.models)})
 
 
@@ -204,7 +205,7 @@ def test_too_much_is_refused_before_work_begins(tmp_path: Path) -> None:
     (tmp_path / "into" / "other").mkdir(parents=True)
     with (tmp_path / "into" / "other" / "model.safetensors").open("wb") as file:
         file.truncate(BUDGET)
-    with pytest.raises(ValueError, match=r"may take 20 MB in all, these take 20\.\d\d MB \(.*other 20\.00, wall 0\."):
+    with pytest.raises(ValueError, match=r"20 MB.* 20\.\d\d MB .*other 20\.00, wall 0\."):
         make_assets(SMALL, tmp_path / "out", tmp_path / "into")
     assert not (tmp_path / "out").exists()
 
@@ -213,7 +214,7 @@ def test_what_is_packaged_after_all_over_the_budget_stays_out(made: Path, monkey
     before = sizes_in(made / "models")
     monkeypatch.setattr(assets_package, "BUDGET", sum(before.values()) - 1)
     monkeypatch.setattr("wmcontrol.experiments.assets.expected_bytes", lambda recipe, name: 0)
-    with pytest.raises(ValueError, match="these take"):
+    with pytest.raises(ValueError, match="MB"):
         make_assets(SMALL, made, made / "others")
     assert sizes_in(made / "others") == {}
 
@@ -231,7 +232,7 @@ def test_a_model_takes_the_place_of_the_one_before_it(tmp_path: Path) -> None:
 def test_mistakes_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["assets", "only=wal", f"out={tmp_path / 'out'}"]) == 2
     assert "unknown model 'wal'; did you mean 'wall'?" in capsys.readouterr().err
-    with pytest.raises(UsageError, match=r"a model 'moon' and no data of that name; it has \['wall', 'pointmaze'\]"):
+    with pytest.raises(UsageError, match=naming("'moon'", "'wall'", "'pointmaze'")):
         make_assets(replace(SMALL, models={"moon": {}}), tmp_path / "out", tmp_path / "into")
     with pytest.raises(TypeError, match="num_step"):
         make_assets(replace(SMALL, base={"num_step": 3}), tmp_path / "out", tmp_path / "into")

