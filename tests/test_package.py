@@ -29,11 +29,13 @@ EVERYTHING = {
     "agents",
     "evaluation",
     "memory",
+    "engine",
 }
 MAY_IMPORT = {
     "bounds": set(),
     "files": set(),
     "runs": set(),
+    "engine": set(),
     "memory": set(),
     "envs": set(),
     "planners": {"bounds"},
@@ -41,10 +43,10 @@ MAY_IMPORT = {
     "objectives": set(),
     "untrusted": set(),
     "models": {"bounds", "encoders"},
-    "data": {"bounds", "encoders", "envs"},
+    "data": {"bounds", "encoders", "engine", "envs"},
     "training": {"models", "data"},
     "agents": {"envs", "models", "planners", "objectives"},
-    "evaluation": {"agents", "envs", "data", "memory"},
+    "evaluation": {"agents", "envs", "data", "engine", "memory"},
     "experiments": EVERYTHING,
     "__main__": {"experiments"},
 }
