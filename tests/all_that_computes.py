@@ -56,7 +56,7 @@ def plans(model: WorldModel, frames: np.ndarray) -> Iterator[tuple[str, str]]:
     }
     for name, planner in planners.items():
         objective = whitened + 0.1 * ActionPenalty() + 0.1 * Smoothness(5) + guarded
-        agent = PlanningAgent(model, planner, objective, execute=5, history=2)
+        agent = PlanningAgent(model, planner, objective, replan_every=5, context_frames=2)
         state, actions = None, []
         for step in range(6):
             seen = {"pixels": frames[:2, step // 5], "goal_pixels": frames[:2, 4]}

@@ -89,7 +89,7 @@ def test_a_store_keeps_bounds_that_are_infinite(store: LatentStore) -> None:
 )
 def test_planned_actions_lie_in_the_environments_space(model: WorldModel, store: LatentStore, planner: Planner) -> None:
     pixels = np.random.default_rng(1).integers(0, 256, (16, 8, 8, 3), dtype=np.uint8)
-    agent = PlanningAgent(model, planner, GoalDistance(), horizon=2, execute=2)
+    agent = PlanningAgent(model, planner, GoalDistance(), horizon=2, replan_every=2)
     actions, state = agent.predict({"pixels": pixels, "goal_pixels": pixels[::-1]})
     more, _ = agent.predict({"pixels": pixels, "goal_pixels": pixels[::-1]}, state)
     actions = np.concatenate([actions, more])
@@ -103,7 +103,7 @@ def test_planned_actions_lie_in_the_environments_space(model: WorldModel, store:
 
 
 def test_a_model_fits_an_environment_that_leaves_room_for_what_it_holds(model: WorldModel) -> None:
-    agent = PlanningAgent(model, CEM(), GoalDistance(), horizon=2, execute=2)
+    agent = PlanningAgent(model, CEM(), GoalDistance(), horizon=2, replan_every=2)
     env = SimpleNamespace(control_rate=10, single_action_space=SPACE, single_observation_space=Dict({}))
     check_fits(agent, env)
     for number, high in ((0, 0.8), (1, 0.5), (2, 1.0)):

@@ -91,7 +91,7 @@ class Watch:
         began = np.ones(3, bool) if self.last is None else np.linalg.norm(place - self.last, axis=1) > FASTEST
         decisions = np.array(state.decisions)
         assert ((decisions > self.decisions) == began).all()
-        assert (np.array([row.step for row in state.rows]) == 0).tolist() == began.tolist()
+        assert (np.array([row.step for row in state.envs]) == 0).tolist() == began.tolist()
         self.last, self.decisions, self.starts = place, decisions, self.starts + began.sum()
 
 

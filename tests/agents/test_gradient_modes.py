@@ -41,7 +41,7 @@ def frames() -> np.ndarray:
 
 
 def agent(model: WorldModel, planner: Planner, metric: str = "cosine") -> PlanningAgent:
-    return PlanningAgent(model, planner, GoalDistance(metric), horizon=3, execute=5, history=2)
+    return PlanningAgent(model, planner, GoalDistance(metric), horizon=3, replan_every=5, context_frames=2)
 
 
 def episode(agent: PlanningAgent, frames: np.ndarray, modes: list[str]) -> np.ndarray:

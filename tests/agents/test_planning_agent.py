@@ -53,7 +53,7 @@ def test_reaches_goals_in_a_batch() -> None:
 
 def test_replanning_in_each_model_step_reaches_goals_too() -> None:
     env, observation = environments(6)
-    agent, state, reached = agent_of(execute=5), None, np.zeros(6, bool)
+    agent, state, reached = agent_of(replan_every=5), None, np.zeros(6, bool)
     for _ in range(50):
         _, observation, state, info = run(agent, env, observation, 1, state)
         reached |= info["is_success"]
@@ -89,10 +89,10 @@ def test_a_row_is_planned_for_as_if_it_were_alone() -> None:
 
 def test_the_same_call_gives_the_same_answer_and_nothing_is_hidden() -> None:
     env, observation = environments(3)
-    agent = agent_of(execute=5)
+    agent = agent_of(replan_every=5)
     first, seen, state, _ = run(agent, env, observation, 5)
     env, observation = environments(3)
-    again, _, _, _ = run(agent_of(execute=5), env, observation, 5)
+    again, _, _, _ = run(agent_of(replan_every=5), env, observation, 5)
     np.testing.assert_array_equal(first, again)
     one, next_state = agent.predict(seen, state)  # plans anew
     agent.predict(seen, next_state)
@@ -104,7 +104,7 @@ def test_the_same_call_gives_the_same_answer_and_nothing_is_hidden() -> None:
 
 def test_plans_only_when_the_queue_is_empty_and_rows_out_of_phase_on_their_own() -> None:
     env, observation = environments(2)
-    agent, state = agent_of(execute=10), None
+    agent, state = agent_of(replan_every=10), None
     made = []
     for step in range(12):
         start = np.array([False, step == 4])
@@ -117,7 +117,7 @@ def test_plans_only_when_the_queue_is_empty_and_rows_out_of_phase_on_their_own()
 
 def test_a_new_goal_in_mid_episode_is_planned_for_at_once() -> None:
     env, observation = environments(2)
-    agent = agent_of(execute=25)
+    agent = agent_of(replan_every=25)
     _, observation, state, _ = run(agent, env, observation, 7)
     goals = observation["goal_pixels"].copy()
     goals[1] = goals[0]
@@ -131,7 +131,7 @@ def test_a_new_goal_in_mid_episode_is_planned_for_at_once() -> None:
 
 def test_what_is_left_of_a_plan_starts_the_next_one() -> None:
     env, observation = environments(1)
-    agent = agent_of(execute=10)
+    agent = agent_of(replan_every=10)
     _, observation, state, _ = run(agent, env, observation, 10)
     first = agent.explain(state)[0]
     # With one candidate, which is the start itself, a plan is the rest of the one before.
@@ -146,7 +146,7 @@ def test_what_is_left_of_a_plan_starts_the_next_one() -> None:
 
 def test_an_idle_environment_is_not_planned_for_again_and_again() -> None:
     _, observation = environments(2)
-    agent = agent_of(execute=5)
+    agent = agent_of(replan_every=5)
     always = np.ones(2, bool)
     first, state = agent.predict(observation, None, always)
     for _ in range(20):  # nothing moves
@@ -157,27 +157,27 @@ def test_an_idle_environment_is_not_planned_for_again_and_again() -> None:
 
 def test_episodes_that_start_one_after_another_each_get_a_plan_of_their_own() -> None:
     env, observation = environments(2)
-    agent, state = agent_of(execute=10), None
+    agent, state = agent_of(replan_every=10), None
     for calls in range(1, 5):  # the picture changes while the goal stays
         action, state = agent.predict(observation, state, np.ones(2, bool))
         observation, *_ = env.step(action)
         assert state.decisions == (calls, calls)
-        assert [(row.episode, row.step) for row in state.rows] == [(calls - 1, 0)] * 2
+        assert [(row.episode, row.step) for row in state.envs] == [(calls - 1, 0)] * 2
 
 
 def test_an_episode_that_starts_forgets_the_last_one() -> None:
     env, observation = environments(1)
-    agent = agent_of(history=3, execute=5)
+    agent = agent_of(context_frames=3, replan_every=5)
     _, observation, state, _ = run(agent, env, observation, 7)
-    assert len(state.rows[0].frames) == 7
+    assert len(state.envs[0].frames) == 7
     _, state = agent.predict(observation, state, np.array([True]))
-    assert set(state.rows[0].frames) == {0}
+    assert set(state.envs[0].frames) == {0}
     assert state.decisions == (3,)
 
 
 def test_frames_join_the_context_once_encoded_at_their_times() -> None:
     env, observation = environments(1)
-    agent = agent_of(history=3, execute=5)
+    agent = agent_of(context_frames=3, replan_every=5)
     run(agent, env, observation, 16)
     model: Any = agent.model
     tokens, times = zip(*model.predictor.contexts, strict=True)
@@ -189,7 +189,7 @@ def test_frames_join_the_context_once_encoded_at_their_times() -> None:
 
 def test_the_baseline_is_told_what_was_done_between_its_frames() -> None:
     env, observation = environments(1)
-    agent = agent_of(history=2, execute=5)
+    agent = agent_of(context_frames=2, replan_every=5)
     given = []
     model: Any = agent.model
     plain = type(model).context
@@ -206,10 +206,10 @@ def test_the_baseline_is_told_what_was_done_between_its_frames() -> None:
 
 def test_watching_fills_the_history_and_plans_nothing() -> None:
     env, observation = environments(1)
-    agent, state = agent_of(history=3), None
+    agent, state = agent_of(context_frames=3), None
     for _ in range(7):
         action = np.full((1, 2), 0.1, np.float32)
-        state = agent.watch(observation, state, action)
+        state = agent.observe(observation, state, action)
         observation, *_ = env.step(action)
     assert state is not None
     assert state.decisions == (0,)
@@ -217,7 +217,7 @@ def test_watching_fills_the_history_and_plans_nothing() -> None:
     model: Any = agent.model
     np.testing.assert_allclose(model.predictor.contexts[-1][1], [[0.2, 0.7]])
     with pytest.raises(ValueError, match=naming("actions", (1, 2), (1, 3))):
-        agent.watch(observation, state, np.zeros((1, 3)))
+        agent.observe(observation, state, np.zeros((1, 3)))
 
 
 def test_explain_tells_what_was_imagined_and_what_came() -> None:
@@ -261,12 +261,12 @@ def test_frames_with_the_colours_first_are_the_same_frames() -> None:
 
 def test_an_observation_that_is_written_over_is_not_remembered_changed() -> None:
     _, observation = environments(1)
-    agent = agent_of(history=2, execute=5)
+    agent = agent_of(context_frames=2, replan_every=5)
     kept = {key: value.copy() for key, value in observation.items()}
     _, state = agent.predict(observation)
     observation["pixels"][:] = 0
     observation["goal_pixels"][:] = 0
-    np.testing.assert_array_equal(state.rows[0].frames[0], kept["pixels"][0])
+    np.testing.assert_array_equal(state.envs[0].frames[0], kept["pixels"][0])
     assert agent.predict(kept, state)[1].decisions == (1,)
 
 
@@ -316,11 +316,11 @@ def test_states_and_starts_that_do_not_fit_are_refused() -> None:
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"execute": 7}, naming("execute", 5, 7)),
-        ({"execute": 30}, naming("execute", 25, 30)),
-        ({"execute": 0}, naming("execute", 0)),
+        ({"replan_every": 7}, naming("replan_every", 5, 7)),
+        ({"replan_every": 30}, naming("replan_every", 25, 30)),
+        ({"replan_every": 0}, naming("replan_every", 0)),
         ({"horizon": 0}, naming("horizon", 0)),
-        ({"history": 0}, naming("history", 0)),
+        ({"context_frames": 0}, naming("context_frames", 0)),
         ({"seed": -1}, naming("seed", -1)),
     ],
 )
@@ -346,7 +346,7 @@ def test_a_real_predictor_plans_too() -> None:
     predictor = ActionConditioned(Predictor(2, 16, 2, 2), 2 * FRAMESKIP)
     real = WorldModel(model.encoder, predictor, model.normalizer, control_rate=10.0)
     env, observation = environments(2)
-    agent = PlanningAgent(real, FAST, GoalDistance(), execute=5, history=2)
+    agent = PlanningAgent(real, FAST, GoalDistance(), replan_every=5, context_frames=2)
     actions, _, state, _ = run(agent, env, observation, 11)
     assert np.isfinite(actions).all()
     told = agent.explain(state)[0]
@@ -360,7 +360,7 @@ def test_is_a_name_of_the_package() -> None:
 
 def test_a_plan_sees_the_frame_before_though_it_was_not_planned_from() -> None:
     env, observation = environments(1)
-    agent = agent_of(history=2, execute=10)
+    agent = agent_of(context_frames=2, replan_every=10)
     run(agent, env, observation, 11)
     model: Any = agent.model
     np.testing.assert_allclose(model.predictor.contexts[-1][1], [[0.5, 1.0]])
@@ -368,8 +368,8 @@ def test_a_plan_sees_the_frame_before_though_it_was_not_planned_from() -> None:
 
 def test_each_plan_of_an_episode_has_random_numbers_of_its_own() -> None:
     env, observation = environments(1)
-    agent, state, seeds = agent_of(execute=5), None, set()
+    agent, state, seeds = agent_of(replan_every=5), None, set()
     for _ in range(3):
         _, observation, state, _ = run(agent, env, observation, 5, state)
-        seeds.add(state.rows[0].generator().initial_seed())
+        seeds.add(state.envs[0].generator().initial_seed())
     assert len(seeds) == 3

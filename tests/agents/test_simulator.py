@@ -11,7 +11,7 @@ from naming import naming
 
 from wmcontrol import CEM, GoalDistance, PlanningAgent
 from wmcontrol.agents import SimulatorModel
-from wmcontrol.agents.state import Sight
+from wmcontrol.agents.state import Observation
 from wmcontrol.encoders import PyramidEncoder
 
 WALL = "wmcontrol/Wall-v0"
@@ -19,8 +19,8 @@ FAST = CEM(num_samples=40, num_elites=6, num_iterations=4)
 BLANK = np.zeros((64, 64, 3), np.uint8)
 
 
-def sight(env: Any) -> Sight:
-    return Sight(BLANK, BLANK, env.get_state(), env.variation)
+def sight(env: Any) -> Observation:
+    return Observation(BLANK, BLANK, env.get_state(), env.variation)
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_workers_give_the_same_as_this_process() -> None:
     model = dot_model()
     starts, _ = starts_and_goals(2)
     here = SimulatorModel(model, WALL, num_workers=0)
-    context = here.context([Sight(BLANK, BLANK, start) for start in starts])
+    context = here.context([Observation(BLANK, BLANK, start) for start in starts])
     with SimulatorModel(model, WALL, num_workers=1) as there:
         torch.testing.assert_close(there.rollout(context, actions), here.rollout(context, actions), rtol=0, atol=0)
 
@@ -105,4 +105,4 @@ def test_what_cannot_be_simulated_is_refused() -> None:
         SimulatorModel(PyramidEncoder, WALL)  # type: ignore[arg-type]
     simulator = SimulatorModel(model, WALL, num_workers=0)
     with pytest.raises(ValueError, match=naming("environment 0", "distractors")):
-        simulator.context([Sight(BLANK, BLANK, np.zeros(2), {"distractors": np.array([2.0])})])
+        simulator.context([Observation(BLANK, BLANK, np.zeros(2), {"distractors": np.array([2.0])})])

@@ -156,7 +156,7 @@ def test_one_process_at_a_time_writes_a_file(walks: Walks, tmp_path: Path) -> No
 
 
 def test_warm_up_frames_are_the_agents_history(walks: Walks) -> None:
-    agent = planner(history=3)
+    agent = planner(context_frames=3)
     result = evaluate(agent, DatasetTasks(walks, 3, offset=25, warmup=10), batch=1)
     model: Any = agent.model
     np.testing.assert_allclose(model.predictor.contexts[0][1], [[0, 0.5, 1.0]])
@@ -186,7 +186,7 @@ def test_agents_that_do_not_fit_are_refused_before_work_starts(walks: Walks) -> 
         evaluate("agent", tasks)
     with pytest.raises(ValueError, match=naming("protocol", "'papre'")):
         evaluate(planner(), tasks, "papre")
-    with pytest.raises(ValueError, match=naming("execute", 5, 25)):
+    with pytest.raises(ValueError, match=naming("replan_every", 5, 25)):
         evaluate(planner(), tasks, "mpc")
     with pytest.raises(ValueError, match=naming(25)):
         evaluate(planner(), DatasetTasks(walks, 2, offset=20))

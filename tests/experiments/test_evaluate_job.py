@@ -163,7 +163,7 @@ def test_a_warmup_shows_the_model_what_came_before(data: Path, tmp_path: Path) -
         assert main([*words, f"history={history}", f"out={tmp_path / str(history)}"]) == 0
         found = Evaluation.read(tmp_path / str(history) / "tasks.jsonl")
         assert found.header["tasks"]["warmup"] == 10
-        assert found.header["about"]["history"] == history
+        assert found.header["about"]["context_frames"] == history
         ends.append(found.distances.tolist())
     assert ends[0] != ends[1]
 

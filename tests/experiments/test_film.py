@@ -27,7 +27,7 @@ BLUE = (0, 114, 178)
 @pytest.fixture(scope="module")
 def agent() -> PlanningAgent:
     planner = CEM(num_samples=12, num_elites=3, num_iterations=2)
-    return PlanningAgent(WorldModel.load("wall"), planner, GoalDistance(), horizon=2, execute=10)
+    return PlanningAgent(WorldModel.load("wall"), planner, GoalDistance(), horizon=2, replan_every=10)
 
 
 def test_a_film_shows_what_an_evaluation_judges(agent: PlanningAgent, tmp_path: Path) -> None:
@@ -122,7 +122,7 @@ def test_mistakes_are_told_before_anything_is_played(agent: PlanningAgent, tmp_p
     nothing: Any = object()
     for who, words, error, says in (
         (nothing, {}, TypeError, "predict"),
-        (agent, {"protocol": "paper"}, ValueError, naming("execute", 25, 10)),
+        (agent, {"protocol": "paper"}, ValueError, naming("replan_every", 25, 10)),
         (agent, {"protocol": "home"}, ValueError, "'home'"),
         (agent, {"path": tmp_path / "film.gif"}, ValueError, naming(".mp4")),
         (agent, {"num_episodes": 0}, ValueError, naming("num_episodes", 0)),

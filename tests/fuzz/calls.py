@@ -228,7 +228,7 @@ def _agent(folder: Path, observation: Any = None, **settings: Any) -> None:
     from wmcontrol import CEM, GoalDistance, PlanningAgent
 
     planner = CEM(num_samples=8, num_elites=2, num_iterations=1)
-    agent = PlanningAgent(_model(), planner, GoalDistance(), **{"horizon": 2, "execute": 2, **settings})
+    agent = PlanningAgent(_model(), planner, GoalDistance(), **{"horizon": 2, "replan_every": 2, **settings})
     given = _observation() if observation is None else observation
     actions, state = agent.predict(given)
     for _ in range(2):
@@ -363,7 +363,7 @@ def calls() -> tuple[Call, ...]:
             lambda: {"control_rate": 10.0, "frame_size": (32, 32), "memory_budget": 1 << 20, "token_std": [0.1] * 12},
         ),
         Call("WorldModel.rollout", _imagine, _imagine_arguments),
-        Call("PlanningAgent", _agent, lambda: {"horizon": 2, "execute": 2, "history": 1, "seed": 0}),
+        Call("PlanningAgent", _agent, lambda: {"horizon": 2, "replan_every": 2, "context_frames": 1, "seed": 0}),
         Call("PlanningAgent.predict", _agent, lambda: {"observation": _observation()}),
         Call("Wall", _env("wmcontrol/Wall-v0"), lambda: dict(wall)),
         Call(

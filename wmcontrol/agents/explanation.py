@@ -15,7 +15,7 @@ from torch import Tensor
 from ..models import WorldModel
 from .contexts import context_of
 from .simulator import SimulatorModel
-from .state import Outlook
+from .state import PlanRecord
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,20 +44,20 @@ class Explanation:
 
 
 @torch.no_grad()
-def explain(model: WorldModel | SimulatorModel, outlook: Outlook | None, memory: int) -> Explanation | None:
+def explain(model: WorldModel | SimulatorModel, last_plan: PlanRecord | None, memory: int) -> Explanation | None:
     """Explain a plan; the model imagines it once more, and encodes what was seen since."""
-    if outlook is None:
+    if last_plan is None:
         return None
-    plan, row, normalizer = outlook.plan, outlook.made_from, model.normalizer
+    plan, env, normalizer = last_plan.plan, last_plan.made_from, model.normalizer
     assert normalizer is not None
     surprise = change = np.zeros(0)
-    if outlook.seen:
-        k = len(outlook.seen)
-        seen = model.encode(torch.from_numpy(np.stack(outlook.seen))[None])[0]
-        imagined = model.rollout(context_of(model, [row], memory), plan.actions[:, None])[0, 0, :k]
-        surprise, change = _apart(imagined, seen), _apart(row.tokens[row.step][None], seen)
+    if last_plan.seen:
+        k = len(last_plan.seen)
+        seen = model.encode(torch.from_numpy(np.stack(last_plan.seen))[None])[0]
+        imagined = model.rollout(context_of(model, [env], memory), plan.actions[:, None])[0, 0, :k]
+        surprise, change = _apart(imagined, seen), _apart(env.tokens[env.step][None], seen)
     return Explanation(
-        step=row.step,
+        step=env.step,
         cost=float(plan.cost[0]),
         history=plan.history[:, 0].double().cpu().numpy(),
         actions=normalizer.to_environment(plan.actions)[0].flatten(0, 1).float().cpu().numpy(),

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .state import Sight
+from .state import Observation
 
 
-def read(observation: Any, frame_size: tuple[int, int], *, with_state: bool = False) -> tuple[list[Sight], bool]:
+def read(observation: Any, frame_size: tuple[int, int], *, with_state: bool = False) -> tuple[list[Observation], bool]:
     """Split an observation into what each environment shows.
 
     Args:
@@ -23,7 +23,7 @@ def read(observation: Any, frame_size: tuple[int, int], *, with_state: bool = Fa
         with_state: whether ``state``, (n,) or (B, n), and ``variation``, by name, are needed too.
 
     Returns:
-        One sight for each environment, and whether it is a batch.
+        One observation for each environment, and whether it is a batch.
 
     Raises:
         TypeError: no dict, or pixels that are not uint8.
@@ -41,10 +41,10 @@ def read(observation: Any, frame_size: tuple[int, int], *, with_state: bool = Fa
         raise ValueError("the observation is a batch of no environments")
     # Copies, since an environment may write its next observation into the same memory.
     if not with_state:
-        return [Sight(p.copy(), g.copy()) for p, g in zip(pixels, goals, strict=True)], batched
+        return [Observation(p.copy(), g.copy()) for p, g in zip(pixels, goals, strict=True)], batched
     states, variations = _worlds(observation, len(pixels), batched)
     shown = zip(pixels, goals, states, variations, strict=True)
-    return [Sight(p.copy(), g.copy(), state, variation) for p, g, state, variation in shown], batched
+    return [Observation(p.copy(), g.copy(), state, variation) for p, g, state, variation in shown], batched
 
 
 def check_dict(observation: Any) -> None:

@@ -19,7 +19,7 @@ from .explanation import Explanation, explain
 from .latent_cost import LatentCost
 from .observations import read, read_starts
 from .simulator import SimulatorModel
-from .state import Actions, AgentState, Outlook, Pixels, Row, Sight, row_of
+from .state import Actions, AgentState, EnvState, Observation, Pixels, PlanRecord, row_of
 
 
 @dataclass(frozen=True)
@@ -36,10 +36,10 @@ class PlanningAgent:
         planner: searches for actions.
         objective: judges what is imagined.
         horizon: model steps that a plan looks ahead, H.
-        execute: environment steps that are taken of each plan, a multiple of the model's frameskip: 25 is open loop
-            for 5 model steps of 5, as in DINO-world; 5 plans anew in each model step. What is left of a plan starts
-            the next.
-        history: how many frames, one model step apart, the model sees at most.
+        replan_every: environment steps from one plan to the next, a multiple of the model's frameskip: 25 is open loop
+            for 5 model steps of 5, as in DINO-world; with 5 there is a new plan in each model step. What is left of a
+            plan starts the next.
+        context_frames: how many frames, one model step apart, the model sees at most.
         seed: of all randomness.
 
     Raises:
@@ -50,8 +50,8 @@ class PlanningAgent:
     planner: Planner
     objective: Objective
     horizon: int = 5
-    execute: int = 25
-    history: int = 1
+    replan_every: int = 25
+    context_frames: int = 1
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -64,14 +64,14 @@ class PlanningAgent:
         if self.model.normalizer is None:
             raise ValueError("this model takes no actions, so nothing can be planned with it; fine-tune it first")
         check_whole("horizon", self.horizon)
-        check_whole("history", self.history)
-        check_whole("execute", self.execute)
+        check_whole("context_frames", self.context_frames)
+        check_whole("replan_every", self.replan_every)
         check_whole("seed", self.seed, least=0)
         frameskip = self.model.frameskip
-        if self.execute % frameskip or self.execute > self.horizon * frameskip:
+        if self.replan_every % frameskip or self.replan_every > self.horizon * frameskip:
             raise ValueError(
-                f"execute must be a multiple of the model's frameskip, {frameskip}, and at most horizon times it, "
-                f"{self.horizon * frameskip}; got {self.execute}"
+                f"replan_every must be a multiple of the model's frameskip, {frameskip}, and at most horizon times it, "
+                f"{self.horizon * frameskip}; got {self.replan_every}"
             )
 
     @property
@@ -123,30 +123,30 @@ class PlanningAgent:
         Raises:
             TypeError, ValueError: what does not fit, before anything is planned.
         """
-        sights, batched = self._read(observation)
-        state = self._checked(state, len(sights))
-        flags = read_starts(episode_start, len(sights))
-        rows = list(state.rows)
+        observations, batched = self._read(observation)
+        state = self._checked(state, len(observations))
+        starting = read_starts(episode_start, len(observations))
+        envs = list(state.envs)
         acting = []
-        for i, (row, sight, flag) in enumerate(zip(rows, sights, flags, strict=True)):
-            if not _rests(row, sight, flag):
-                rows[i] = self._arrived(row, sight, flag)
+        for i, (env, newest, started) in enumerate(zip(envs, observations, starting, strict=True)):
+            if not _is_idle(env, newest, started):
+                envs[i] = self._received(env, newest, started)
                 acting.append(i)
-        self._plan(rows, [i for i in acting if rows[i].queue is None])
+        self._plan(envs, [i for i in acting if envs[i].queue is None])
         for i in acting:
-            rows[i] = self._acted(rows[i])
-        actions = np.stack([row.done[-1] for row in rows if row.done is not None])
-        return actions if batched else actions[0], AgentState(tuple(rows))
+            envs[i] = self._acted(envs[i])
+        actions = np.stack([env.taken[-1] for env in envs if env.taken is not None])
+        return actions if batched else actions[0], AgentState(tuple(envs))
 
     def start(self, seeds: Iterable[int]) -> AgentState:
         """Return the state before the first call for environments with random numbers of their own: a seed for each.
 
         Without it environment ``i`` of a batch has the seed ``i``.
         """
-        return AgentState(tuple(Row(seed=(int(self.seed), int(seed))) for seed in seeds))
+        return AgentState(tuple(EnvState(seed=(int(self.seed), int(seed))) for seed in seeds))
 
     @ordinary_tensors()
-    def watch(
+    def observe(
         self, observation: Any, state: AgentState | None, actions: NDArray[Any], episode_start: Any = None
     ) -> AgentState:
         """Look on while somebody else acts, such as a demonstrator before the agent takes over.
@@ -155,23 +155,25 @@ class PlanningAgent:
             observation, state, episode_start: as for ``predict``.
             actions: what is done now, (a,) or (B, a).
         """
-        sights, batched = self._read(observation)
-        state = self._checked(state, len(sights))
-        flags = read_starts(episode_start, len(sights))
+        observations, batched = self._read(observation)
+        state = self._checked(state, len(observations))
+        starting = read_starts(episode_start, len(observations))
         done = np.asarray(actions, np.float32)
         done = done if batched else done[None]
         size = self._action_size
-        if done.shape != (len(sights), size):
-            raise ValueError(f"actions must have shape {(len(sights), size) if batched else (size,)}, got {done.shape}")
-        rows = []
-        for row, sight, flag, action in zip(state.rows, sights, flags, done, strict=True):
-            arrived = self._arrived(row, sight, flag)
-            rows.append(self._acted(replace(arrived, queue=action[None], outlook=None)))
-        return AgentState(tuple(rows))
+        if done.shape != (len(observations), size):
+            raise ValueError(
+                f"actions must have shape {(len(observations), size) if batched else (size,)}, got {done.shape}"
+            )
+        envs = []
+        for env, newest, started, action in zip(state.envs, observations, starting, done, strict=True):
+            received = self._received(env, newest, started)
+            envs.append(self._acted(replace(received, queue=action[None], last_plan=None)))
+        return AgentState(tuple(envs))
 
     def explain(self, state: AgentState) -> tuple[Explanation | None, ...]:
         """Return for each environment what its last plan imagined and what came of it; None before its first plan."""
-        return tuple(explain(self.model, row.outlook, self._memory) for row in state.rows)
+        return tuple(explain(self.model, env.last_plan, self._memory) for env in state.envs)
 
     @property
     def _action_size(self) -> int:
@@ -181,103 +183,103 @@ class PlanningAgent:
     @property
     def _memory(self) -> int:
         """How many environment steps a context reaches back."""
-        return (self.history - 1) * self.model.frameskip
+        return (self.context_frames - 1) * self.model.frameskip
 
-    def _read(self, observation: Any) -> tuple[list[Sight], bool]:
+    def _read(self, observation: Any) -> tuple[list[Observation], bool]:
         return read(observation, self.frame_size, with_state=self.reads_state)
 
-    def _checked(self, state: AgentState | None, rows: int) -> AgentState:
+    def _checked(self, state: AgentState | None, envs: int) -> AgentState:
         if state is None:
-            return self.start(range(rows))
+            return self.start(range(envs))
         if not isinstance(state, AgentState):
             raise TypeError(f"state must be what predict returned, or None at first; got {type(state).__name__}")
-        if len(state.rows) != rows:
-            raise ValueError(f"the state is of {len(state.rows)} environments, the observation of {rows}")
+        if len(state.envs) != envs:
+            raise ValueError(f"the state is of {len(state.envs)} environments, the observation of {envs}")
         return state
 
-    def _arrived(self, row: Row, sight: Sight, flag: bool) -> Row:
-        """Return the row with its newest sight; without a queue if it must be planned for."""
-        last, pixels = row.sight, sight.pixels
-        same_goal = last is not None and np.array_equal(last.goal, sight.goal)
-        if last is None or flag:
-            episode = row.episode if last is None else row.episode + 1
-            fresh = Row(seed=row.seed, episode=episode, decisions=row.decisions)
-            return replace(fresh, sight=sight, frames={0: pixels}, flagged=flag)
-        step = row.step + 1
+    def _received(self, env: EnvState, newest: Observation, started: bool) -> EnvState:
+        """Return what is known once an observation came; without a queue if it must be planned for."""
+        last, pixels = env.newest, newest.pixels
+        same_goal = last is not None and np.array_equal(last.goal, newest.goal)
+        if last is None or started:
+            episode = env.episode if last is None else env.episode + 1
+            fresh = EnvState(seed=env.seed, episode=episode, decisions=env.decisions)
+            return replace(fresh, newest=newest, frames={0: pixels}, started=started)
+        step = env.step + 1
         oldest = step - self._memory
-        row = replace(
-            row,
+        env = replace(
+            env,
             step=step,
-            sight=sight,
-            frames={s: p for s, p in row.frames.items() if s >= oldest} | {step: pixels},
-            tokens={s: z for s, z in row.tokens.items() if s >= oldest},
-            outlook=self._seen(row.outlook, step, pixels),
-            flagged=flag,
+            newest=newest,
+            frames={s: p for s, p in env.frames.items() if s >= oldest} | {step: pixels},
+            tokens={s: z for s, z in env.tokens.items() if s >= oldest},
+            last_plan=self._seen(env.last_plan, step, pixels),
+            started=started,
         )
-        return row if same_goal else replace(row, goal=None, queue=None, outlook=None)
+        return env if same_goal else replace(env, goal=None, queue=None, last_plan=None)
 
-    def _seen(self, outlook: Outlook | None, step: int, pixels: Pixels) -> Outlook | None:
-        if outlook is None:
+    def _seen(self, last_plan: PlanRecord | None, step: int, pixels: Pixels) -> PlanRecord | None:
+        if last_plan is None:
             return None
-        ahead, rest = divmod(step - outlook.made_from.step, self.model.frameskip)
+        ahead, rest = divmod(step - last_plan.made_from.step, self.model.frameskip)
         if rest or ahead > self.horizon:
-            return outlook
-        return replace(outlook, seen=(*outlook.seen, pixels))
+            return last_plan
+        return replace(last_plan, seen=(*last_plan.seen, pixels))
 
-    def _acted(self, row: Row) -> Row:
-        """Return the row after the next action of its queue."""
-        assert row.queue is not None
-        new, queue = row.queue[:1], row.queue[1:]
-        done = new if row.done is None else np.concatenate([row.done, new])
-        return replace(row, done=done[-max(1, self._memory) :], queue=queue if len(queue) else None)
+    def _acted(self, env: EnvState) -> EnvState:
+        """Return what is known after the next action of the queue."""
+        assert env.queue is not None
+        new, queue = env.queue[:1], env.queue[1:]
+        done = new if env.taken is None else np.concatenate([env.taken, new])
+        return replace(env, taken=done[-max(1, self._memory) :], queue=queue if len(queue) else None)
 
-    def _steps(self, row: Row) -> list[int]:
-        return steps_of(row, self._memory, self.model.frameskip)
+    def _steps(self, env: EnvState) -> list[int]:
+        return steps_of(env, self._memory, self.model.frameskip)
 
-    def _plan(self, rows: list[Row], waiting: Sequence[int]) -> None:
-        """Give these rows a plan: those of the same kind in one batch."""
+    def _plan(self, envs: list[EnvState], waiting: Sequence[int]) -> None:
+        """Plan for these environments: those of the same kind in one batch."""
         if not waiting:
             return
-        self._encode(rows, waiting)
+        self._encode(envs, waiting)
         groups: dict[tuple[int, int], list[int]] = {}
-        starts = {i: self._start(rows[i]) for i in waiting}
+        starts = {i: self._start(envs[i]) for i in waiting}
         for i in waiting:
-            groups.setdefault((len(self._steps(rows[i])), starts[i].shape[1]), []).append(i)
+            groups.setdefault((len(self._steps(envs[i])), starts[i].shape[1]), []).append(i)
         for members in groups.values():
-            self._plan_together(rows, members, torch.cat([starts[i] for i in members]))
+            self._plan_together(envs, members, torch.cat([starts[i] for i in members]))
 
-    def _encode(self, rows: list[Row], waiting: Sequence[int]) -> None:
+    def _encode(self, envs: list[EnvState], waiting: Sequence[int]) -> None:
         """Encode frames and goals that are not yet encoded, all in one batch."""
         missing: list[tuple[int, int | None, Pixels]] = []
         for i in waiting:
-            row, sight = rows[i], rows[i].sight
-            assert sight is not None
-            if row.goal is None:
-                missing.append((i, None, sight.goal))
-            missing += [(i, s, row.frames[s]) for s in self._steps(row) if s not in row.tokens]
+            env, newest = envs[i], envs[i].newest
+            assert newest is not None
+            if env.goal is None:
+                missing.append((i, None, newest.goal))
+            missing += [(i, s, env.frames[s]) for s in self._steps(env) if s not in env.tokens]
         if not missing:
             return
         frames = torch.from_numpy(np.stack([pixels for *_, pixels in missing]))
         for (i, step, _), tokens in zip(missing, self.model.encode(frames[:, None])[:, 0], strict=True):
-            row = rows[i]
+            env = envs[i]
             if step is None:
-                rows[i] = replace(row, goal=tokens.clone())
+                envs[i] = replace(env, goal=tokens.clone())
             else:
-                rows[i] = replace(row, tokens={**row.tokens, step: tokens.clone()})
+                envs[i] = replace(env, tokens={**env.tokens, step: tokens.clone()})
 
-    def _start(self, row: Row) -> Tensor:
+    def _start(self, env: EnvState) -> Tensor:
         """Return where the search starts, (1, K, H, A): what is left of the last plan, or the mean action."""
-        left = self.horizon - self.execute // self.model.frameskip
-        if row.outlook is not None and left:
-            return row.outlook.plan.shift(self.horizon - left, elites=True)
+        left = self.horizon - self.replan_every // self.model.frameskip
+        if env.last_plan is not None and left:
+            return env.last_plan.plan.shift(self.horizon - left, elites=True)
         assert self.model.normalizer is not None
         shape = (1, 1, self.horizon, self.model.normalizer.action_dim)
         return torch.zeros(shape, dtype=torch.float32, device=self.model.device)
 
-    def _plan_together(self, rows: list[Row], members: Sequence[int], starts: Tensor) -> None:
-        normalizer, chosen = self.model.normalizer, [rows[i] for i in members]
+    def _plan_together(self, envs: list[EnvState], members: Sequence[int], starts: Tensor) -> None:
+        normalizer, chosen = self.model.normalizer, [envs[i] for i in members]
         assert normalizer is not None
-        goal = torch.stack([row.goal for row in chosen if row.goal is not None])
+        goal = torch.stack([env.goal for env in chosen if env.goal is not None])
         low, high = normalizer.bounds()
         context = context_of(self.model, chosen, self._memory)
         plan = self.planner.plan(
@@ -285,22 +287,22 @@ class PlanningAgent:
             starts,
             low=low,
             high=high,
-            generators=[row.generator() for row in chosen],
+            generators=[env.generator() for env in chosen],
         )
         actions = normalizer.to_environment(plan.actions).flatten(1, 2).cpu().numpy().astype(np.float32)
-        for k, (i, row) in enumerate(zip(members, chosen, strict=True)):
-            rows[i] = replace(
-                row,
-                queue=actions[k, : self.execute],
-                outlook=Outlook(row_of(plan, k), replace(row, outlook=None)),
-                plans=row.plans + 1,
-                decisions=row.decisions + 1,
+        for k, (i, env) in enumerate(zip(members, chosen, strict=True)):
+            envs[i] = replace(
+                env,
+                queue=actions[k, : self.replan_every],
+                last_plan=PlanRecord(row_of(plan, k), replace(env, last_plan=None)),
+                plans=env.plans + 1,
+                decisions=env.decisions + 1,
             )
 
 
-def _rests(row: Row, sight: Sight, flag: bool) -> bool:
+def _is_idle(env: EnvState, newest: Observation, started: bool) -> bool:
     """Say whether an environment starts an episode again and again and nothing happens in it."""
-    last = row.sight
-    if last is None or row.done is None or not (flag and row.flagged):
+    last = env.newest
+    if last is None or env.taken is None or not (started and env.started):
         return False
-    return np.array_equal(last.pixels, sight.pixels) and np.array_equal(last.goal, sight.goal)
+    return np.array_equal(last.pixels, newest.pixels) and np.array_equal(last.goal, newest.goal)

@@ -19,7 +19,7 @@ from ..models import WorldModel
 from ..models.normalizer import ActionNormalizer
 from ..planners.checks import check_whole
 from .simulation import Job, Simulation, begin_worker, run_in_worker
-from .state import Sight
+from .state import Observation
 
 # Candidates that are simulated and encoded at once. It is fixed, so that results do not depend on the number of cores.
 _CHUNK = 50
@@ -29,7 +29,7 @@ _CHUNK = 50
 class SimulatorContext:
     """Where the worlds are that candidates start from."""
 
-    sights: tuple[Sight, ...]
+    observations: tuple[Observation, ...]
 
 
 class SimulatorModel:
@@ -117,16 +117,16 @@ class SimulatorModel:
         """Encode frames (B, T, height, width, 3), uint8, to tokens (B, T, P, D)."""
         return self.model.encode(frames)
 
-    def context(self, sights: Sequence[Sight]) -> SimulatorContext:
+    def context(self, observations: Sequence[Observation]) -> SimulatorContext:
         """Return what ``rollout`` starts from: the true states of B environments.
 
         Raises:
             ValueError: frames hold distractors, which stand where no state tells.
         """
-        for row, sight in enumerate(sights):
-            if np.any(sight.variation.get("distractors", 0)):
+        for row, observation in enumerate(observations):
+            if np.any(observation.variation.get("distractors", 0)):
                 raise ValueError(f"environment {row} has distractors; nobody knows where, so it cannot be simulated")
-        return SimulatorContext(tuple(sights))
+        return SimulatorContext(tuple(observations))
 
     @torch.no_grad()
     def rollout(self, context: SimulatorContext, actions: Tensor, *, last_only: bool = False) -> Tensor:
@@ -162,11 +162,11 @@ class SimulatorModel:
     def _jobs(self, context: SimulatorContext, actions: Tensor, steps: tuple[int, ...]) -> Iterator[Job]:
         done = self.normalizer.to_environment(actions).flatten(2, 3).cpu().numpy().astype(np.float32)
         drawn_after = tuple(step * self.frameskip for step in steps)
-        for sight, candidates in zip(context.sights, done, strict=True):
-            assert sight.state is not None
+        for observation, candidates in zip(context.observations, done, strict=True):
+            assert observation.state is not None
             for begin in range(0, len(candidates), _CHUNK):
                 part = candidates[begin : begin + _CHUNK]
-                yield Job(sight.state, dict(sight.variation), part, drawn_after)
+                yield Job(observation.state, dict(observation.variation), part, drawn_after)
 
     def _workers(self) -> ProcessPoolExecutor:
         if self._pool is None:

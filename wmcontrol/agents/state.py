@@ -19,7 +19,7 @@ Actions = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Sight:
+class Observation:
     """What one environment shows at one moment."""
 
     pixels: Pixels  # (height, width, 3)
@@ -29,16 +29,16 @@ class Sight:
 
 
 @dataclass(frozen=True, eq=False)
-class Outlook:
+class PlanRecord:
     """The last plan of one environment, what it was made from, and what was seen since."""
 
     plan: Plan  # of one row
-    made_from: "Row"
+    made_from: "EnvState"
     seen: tuple[Pixels, ...] = ()  # the frames since, one model step apart
 
 
 @dataclass(frozen=True, eq=False)
-class Row:
+class EnvState:
     """One environment of a batch.
 
     Its randomness is a function of ``seed``, the number of the episode and the number of the plan in it: nothing has
@@ -50,14 +50,14 @@ class Row:
     step: int = 0  # environment steps since the episode's first frame
     plans: int = 0  # made in this episode
     decisions: int = 0  # plans made in all episodes
-    sight: Sight | None = None  # the newest
+    newest: Observation | None = None  # the newest
     frames: Mapping[int, Pixels] = field(default_factory=dict)  # by step, those that a context may still need
     tokens: Mapping[int, Tensor] = field(default_factory=dict)  # (P, D) of those that were encoded
     goal: Tensor | None = None  # (P, D), once it was encoded
-    done: Actions | None = None  # (k, a) the newest actions, the last of them the very last
+    taken: Actions | None = None  # (k, a) the newest actions, the last of them the very last
     queue: Actions | None = None  # (q, a) what is still to be done of the plan
-    outlook: Outlook | None = None
-    flagged: bool = False  # whether the caller said in the last call that an episode starts
+    last_plan: PlanRecord | None = None
+    started: bool = False  # whether the caller said in the last call that an episode starts
 
     def generator(self) -> torch.Generator:
         """Return the generator for the next plan."""
@@ -69,12 +69,12 @@ class Row:
 class AgentState:
     """What ``predict`` returns beside actions and takes again with the next observation."""
 
-    rows: tuple[Row, ...]
+    envs: tuple[EnvState, ...]
 
     @property
     def decisions(self) -> tuple[int, ...]:
         """How many plans were made for each environment."""
-        return tuple(row.decisions for row in self.rows)
+        return tuple(env.decisions for env in self.envs)
 
 
 def row_of(plan: Plan, row: int) -> Plan:

@@ -49,13 +49,13 @@ def play(env: Any, agent: Any, tasks: Sequence[Task], seeds: Sequence[int], budg
     """
     observation, infos = env.reset(seed=[task.seed for task in tasks], options=_options(tasks))
     state = agent.start(seeds) if hasattr(agent, "start") else None
-    looks_on = hasattr(agent, "watch")
+    looks_on = hasattr(agent, "observe")
     first = np.ones(len(tasks), bool)
     replay = np.stack([task.replay for task in tasks])
     for step in range(replay.shape[1]):
         actions = replay[:, step].astype(env.single_action_space.dtype)
         if looks_on:
-            state = agent.watch(_shown(agent, env, observation), state, actions, episode_start=first)
+            state = agent.observe(_shown(agent, env, observation), state, actions, episode_start=first)
             first = np.zeros(len(tasks), bool)
         observation, *_, infos = env.step(actions)
     yield Moment(observation, infos["is_success"], state, 0.0)
@@ -119,7 +119,7 @@ def check_protocol(agent: Any, protocol: Protocol) -> None:
         raise TypeError(
             f"an agent has a method predict(observation, state, episode_start, deterministic); got {agent!r}"
         )
-    for name, expected in (("execute", protocol.execute), ("horizon", protocol.horizon)):
+    for name, expected in (("replan_every", protocol.execute), ("horizon", protocol.horizon)):
         if getattr(agent, name, expected) != expected:
             raise ValueError(
                 f"the protocol {protocol.name} has {name}={expected}, the agent {getattr(agent, name)}; make the agent "

@@ -110,7 +110,7 @@ def planning(
     Raises:
         UsageError: the model does not fit the protocol.
     """
-    settings = {"horizon": protocol.horizon, "execute": protocol.execute, "history": history}
+    settings = {"horizon": protocol.horizon, "replan_every": protocol.execute, "context_frames": history}
     wanted = objective_settings(protocol, objective, env_id, known=loaded.model.token_std is not None)
     distance = make_objective(wanted, loaded.model)
     try:

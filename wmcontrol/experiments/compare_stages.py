@@ -251,8 +251,8 @@ def _planning(
         planner,
         objective,
         horizon=protocol.horizon,
-        execute=protocol.execute,
-        history=history,
+        replan_every=protocol.execute,
+        context_frames=history,
     )
 
 

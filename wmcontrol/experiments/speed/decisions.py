@@ -32,11 +32,11 @@ def decisions(rounds: int) -> Section:
     for name, env_id in ENVS.items():
         model = WorldModel.load(name, dtype="auto")
         for planner_name, planner in planners.items():
-            for execute in (25, 5):
-                agent = PlanningAgent(model, planner, GoalDistance("cosine"), execute=execute)
+            for replan_every in (25, 5):
+                agent = PlanningAgent(model, planner, GoalDistance("cosine"), replan_every=replan_every)
                 found = [_shares(agent, env_id, seed) for seed in range(rounds)]
                 told = {part: median(shares[part] for shares in found) for part in found[0]}
-                label = f"{name}, {planner_name}, a plan every {execute} steps"
+                label = f"{name}, {planner_name}, a plan every {replan_every} steps"
                 numbers[label] = told
                 shares = (f"{told[part]:.1%}" for part in ("model and planner", "simulator", "outside"))
                 rows.append((label, f"{1e3 * told['seconds']:.1f}", *shares))
