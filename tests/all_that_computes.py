@@ -42,7 +42,7 @@ def state(module: torch.nn.Module) -> str:
 
 def plans(model: WorldModel, frames: np.ndarray) -> Iterator[tuple[str, str]]:
     guarded = Guardrail(lambda latents: latents[..., 0].mean(-1), limit=0.5)
-    whitened = GoalDistance("squared", steps=0.9, weights=model.whitening(0.5))
+    standardized = GoalDistance("squared", steps=0.9, weights=model.standardizing_weights(0.5))
     planners = {
         "CEM": CEM(num_elites=4, tolerance=0.3, **SMALL),
         "CEM of many numbers": CEM(num_samples=1500, num_elites=4, num_iterations=1),
@@ -55,7 +55,7 @@ def plans(model: WorldModel, frames: np.ndarray) -> Iterator[tuple[str, str]]:
         "Hybrid": Hybrid(sampling=CEM(num_elites=4, **SMALL), refinement=Gradient(num_samples=3, num_iterations=3)),
     }
     for name, planner in planners.items():
-        objective = whitened + 0.1 * ActionPenalty() + 0.1 * Smoothness(5) + guarded
+        objective = standardized + 0.1 * ActionPenalty() + 0.1 * Smoothness(5) + guarded
         agent = PlanningAgent(model, planner, objective, replan_every=5, context_frames=2)
         state, actions = None, []
         for step in range(6):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .agents import PlanningAgent
     from .data import TrajectoryDataset
     from .encoders import Encoder, PyramidEncoder, TransformersEncoder
-    from .models import ActionConditioned, ActionNormalizer, Context, Predictor, WorldModel
+    from .models import ActionConditioned, ActionNormalizer, Context, PlanningSettings, Predictor, WorldModel
     from .objectives import ActionPenalty, GoalDistance, Guardrail, Objective, Smoothness
     from .planners import (
         CEM,
@@ -51,6 +51,7 @@ _LAZY = {
     "Plan": "planners",
     "Planner": "planners",
     "PlanningAgent": "agents",
+    "PlanningSettings": "models",
     "Predictor": "models",
     "PyramidEncoder": "encoders",
     "RandomShooting": "planners",
@@ -80,6 +81,7 @@ __all__ = [
     "Plan",
     "Planner",
     "PlanningAgent",
+    "PlanningSettings",
     "Predictor",
     "PyramidEncoder",
     "RandomShooting",

@@ -124,7 +124,7 @@ class GoalDistance(Term):
             and at most 1: step ``h`` counts ``discount ** (H - 1 - h)``, so that the last counts most; weights sum
             to 1.
         weights: what each of the D numbers of a token is multiplied by first, over 0; None: nothing. With
-            ``WorldModel.whitening()`` numbers that vary little count like those that vary much.
+            ``WorldModel.standardizing_weights()`` numbers that vary little count like those that vary much.
     """
 
     metric: Metric = "l2"

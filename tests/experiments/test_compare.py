@@ -67,7 +67,7 @@ def test_it_is_the_papers_table_with_few_labels_floors_and_ceiling(usual: Compar
     assert looking["wall"]["num_tasks"] == 512
     assert looking["wall"]["planner_settings"] == asdict(CEM(**PROTOCOLS["paper"].planner, std=2.0))
     assert looking["wall"]["objective"] == looking["pointmaze"]["objective"] == {"metric": "cosine"}
-    assert looking["pusht"]["objective"] == {"metric": "cosine", "whiten": 1.0}
+    assert looking["pusht"]["objective"] == {"metric": "cosine", "standardize": 1.0}
     assert found["evaluate wall true simulator"].settings["num_tasks"] == 128
     assert "planner" not in found["evaluate wall no-op"].settings
 

@@ -183,16 +183,16 @@ def test_the_simulator_stands_in_the_models_place_and_other_planners_search(tmp_
 
 
 @pytest.mark.parametrize(
-    ("name", "objective", "whiten"),
-    [("pusht", "", 1), ("pusht", "metric:cosine", 0), ("wall", "", 0), ("wall", "whiten:1", 1)],
+    ("name", "objective", "power"),
+    [("pusht", "", 1), ("pusht", "metric:cosine", 0), ("wall", "", 0), ("wall", "standardize:1", 1)],
 )
-def test_distances_are_whitened_in_push_t_unless_a_metric_is_given(
-    name: str, objective: str, whiten: int, tmp_path: Path
+def test_distances_are_standardized_as_the_model_says_unless_a_metric_is_given(
+    name: str, objective: str, power: int, tmp_path: Path
 ) -> None:
     words = ["evaluate", f"model={name}", f"env={name}", "num_tasks=1", "videos=0", "planner=random_shooting"]
     assert main([*words, f"objective={{{objective}}}", "planner_settings={num_samples:2}", f"out={tmp_path}"]) == 0
     about = Evaluation.read(tmp_path / "tasks.jsonl").header["about"]
-    assert about["objective"] == {"metric": "cosine", "steps": "last", "whiten": whiten}
+    assert about["objective"] == {"metric": "cosine", "steps": "last", "standardize": power}
 
 
 def test_a_model_from_before_deviations_were_saved_is_judged_without(
@@ -201,13 +201,13 @@ def test_a_model_from_before_deviations_were_saved_is_judged_without(
     old = tmp_path / "old"
     shutil.copytree(PACKAGED / "pusht", old)
     config = json.loads((old / "config.json").read_text())
-    del config["token_std"]
+    del config["token_std"], config["planning"]
     (old / "config.json").write_text(json.dumps(config))
     words = ["evaluate", f"model={old}", "env=pusht", "num_tasks=1", "videos=0", "planner=random_shooting"]
-    said = refused([*words, "objective={whiten:1}"], tmp_path / "none", capsys)
-    assert "objective={whiten:0}" in said
+    said = refused([*words, "objective={standardize:1}"], tmp_path / "none", capsys)
+    assert "objective={standardize:0}" in said
     assert main([*words, "planner_settings={num_samples:2}", f"out={tmp_path / 'out'}"]) == 0
-    assert Evaluation.read(tmp_path / "out" / "tasks.jsonl").header["about"]["objective"]["whiten"] == 0
+    assert Evaluation.read(tmp_path / "out" / "tasks.jsonl").header["about"]["objective"]["standardize"] == 0
 
 
 def test_episodes_are_filmed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -337,9 +337,9 @@ def test_policies_with_hindsight_replay_and_of_other_packages_are_judged_and_col
         (["model=wall", "env=wall", "objective={metric:l3}"], naming("objective", "metric")),
         (
             ["model=wall", "env=wall", "objective={distance:l1}"],
-            naming("objective", "'distance'", "metric", "steps", "whiten"),
+            naming("objective", "'distance'", "metric", "steps", "standardize"),
         ),
-        (["model=wall", "env=wall", "objective={whiten:3}"], naming("objective", "whiten", 2, 3)),
+        (["model=wall", "env=wall", "objective={standardize:3}"], naming("objective", "standardize", 2, 3)),
         (["model=wall", "env=wall", "protocol=papers"], "'paper'"),
         (["model=wall", "env=wall", "warmup=5"], "warmup"),
         (["model=wall", "env=wall", "device=tpu9"], naming("device", "'tpu9'")),

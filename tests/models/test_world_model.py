@@ -226,29 +226,29 @@ def test_another_predictor_takes_over_wholly_and_copies_are_their_own() -> None:
         model = world_model()
 
 
-def test_whitening_makes_numbers_vary_alike_and_keeps_their_mean_square() -> None:
+def test_standardizing_makes_numbers_vary_alike_and_keeps_their_mean_square() -> None:
     std = torch.rand(D, dtype=torch.float64, generator=torch.Generator().manual_seed(1)) + 0.5
     model = world_model(token_std=std.tolist())
-    half = torch.tensor(model.whitening(0.5), dtype=torch.float64)
+    half = torch.tensor(model.standardizing_weights(0.5), dtype=torch.float64)
     torch.testing.assert_close(half / half[0], (std / std[0]) ** -0.5)
     for power in (0, 0.5, 1, 2):
-        varied = torch.tensor(model.whitening(power), dtype=torch.float64) * std
+        varied = torch.tensor(model.standardizing_weights(power), dtype=torch.float64) * std
         assert float(varied.square().mean()) == pytest.approx(float(std.square().mean()))
     assert varied[0] != pytest.approx(float(varied[1]))
-    whole = torch.tensor(model.whitening(), dtype=torch.float64) * std
+    whole = torch.tensor(model.standardizing_weights(), dtype=torch.float64) * std
     torch.testing.assert_close(whole, whole[:1].expand(D))
     tiny = world_model(token_std=(1e-200 * std).tolist())
-    assert tiny.whitening(2) == pytest.approx(model.whitening(2))
-    quiet = world_model(token_std=[4.0, *[0.0] * (D - 1)]).whitening()
+    assert tiny.standardizing_weights(2) == pytest.approx(model.standardizing_weights(2))
+    quiet = world_model(token_std=[4.0, *[0.0] * (D - 1)]).standardizing_weights()
     assert [weight / quiet[0] for weight in quiet[1:]] == pytest.approx([1000.0] * (D - 1))
 
 
-def test_whitening_needs_deviations() -> None:
+def test_standardizing_needs_deviations() -> None:
     for unknown in (None, [0.0] * D):
         with pytest.raises(ValueError, match="token_std"):
-            world_model(token_std=unknown).whitening()
-    with pytest.raises(ValueError, match=naming("whitening", -1)):
-        world_model(token_std=[1.0] * D).whitening(-1)
+            world_model(token_std=unknown).standardizing_weights()
+    with pytest.raises(ValueError, match=naming("standardizing_weights", -1)):
+        world_model(token_std=[1.0] * D).standardizing_weights(-1)
     for wrong in ([1.0], [-1.0] * D, [float("nan")] * D):
         with pytest.raises(ValueError, match=naming("token_std", 12)):
             world_model(token_std=wrong)

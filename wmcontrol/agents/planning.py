@@ -11,8 +11,8 @@ from torch import Tensor
 
 from ..models import WorldModel
 from ..models.ordinary import ordinary_tensors
-from ..objectives import Objective
-from ..planners import Planner
+from ..objectives import GoalDistance, Objective
+from ..planners import CEM, Planner
 from ..planners.checks import check_whole
 from .contexts import context_of, steps_of
 from .explanation import Explanation, explain
@@ -73,6 +73,50 @@ class PlanningAgent:
                 f"replan_every must be a multiple of the model's frameskip, {frameskip}, and at most horizon times it, "
                 f"{self.horizon * frameskip}; got {self.replan_every}"
             )
+
+    @classmethod
+    def from_model(
+        cls,
+        model: WorldModel | SimulatorModel,
+        planner: Planner | None = None,
+        *,
+        objective: Objective | None = None,
+        seed: int = 0,
+        **changes: Any,
+    ) -> "PlanningAgent":
+        """Return the agent that suits a model: by the settings that it was saved with, but for the changes.
+
+        Args:
+            model: imagines; or the true simulator in its place.
+            planner: by default ``CEM(std=2.0)``, with which most goals are reached; ``wmcontrol.planners.fast()`` takes
+                a tenth of its time.
+            objective: by default the distance that the settings describe.
+            seed: of all randomness.
+            changes: fields of :class:`~wmcontrol.PlanningSettings`, as ``replan_every=5``.
+
+        Raises:
+            TypeError, ValueError: as for the constructor; a change that is no field; or ``standardize`` with a model
+                that does not say how its tokens vary.
+        """
+        world = model.model if isinstance(model, SimulatorModel) else model
+        if not isinstance(world, WorldModel):
+            raise TypeError(f"model must be a WorldModel or a SimulatorModel, got {type(model).__name__}")
+        settings = replace(world.planning, **changes)
+        whole = settings.horizon * world.frameskip
+        replan_every = settings.replan_every or whole
+        if objective is None:
+            weights = world.standardizing_weights(settings.standardize) if settings.standardize else None
+            steps = settings.metric_steps or ("mean" if replan_every < whole else "last")
+            objective = GoalDistance(settings.metric, steps, weights)  # type: ignore[arg-type]
+        return cls(
+            model,
+            CEM(std=2.0) if planner is None else planner,
+            objective,
+            horizon=settings.horizon,
+            replan_every=replan_every,
+            context_frames=settings.context_frames,
+            seed=seed,
+        )
 
     @property
     def frame_size(self) -> tuple[int, int]:

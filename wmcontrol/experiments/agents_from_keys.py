@@ -54,6 +54,7 @@ class Loaded:
     """A world model that takes actions, and what tells it from others."""
 
     model: WorldModel
+    folder: Path
     about: Mapping[str, str]
 
     @property
@@ -62,11 +63,11 @@ class Loaded:
         return self.about["weights"] + self.about["config"]
 
 
-def load_model(path: Path | None, device: str, env_id: str, dtype: str = "stored") -> Loaded:
+def load_model(path: Path | None, device: str, dtype: str = "stored") -> Loaded:
     """Load the model that a job plans with, in the number type that its key ``dtype`` asks for.
 
     Raises:
-        UsageError: there is none, it takes no actions, or it is known to be of another environment.
+        UsageError: there is none, or it takes no actions.
     """
     if path is None:
         raise UsageError("model=… is missing: the world model to plan with; for example model=wall")
@@ -77,9 +78,8 @@ def load_model(path: Path | None, device: str, env_id: str, dtype: str = "stored
         raise UsageError(f"model: {error}") from error
     if model.normalizer is None:
         raise UsageError(f"model: {path} takes no actions, so nothing can be planned with it; fine-tune it first")
-    _check_environment(folder, path, env_id)
     computes_in = str(model.dtype).removeprefix("torch.")
-    return Loaded(model, {"model": str(path), **model_digests(folder), "dtype": computes_in})
+    return Loaded(model, folder, {"model": str(path), **model_digests(folder), "dtype": computes_in})
 
 
 def file_digest(path: Path) -> str:
@@ -101,8 +101,7 @@ def planning(
     name: str,
     file: str,
     objective: Mapping[str, Any],
-    env_id: str,
-    history: int = 1,
+    history: int | None = None,
     simulator: SimulatorModel | None = None,
 ) -> Entrant:
     """Return the agent that plans with a model, or with the simulator in its place, as the protocol says.
@@ -110,8 +109,10 @@ def planning(
     Raises:
         UsageError: the model does not fit the protocol.
     """
+    suits = loaded.model.planning
+    history = suits.context_frames if history is None else history
     settings = {"horizon": protocol.horizon, "replan_every": protocol.execute, "context_frames": history}
-    wanted = objective_settings(protocol, objective, env_id, known=loaded.model.token_std is not None)
+    wanted = objective_settings(protocol, objective, suits)
     distance = make_objective(wanted, loaded.model)
     try:
         agent = PlanningAgent(simulator or loaded.model, planner, distance, **settings)
@@ -121,7 +122,7 @@ def planning(
         **loaded.about,
         "imagines": "world model" if simulator is None else "true simulator",
         "planner": {"name": type(planner).__name__, **asdict(cast(Any, planner))},
-        "objective": {"metric": distance.metric, "steps": distance.steps, "whiten": wanted.get("whiten", 0)},
+        "objective": {"metric": distance.metric, "steps": distance.steps, "standardize": wanted.get("standardize", 0)},
         **settings,
     }
     return Entrant(name, file, agent, about)
@@ -160,12 +161,18 @@ def floor(space: gym.spaces.Box) -> list[Entrant]:
     return found
 
 
-def _check_environment(folder: Path, path: Path, env_id: str) -> None:
-    """Refuse a packaged model in another environment than its card names; other models do not say where they belong."""
-    card = folder / "card.json"
+def check_environment(loaded: Loaded, env_id: str) -> None:
+    """Refuse a packaged model in another environment than its card names; other models do not say where they belong.
+
+    Raises:
+        UsageError: it is of another one.
+    """
+    card = loaded.folder / "card.json"
     if not card.exists():
         return
     known = list(read_json(card, _CARD).get("errors", {}))
     kind = env_label(env_id).lower().split("_")[0]
     if known and kind not in known:
-        raise UsageError(f"model: {path} is a model of {', '.join(known)}, and the tasks are in {env_label(env_id)}")
+        raise UsageError(
+            f"model: {loaded.about['model']} is a model of {', '.join(known)}, and the tasks are in {env_label(env_id)}"
+        )

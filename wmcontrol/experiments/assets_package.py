@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ..data import LatentStore
 from ..encoders import PyramidEncoder
-from ..models import ActionConditioned, Predictor, WorldModel
+from ..models import ActionConditioned, PlanningSettings, Predictor, WorldModel
 from ..models.checkpoint import save
 from ..training import held_out_clips, prediction_error
 from .assets_card import CARD, FACTS, card
@@ -31,8 +31,13 @@ def package(name: str, stages: Mapping[str, Stage], recipe: Recipe) -> Stage:
     skips = {data: recipe.models.get(data, {}).get("frameskip", 5) for data in seen}
     needs = [stages[f"train {name}"], *(stages[f"encode {data} unseen"] for data in seen)]
     command = f"wmcontrol assets only={name}" if recipe is RECIPE else "make_assets with a recipe of its own"
-    num_frames = needs[0].settings["num_frames"]
-    settings = {"weights": _TYPES, "frameskip": skips, "num_frames": num_frames, "command": command}
+    settings = {
+        "weights": _TYPES,
+        "frameskip": skips,
+        "num_frames": needs[0].settings["num_frames"],
+        "planning": dict(recipe.planning.get(name, {})),
+        "command": command,
+    }
     return Stage(f"package {name}", settings, tuple(needs), _package)
 
 
@@ -99,6 +104,7 @@ def _package(stage: Stage, root: Path) -> dict[str, Any]:
     shutil.rmtree(folder, ignore_errors=True)  # of an attempt that was killed
     model = WorldModel.load(model_of(trained, root), dtype=torch.float32)
     model.predictor.to(torch.bfloat16).float()
+    model.planning = PlanningSettings(**stage.settings["planning"])
     save(model, folder, rounded={part: getattr(torch, name) for part, name in _TYPES.items()})
     weights = folder / "model.safetensors"
     facts: dict[str, Any] = {

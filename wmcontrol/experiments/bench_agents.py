@@ -8,7 +8,7 @@ from typing import Any
 
 from ..evaluation.protocols import PROTOCOLS
 from ..files import exclusive_lock
-from .agents_from_keys import action_space_for, floor, load_model, planning
+from .agents_from_keys import action_space_for, check_environment, floor, load_model, planning
 from .errors import UsageError
 from .evaluate_job import in_a_line
 from .files import check_device
@@ -27,14 +27,13 @@ def compare_planners(config: Any) -> None:
     check_device(config.device)
     names = _planners(config.planners)
     protocol = PROTOCOLS["paper"]
-    tasks = find_tasks(config, protocol)
-    loaded = load_model(config.model, config.device, tasks.env_id, config.dtype)
+    loaded = load_model(config.model, config.device, config.dtype)
+    tasks = find_tasks(config, protocol, loaded.model.planning.context_steps if config.data is not None else 0)
+    check_environment(loaded, tasks.env_id)
     entrants = []
     for name in names:
         planner = make_planner(name, planner_settings(name, protocol, {}))
-        entrants.append(
-            planning(loaded, planner, protocol, name=name, file=f"{name}.jsonl", objective={}, env_id=tasks.env_id)
-        )
+        entrants.append(planning(loaded, planner, protocol, name=name, file=f"{name}.jsonl", objective={}))
     rows = [*entrants, *floor(action_space_for(entrants[0].agent, tasks))]
 
     same = replace(config, planners=names, out=None)

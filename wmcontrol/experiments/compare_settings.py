@@ -17,7 +17,7 @@ from .errors import UsageError
 from .names import env_id_of
 from .planner_names import make_objective, make_planner
 from .reader_keys import open_data
-from .recipes import WARMUPS, Data
+from .recipes import Data
 from .train_jobs import split
 
 Trajectories = Data | Path  # how they are collected, or where the user's lie
@@ -40,9 +40,9 @@ class Comparison:
         oracle_tasks: on how many of them the true simulator is planned with; 0 for none.
         planner: its name.
         planner_settings: of it.
-        objective: settings of :class:`~wmcontrol.GoalDistance`, and the power of whitening, by environment.
+        objective: settings of :class:`~wmcontrol.GoalDistance`, and the power that ``standardize`` is, by environment.
         packaged: whether the packaged models are judged beside them.
-        warmup: environment steps that agents look on before they act, by environment; by default ``WARMUPS``.
+        warmup: environment steps that agents look on before they act, by environment.
         training_seeds: models of each way differ in these: fresh weights, order of windows, and which trajectories are
             the labelled ones.
         seed: of tasks and agents, and of which trajectories are held out.
@@ -62,7 +62,7 @@ class Comparison:
     planner_settings: Mapping[str, Any]
     objective: Mapping[str, Mapping[str, Any]]
     packaged: bool = False
-    warmup: Mapping[str, int] = field(default_factory=lambda: WARMUPS)
+    warmup: Mapping[str, int]
     training_seeds: Sequence[int] = (0,)
     seed: int = 0
 

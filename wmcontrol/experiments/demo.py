@@ -2,7 +2,6 @@
 
 from ..evaluation import PROTOCOLS
 from .compare_settings import Comparison
-from .planner_names import OBJECTIVE
 from .recipes import Data
 
 
@@ -38,7 +37,7 @@ def small_comparison(
         oracle_tasks=oracle_tasks,
         planner="fast",
         planner_settings={"num_iterations": num_iterations},
-        objective={"wall": OBJECTIVE},
+        objective={"wall": {"metric": "cosine"}},
         warmup={"wall": 0},
         seed=seed,
     )

@@ -12,7 +12,16 @@ from ..evaluation import Protocol
 from ..evaluation.protocols import protocol_named
 from ..evaluation.tasks import Tasks
 from ..files import exclusive_lock
-from .agents_from_keys import Entrant, action_space_for, file_digest, floor, load_model, planning
+from .agents_from_keys import (
+    Entrant,
+    Loaded,
+    action_space_for,
+    check_environment,
+    file_digest,
+    floor,
+    load_model,
+    planning,
+)
 from .errors import UsageError
 from .files import check_device
 from .judging import in_words, judge
@@ -34,9 +43,16 @@ def evaluate_agent(config: Any) -> None:
     """
     check_device(config.device)
     protocol = protocol_named(config.protocol)
-    tasks = find_tasks(config, protocol, config.warmup)
+    loaded, warmup = None, config.warmup
+    if config.agent in _PLANNING:
+        loaded = load_model(config.model, config.device, config.dtype)
+        if warmup is None and config.data is not None:
+            warmup = loaded.model.planning.context_steps
+    tasks = find_tasks(config, protocol, warmup or 0)
+    if loaded is not None:
+        check_environment(loaded, tasks.env_id)
     with ExitStack() as stack:
-        entrants = _entrants(config, tasks, protocol, stack)
+        entrants = _entrants(config, loaded, tasks, protocol, stack)
         same = replace(config, videos=0, out=None)  # these two change no number
         told = f"{same!r} {entrants[0].about!r}"  # a model that was trained anew has a folder of its own
         name = hashlib.sha256(told.encode()).hexdigest()[:12]
@@ -49,7 +65,7 @@ def evaluate_agent(config: Any) -> None:
     print(page)
 
 
-def _entrants(config: Any, tasks: Tasks, protocol: Protocol, stack: ExitStack) -> list[Entrant]:
+def _entrants(config: Any, loaded: Loaded | None, tasks: Tasks, protocol: Protocol, stack: ExitStack) -> list[Entrant]:
     """Return who is judged, the one that was asked for first; what must be closed is left to the stack."""
     if config.agent in _FLOOR:
         rows = floor(action_space_for(None, tasks))
@@ -59,13 +75,12 @@ def _entrants(config: Any, tasks: Tasks, protocol: Protocol, stack: ExitStack) -
                 f"agent: in {tasks.env_id} with {dict(tasks.env_settings)} zero is an action that does something"
             )
         return [replace(chosen[0], file=FILE), *(row for row in rows if row is not chosen[0])]
-    made = _planning(config, tasks, protocol, stack) if config.agent in _PLANNING else _policy(config)
+    made = _policy(config) if loaded is None else _planning(config, loaded, tasks, protocol, stack)
     return [made, *floor(action_space_for(made.agent, tasks))]
 
 
-def _planning(config: Any, tasks: Tasks, protocol: Protocol, stack: ExitStack) -> Entrant:
+def _planning(config: Any, loaded: Loaded, tasks: Tasks, protocol: Protocol, stack: ExitStack) -> Entrant:
     planner = make_planner(config.planner, planner_settings(config.planner, protocol, config.planner_settings))
-    loaded = load_model(config.model, config.device, tasks.env_id, config.dtype)
     simulator = None
     if config.agent == "simulator":
         try:
@@ -80,7 +95,6 @@ def _planning(config: Any, tasks: Tasks, protocol: Protocol, stack: ExitStack) -
         name=_PLANNING[config.agent],
         file=FILE,
         objective=config.objective,
-        env_id=tasks.env_id,
         history=config.history,
         simulator=simulator,
     )

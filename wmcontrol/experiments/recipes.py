@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -57,6 +57,8 @@ class Recipe:
         predictor: settings of :class:`~wmcontrol.models.Predictor`, but for ``dim``.
         base: keys of ``wmcontrol pretrain``.
         models: keys of ``wmcontrol finetune``, mode=full, by the name of the data; the model gets the same name.
+        planning: fields of :class:`~wmcontrol.PlanningSettings` that are not its defaults, by the model's name; why is
+            in docs/packaged.md.
     """
 
     data: Mapping[str, Data]
@@ -64,6 +66,7 @@ class Recipe:
     predictor: Mapping[str, Any]
     base: Mapping[str, Any]
     models: Mapping[str, Mapping[str, Any]]
+    planning: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 RECIPE = Recipe(
@@ -83,7 +86,8 @@ RECIPE = Recipe(
         "pusht": {"num_steps": 12_000, "trunk_rate": 1.0, "actions_first": 0.0, "compile": True},
         "pointmaze": {"num_steps": 4_000, "trunk_rate": 0.1, "actions_first": 0.0, "compile": True},
     },
+    planning={
+        "pusht": {"standardize": 1.0},  # what tells how a block is turned varies little in a token
+        "pointmaze": {"context_frames": 3, "context_steps": 10},  # one frame does not tell the velocity
+    },
 )
-
-# Environment steps that agents look on before they act: one frame of PointMaze does not tell the velocity.
-WARMUPS: Mapping[str, int] = {"wall": 0, "pusht": 0, "pointmaze": 10}

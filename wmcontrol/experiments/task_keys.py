@@ -38,9 +38,9 @@ def objective_key() -> Any:
     """Define the key of what plans make small."""
     return key(
         "settings of the distance to the goal that plans make small: metric (cosine unless you say l2, squared or "
-        "l1), steps (last, mean or a discount; last unless you say so, and mean with protocol=mpc) and whiten (the "
-        "power, from 0 to 2, to which the numbers of a token are divided by their deviations; 1 in Push-T and 0 "
-        "elsewhere, and 0 where you say the metric, or the model does not know the deviations)",
+        "l1), steps (last, mean or a discount; last unless you say so, and mean with protocol=mpc) and standardize "
+        "(the power, from 0 to 2, to which the numbers of a token are divided by their deviations; as the model was "
+        "saved with, and 0 where you say the metric)",
         default={},
         example="{metric:squared}",
     )

@@ -5,6 +5,7 @@ from .context import Context
 from .dino_wm import load_dino_wm
 from .frame_causal import FrameCausalPredictor
 from .normalizer import ActionNormalizer
+from .planning_settings import PlanningSettings
 from .predictor import Predictor
 from .world_model import WorldModel
 
@@ -13,6 +14,7 @@ __all__ = [
     "ActionNormalizer",
     "Context",
     "FrameCausalPredictor",
+    "PlanningSettings",
     "Predictor",
     "WorldModel",
     "load_dino_wm",

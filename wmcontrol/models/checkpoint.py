@@ -1,14 +1,15 @@
 """World models in a folder: ``model.safetensors`` and ``config.json``, and nothing that runs code.
 
 The folder holds all that acting needs: weights, the encoder's name and settings (and its weights, where they are its
-own and not a published model's), action statistics and bounds, how much tokens vary, frameskip, control rate and frame
-size.
+own and not a published model's), action statistics and bounds, how much tokens vary, frameskip, control rate, frame
+size, and how to plan with it.
 """
 
 import json
 import os
 import shutil
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 from uuid import uuid4
@@ -29,6 +30,7 @@ from .frame_causal import FrameCausalPredictor
 from .hardware import fast_dtype
 from .normalizer import ActionNormalizer
 from .ordinary import ordinary_tensors
+from .planning_settings import PlanningSettings
 from .predictor import Predictor
 from .world_model import WorldModel
 
@@ -69,7 +71,7 @@ _CONFIG = Record(
         "frame_size": ListOf(Integer(low=1, high=2**14), 2, 2),
     },
     # Which not all models are saved with.
-    {"token_std": Nullable(ListOf(Number(low=0))), "dtype": Choice(*_DTYPES)},
+    {"token_std": Nullable(ListOf(Number(low=0))), "planning": MapOf(AnyJson()), "dtype": Choice(*_DTYPES)},
 )
 
 
@@ -115,6 +117,7 @@ def save(
         "control_rate": model.control_rate,
         "frame_size": list(model.frame_size),
         "token_std": model.token_std and list(model.token_std),
+        "planning": asdict(model.planning),
     }
     weights = tensors_of(_parts(model))
     if rounded:
@@ -198,6 +201,7 @@ def _model(config: dict[str, Any]) -> WorldModel:
         control_rate=config["control_rate"],
         frame_size=(size[0], size[1]),
         token_std=config.get("token_std"),
+        planning=PlanningSettings(**config.get("planning", {})),
     )
 
 

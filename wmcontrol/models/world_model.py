@@ -17,6 +17,7 @@ from .frame_causal import FrameCausalPredictor, FrameWindow
 from .imagination import Imaginations
 from .normalizer import ActionNormalizer
 from .ordinary import ordinary_tensors
+from .planning_settings import PlanningSettings
 from .predictor import Predictor
 
 AnyContext = Context | FrameWindow  # of one of our predictors, or of the baseline
@@ -39,7 +40,8 @@ class WorldModel(nn.Module):
             their context, for the next.
             One whose actions ask for a gradient takes more: what the backward pass needs is kept for all of them.
         token_std: standard deviation of each of the D numbers of a token over what the model was fine-tuned on, for
-            ``whitening``; None, or all 0: not known.
+            ``standardizing_weights``; None, or all 0: not known.
+        planning: what suits its environment when an agent plans with it; see ``PlanningAgent.from_model``.
 
     Attributes:
         rounded_from: number type of the predictor's weights before ``load(dtype="auto")`` rounded them; None where it
@@ -56,6 +58,7 @@ class WorldModel(nn.Module):
         frame_size: tuple[int, int] = (64, 64),
         memory_budget: int | None = None,
         token_std: Sequence[float] | None = None,
+        planning: PlanningSettings | None = None,
     ):
         super().__init__()
         if encoder.tubelet != 1:
@@ -98,6 +101,7 @@ class WorldModel(nn.Module):
         self.memory_budget = memory_budget
         # Of frames that were all the same, deviations of 0 say nothing.
         self.token_std = tuple(float(std) for std in token_std) if token_std is not None and any(token_std) else None
+        self.planning = PlanningSettings() if planning is None else planning
         self.rounded_from: torch.dtype | None = None
         self._imaginations = Imaginations()
         self.eval()
@@ -127,7 +131,7 @@ class WorldModel(nn.Module):
         """Rows and columns of patches."""
         return self.encoder.grid(*self.frame_size)
 
-    def whitening(self, power: float = 1.0) -> tuple[float, ...]:
+    def standardizing_weights(self, power: float = 1.0) -> tuple[float, ...]:
         """Return weights (D,) for ``GoalDistance``: each number of a token by ``token_std ** -power``.
 
         With a power of 1 all numbers count alike, however much they vary, as in the standardised Euclidean distance
@@ -141,10 +145,10 @@ class WorldModel(nn.Module):
         if self.token_std is None:
             raise ValueError(
                 "this model does not say how much each number of its tokens varies (token_std): fine-tune it anew, or "
-                "plan with an objective that is not whitened"
+                "plan with standardize=0"
             )
         if not 0 <= power <= 2:
-            raise ValueError(f"the power of whitening must be from 0 to 2, got {power!r}")
+            raise ValueError(f"the power of standardizing_weights must be from 0 to 2, got {power!r}")
         std = torch.tensor(self.token_std, dtype=torch.float64, device="cpu") / max(self.token_std)
         weights = std.clamp(min=1e-3) ** -power
         weights *= (std.square().mean() / (weights * std).square().mean()).sqrt()

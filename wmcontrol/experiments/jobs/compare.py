@@ -120,14 +120,14 @@ def run(config: Config) -> None:
 def comparison(config: Config) -> Any:
     """Return what a configuration asks for, a :class:`~..compare_settings.Comparison`."""
     from ...evaluation import PROTOCOLS
+    from ...models import PlanningSettings
     from ..compare_settings import Comparison
-    from ..names import env_id_of
     from ..planner_names import objective_settings, planner_settings
-    from ..recipes import WARMUPS
 
     protocol = PROTOCOLS[config.protocol]
     num_tasks = config.num_tasks or protocol.num_tasks
     collected: list[Any] = [RECIPE.data[name] for name in config.env]
+    suits = {name: PlanningSettings(**RECIPE.planning.get(name, {})) for name in config.env}
     steps = {} if config.num_steps is None else {"num_steps": config.num_steps}
     return Comparison(
         data=dict(zip(config.env, config.data or collected, strict=True)),
@@ -142,9 +142,9 @@ def comparison(config: Config) -> Any:
         oracle_tasks=min(config.oracle_tasks, num_tasks),
         planner=config.planner,
         planner_settings=planner_settings(config.planner, protocol, config.planner_settings),
-        objective={name: objective_settings(protocol, config.objective, env_id_of(name)) for name in config.env},
+        objective={name: objective_settings(protocol, config.objective, suits[name]) for name in config.env},
         packaged=config.packaged,
-        warmup={name: WARMUPS[name] if config.warmup is None else config.warmup for name in config.env},
+        warmup={name: suits[name].context_steps if config.warmup is None else config.warmup for name in config.env},
         training_seeds=tuple(config.training_seeds),
         seed=config.seed,
     )

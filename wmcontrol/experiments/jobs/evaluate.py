@@ -41,17 +41,17 @@ class Config(TaskKeys):
     planner: str = planner_key()
     planner_settings: dict[str, Any] = planner_settings_key()
     objective: dict[str, Any] = objective_key()
-    history: int = key(
+    history: int | None = key(
         "frames that the model sees at most, one model step apart; before the first plan there is only one, unless "
-        "warmup has shown more",
-        default=1,
+        "warmup has shown more; by default as many as the model was saved with",
+        default=None,
         at_least=1,
         example="3",
     )
-    warmup: int = key(
+    warmup: int | None = key(
         "environment steps of data that are replayed before the agent takes over, while it looks on; history=3 needs "
-        "two model steps, 10",
-        default=0,
+        "two model steps, 10; by default as many as the model was saved with",
+        default=None,
         at_least=0,
         example="10",
     )
