@@ -5,7 +5,7 @@ import torch
 from helpers import GRID, clip, scrambled, small_predictor
 from naming import naming
 
-from wmcontrol.models.action import ActionConditioned
+from wmcontrol.models.action import ActionBlock, ActionConditioned
 
 A = 4
 
@@ -105,6 +105,18 @@ def test_candidates_share_the_keys_of_frames_that_were_seen() -> None:
             assert values.data_ptr() == old_values.data_ptr()
         assert branched.own is not None
         assert all(keys.shape[:3] == (200, 2, 6 * (h + 1)) for keys, _ in branched.own)
+
+
+def test_embeddings_and_updates_are_as_large_as_the_action_scale() -> None:
+    plain = scrambled(ActionConditioned(small_predictor(), A))
+    scaled = ActionConditioned(plain.predictor, A, action_scale=5.0)
+    scaled.load_state_dict(plain.state_dict())
+    torch.testing.assert_close(scaled.embedded(actions()), 5 * plain.embedded(actions()))
+    block = scrambled(ActionBlock(8))
+    larger = ActionBlock(8, 5.0)
+    larger.load_state_dict(block.state_dict())
+    q, action = torch.randn(2, 6, 8), torch.randn(2, 8)
+    torch.testing.assert_close(larger(q, action) - q, 5 * (block(q, action) - q), atol=1e-5, rtol=1e-4)
 
 
 def test_bad_input_is_refused() -> None:
