@@ -89,14 +89,24 @@ def test_any_memory_budget_gives_the_same_result(budget: int) -> None:
     torch.testing.assert_close(model.rollout(context, plans()), expected, atol=1e-5, rtol=1e-5)
 
 
-def test_small_budgets_really_split_candidates() -> None:
-    model = world_model(memory_budget=1)
-    context = model.context(model.encode(frames()))
+def candidates_at_once(budget: int, count: int = B) -> list[int]:
+    """Return how many candidates each step of a rollout from so many environments took."""
+    model = world_model(memory_budget=budget)
+    context = model.context(model.encode(frames(count)))
     sizes: list[int] = []
     step = model.predictor.step
     model.predictor.step = lambda context, time, action: (sizes.append(action.shape[1]), step(context, time, action))[1]
-    model.rollout(context, plans())
-    assert sizes == [1] * (S * H)
+    model.rollout(context, plans()[:count])
+    return sizes
+
+
+def test_small_budgets_really_split_candidates() -> None:
+    assert candidates_at_once(1) == [1] * (S * H)
+
+
+def test_a_budget_is_for_all_environments_together() -> None:
+    assert candidates_at_once(180_000, 1) == [4] * H + [3] * H
+    assert candidates_at_once(180_000, 2) == [2] * 3 * H + [1] * H
 
 
 def test_rows_do_not_depend_on_one_another() -> None:
