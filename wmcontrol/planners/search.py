@@ -4,14 +4,14 @@ Whatever a planner does, what is scored lies inside the bounds, the best ever sc
 sees another.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 import torch
 from torch import Tensor
 
 from ..bounds import rounded_inwards
 from .checks import check_bounds, check_generators, check_start
-from .noise import NoiseSource
 from .plan import CostFn, Plan
 
 _INFINITY = float("inf")
@@ -52,7 +52,6 @@ class Search:
         check_generators(generators, B)
         self._cost = cost
         self._generators = generators
-        self._noise = NoiseSource(generators, starts.device, starts.dtype)
         # One number for each of a plan's: clamping broadcasts over whole plans in a third of the time.
         low, high = rounded_inwards(low.detach(), high.detach(), starts)
         self._low = low.expand_as(starts[0, 0]).contiguous()
@@ -79,12 +78,22 @@ class Search:
 
         Its power falls with frequency as ``1 / f ** noise_beta`` along H.
         """
-        return self._noise.draw((num_samples, *self.starts.shape[2:]), "normal", self.active, noise_beta)
+        return self._drawn(num_samples, lambda numbers, g: coloured(numbers.normal_(generator=g), noise_beta))
 
     def uniform(self, num_samples: int) -> Tensor:
         """Draw candidates (B, num_samples, H, A) uniformly between the bounds, each row from its own generator."""
-        share = self._noise.draw((num_samples, *self.starts.shape[2:]), "uniform", self.active)
+        share = self._drawn(num_samples, lambda numbers, g: numbers.uniform_(generator=g))
         return torch.addcmul(self._low, self._high - self._low, share, out=share)
+
+    def _drawn(self, num_samples: int, draw: Callable[[Tensor, torch.Generator], Tensor]) -> Tensor:
+        """Return what is drawn for each row, (B, num_samples, H, A); 0 for rows that rest."""
+        B, _, *shape = self.starts.shape
+        found = self.starts.new_zeros(B, num_samples, *shape)
+        for row, generator in enumerate(self._generators):
+            if self.active[row]:
+                numbers = torch.empty(num_samples, *shape, dtype=found.dtype, device=generator.device)
+                found[row] = draw(numbers, generator)
+        return found
 
     def seed(self, row: int) -> int:
         """Draw a seed from a row's generator, for a library with randomness of its own."""
@@ -207,3 +216,25 @@ class Search:
         counts["evaluations"] += num_samples * active
         counts["iterations"] += active
         return costs
+
+
+def coloured(noise: Tensor, beta: float) -> Tensor:
+    """Correlate white noise (S, H, A) along H, so that its power falls with frequency as ``1 / f ** beta``.
+
+    Every single number keeps variance 1. 0 is white, 1 pink, 2 red: the larger, the smoother (iCEM, arXiv 2008.06389,
+    section 3.1; there the noise is drawn in the frequency domain, which is the same distribution).
+    """
+    if beta == 0 or noise.shape[1] == 1:
+        return noise
+    with torch.autocast(noise.device.type, enabled=False):  # within autocast too, noise has the type of candidates
+        return (noise.mT @ _filter(noise.shape[1], beta).to(noise).T).mT
+
+
+@lru_cache(maxsize=32)
+def _filter(horizon: int, beta: float) -> Tensor:
+    """Return the circular filter (H, H) with the amplitudes ``f ** (-beta / 2)``, its rows of norm 1."""
+    frequencies = torch.fft.rfftfreq(horizon, dtype=torch.float64, device="cpu")
+    amplitudes = frequencies.clamp_min(1 / horizon) ** (-beta / 2)  # the mean gets what the slowest wave has
+    kernel = torch.fft.irfft(amplitudes, n=horizon)
+    kernel = kernel / kernel.norm()
+    return torch.stack([kernel.roll(step) for step in range(horizon)]).float()
