@@ -100,6 +100,7 @@ def test_candidates_share_the_keys_of_frames_that_were_seen() -> None:
     branched = context.branch(100)
     for h in range(2):
         _, branched = wrapped.step(branched, times[:, -1] + h, torch.randn(2, 100, A))
+        assert torch.equal(branched.last_time, times[:, -1] + h)
         for (keys, values), (old_keys, old_values) in zip(branched.shared, context.shared, strict=True):
             assert keys.data_ptr() == old_keys.data_ptr()
             assert values.data_ptr() == old_values.data_ptr()
