@@ -278,6 +278,10 @@ def test_times_are_kept_in_double_precision_or_refused() -> None:
             model.context(tokens, wrong)
 
 
+def test_a_model_step_is_as_long_as_the_actions_that_it_holds() -> None:
+    assert world_model().step_seconds == 0.2  # two actions at 10 Hz
+
+
 def test_a_model_without_actions_says_so() -> None:
     model = WorldModel(encoder(), Predictor(D, 32, 1, 2), control_rate=10, frame_size=(32, 32))
     with pytest.raises(ValueError, match="actions"):
