@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..models import WorldModel
-from .contexts import context_of
+from .latent_cost import context_of
 from .simulator import SimulatorModel
 from .state import PlanRecord
 

@@ -14,9 +14,8 @@ from ..models.ordinary import ordinary_tensors
 from ..objectives import GoalDistance, Objective
 from ..planners import CEM, Planner
 from ..planners.checks import check_whole
-from .contexts import context_of, steps_of
 from .explanation import Explanation, explain
-from .latent_cost import LatentCost
+from .latent_cost import LatentCost, context_of, steps_of
 from .observations import read, read_starts
 from .simulator import SimulatorModel
 from .state import Actions, AgentState, EnvState, Observation, Pixels, PlanRecord, row_of
@@ -167,12 +166,10 @@ class PlanningAgent:
         Raises:
             TypeError, ValueError: what does not fit, before anything is planned.
         """
-        observations, batched = self._read(observation)
-        state = self._checked(state, len(observations))
-        starting = read_starts(episode_start, len(observations))
-        envs = list(state.envs)
+        known, batched = self._read(observation, state, episode_start)
+        envs = [env for env, _, _ in known]
         acting = []
-        for i, (env, newest, started) in enumerate(zip(envs, observations, starting, strict=True)):
+        for i, (env, newest, started) in enumerate(known):
             if not _is_idle(env, newest, started):
                 envs[i] = self._received(env, newest, started)
                 acting.append(i)
@@ -199,18 +196,14 @@ class PlanningAgent:
             observation, state, episode_start: as for ``predict``.
             actions: what is done now, (a,) or (B, a).
         """
-        observations, batched = self._read(observation)
-        state = self._checked(state, len(observations))
-        starting = read_starts(episode_start, len(observations))
-        done = np.asarray(actions, np.float32)
-        done = done if batched else done[None]
+        known, batched = self._read(observation, state, episode_start)
+        taken = np.asarray(actions, np.float32)
+        taken = taken if batched else taken[None]
         size = self._action_size
-        if done.shape != (len(observations), size):
-            raise ValueError(
-                f"actions must have shape {(len(observations), size) if batched else (size,)}, got {done.shape}"
-            )
+        if taken.shape != (len(known), size):
+            raise ValueError(f"actions must have shape {(len(known), size) if batched else (size,)}, got {taken.shape}")
         envs = []
-        for env, newest, started, action in zip(state.envs, observations, starting, done, strict=True):
+        for (env, newest, started), action in zip(known, taken, strict=True):
             received = self._received(env, newest, started)
             envs.append(self._acted(replace(received, queue=action[None], last_plan=None)))
         return AgentState(tuple(envs))
@@ -229,17 +222,19 @@ class PlanningAgent:
         """How many environment steps a context reaches back."""
         return (self.context_frames - 1) * self.model.frameskip
 
-    def _read(self, observation: Any) -> tuple[list[Observation], bool]:
-        return read(observation, self.frame_size, with_state=self.reads_state)
-
-    def _checked(self, state: AgentState | None, envs: int) -> AgentState:
+    def _read(
+        self, observation: Any, state: AgentState | None, episode_start: Any
+    ) -> tuple[list[tuple[EnvState, Observation, bool]], bool]:
+        """Return of each environment what was known, what is new, and whether it starts; and whether it is a batch."""
+        observations, batched = read(observation, self.frame_size, with_state=self.reads_state)
+        count = len(observations)
         if state is None:
-            return self.start(range(envs))
+            state = self.start(range(count))
         if not isinstance(state, AgentState):
             raise TypeError(f"state must be what predict returned, or None at first; got {type(state).__name__}")
-        if len(state.envs) != envs:
-            raise ValueError(f"the state is of {len(state.envs)} environments, the observation of {envs}")
-        return state
+        if len(state.envs) != count:
+            raise ValueError(f"the state is of {len(state.envs)} environments, the observation of {count}")
+        return list(zip(state.envs, observations, read_starts(episode_start, count), strict=True)), batched
 
     def _received(self, env: EnvState, newest: Observation, started: bool) -> EnvState:
         """Return what is known once an observation came; without a queue if it must be planned for."""
@@ -274,11 +269,8 @@ class PlanningAgent:
         """Return what is known after the next action of the queue."""
         assert env.queue is not None
         new, queue = env.queue[:1], env.queue[1:]
-        done = new if env.taken is None else np.concatenate([env.taken, new])
-        return replace(env, taken=done[-max(1, self._memory) :], queue=queue if len(queue) else None)
-
-    def _steps(self, env: EnvState) -> list[int]:
-        return steps_of(env, self._memory, self.model.frameskip)
+        taken = new if env.taken is None else np.concatenate([env.taken, new])
+        return replace(env, taken=taken[-max(1, self._memory) :], queue=queue if len(queue) else None)
 
     def _plan(self, envs: list[EnvState], waiting: Sequence[int]) -> None:
         """Plan for these environments: those of the same kind in one batch."""
@@ -288,7 +280,9 @@ class PlanningAgent:
         groups: dict[tuple[int, int], list[int]] = {}
         starts = {i: self._start(envs[i]) for i in waiting}
         for i in waiting:
-            groups.setdefault((len(self._steps(envs[i])), starts[i].shape[1]), []).append(i)
+            groups.setdefault(
+                (len(steps_of(envs[i], self._memory, self.model.frameskip)), starts[i].shape[1]), []
+            ).append(i)
         for members in groups.values():
             self._plan_together(envs, members, torch.cat([starts[i] for i in members]))
 
@@ -300,7 +294,9 @@ class PlanningAgent:
             assert newest is not None
             if env.goal is None:
                 missing.append((i, None, newest.goal))
-            missing += [(i, s, env.frames[s]) for s in self._steps(env) if s not in env.tokens]
+            missing += [
+                (i, s, env.frames[s]) for s in steps_of(env, self._memory, self.model.frameskip) if s not in env.tokens
+            ]
         if not missing:
             return
         frames = torch.from_numpy(np.stack([pixels for *_, pixels in missing]))

@@ -40,8 +40,7 @@ class Simulation:
     env_id: str
     settings: Mapping[str, Any]
     encoder: Callable[[Tensor], Tensor] | None
-    _worlds: dict[int, tuple[Any, bytes]] = field(default_factory=dict, repr=False)
-    _easel: tuple[Any, bytes] | None = field(default=None, repr=False)
+    _made: dict[int, tuple[Any, bytes]] = field(default_factory=dict, repr=False)
 
     def check(self) -> None:
         """Make the environment once.
@@ -51,12 +50,12 @@ class Simulation:
                 states and drawn.
         """
         try:
-            worlds, easel = self._vector(1), self._single()
-            check_actions(easel.action_space)
+            worlds, single = self._vector(1), self._single()
+            check_actions(single.action_space)
         except (TypeError, gym.error.Error) as error:
             raise ValueError(f"{self.env_id} cannot be simulated: {error}") from error
         missing = [name for name in _NEEDED if not hasattr(worlds, name)]
-        missing += [] if hasattr(easel, "draw") else ["draw"]
+        missing += [] if hasattr(single, "draw") else ["draw"]
         if missing:
             raise ValueError(f"{self.env_id} cannot be simulated: it has no {', '.join(missing)}")
 
@@ -66,7 +65,7 @@ class Simulation:
         Returns:
             Tokens (s, K, P, D), or frames (s, K, side, side, 3) without an encoder.
         """
-        worlds = self._worlds_like(job, len(job.actions))
+        worlds = self._like(job, len(job.actions))
         worlds.set_state(np.repeat(job.state[None], len(job.actions), 0))
         reached = []
         for step in range(job.actions.shape[1]):
@@ -74,27 +73,22 @@ class Simulation:
             if step + 1 in job.drawn_after:
                 reached.append(worlds.get_state())
         states = np.stack(reached, 1)  # (s, K, n)
-        frames = self._easel_like(job).draw(states.reshape(-1, states.shape[-1]))
+        frames = self._like(job, 0).draw(states.reshape(-1, states.shape[-1]))
         if self.encoder is None:
             return np.asarray(frames.reshape(*states.shape[:2], *frames.shape[1:]))
         tokens = self.encoder(torch.from_numpy(frames)).float().numpy()
         return np.asarray(tokens.reshape(*states.shape[:2], *tokens.shape[1:]))
 
-    def _worlds_like(self, job: Job, count: int) -> Any:
-        worlds, looks = self._worlds.get(count, (None, b""))
-        if worlds is None:
-            worlds = self._vector(count)
-        if looks != _digest(job) or count not in self._worlds:
-            worlds.reset(seed=0, options={"variation": dict(job.variation)})
-            self._worlds[count] = (worlds, _digest(job))
-        return worlds
-
-    def _easel_like(self, job: Job) -> Any:
-        if self._easel is None or self._easel[1] != _digest(job):
-            env = self._single() if self._easel is None else self._easel[0]
+    def _like(self, job: Job, count: int) -> Any:
+        """Return ``count`` copies that look as the world of a job does; for 0 a single one, to draw with."""
+        looks = b"".join(name.encode() + value.tobytes() for name, value in sorted(job.variation.items()))
+        env, before = self._made.get(count, (None, None))
+        if env is None:
+            env = self._vector(count) if count else self._single()
+        if looks != before:
             env.reset(seed=0, options={"variation": dict(job.variation)})
-            self._easel = (env, _digest(job))
-        return self._easel[0]
+            self._made[count] = (env, looks)
+        return env
 
     def _vector(self, count: int) -> Any:
         return gym.make_vec(
@@ -109,11 +103,7 @@ class Simulation:
         return gym.make(self.env_id, disable_env_checker=True, **self.settings).unwrapped
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_worlds": {}, "_easel": None}
-
-
-def _digest(job: Job) -> bytes:
-    return b"".join(name.encode() + value.tobytes() for name, value in sorted(job.variation.items()))
+        return self.__dict__ | {"_made": {}}
 
 
 _IN_WORKER: list[Simulation] = []

@@ -1,8 +1,6 @@
 """Policies that Stable-Baselines3, and what builds on it, has saved."""
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -12,35 +10,21 @@ import gymnasium as gym
 ALGORITHMS = ("A2C", "DDPG", "PPO", "SAC", "TD3")
 
 
-@dataclass(frozen=True, eq=False)
 class NormalizedPolicy:
     """A policy and the ``VecNormalize`` that it was trained behind, each from its file.
+
+    Its observation space is that before normalisation; observations are to be normalised before they come to its
+    ``predict``, as ``evaluate`` and ``collect`` do.
 
     Args:
         policy: a model of Stable-Baselines3.
         statistics: its ``VecNormalize``.
     """
 
-    policy: Any
-    statistics: Any
-
-    @property
-    def observation_space(self) -> gym.Space[Any]:
-        """What the policy looks at, before normalisation."""
-        space: gym.Space[Any] = self.policy.observation_space
-        return space
-
-    @property
-    def action_space(self) -> gym.Space[Any]:
-        """Its actions."""
-        space: gym.Space[Any] = self.policy.action_space
-        return space
-
-    @property
-    def predict(self) -> Callable[..., Any]:
-        """The policy's own; observations are to be normalised before, as ``evaluate`` and ``collect`` do."""
-        predict: Callable[..., Any] = self.policy.predict
-        return predict
+    def __init__(self, policy: Any, statistics: Any):
+        self.policy, self.statistics = policy, statistics
+        self.observation_space, self.action_space = policy.observation_space, policy.action_space
+        self.predict = policy.predict
 
     def get_vec_normalize_env(self) -> Any:
         """Return the statistics, as the models of Stable-Baselines3 do."""

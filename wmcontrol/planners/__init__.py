@@ -5,15 +5,12 @@ Letters: ``B`` environments, ``S`` candidates, ``H`` model steps ahead, ``A`` nu
 
 from .cem import CEM
 from .cma import CMA
-from .fast import fast
-from .gradient import Gradient
-from .hybrid import Hybrid
-from .icem import ICEM
+from .gradient import Gradient, Hybrid
+from .icem import ICEM, fast
 from .mppi import MPPI
-from .plan import CostFn, Plan
-from .planner import Planner
+from .planner import Plan, Planner
 from .random_shooting import RandomShooting
-from .search import Search
+from .search import CostFn, Search
 
 __all__ = [
     "CEM",

@@ -1,13 +1,15 @@
-"""Descent along the gradient of the cost."""
+"""Descent along the gradient of the cost, from starts that are drawn or that sampling has found."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
+from .cem import CEM
 from .checks import check_positive, check_whole
+from .icem import ICEM
 from .planner import Planner
 from .search import Search
 
@@ -57,6 +59,32 @@ class Gradient(Planner):
             rate = self.learning_rate * 0.5 * (1 + math.cos(math.pi * iteration / self.num_iterations))
             actions = actions - rate * direction(gradients)
         search.score(actions)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hybrid(Planner):
+    """Find the right valley by sampling, and its bottom by gradients from the elites.
+
+    Args:
+        sampling: the planner that goes first, ``CEM`` or ``ICEM``.
+        refinement: the one that goes on from as many elites as it has starts.
+    """
+
+    sampling: CEM | ICEM = field(default_factory=lambda: CEM(num_iterations=20))
+    refinement: Gradient = field(default_factory=lambda: Gradient(num_samples=10, learning_rate=0.05))
+
+    def __post_init__(self) -> None:
+        for name, kinds in (("sampling", (CEM, ICEM)), ("refinement", (Gradient,))):
+            if not isinstance(getattr(self, name), kinds):
+                expected = " or ".join(kind.__name__ for kind in kinds)
+                raise TypeError(f"{name} must be a {expected}, got {getattr(self, name)!r}")
+
+    def minimise(self, search: Search) -> None:
+        """Sample, then descend from the elites, the best candidate of all before them."""
+        self.sampling.minimise(search)
+        assert search.elites is not None
+        search.starts = torch.cat([search.best[:, None], search.elites[:, 1:]], 1)
+        self.refinement.minimise(search)
 
 
 class _Adam:

@@ -12,7 +12,13 @@ from torch import Tensor
 
 from ..bounds import rounded_inwards
 from .checks import check_bounds, check_generators, check_start
-from .plan import CostFn, Plan
+
+CostFn = Callable[[Tensor], Tensor]
+"""Candidates (B, S, H, A) to costs (B, S). Planners that follow gradients need it differentiable.
+
+It must not write into the candidates. If it has a method ``report(actions)``, (B, H, A) to a mapping, what that says of
+the final plan joins the plan's info.
+"""
 
 _INFINITY = float("inf")
 
@@ -30,6 +36,8 @@ class Search:
         best_cost: (B,), its cost; infinite before any was scored.
         elites: (B, K, H, A), best first, if the planner keeps some; see ``keep``.
         active: for each row, whether it still searches; see ``finish``.
+        history: of each iteration so far, ``best_cost`` after it.
+        counts: evaluations, iterations and candidates without a finite cost, each (B,).
     """
 
     def __init__(
@@ -62,8 +70,8 @@ class Search:
         self.best_cost = starts.new_full((B,), _INFINITY)
         self.elites: Tensor | None = None
         self.active = [True] * B
-        self._history: list[Tensor] = []
-        self._counts = {
+        self.history: list[Tensor] = []
+        self.counts = {
             name: torch.zeros(B, dtype=torch.int64, device="cpu")
             for name in ("evaluations", "iterations", "non_finite")
         }
@@ -156,42 +164,26 @@ class Search:
         """
         self.active = [active and not rest for active, rest in zip(self.active, rows.tolist(), strict=True)]
 
-    def plan(self) -> Plan:
-        """Return the best of all that was scored."""
-        if not self._history:
-            raise RuntimeError("this planner scored nothing")
-        info = dict(self._counts)
-        if self.elites is not None:
-            info["elites"] = self.elites
-        report = getattr(self._cost, "report", None)
-        if report is not None:
-            with torch.no_grad():
-                info.update(report(self.best))
-        return Plan(actions=self.best, cost=self.best_cost, history=torch.stack(self._history), info=info)
-
     def _inside(self, actions: Tensor) -> Tensor:
         return actions.clamp(self._low, self._high)
 
     def _costs(self, actions: Tensor) -> Tensor:
-        """Ask the cost function, and see to it that it keeps its hands off the candidates."""
+        """Call the cost and check that it did not modify the candidates."""
         before = None if actions.is_inference() else actions._version
         costs = self._cost(actions)
         if before is not None and actions._version != before:
             raise ValueError("the cost wrote into the candidates that it was to score; let it work on a copy of them")
-        self._check_shape(actions, costs)
-        return costs
-
-    def _check_shape(self, actions: Tensor, costs: Tensor) -> None:
         expected = tuple(actions.shape[:2])
         if not isinstance(costs, Tensor) or tuple(costs.shape) != expected or not costs.is_floating_point():
             got = f"{tuple(costs.shape)} of {costs.dtype}" if isinstance(costs, Tensor) else type(costs).__name__
             raise ValueError(
                 f"the cost of candidates {tuple(actions.shape)} must be {expected} floating-point numbers, got {got}"
             )
+        return costs
 
     def _remember(self, actions: Tensor, costs: Tensor) -> Tensor:
         costs = costs.to(torch.promote_types(costs.dtype, self.starts.dtype))
-        num_samples, counts = costs.shape[1], self._counts
+        num_samples, counts = costs.shape[1], self.counts
         active = torch.tensor(self.active, dtype=torch.bool, device="cpu")
         if not costs.sum().isfinite():  # a tenth of the time of looking at each, and right whenever it says yes
             finite = costs.isfinite()
@@ -202,7 +194,7 @@ class Search:
             if none.any():
                 row = int(none.nonzero()[0])
                 raise ValueError(
-                    f"row {row}, iteration {len(self._history)}: the costs of all {num_samples} candidates are NaN or "
+                    f"row {row}, iteration {len(self.history)}: the costs of all {num_samples} candidates are NaN or "
                     "infinite, and no other was scored before; look for NaN in the observation, the goal or the model"
                 )
         value, index = costs.min(1)
@@ -212,7 +204,7 @@ class Search:
         chosen = actions[torch.arange(len(actions), dtype=torch.int64, device=actions.device), index]
         self.best = chosen.where(better[:, None, None], self.best)
         self.best_cost = value.where(better, self.best_cost)
-        self._history.append(self.best_cost)
+        self.history.append(self.best_cost)
         counts["evaluations"] += num_samples * active
         counts["iterations"] += active
         return costs
