@@ -1,7 +1,7 @@
 """What a plan should achieve: costs of imagined latents, which planners minimise.
 
-Letters: ``B`` environments, ``S`` candidates, ``H`` model steps ahead, ``P`` patches of a frame, ``D`` numbers in a
-token, ``A`` numbers in one model action.
+Letters: ``B`` environments, ``S`` candidates, ``H`` model steps ahead, ``P`` patches of a frame, ``D`` dimensions of
+a token, ``A`` numbers in one model action.
 
 Objectives add up and take weights: ``GoalDistance() + 0.1 * ActionPenalty()``. Any function of the same arguments can
 stand beside them in a sum.
@@ -27,7 +27,7 @@ class Term(ABC):
     """An objective that can be summed and weighted.
 
     Attributes:
-        last_only: whether it reads only the last of the H latents, so that nobody need keep the others: it then takes
+        last_only: whether it reads only the last of the H latents, so that the others need not be kept: it then takes
             (B, S, 1, P, D) as well.
     """
 
@@ -123,8 +123,8 @@ class GoalDistance(Term):
         steps: which of the H steps count: ``"last"`` as in the papers; ``"mean"``, all the same; or a discount over 0
             and at most 1: step ``h`` counts ``discount ** (H - 1 - h)``, so that the last counts most; weights sum
             to 1.
-        weights: what each of the D numbers of a token is multiplied by first, over 0; None: nothing. With
-            ``WorldModel.standardizing_weights()`` numbers that vary little count like those that vary much.
+        weights: what each of the D dimensions of a token is multiplied by first, over 0; None: nothing. With
+            ``WorldModel.standardizing_weights()`` dimensions that vary little count like those that vary much.
     """
 
     metric: Metric = "l2"

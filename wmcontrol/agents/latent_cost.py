@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,13 +12,6 @@ from ..models.ordinary import ordinary_tensors
 from ..objectives import Objective
 from .simulator import SimulatorModel
 from .state import EnvState
-
-
-class Imagines(Protocol):
-    """A world model, or what stands in its place."""
-
-    def rollout(self, context: Any, actions: Tensor, *, last_only: bool = False) -> Tensor:
-        """Return what candidates lead to, as ``WorldModel.rollout`` does."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +27,7 @@ class LatentCost:
         objective: judges.
     """
 
-    model: Imagines
+    model: WorldModel | SimulatorModel
     context: Any
     goal: Tensor
     objective: Objective

@@ -72,7 +72,7 @@ def batch_size(observation: Any) -> tuple[int, bool]:
 
 
 def read_starts(episode_start: Any, rows: int) -> list[bool]:
-    """Return which environments start an episode, as the caller says; None: nobody says so."""
+    """Return which environments start an episode, as the caller says; None: none of them."""
     if episode_start is None:
         return [False] * rows
     starts = np.atleast_1d(np.asarray(episode_start))

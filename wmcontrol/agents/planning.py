@@ -190,7 +190,7 @@ class PlanningAgent:
     def observe(
         self, observation: Any, state: AgentState | None, actions: NDArray[Any], episode_start: Any = None
     ) -> AgentState:
-        """Look on while somebody else acts, such as a demonstrator before the agent takes over.
+        """Take note of what another acts, such as a demonstrator before the agent takes over; nothing is planned.
 
         Args:
             observation, state, episode_start: as for ``predict``.

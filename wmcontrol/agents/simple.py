@@ -1,4 +1,4 @@
-"""Agents to compare with: one that does nothing, and one that does anything."""
+"""Baselines: no-op and random actions."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,15 +14,14 @@ from .observations import batch_size
 
 
 class NoOpAgent:
-    """Stays where it is: the action is always zero.
+    """The no-op baseline: the action is always zero.
 
     Args:
         action_space: of one environment.
 
     Raises:
         TypeError: it is no Box of floating-point numbers of shape (a,).
-        ValueError: zero is not well inside its bounds, so that it is not the action that does nothing, as where
-            actions are places to go to.
+        ValueError: zero is not well inside its bounds, so that it is no no-op, as where actions are places to go to.
     """
 
     def __init__(self, action_space: gym.Space[Any]):

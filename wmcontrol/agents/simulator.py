@@ -1,13 +1,12 @@
 """The true simulator in place of a world model: what a planner reaches with a model that makes no errors.
 
 Letters: ``B`` environments, ``S`` candidates, ``H`` model steps ahead, ``A`` numbers in a model action, ``P`` patches
-of a frame, ``D`` numbers in a token.
+of a frame, ``D`` dimensions of a token.
 """
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
 from multiprocessing import get_context
 from typing import Any, Self
 
@@ -16,7 +15,6 @@ import torch
 from torch import Tensor
 
 from ..models import WorldModel
-from ..models.normalizer import ActionNormalizer
 from ..planners.checks import check_whole
 from .simulation import Job, Simulation, begin_worker, run_in_worker
 from .state import Observation
@@ -25,22 +23,14 @@ from .state import Observation
 _CHUNK = 50
 
 
-@dataclass(frozen=True)
-class SimulatorContext:
-    """Where the worlds are that candidates start from."""
-
-    observations: tuple[Observation, ...]
-
-
 class SimulatorModel:
     """Stands where a world model does, and simulates where that imagines.
 
-    Candidates run in copies of the environment, set to the true state. What they lead to is drawn and encoded, so
-    that planner, objective and tokens are those of the world model, and only its errors are gone: the ceiling of what
-    they can reach. It needs the true state, which no agent has; observations must hold ``state``, and ``variation``
-    where the environment varies. Push-T's states do not hold contacts that are under load, so there the copies are not
-    perfect; see its environment. Where a goal is drawn into the frames, as with Push-T's ``success="coverage"``, it is
-    drawn where it usually is.
+    Candidates run in copies of the environment, set to the true state. What they lead to is rendered and encoded, so
+    planner, objective and tokens are those of the world model, and only its errors are gone: the oracle. It needs the
+    true state, which no agent has; observations must hold ``state``, and ``variation`` where the environment varies.
+    Push-T's states do not hold contacts that are under load, so there the copies are not perfect; see its environment.
+    Where a goal is drawn into the frames, as with Push-T's ``success="coverage"``, it is drawn where it usually is.
 
     Candidates are spread over processes, which start when they are first needed. As with everything that starts
     processes, a script that uses this must do so under ``if __name__ == "__main__":``. Close it, or use it in a
@@ -51,6 +41,9 @@ class SimulatorModel:
         env_id: the environment; one of ours.
         env_settings: what it was made with, as ``action_mode``.
         num_workers: processes; by default one for each core; 0 for none beside this one.
+
+    Attributes:
+        normalizer, frameskip, frame_size, control_rate, encode: those of the model.
 
     Raises:
         TypeError, ValueError: what does not fit, or a model without actions.
@@ -74,34 +67,14 @@ class SimulatorModel:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         self.num_workers = cores if num_workers is None else num_workers
         check_whole("num_workers", self.num_workers, least=0)
-        self.model = model
+        self.model, self.normalizer, self.encode = model, model.normalizer, model.encode
+        self.frameskip, self.frame_size, self.control_rate = model.frameskip, model.frame_size, model.control_rate
         settings = {"obs_type": "state", "image_size": height, "terminate_on_success": False}
         # On the CPU, frames are encoded where they are drawn; to another device they are sent from here.
         encoder = model.encoder if model.device.type == "cpu" else None
         self._simulation = Simulation(env_id, {**(env_settings or {}), **settings}, encoder)
         self._simulation.check()
         self._pool: ProcessPoolExecutor | None = None
-
-    @property
-    def normalizer(self) -> ActionNormalizer:
-        """Statistics and bounds of actions, and the frameskip."""
-        assert self.model.normalizer is not None
-        return self.model.normalizer
-
-    @property
-    def frameskip(self) -> int:
-        """Environment actions per model step."""
-        return self.model.frameskip
-
-    @property
-    def frame_size(self) -> tuple[int, int]:
-        """Height and width of frames."""
-        return self.model.frame_size
-
-    @property
-    def control_rate(self) -> float:
-        """Environment actions per second, Hz."""
-        return self.model.control_rate
 
     @property
     def device(self) -> torch.device:
@@ -113,11 +86,7 @@ class SimulatorModel:
         """The number type of tokens."""
         return self.model.dtype
 
-    def encode(self, frames: Tensor) -> Tensor:
-        """Encode frames (B, T, height, width, 3), uint8, to tokens (B, T, P, D)."""
-        return self.model.encode(frames)
-
-    def context(self, observations: Sequence[Observation]) -> SimulatorContext:
+    def context(self, observations: Sequence[Observation]) -> tuple[Observation, ...]:
         """Return what ``rollout`` starts from: the true states of B environments.
 
         Raises:
@@ -125,11 +94,13 @@ class SimulatorModel:
         """
         for row, observation in enumerate(observations):
             if np.any(observation.variation.get("distractors", 0)):
-                raise ValueError(f"environment {row} has distractors; nobody knows where, so it cannot be simulated")
-        return SimulatorContext(tuple(observations))
+                raise ValueError(
+                    f"environment {row} has distractors, whose places no state tells, so it cannot be simulated"
+                )
+        return tuple(observations)
 
     @torch.no_grad()
-    def rollout(self, context: SimulatorContext, actions: Tensor, *, last_only: bool = False) -> Tensor:
+    def rollout(self, context: tuple[Observation, ...], actions: Tensor, *, last_only: bool = False) -> Tensor:
         """Simulate what candidates (B, S, H, A) lead to; as ``WorldModel.rollout``, without gradients.
 
         Returns:
@@ -159,10 +130,10 @@ class SimulatorModel:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _jobs(self, context: SimulatorContext, actions: Tensor, steps: tuple[int, ...]) -> Iterator[Job]:
+    def _jobs(self, context: tuple[Observation, ...], actions: Tensor, steps: tuple[int, ...]) -> Iterator[Job]:
         done = self.normalizer.to_environment(actions).flatten(2, 3).cpu().numpy().astype(np.float32)
         drawn_after = tuple(step * self.frameskip for step in steps)
-        for observation, candidates in zip(context.observations, done, strict=True):
+        for observation, candidates in zip(context, done, strict=True):
             assert observation.state is not None
             for begin in range(0, len(candidates), _CHUNK):
                 part = candidates[begin : begin + _CHUNK]

@@ -1,7 +1,7 @@
 """What an agent remembers between two calls of ``predict``: all of it, and nothing that it can change.
 
-Letters: ``H`` model steps ahead, ``P`` patches of a frame, ``D`` numbers in a token, ``A`` numbers in a model action,
-``a`` in an action of the environment.
+Letters: ``H`` model steps ahead, ``P`` patches of a frame, ``D`` dimensions of a token, ``A`` numbers in a model
+action, ``a`` in an action of the environment.
 """
 
 from collections.abc import Mapping

@@ -21,8 +21,8 @@ class PlanningSettings:
         metric_steps: which model steps of a plan the distance counts: last, mean, or a discount over 0 and at most 1.
             None: mean where the next plan comes before this one ends, else last. With the last step only, each replan
             postpones arrival; for example mean.
-        standardize: from 0 to 2, the power of its standard deviation that each number of a token is divided by before
-            the distance: 0 for none, 1 so that all numbers count alike; for example 1.
+        standardize: from 0 to 2, the power of its standard deviation that each dimension of a token is divided by
+            before the distance: 0 for none, 1 so that all dimensions count alike; for example 1.
         horizon: model steps that a plan looks ahead; for example 8.
         replan_every: environment steps from one plan to the next, a multiple of the model's frameskip; None: as many
             as a plan has; for example 5.

@@ -15,8 +15,8 @@ from .search import Search
 class CMA(Planner):
     """CMA-ES (Hansen, arXiv 1604.00772) by ask and tell: ``pip install "wmcontrol[cma]"``.
 
-    It learns how the numbers of a plan hang together, and takes time for it: an evolution of its own for each
-    environment, in NumPy. A row that has converged by the package's own criteria rests.
+    It learns how the numbers of a plan are correlated, and takes time for it: each environment has an evolution of
+    its own, in NumPy. A row stops when it has converged by the package's own criteria.
 
     Args:
         num_samples: candidates per iteration, S, 4 or more.

@@ -94,7 +94,7 @@ class Search:
         return torch.addcmul(self._low, self._high - self._low, share, out=share)
 
     def _drawn(self, num_samples: int, draw: Callable[[Tensor, torch.Generator], Tensor]) -> Tensor:
-        """Return what is drawn for each row, (B, num_samples, H, A); 0 for rows that rest."""
+        """Return what is drawn for each row, (B, num_samples, H, A); 0 for rows that have finished."""
         B, _, *shape = self.starts.shape
         found = self.starts.new_zeros(B, num_samples, *shape)
         for row, generator in enumerate(self._generators):
@@ -149,7 +149,7 @@ class Search:
         return actions, self._remember(actions, costs.detach()), gradients.nan_to_num(0.0, 0.0, 0.0)
 
     def keep(self, elites: Tensor) -> Tensor:
-        """Make these the elites (B, K, H, A), and return them; rows that rest keep theirs."""
+        """Make these the elites (B, K, H, A), and return them; rows that have finished keep theirs."""
         if self.elites is None or all(self.active):
             self.elites = elites
         else:
@@ -158,11 +158,11 @@ class Search:
         return self.elites
 
     def finish(self, rows: Tensor) -> None:
-        """Let rows (B,) bool rest: nothing more is drawn for them, and nothing more is learnt of them.
+        """Finish rows (B,) bool: nothing more is drawn for them, and their best plan no longer changes.
 
         They still stand in every batch of candidates; what becomes of them there does not count.
         """
-        self.active = [active and not rest for active, rest in zip(self.active, rows.tolist(), strict=True)]
+        self.active = [active and not finished for active, finished in zip(self.active, rows.tolist(), strict=True)]
 
     def _inside(self, actions: Tensor) -> Tensor:
         return actions.clamp(self._low, self._high)
