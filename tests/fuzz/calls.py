@@ -191,7 +191,7 @@ def _normalizer(folder: Path, **settings: Any) -> None:
 def _model() -> Any:
     import sys
 
-    sys.path[:0] = [str(Path(__file__).parents[1] / name) for name in ("models", "data")]
+    sys.path[:0] = [str(Path(__file__).parents[1] / name) for name in (".", "models", "data")]
     import test_world_model as models
 
     return models.world_model()

@@ -196,7 +196,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--commands", nargs="*", choices=list(COMMANDS), default=list(COMMANDS))
     given = parser.parse_args()
-    sys.path[:0] = [str(TESTS / "experiments")]
+    sys.path[:0] = [str(TESTS), str(TESTS / "experiments")]
     import torch
 
     torch.set_num_threads(1)

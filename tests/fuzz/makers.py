@@ -12,7 +12,7 @@ TESTS = Path(__file__).parents[1]
 
 def make_all(root: Path) -> None:
     """Write every set into a folder of its own."""
-    sys.path[:0] = [str(TESTS / name) for name in ("data", "models", "evaluation", "agents")]
+    sys.path[:0] = [str(TESTS / name) for name in (".", "data", "models", "evaluation", "agents")]
     for name, maker in MAKERS.items():
         (root / name).mkdir(parents=True)
         maker(root / name)
