@@ -78,7 +78,7 @@ def test_tables_agree_with_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
     planners = {
         "RandomShooting": RandomShooting(num_iterations=2),
         "CEM": CEM(num_samples=100, num_iterations=10),
-        "Gradient": Gradient(num_samples=5, num_iterations=60),
+        "Gradient": Gradient(num_samples=5, num_iterations=90),
         "Hybrid": Hybrid(sampling=CEM(num_samples=100, num_iterations=5), refinement=Gradient(num_samples=5)),
     }
     out = StringIO()
