@@ -77,7 +77,7 @@ def everything(folder: Path) -> Iterator[tuple[str, str]]:
     tasks = RandomTasks("wmcontrol/Wall-v0", 2)
     for name, imagines in (("world model", model), ("simulator", simulator)):
         agent = PlanningAgent(imagines, replace(fast(), num_samples=24), GoalDistance("cosine"))
-        judged = evaluate(agent, tasks, Protocol(name="short", budget=25, execute=25))
+        judged = evaluate(agent, tasks, Protocol(name="short", budget=25, replan_every=25))
         yield f"evaluation, {name}", digest(judged.distances)
     model.save(folder / "saved")
     yield "saved", state(WorldModel.load(folder / "saved"))

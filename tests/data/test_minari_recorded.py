@@ -111,7 +111,7 @@ def test_a_recording_keeps_what_its_environment_was_made_with(
 
 def test_tasks_of_a_recording_start_where_it_was_and_do_what_it_did(tmp_path: Path) -> None:
     happened = record(tmp_path, gym.make(WALL, layout="random", action_scale=3.0, obs_type="state"), count=3, steps=30)
-    tasks = DatasetTasks(open_dataset(tmp_path), 3, offset=20, warmup=3)
+    tasks = DatasetTasks(open_dataset(tmp_path), 3, goal_offset=20, context_steps=3)
     assert tasks.env_settings == {"layout": "random", "action_scale": 3.0}
     env = gym.make(tasks.env_id, **tasks.env_settings, terminate_on_success=False).unwrapped
     for task in tasks.tasks:

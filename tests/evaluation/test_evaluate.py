@@ -19,7 +19,7 @@ from wmcontrol.evaluation import DatasetTasks, Evaluation, Protocol, RandomTasks
 
 FAST = CEM(num_samples=48, num_elites=6, num_iterations=4)
 SPACE = gym.make("wmcontrol/Wall-v0").action_space
-SHORT = Protocol(name="short", budget=30, execute=25)
+SHORT = Protocol(name="short", budget=30, replan_every=25)
 
 
 def planner(**settings: Any) -> PlanningAgent:
@@ -157,7 +157,7 @@ def test_one_process_at_a_time_writes_a_file(walks: Walks, tmp_path: Path) -> No
 
 def test_warm_up_frames_are_the_agents_history(walks: Walks) -> None:
     agent = planner(context_frames=3)
-    result = evaluate(agent, DatasetTasks(walks, 3, offset=25, warmup=10), batch=1)
+    result = evaluate(agent, DatasetTasks(walks, 3, goal_offset=25, context_steps=10), batch=1)
     model: Any = agent.model
     np.testing.assert_allclose(model.predictor.contexts[0][1], [[0, 0.5, 1.0]])
     assert result.success_end.value == 1
@@ -189,7 +189,7 @@ def test_agents_that_do_not_fit_are_refused_before_work_starts(walks: Walks) -> 
     with pytest.raises(ValueError, match=naming("replan_every", 5, 25)):
         evaluate(planner(), tasks, "mpc")
     with pytest.raises(ValueError, match=naming(25)):
-        evaluate(planner(), DatasetTasks(walks, 2, offset=20))
+        evaluate(planner(), DatasetTasks(walks, 2, goal_offset=20))
     with pytest.raises(ValueError, match="batch"):
         evaluate(planner(), tasks, batch=0)
     with pytest.raises(ValueError, match=naming("10 Hz", "20 Hz")):

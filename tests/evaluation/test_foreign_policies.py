@@ -20,7 +20,7 @@ from stable_baselines3 import PPO, SAC, HerReplayBuffer
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnvWrapper, VecFrameStack, VecNormalize, VecTransposeImage
 
 PUSHT, WALL, MAZE = "wmcontrol/PushT-v0", "wmcontrol/Wall-v0", "wmcontrol/PointMaze_UMaze-v0"
-SHORT = Protocol(name="short", budget=4, execute=4)
+SHORT = Protocol(name="short", budget=4, replan_every=4)
 FAST = CEM(num_samples=32, num_elites=4, num_iterations=2)
 
 

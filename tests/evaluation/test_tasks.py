@@ -15,7 +15,7 @@ from wmcontrol.evaluation import PROTOCOLS, DatasetTasks, Protocol, RandomTasks
 
 
 def test_goals_are_so_many_steps_ahead_in_the_same_trajectory(walks: Walks) -> None:
-    tasks = DatasetTasks(walks, 12, offset=25)
+    tasks = DatasetTasks(walks, 12, goal_offset=25)
     assert len(tasks.tasks) == 12
     for task in tasks.tasks:
         record, _, begin, _, end = task.source.replace(",", "").split()
@@ -112,7 +112,7 @@ def test_states_that_lack_velocities_are_no_starts() -> None:
 
 
 def test_a_warm_up_starts_earlier_and_says_what_was_done(walks: Walks) -> None:
-    tasks = DatasetTasks(walks, 6, offset=20, warmup=10)
+    tasks = DatasetTasks(walks, 6, goal_offset=20, context_steps=10)
     for task in tasks.tasks:
         record, _, begin, *_ = task.source.replace(",", "").split()
         trajectory = walks.trajectory(int(record.removeprefix("episode_")))
@@ -138,12 +138,12 @@ def test_states_that_no_episode_can_start_from_are_refused_by_name() -> None:
 
 def test_data_that_have_no_tasks_are_refused(walks: Walks) -> None:
     with pytest.raises(ValueError, match=naming(6, 0)):
-        DatasetTasks(walks, 1, offset=41)
+        DatasetTasks(walks, 1, goal_offset=41)
     walks.env_id = None
     with pytest.raises(ValueError, match="env_id"):
         DatasetTasks(walks, 1)
     assert len(DatasetTasks(walks, 1, env_id="wmcontrol/Wall-v0").tasks) == 1
-    for settings in ({"offset": 0}, {"warmup": -1}, {"seed": -1}, {"num_tasks": 0}, {"offset": True}):
+    for settings in ({"goal_offset": 0}, {"context_steps": -1}, {"seed": -1}, {"num_tasks": 0}, {"goal_offset": True}):
         with pytest.raises(ValueError, match=next(iter(settings))):
             DatasetTasks(walks, **{"env_id": "wmcontrol/Wall-v0", **settings})
 
@@ -162,9 +162,9 @@ def test_random_tasks_are_those_that_the_environment_draws() -> None:
 
 def test_protocols_are_those_that_were_published() -> None:
     paper, mpc, swm = PROTOCOLS["paper"], PROTOCOLS["mpc"], PROTOCOLS["swm"]
-    assert (paper.offset, paper.budget, paper.execute, paper.num_tasks, paper.horizon) == (25, 25, 25, 512, 5)
+    assert (paper.goal_offset, paper.budget, paper.replan_every, paper.num_tasks, paper.horizon) == (25, 25, 25, 512, 5)
     assert paper.planner == {"num_samples": 300, "num_elites": 10, "num_iterations": 30}
-    assert (mpc.budget, mpc.execute) == (50, 5)
-    assert (swm.offset, swm.budget, swm.planner["num_elites"]) == (25, 50, 30)
+    assert (mpc.budget, mpc.replan_every) == (50, 5)
+    assert (swm.goal_offset, swm.budget, swm.planner["num_elites"]) == (25, 50, 30)
     with pytest.raises(ValueError, match="budget"):
         Protocol(name="none", budget=0)

@@ -54,11 +54,11 @@ def test_planners_are_compared_on_the_same_tasks_one_at_a_time(
     assert page == str(out / "report.html")
     assert agents_of(out) == [*names, *FLOOR]
     assert (out / "planners.png").stat().st_size > 5000
-    judged = {name: Evaluation.read(out / f"{name}.jsonl") for name in [*names, "noop", "random"]}
+    judged = {name: Evaluation.read(out / f"{name}.jsonl") for name in [*names, "no-op", "random_actions"]}
     assert len({json.dumps(e.header["tasks"], sort_keys=True) for e in judged.values()}) == 1
     assert {evaluation.header["batch"] for evaluation in judged.values()} == {1}
-    assert judged["cem"].header["about"]["planner"]["num_elites"] == 10  # the paper's
-    assert judged["gradient"].header["about"]["planner"]["name"] == "Gradient"
+    assert judged["cem"].header["about"]["agent"]["planner"]["num_elites"] == 10  # the paper's
+    assert judged["gradient"].header["about"]["agent"]["planner"]["type"] == "Gradient"
 
     report = (out / "report.json").read_bytes()
     whole = (out / "gradient.jsonl").read_bytes()

@@ -26,7 +26,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_report_has_models_floor_and_ceiling_and_the_files_that_it_says(made: Path) -> None:
     found = json.loads((made / "report.json").read_text())
     assert [row["agent"] for row in found["rows"]] == AGENTS
-    assert [row["labelled"] for row in found["rows"]] == [27, 27, None, None, None]
+    assert [row["num_train_trajectories"] for row in found["rows"]] == [27, 27, None, None, None]
     assert {row["env"] for row in found["rows"]} == {"Wall"}
     (pair,) = found["differences"]
     assert {pair["first"], pair["second"]} == {"full", "scratch"}

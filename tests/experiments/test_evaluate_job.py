@@ -59,13 +59,14 @@ def refused(words: list[str], out: Path, capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_an_evaluation_has_records_a_floor_and_a_report(finished: Path) -> None:
-    judged = {name: Evaluation.read(finished / f"{name}.jsonl") for name in ("tasks", "noop", "random")}
+    judged = {name: Evaluation.read(finished / f"{name}.jsonl") for name in ("tasks", "no-op", "random_actions")}
     assert {len(evaluation.records) for evaluation in judged.values()} == {4}
     about = judged["tasks"].header["about"]
     assert about["model"] == "wall"
     assert about["weights"] == json.loads((PACKAGED / "wall" / "card.json").read_text())["sha256"]
-    assert (about["planner"]["name"], about["planner"]["num_samples"]) == ("CEM", 20)
-    assert about["planner"]["num_elites"] == 10  # the protocol's, which was not changed
+    planner = about["agent"]["planner"]
+    assert (planner["type"], planner["num_samples"]) == ("CEM", 20)
+    assert planner["num_elites"] == 10  # the protocol's, which was not changed
     report = json.loads((finished / "report.json").read_text())
     assert [row["agent"] for row in report["rows"]] == ["world model", "no-op", "random actions"]
     assert {row["env"] for row in report["rows"]} == {"Wall"}
@@ -132,7 +133,9 @@ def test_other_weights_do_not_go_on_with_a_begun_file(
     save_file({**weights, name: weights[name] * 1.5}, model / "model.safetensors")
     capsys.readouterr()
     assert main(words) == 2
-    assert "tasks.jsonl" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "tasks.jsonl" in said
+    assert "agent.model.weights" in said
     assert (out / "tasks.jsonl").read_bytes() == before
 
 
@@ -148,7 +151,7 @@ def test_tasks_of_data_come_from_the_trajectories_that_finetune_holds_out(data: 
     sources = {}
     for name in ("held_out", "other", "all"):
         found = Evaluation.read(tmp_path / name / "tasks.jsonl")
-        assert found.header["tasks"]["offset"] == 25
+        assert found.header["tasks"]["goal_offset"] == 25
         sources[name] = {record["source"].split(",")[0] for record in found.records}
     assert sources["held_out"] == held_out != other == sources["other"]
     assert len(sources["all"]) >= 18  # some stand still for a moment, and give no task
@@ -162,8 +165,8 @@ def test_a_warmup_shows_the_model_what_came_before(data: Path, tmp_path: Path) -
     for history in (1, 3):
         assert main([*words, f"history={history}", f"out={tmp_path / str(history)}"]) == 0
         found = Evaluation.read(tmp_path / str(history) / "tasks.jsonl")
-        assert found.header["tasks"]["warmup"] == 10
-        assert found.header["about"]["context_frames"] == history
+        assert found.header["tasks"]["context_steps"] == 10
+        assert found.header["about"]["agent"]["context_frames"] == history
         ends.append(found.distances.tolist())
     assert ends[0] != ends[1]
 
@@ -171,15 +174,18 @@ def test_a_warmup_shows_the_model_what_came_before(data: Path, tmp_path: Path) -
 def test_the_simulator_stands_in_the_models_place_and_other_planners_search(tmp_path: Path) -> None:
     words = ["evaluate", "model=wall", "env=wall", "num_tasks=2", "videos=0"]
     searching = ["planner=random_shooting", "planner_settings={num_samples:10}", "objective={metric:squared}"]
-    for agent, name in (("planning", "world model"), ("simulator", "true simulator")):
+    for agent, name, kind in (
+        ("planning", "world model", "WorldModel"),
+        ("simulator", "true simulator", "SimulatorModel"),
+    ):
         out = tmp_path / agent
         assert main([*words, *searching, f"agent={agent}", f"out={out}"]) == 0
         report = json.loads((out / "report.json").read_text())
         assert report["rows"][0]["agent"] == name
-        about = Evaluation.read(out / "tasks.jsonl").header["about"]
-        assert about["imagines"] == name
-        assert about["planner"]["name"] == "RandomShooting"
-        assert about["objective"]["metric"] == "squared"
+        found = Evaluation.read(out / "tasks.jsonl").header["about"]["agent"]
+        assert found["model"]["type"] == kind
+        assert found["planner"]["type"] == "RandomShooting"
+        assert found["objective"]["metric"] == "squared"
 
 
 @pytest.mark.parametrize(
@@ -192,7 +198,9 @@ def test_distances_are_standardized_as_the_model_says_unless_a_metric_is_given(
     words = ["evaluate", f"model={name}", f"env={name}", "num_tasks=1", "videos=0", "planner=random_shooting"]
     assert main([*words, f"objective={{{objective}}}", "planner_settings={num_samples:2}", f"out={tmp_path}"]) == 0
     about = Evaluation.read(tmp_path / "tasks.jsonl").header["about"]
-    assert about["objective"] == {"metric": "cosine", "steps": "last", "standardize": power}
+    objective = about["agent"]["objective"]
+    assert (objective["metric"], objective["steps"], about["standardize"]) == ("cosine", "last", power)
+    assert (objective["weights"] is None) == (power == 0)
 
 
 def test_a_model_from_before_deviations_were_saved_is_judged_without(
@@ -207,7 +215,7 @@ def test_a_model_from_before_deviations_were_saved_is_judged_without(
     said = refused([*words, "objective={standardize:1}"], tmp_path / "none", capsys)
     assert "objective={standardize:0}" in said
     assert main([*words, "planner_settings={num_samples:2}", f"out={tmp_path / 'out'}"]) == 0
-    assert Evaluation.read(tmp_path / "out" / "tasks.jsonl").header["about"]["objective"]["standardize"] == 0
+    assert Evaluation.read(tmp_path / "out" / "tasks.jsonl").header["about"]["standardize"] == 0
 
 
 def test_episodes_are_filmed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -257,15 +265,13 @@ def test_a_full_disk_names_the_file_and_the_same_line_goes_on_when_there_is_room
 def test_a_film_that_was_killed_leaves_nothing_when_the_same_line_is_run_again(tmp_path: Path) -> None:
     words = ["evaluate", "agent=random", "env=wall", "num_tasks=2", "videos=1", f"out={tmp_path}"]
     code = "import os, pathlib, sys\nfrom wmcontrol.experiments.cli import main\n"
-    code += (
-        "pathlib.Path.write_bytes = lambda path, data: (path.open('wb').write(data[:99]), os.kill(os.getpid(), 9))\n"
-    )
-    code += "main(sys.argv[1:])"
+    code += "take = lambda path, name: os.kill(os.getpid(), 9) if name.suffix == '.mp4' else os.replace(path, name)\n"
+    code += "pathlib.Path.replace = take\nmain(sys.argv[1:])"
     assert subprocess.run([sys.executable, "-c", code, *words], check=False).returncode == -signal.SIGKILL
     assert not (tmp_path / "episodes_1.mp4").exists()
     assert main(words) == 0
     assert (tmp_path / "episodes_1.mp4").stat().st_size > 10_000
-    assert not list(tmp_path.glob(".*"))
+    assert not [*tmp_path.glob("*.tmp"), *tmp_path.glob(".*")]
 
 
 def test_a_policy_of_stable_baselines_is_judged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -277,7 +283,7 @@ def test_a_policy_of_stable_baselines_is_judged(tmp_path: Path, capsys: pytest.C
     words = ["evaluate", f"agent=sb3:PPO:{path}", "env=pusht", "num_tasks=2", "videos=0"]
     assert main([*words, f"out={tmp_path / 'out'}"]) == 0
     found = Evaluation.read(tmp_path / "out" / "tasks.jsonl")
-    assert found.header["about"]["agent"] == "sb3:PPO"
+    assert found.header["about"]["policy"] == "sb3:PPO"
     assert found.records[0]["decisions"] == 25
     other = [*words, "settings={action_mode:absolute}"]
     said = refused(other, tmp_path / "other", capsys)

@@ -125,7 +125,7 @@ def test_show_and_convert_take_a_control_rate_and_a_size(walls: Path, tmp_path: 
 
 def test_tasks_are_drawn_of_data_that_the_keys_say_how_to_read(walls: Path) -> None:
     reader = {"env_id": WALL, "env_settings": {"action_scale": 1.0}}
-    protocol = Protocol(name="near", offset=20, num_tasks=3)
+    protocol = Protocol(name="near", goal_offset=20, num_tasks=3)
     tasks = find_tasks(TaskKeys(data=walls, reader=reader, split="all"), protocol)
     assert (tasks.env_id, tasks.env_settings, len(tasks.tasks)) == (WALL, {"action_scale": 1.0}, 3)
     with pytest.raises(UsageError, match="control_rate"):

@@ -3,22 +3,32 @@
 from .evaluate import evaluate
 from .intervals import Interval, difference_over_seeds, paired_difference, seeds_and_tasks, wilson
 from .protocols import PROTOCOLS, Protocol
+from .reports import Video, film, planner_plot, report
 from .result import Evaluation, difference
+from .specs import AgentSpec, ResultRow, baselines, evaluate_agents
 from .tasks import DatasetTasks, RandomTasks, Task, Tasks
 
 __all__ = [
     "PROTOCOLS",
+    "AgentSpec",
     "DatasetTasks",
     "Evaluation",
     "Interval",
     "Protocol",
     "RandomTasks",
+    "ResultRow",
     "Task",
     "Tasks",
+    "Video",
+    "baselines",
     "difference",
     "difference_over_seeds",
     "evaluate",
+    "evaluate_agents",
+    "film",
     "paired_difference",
+    "planner_plot",
+    "report",
     "seeds_and_tasks",
     "wilson",
 ]

@@ -26,7 +26,7 @@ def make_env(env_id: str, num_envs: int, settings: Mapping[str, Any], image_size
 
 
 @dataclass(frozen=True)
-class Moment:
+class StepRecord:
     """What a batch of tasks shows before the agent's first step, and after each.
 
     Attributes:
@@ -42,8 +42,10 @@ class Moment:
     seconds: float
 
 
-def play(env: Any, agent: Any, tasks: Sequence[Task], seeds: Sequence[int], budget: int) -> Iterator[Moment]:
-    """Let an agent do as many tasks as there are environments, and yield ``1 + budget`` moments.
+def rollout_episodes(
+    env: Any, agent: Any, tasks: Sequence[Task], seeds: Sequence[int], budget: int
+) -> Iterator[StepRecord]:
+    """Let an agent do as many tasks as there are environments, and yield ``1 + budget`` records.
 
     Nothing of success reaches the agent: observations as the environment makes them, and no rewards or infos.
     """
@@ -58,7 +60,7 @@ def play(env: Any, agent: Any, tasks: Sequence[Task], seeds: Sequence[int], budg
             state = agent.observe(_shown(agent, env, observation), state, actions, episode_start=first)
             first = np.zeros(len(tasks), bool)
         observation, *_, infos = env.step(actions)
-    yield Moment(observation, infos["is_success"], state, 0.0)
+    yield StepRecord(observation, infos["is_success"], state, 0.0)
     for _ in range(budget):
         shown = _shown(agent, env, observation)
         begun = time.perf_counter()
@@ -66,7 +68,7 @@ def play(env: Any, agent: Any, tasks: Sequence[Task], seeds: Sequence[int], budg
         seconds = time.perf_counter() - begun
         first = np.zeros(len(tasks), bool)
         observation, *_, infos = env.step(actions)
-        yield Moment(observation, infos["is_success"], state, seconds)
+        yield StepRecord(observation, infos["is_success"], state, seconds)
 
 
 def run(env: Any, agent: Any, tasks: Sequence[Task], seeds: Sequence[int], budget: int) -> list[dict[str, Any]]:
@@ -75,22 +77,22 @@ def run(env: Any, agent: Any, tasks: Sequence[Task], seeds: Sequence[int], budge
     Returns:
         A record for each task.
     """
-    moments = play(env, agent, tasks, seeds, budget)
-    moment = next(moments)
-    started = distances(moment.observation)
+    steps = rollout_episodes(env, agent, tasks, seeds, budget)
+    now = next(steps)
+    started = distances(now.observation)
     solved, when = np.zeros(len(tasks), bool), np.full(len(tasks), -1)
     seconds = 0.0
-    for step, moment in enumerate(moments, 1):
-        seconds += moment.seconds
-        when[moment.success & ~solved] = step
-        solved |= moment.success
-    ended = distances(moment.observation)
-    decisions = getattr(moment.state, "decisions", (budget,) * len(tasks))
+    for step, now in enumerate(steps, 1):
+        seconds += now.seconds
+        when[now.success & ~solved] = step
+        solved |= now.success
+    ended = distances(now.observation)
+    decisions = getattr(now.state, "decisions", (budget,) * len(tasks))
     memory = _peak_memory()
     return [
         {
             "source": task.source,
-            "success_end": bool(moment.success[i]),
+            "success_end": bool(now.success[i]),
             "success_any": bool(solved[i]),
             "first_success": int(when[i]) if solved[i] else None,
             "start_distance": started["distance"][i],
@@ -119,7 +121,7 @@ def check_protocol(agent: Any, protocol: Protocol) -> None:
         raise TypeError(
             f"an agent has a method predict(observation, state, episode_start, deterministic); got {agent!r}"
         )
-    for name, expected in (("replan_every", protocol.execute), ("horizon", protocol.horizon)):
+    for name, expected in (("replan_every", protocol.replan_every), ("horizon", protocol.horizon)):
         if getattr(agent, name, expected) != expected:
             raise ValueError(
                 f"the protocol {protocol.name} has {name}={expected}, the agent {getattr(agent, name)}; make the agent "

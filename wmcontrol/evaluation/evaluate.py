@@ -48,23 +48,12 @@ def evaluate(
         TypeError, ValueError: what does not fit, before work starts; a file of another evaluation.
         OSError: the file cannot be written, or another process is writing it.
     """
-    if isinstance(protocol, str):
-        protocol = protocol_named(protocol)
+    protocol = protocol_named(protocol)
     for name, value, least in (("seed", seed, 0), ("batch", batch, 1)):
         if not isinstance(value, int) or isinstance(value, bool) or value < least:
             raise ValueError(f"{name} must be a whole number from {least} up, got {value!r}")
     check_protocol(agent, protocol)
-    described = tasks.describe()
-    if described.get("offset", protocol.offset) != protocol.offset:
-        raise ValueError(f"the protocol {protocol.name} has goals {protocol.offset} steps ahead, not {described}")
-    header = {
-        "tasks": described,
-        "redrawn": dict(tasks.redrawn),
-        "protocol": protocol.as_dict(),
-        "seed": seed,
-        "batch": batch,
-        "about": dict(about or {}),
-    }
+    header = header_of(tasks, protocol, seed, batch, about or {})
     size, total = image_size(agent), len(tasks.tasks)
     with closing(make_env(tasks.env_id, 1, tasks.env_settings, size)) as one:
         check_fits(agent, one)  # before a file is begun
@@ -87,3 +76,22 @@ def evaluate(
             if env is not None:
                 env.close()
         return Evaluation(records.header, tuple(records.lines[number] for number in range(total)))
+
+
+def header_of(tasks: Tasks, protocol: Protocol, seed: int, batch: int, about: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the file of an evaluation says of it.
+
+    Raises:
+        ValueError: the protocol's goals are not those of the tasks.
+    """
+    described = tasks.describe()
+    if described.get("goal_offset", protocol.goal_offset) != protocol.goal_offset:
+        raise ValueError(f"the protocol {protocol.name} has goals {protocol.goal_offset} steps ahead, not {described}")
+    return {
+        "tasks": described,
+        "redrawn": dict(tasks.redrawn),
+        "protocol": protocol.as_dict(),
+        "seed": seed,
+        "batch": batch,
+        "about": dict(about),
+    }

@@ -11,24 +11,24 @@ class Protocol:
 
     Attributes:
         name: of the protocol.
-        offset: environment steps between start and goal in the trajectory that they come from.
+        goal_offset: environment steps between start and goal in the trajectory that they come from.
         budget: environment steps that an agent gets, always all of them.
-        execute: environment steps that a planning agent takes of each plan.
+        replan_every: environment steps that a planning agent takes of each plan.
         num_tasks: how many.
         horizon: model steps that a plan looks ahead.
         planner: settings of CEM.
     """
 
     name: str
-    offset: int = 25
+    goal_offset: int = 25
     budget: int = 25
-    execute: int = 25
+    replan_every: int = 25
     num_tasks: int = 512
     horizon: int = 5
     planner: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in ("offset", "budget", "execute", "num_tasks", "horizon"):
+        for name in ("goal_offset", "budget", "replan_every", "num_tasks", "horizon"):
             value: Any = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise ValueError(f"{name} must be a whole number from 1 up, got {value!r}")
@@ -43,18 +43,20 @@ PROTOCOLS: Mapping[str, Protocol] = {
     # DINO-world (arXiv 2507.19468, appendix D.3): one plan, all of it executed.
     "paper": Protocol(name="paper", planner=_CEM),
     # The same with a new plan in each model step, and twice the time.
-    "mpc": Protocol(name="mpc", budget=50, execute=5, planner=_CEM),
+    "mpc": Protocol(name="mpc", budget=50, replan_every=5, planner=_CEM),
     # stable-worldmodel's: plans of 25 steps, all of them executed, twice.
     "swm": Protocol(name="swm", budget=50, planner={**_CEM, "num_elites": 30}),
 }
 
 
-def protocol_named(name: str) -> Protocol:
-    """Return a protocol by its name.
+def protocol_named(name: str | Protocol) -> Protocol:
+    """Return a protocol by its name; one that is given is returned.
 
     Raises:
         ValueError: there is none of this name.
     """
+    if isinstance(name, Protocol):
+        return name
     if name not in PROTOCOLS:
         raise ValueError(f"protocol must be one of {sorted(PROTOCOLS)}, or a Protocol; got {name!r}")
     return PROTOCOLS[name]

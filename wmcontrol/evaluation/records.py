@@ -75,7 +75,7 @@ def recording(path: str | os.PathLike[str] | None, header: Mapping[str, Any]) ->
         OSError: it cannot be written, or another process writes it.
         ValueError: it is of another evaluation, or is none; it names the file and the line.
     """
-    head = parse_json(as_json({"format": FORMAT, **header}), _HEADER, "the evaluation's settings")
+    head = _head(header)
     if path is None:
         yield Records(None, head, {})
         return
@@ -83,18 +83,41 @@ def recording(path: str | os.PathLike[str] | None, header: Mapping[str, Any]) ->
     # The lock is a file of its own, since a locked one cannot be read on some systems.
     with path.open("a+b") as file, exclusive_lock(path, path.with_name(f".{path.name}.lock")):
         file.seek(0)
-        text = file.read()
-        whole = text[: text.rfind(b"\n") + 1]
-        found, lines = parse(path, whole)
-        first = as_json(head).encode() + b"\n"
-        if found is None and not first.startswith(text):
-            raise ValueError(f"{path} is not the file of an evaluation; give another one")
-        if found not in (None, head):
-            raise ValueError(f"{path} is of another evaluation: {_first_difference(found, head)}; give another file")
-        file.truncate(len(whole))
-        if found is None:
-            _append(file, first)
+        size, lines = _begun(path, file.read(), head)
+        file.truncate(size)
+        if not size:
+            _append(file, _first_line(head))
         yield Records(file, head, lines)
+
+
+def check_begun(path: Path, header: Mapping[str, Any]) -> None:
+    """Refuse a file that is of another evaluation, before any work is done.
+
+    Raises:
+        ValueError: it names the file and what differs.
+    """
+    if path.exists():
+        _begun(path, path.read_bytes(), _head(header))
+
+
+def _head(header: Mapping[str, Any]) -> dict[str, Any]:
+    head: dict[str, Any] = parse_json(as_json({"format": FORMAT, **header}), _HEADER, "the evaluation's settings")
+    return head
+
+
+def _first_line(head: Mapping[str, Any]) -> bytes:
+    return as_json(head).encode() + b"\n"
+
+
+def _begun(path: Path, text: bytes, head: Mapping[str, Any]) -> tuple[int, dict[int, dict[str, Any]]]:
+    """Return how many bytes of a file are whole lines, and those of tasks."""
+    whole = text[: text.rfind(b"\n") + 1]
+    found, lines = parse(path, whole)
+    if found is None and not _first_line(head).startswith(text):
+        raise ValueError(f"{path} is not the file of an evaluation; give another one")
+    if found not in (None, head):
+        raise ValueError(f"{path} is of another evaluation: {_first_difference(found, head)}; give another file")
+    return len(whole), lines
 
 
 def parse(path: Path, text: bytes) -> tuple[dict[str, Any] | None, dict[int, dict[str, Any]]]:

@@ -61,7 +61,7 @@ class Tasks(Protocol):
 
 
 class DatasetTasks:
-    """Starts and goals that are ``offset`` steps apart in recorded trajectories.
+    """Starts and goals that are ``goal_offset`` steps apart in recorded trajectories.
 
     Give it held-out trajectories: ``Subset(dataset, members)``. Each in turn gives a task, from a random place; then
     each gives another one, until there are enough; none comes twice. Fewer tasks of the same seed are the first of
@@ -72,8 +72,8 @@ class DatasetTasks:
         dataset: trajectories with states (and actions, for a warm-up), of one of our environments.
         num_tasks: how many.
         seed: of the draws.
-        offset: environment steps from start to goal.
-        warmup: environment steps before the start, which are replayed while the agent looks on.
+        goal_offset: environment steps from start to goal.
+        context_steps: environment steps before the start, which are replayed while the agent looks on.
         env_id: the environment, if the data do not say which.
         progress: is told how many tasks are found, of how many.
 
@@ -87,12 +87,17 @@ class DatasetTasks:
         num_tasks: int = 512,
         *,
         seed: int = 0,
-        offset: int = 25,
-        warmup: int = 0,
+        goal_offset: int = 25,
+        context_steps: int = 0,
         env_id: str | None = None,
         progress: Callable[[int, int], None] | None = None,
     ):
-        _check_whole(("num_tasks", num_tasks, 1), ("seed", seed, 0), ("offset", offset, 1), ("warmup", warmup, 0))
+        _check_whole(
+            ("num_tasks", num_tasks, 1),
+            ("seed", seed, 0),
+            ("goal_offset", goal_offset, 1),
+            ("context_steps", context_steps, 0),
+        )
         known = env_id or dataset.env_id
         if known is None:
             raise ValueError("the data do not say which environment they are of; give env_id")
@@ -108,28 +113,28 @@ class DatasetTasks:
             "env_id": known,
             "num_tasks": num_tasks,
             "seed": seed,
-            "offset": offset,
-            "warmup": warmup,
+            "goal_offset": goal_offset,
+            "context_steps": context_steps,
         }
-        judge = _Judge(known, self.env_settings)
+        checker = _TaskChecker(known, self.env_settings)
         found: list[Task] = []
         try:
-            for trajectory, start in _places(dataset, warmup, offset, seed):
-                task = _task(trajectory, start, offset, warmup, len(found), seed)
-                if judge.accepts(task, trajectory):
+            for trajectory, start in _places(dataset, context_steps, goal_offset, seed):
+                task = _task(trajectory, start, goal_offset, context_steps, len(found), seed)
+                if checker.accepts(task, trajectory):
                     found.append(task)
                     if progress is not None:
                         progress(len(found), num_tasks)
                     if len(found) == num_tasks:
                         break
         finally:
-            judge.close()
-        self.redrawn: Mapping[str, int] = judge.rejected
+            checker.close()
+        self.redrawn: Mapping[str, int] = checker.rejected
         if len(found) < num_tasks:
             raise ValueError(
                 f"{num_tasks} tasks were asked for, and {len(dataset)} trajectories have {len(found)} whose goal is "
-                f"{offset} steps ahead and not reached at the start ({judge.rejected['solved']} are, "
-                f"{judge.rejected['refused']} the environment refused); ask for fewer, or bring more data"
+                f"{goal_offset} steps ahead and not reached at the start ({checker.rejected['solved']} are, "
+                f"{checker.rejected['refused']} the environment refused); ask for fewer, or bring more data"
             )
         self.tasks = tuple(found)
 
@@ -163,7 +168,7 @@ class RandomTasks:
         return {**self._description, "env_settings": self.env_settings}
 
 
-class _Judge:
+class _TaskChecker:
     """Says which tasks are tasks, and counts those that are not."""
 
     def __init__(self, env_id: str, settings: Mapping[str, Any]):
@@ -198,9 +203,11 @@ class _Judge:
         self._env.close()
 
 
-def _places(dataset: TrajectoryDataset, warmup: int, offset: int, seed: int) -> Iterator[tuple[Trajectory, int]]:
+def _places(
+    dataset: TrajectoryDataset, context_steps: int, goal_offset: int, seed: int
+) -> Iterator[tuple[Trajectory, int]]:
     """Yield trajectories and where in them a task starts: every trajectory once, then every one a second time, …."""
-    rooms = np.asarray(dataset.lengths) - warmup - offset  # how many places each has
+    rooms = np.asarray(dataset.lengths) - context_steps - goal_offset  # how many places each has
     order = np.random.default_rng((seed, 0)).permutation(np.flatnonzero(rooms > 0))
     for turn in count():
         having = [int(i) for i in order if turn < rooms[i]]
@@ -208,22 +215,22 @@ def _places(dataset: TrajectoryDataset, warmup: int, offset: int, seed: int) -> 
             return
         for i in having:
             places = np.random.default_rng((seed, 1, i)).permutation(int(rooms[i]))
-            yield dataset.trajectory(i), warmup + int(places[turn])
+            yield dataset.trajectory(i), context_steps + int(places[turn])
 
 
-def _task(trajectory: Trajectory, start: int, offset: int, warmup: int, number: int, seed: int) -> Task:
+def _task(trajectory: Trajectory, start: int, goal_offset: int, context_steps: int, number: int, seed: int) -> Task:
     if trajectory.states is None:
         raise ValueError(f"{trajectory.provenance}: it has no states, which tasks are made of")
-    if warmup and trajectory.actions is None:
+    if context_steps and trajectory.actions is None:
         raise ValueError(f"{trajectory.provenance}: it has no actions, which the warm-up replays")
-    replay = np.zeros((0, 0)) if trajectory.actions is None else trajectory.actions[start - warmup : start]
+    replay = np.zeros((0, 0)) if trajectory.actions is None else trajectory.actions[start - context_steps : start]
     return Task(
         seed=_seed_of(seed, number),
-        state=trajectory.states[start - warmup].copy(),
-        goal_state=trajectory.states[start + offset].copy(),
+        state=trajectory.states[start - context_steps].copy(),
+        goal_state=trajectory.states[start + goal_offset].copy(),
         variation=dict(trajectory.variation),
         replay=replay.copy(),
-        source=f"{trajectory.provenance.record}, steps {start} to {start + offset}",
+        source=f"{trajectory.provenance.record}, steps {start} to {start + goal_offset}",
     )
 
 

@@ -2,18 +2,18 @@
 
 import hashlib
 from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import gymnasium as gym
 import torch
 
-from ..agents import NoOpAgent, PlanningAgent, RandomAgent, SimulatorModel
+from ..agents import PlanningAgent, SimulatorModel
 from ..envs.contract import check_fits, image_size
-from ..evaluation import Protocol
+from ..evaluation import AgentSpec, Protocol
 from ..evaluation.episodes import make_env
+from ..evaluation.specs import env_label
 from ..evaluation.tasks import Tasks
 from ..models import WorldModel
 from ..models.checkpoint import CONFIG, WEIGHTS, find_folder
@@ -21,7 +21,6 @@ from ..planners import Planner
 from ..untrusted import AnyJson, MapOf, Record, read_json
 from .errors import UsageError
 from .planner_names import make_objective, objective_settings
-from .tasks_from_keys import env_label
 
 _CARD = Record({}, {"errors": MapOf(AnyJson())}, others=AnyJson())  # of what a model's card says, what is needed here
 DTYPES: Mapping[str, torch.dtype | Literal["auto"] | None] = {
@@ -30,23 +29,6 @@ DTYPES: Mapping[str, torch.dtype | Literal["auto"] | None] = {
     "float32": torch.float32,
     "bfloat16": torch.bfloat16,
 }
-
-
-@dataclass(frozen=True)
-class Entrant:
-    """Somebody who is judged.
-
-    Args:
-        name: as a report calls it.
-        file: the name of the file of its evaluation.
-        agent: the agent.
-        about: what tells it from others, for that file.
-    """
-
-    name: str
-    file: str
-    agent: Any
-    about: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -99,11 +81,11 @@ def planning(
     protocol: Protocol,
     *,
     name: str,
-    file: str,
+    file: str | None = None,
     objective: Mapping[str, Any],
     history: int | None = None,
     simulator: SimulatorModel | None = None,
-) -> Entrant:
+) -> AgentSpec:
     """Return the agent that plans with a model, or with the simulator in its place, as the protocol says.
 
     Raises:
@@ -111,21 +93,15 @@ def planning(
     """
     suits = loaded.model.planning
     history = suits.context_frames if history is None else history
-    settings = {"horizon": protocol.horizon, "replan_every": protocol.execute, "context_frames": history}
+    settings = {"horizon": protocol.horizon, "replan_every": protocol.replan_every, "context_frames": history}
     wanted = objective_settings(protocol, objective, suits)
     distance = make_objective(wanted, loaded.model)
     try:
         agent = PlanningAgent(simulator or loaded.model, planner, distance, **settings)
     except ValueError as error:
         raise UsageError(f"protocol={protocol.name}: {error}") from error
-    about = {
-        **loaded.about,
-        "imagines": "world model" if simulator is None else "true simulator",
-        "planner": {"name": type(planner).__name__, **asdict(cast(Any, planner))},
-        "objective": {"metric": distance.metric, "steps": distance.steps, "standardize": wanted.get("standardize", 0)},
-        **settings,
-    }
-    return Entrant(name, file, agent, about)
+    about = {**loaded.about, "standardize": wanted.get("standardize", 0)}
+    return AgentSpec(name, agent, about, "model" if simulator is None else "oracle", file)
 
 
 def action_space_for(agent: Any, tasks: Tasks) -> gym.spaces.Box:
@@ -147,18 +123,6 @@ def action_space_for(agent: Any, tasks: Tasks) -> gym.spaces.Box:
         env.close()
     space: gym.spaces.Box = env.single_action_space
     return space
-
-
-def floor(space: gym.spaces.Box) -> list[Entrant]:
-    """Return who does nothing and who does anything.
-
-    The former is left out where zero is no action that does nothing, the latter where actions have no bounds.
-    """
-    found = []
-    for name, key, agent in (("no-op", "noop", NoOpAgent), ("random actions", "random", RandomAgent)):
-        with suppress(ValueError):
-            found.append(Entrant(name, f"{key}.jsonl", agent(space), {"agent": key}))
-    return found
 
 
 def check_environment(loaded: Loaded, env_id: str) -> None:

@@ -6,13 +6,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from ..evaluation.protocols import PROTOCOLS
+from ..evaluation import PROTOCOLS, baselines, report
 from ..files import exclusive_lock
-from .agents_from_keys import action_space_for, check_environment, floor, load_model, planning
+from .agents_from_keys import action_space_for, check_environment, load_model, planning
 from .errors import UsageError
-from .evaluate_job import in_a_line
+from .evaluate_job import in_a_line, settings_of
 from .files import check_device
-from .judging import in_words, judge
+from .judging import evaluate_with_bars
 from .planner_names import PLANNERS, make_planner, planner_settings
 from .record import results_folder
 from .tasks_from_keys import find_tasks
@@ -30,31 +30,29 @@ def compare_planners(config: Any) -> None:
     loaded = load_model(config.model, config.device, config.dtype)
     tasks = find_tasks(config, protocol, loaded.model.planning.context_steps if config.data is not None else 0)
     check_environment(loaded, tasks.env_id)
-    entrants = []
+    specs = []
     for name in names:
         planner = make_planner(name, planner_settings(name, protocol, {}))
-        entrants.append(planning(loaded, planner, protocol, name=name, file=f"{name}.jsonl", objective={}))
-    rows = [*entrants, *floor(action_space_for(entrants[0].agent, tasks))]
+        specs.append(planning(loaded, planner, protocol, name=name, objective={}))
+    everyone = [*specs, *baselines(action_space_for(specs[0].agent, tasks))]
 
     same = replace(config, planners=names, out=None)
     digest = hashlib.sha256(f"{same!r} {loaded.digest}".encode()).hexdigest()[:12]
     out = results_folder("bench agents", same, config.out or Path("outputs/bench_agents") / digest)
     with exclusive_lock(out):
         # One task at a time, so that the time of a decision is that of one environment.
-        judged = judge(rows, tasks, protocol, out, seed=config.seed, batch=1)
-        from .reports import save_report
-
-        about = [f"{entrant.name}: {in_a_line(entrant.about['planner'])}" for entrant in entrants]
-        page = save_report(
-            judged,
+        rows = evaluate_with_bars(everyone, tasks, protocol, out, seed=config.seed, batch=1)
+        about = [f"{spec.name}: {in_a_line(settings_of(spec.agent)['planner'])}" for spec in specs]
+        page = report(
+            rows,
             out,
-            title=f"{judged[0].env}: planners",
+            title=f"{rows[0].env}: planners",
             about=[in_a_line(loaded.about), *about],
             pairs=[(name, "cem") for name in names if name != "cem"] if "cem" in names else (),
             scatter=True,
         )
-    for row in judged:
-        print(f"{row.agent}: {in_words(row.evaluation)}")
+    for row in rows:
+        print(row)
     print(page)
 
 

@@ -5,23 +5,26 @@ import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from ..evaluation import Evaluation
+from ..evaluation import Evaluation, ResultRow, Video, report
+from ..evaluation.specs import Role
 from .compare_settings import Comparison
-from .compare_stages import FILM, TASKS, Plan
+from .compare_stages import FILM, NO_OP, RANDOM, SIMULATOR, TASKS, Plan
 from .files import whole_file
 from .recipes import Data
-from .reports import Judged, Video, save_report
 
+_ROLES: Mapping[str, Role] = {NO_OP: "baseline", RANDOM: "baseline", SIMULATOR: "oracle"}
 _PAIRS = (("full", "scratch"), ("action_only", "scratch"), ("full", "action_only"))
 
 
 def save(asked: Comparison, planned: Plan, root: Path, out: Path) -> Path:
     """Save the report of stages that are finished, films beside it, and return its page."""
-    judged = [
-        Judged(
+    rows = [
+        ResultRow(
             env=shown(asked, row.env),
             agent=row.agent,
-            labelled=row.labelled,
+            role=_ROLES.get(row.agent, "model"),
+            num_train_trajectories=row.labelled,
+            all_train_trajectories=None if row.labelled is None else asked.trained_on(row.env),
             evaluation=Evaluation.over_seeds([Evaluation.read(s.folder(root) / TASKS) for s in row.stages]),
         )
         for row in planned.rows
@@ -36,12 +39,12 @@ def save(asked: Comparison, planned: Plan, root: Path, out: Path) -> Path:
         caption = f"{shown(asked, name)}: the first tasks, planned with the model that reached most goals, {model}"
         videos.append(Video(caption, path))
     seconds = spent(planned, root)
-    page = save_report(
-        judged,
+    page = report(
+        rows,
         out,
         title="Three ways of fine-tuning, judged by planning",
         about=list(about(asked)),
-        passing=[in_words(seconds)],
+        run_notes=[in_words(seconds)],
         pairs=[pair for pair in _PAIRS if set(pair) <= set(asked.modes)],
         videos=videos,
     )
@@ -84,8 +87,8 @@ def about(asked: Comparison) -> Iterator[str]:
     looks = ", ".join(f"{shown(asked, name)} {steps}" for name, steps in asked.warmup.items() if steps)
     protocol = asked.protocol
     yield (
-        f"Protocol {protocol.name}: goals {protocol.offset} steps ahead, {protocol.budget} steps to get there, "
-        f"{protocol.execute} executed of each plan of {protocol.horizon} model steps; planner {asked.planner} "
+        f"Protocol {protocol.name}: goals {protocol.goal_offset} steps ahead, {protocol.budget} steps to get there, "
+        f"{protocol.replan_every} executed of each plan of {protocol.horizon} model steps; planner {asked.planner} "
         f"{dict(asked.planner_settings)}, objective GoalDistance {_objectives(asked)}."
         + (f" Before they act, agents look on for some steps of the trajectory: {looks}." if looks else "")
     )

@@ -113,8 +113,8 @@ class Comparison:
             dataset,
             count,
             seed=self.seed,
-            offset=self.protocol.offset,
-            warmup=self.warmup[name],
+            goal_offset=self.protocol.goal_offset,
+            context_steps=self.warmup[name],
             env_id=self.env_id(name),
         )
 

@@ -9,7 +9,7 @@ from typing import Any, cast
 import gymnasium as gym
 
 from ..agents import NoOpAgent, PlanningAgent, RandomAgent, SimulatorModel
-from ..evaluation import DatasetTasks, Evaluation, evaluate
+from ..evaluation import DatasetTasks, Evaluation, evaluate, film
 from ..models import WorldModel
 from ..models.checkpoint import packaged_folder
 from ..objectives import GoalDistance
@@ -39,8 +39,7 @@ _BATCH = 16  # tasks side by side
 _FILMED = 3  # tasks
 _TOLD = (
     "agent",
-    "labelled",
-    "labelled_total",
+    "num_train_trajectories",
     "training_seed",
     "planner",
     "planner_settings",
@@ -122,7 +121,7 @@ def _plan_one(asked: Comparison, name: str) -> tuple[list[Row], Stage]:
                 title = f"{name} {mode} {labelled or most} seed {seed}"
                 model = Stage(f"train {title}", {"base": base, **keys}, (store,), partial(_train, base=asked.base))
                 settings = _settings(asked, name, mode, asked.num_tasks)
-                settings |= {"labelled": labelled or most, "labelled_total": most, "training_seed": seed}
+                settings |= {"num_train_trajectories": labelled or most, "training_seed": seed}
                 judged.append(Stage(f"evaluate {title}", settings, (model, *unseen), judging))
                 of_first_seed.setdefault(mode, model)
             rows.append(Row(name, mode, labelled or most, tuple(judged)))
@@ -207,8 +206,6 @@ def _judge(stage: Stage, root: Path, *, asked: Comparison, name: str) -> dict[st
 
 def _film(stage: Stage, root: Path, *, asked: Comparison, name: str) -> dict[str, Any]:
     """Film the model that reached most goals; of several, the last in the order of modes."""
-    from .reports import film  # it draws: other stages need not wait for matplotlib
-
     judged = [need for need in stage.needs if need.name.startswith("evaluate ")]
     reached = [sum(Evaluation.read(need.folder(root) / TASKS).successes()) for need in judged]
     best = max(range(len(judged)), key=lambda i: (reached[i], i))
@@ -251,7 +248,7 @@ def _planning(
         planner,
         objective,
         horizon=protocol.horizon,
-        replan_every=protocol.execute,
+        replan_every=protocol.replan_every,
         context_frames=history,
     )
 

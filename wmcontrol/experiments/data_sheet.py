@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from ..data import Trajectory, TrajectoryDataset
+from ..evaluation.reports.figures import literal
 from .files import whole_file
-from .reports.style import literal
 
 Floats = NDArray[np.float64]
 

@@ -1,12 +1,10 @@
 """Folders to save in, and files that are whole or not there at all."""
 
 import errno
-import io
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from .errors import UsageError
 
@@ -29,24 +27,6 @@ def whole_file(path: Path) -> Iterator[Path]:
         raise OSError(error.errno or errno.EIO, f"cannot write {path}: {error.strerror or error}") from error
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def save_film(frames: Iterable[Any], path: Path, rate: float) -> None:
-    """Save frames, (height, width, 3) uint8 each, as an MP4 file (H.264) of ``rate`` frames per second.
-
-    Raises:
-        OSError: as of :func:`whole_file`.
-    """
-    import imageio.v3 as iio
-
-    # In memory first: what the video library says of a full disk is a traceback, and another one when it closes.
-    film = io.BytesIO()
-    with iio.imopen(film, "w", plugin="pyav", extension=".mp4") as file:
-        file.init_video_stream("libx264", fps=rate, pixel_format="yuv420p")
-        for frame in frames:
-            file.write_frame(frame)
-    with whole_file(path) as temporary:
-        temporary.write_bytes(film.getvalue())
 
 
 def folder_to_save_in(path: Path) -> Path:

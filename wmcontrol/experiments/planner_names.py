@@ -37,7 +37,7 @@ def objective_settings(protocol: Protocol, given: Mapping[str, Any], planning: P
     A metric that is given is taken as it is, not standardized. Where a plan is replaced before it ends, the distance
     counts at all steps: with the last step only, each replan postpones arrival.
     """
-    steps: dict[str, Any] = {"steps": "mean"} if protocol.execute < protocol.offset else {}
+    steps: dict[str, Any] = {"steps": "mean"} if protocol.replan_every < protocol.goal_offset else {}
     if planning.metric_steps is not None:
         steps = {"steps": planning.metric_steps}
     power = {"standardize": planning.standardize} if planning.standardize and "metric" not in given else {}

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from .. import ENV_IDS
-from .files import save_film
+from ..evaluation.reports.film import save_film
 from .scripted import Policy, policy_for
 from .sheets import Captioned, Picture, enlarged, save_sheet
 

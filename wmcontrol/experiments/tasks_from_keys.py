@@ -32,15 +32,15 @@ def find_tasks(config: TaskKeys, protocol: Protocol, warmup: int = 0) -> Tasks:
     try:
         with progress_bar("finding tasks", "tasks") as progress:
             return DatasetTasks(
-                dataset, num_tasks, seed=config.seed, offset=protocol.offset, warmup=warmup, progress=progress
+                dataset,
+                num_tasks,
+                seed=config.seed,
+                goal_offset=protocol.goal_offset,
+                context_steps=warmup,
+                progress=progress,
             )
     except (TypeError, ValueError) as error:
         raise UsageError(f"data: {error}") from error
-
-
-def env_label(env_id: str) -> str:
-    """Return an environment as a reader should see it: ``Wall`` for ``wmcontrol/Wall-v0``."""
-    return env_id.split("/")[-1].split("-v")[0]
 
 
 def _dataset(config: TaskKeys, warmup: int) -> TrajectoryDataset:

@@ -8,10 +8,10 @@ from time import perf_counter
 
 import torch
 
+from ...evaluation.reports.figures import BLUE, ORANGE, new_figure, panels
 from ...memory import peak_memory
 from ...models.hardware import fast_dtype
 from ..measuring import in_process
-from ..reports.style import BLUE, ORANGE, new_figure, panels
 from .section import Section, Verdict
 from .subjects import Size, actions
 

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from ...agents import PlanningAgent
-from ...evaluation.episodes import Moment, distances
+from ..episodes import StepRecord, distances
 
 Floats = NDArray[np.float64]
 Pixels = NDArray[np.uint8]
@@ -59,22 +59,22 @@ class Costs(Protocol):
 
     unit: str
 
-    def see(self, moment: Moment) -> None:
-        """Look at a moment, of all episodes."""
+    def see(self, record: StepRecord) -> None:
+        """Look at a record, of all episodes."""
 
     def curve(self, episode: int, frames: Pixels, goal: Pixels) -> Curve:
         """Return what an episode of frames (1 + T, height, width, 3) cost."""
 
 
-def costs_of(agent: Any, num_episodes: int, *, warmup: int) -> Costs:
+def costs_of(agent: Any, num_episodes: int, *, context_steps: int) -> Costs:
     """Return what looks on: at the latent cost of an agent that plans, at the true distance of others.
 
     Args:
         agent: that acts.
         num_episodes: that are played side by side.
-        warmup: environment steps that the agent has seen before the first moment.
+        context_steps: environment steps that the agent has seen before the first record.
     """
-    return LatentCosts(agent, num_episodes, warmup) if isinstance(agent, PlanningAgent) else StateDistances()
+    return LatentCosts(agent, num_episodes, context_steps) if isinstance(agent, PlanningAgent) else StateDistances()
 
 
 class LatentCosts:
@@ -82,22 +82,22 @@ class LatentCosts:
 
     unit = "cost of the frame"
 
-    def __init__(self, agent: PlanningAgent, num_episodes: int, warmup: int):
-        self._agent, self._warmup, self._moments = agent, warmup, 0
+    def __init__(self, agent: PlanningAgent, num_episodes: int, context_steps: int):
+        self._agent, self._context_steps, self._seen = agent, context_steps, 0
         self._plans: list[list[PlanSeen]] = [[] for _ in range(num_episodes)]
         self._surprises: list[dict[int, tuple[float, float]]] = [{} for _ in range(num_episodes)]
 
-    def see(self, moment: Moment) -> None:
+    def see(self, record: StepRecord) -> None:
         """Look at the plans that are carried out, where a model step begins: nothing is new in between."""
         frameskip = self._agent.model.frameskip
-        acted = self._moments - 1  # the step of the newest frame that the agent has acted on
-        self._moments += 1
+        acted = self._seen - 1  # the step of the newest frame that the agent has acted on
+        self._seen += 1
         if acted < 0 or acted % frameskip:
             return
-        for i, told in enumerate(self._agent.explain(moment.state)):
+        for i, told in enumerate(self._agent.explain(record.state)):
             if told is None:
                 continue
-            step, plans = told.step - self._warmup, self._plans[i]
+            step, plans = told.step - self._context_steps, self._plans[i]
             if not plans or plans[-1].step != step:
                 plans.append(PlanSeen(step, step + self._agent.horizon * frameskip, told.cost, told.history))
             if len(told.surprise):
@@ -122,9 +122,9 @@ class StateDistances:
     def __init__(self) -> None:
         self._distances: list[list[float]] = []
 
-    def see(self, moment: Moment) -> None:
+    def see(self, record: StepRecord) -> None:
         """Look at where the worlds are."""
-        self._distances.append(distances(moment.observation)["distance"])
+        self._distances.append(distances(record.observation)["distance"])
 
     def curve(self, episode: int, frames: Pixels, goal: Pixels) -> Curve:
         """Return the distances."""

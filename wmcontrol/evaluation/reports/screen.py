@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .costs import Curve, Pixels
-from .style import BLUE, ORANGE, literal, new_figure
+from .figures import BLUE, ORANGE, literal, new_figure
 
 _SIDE = 256  # of what the agent sees, pixels
 _GAP, _TOP, _WORDS, _UNDER = 12, 56, 26, 40  # around it; above all, above a row, below a row

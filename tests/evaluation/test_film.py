@@ -12,15 +12,14 @@ from naming import naming
 
 from wmcontrol import CEM, GoalDistance, PlanningAgent, WorldModel
 from wmcontrol.agents import NoOpAgent, RandomAgent
-from wmcontrol.evaluation import Protocol, RandomTasks, evaluate
-from wmcontrol.evaluation.episodes import make_env, play, task_seed
-from wmcontrol.experiments.reports import film
-from wmcontrol.experiments.reports.costs import Curve, PlanSeen, costs_of
-from wmcontrol.experiments.reports.screen import Episode, Screen
+from wmcontrol.evaluation import Protocol, RandomTasks, evaluate, film
+from wmcontrol.evaluation.episodes import make_env, rollout_episodes, task_seed
+from wmcontrol.evaluation.reports.costs import Curve, PlanSeen, costs_of
+from wmcontrol.evaluation.reports.screen import Episode, Screen
 
 WALL = "wmcontrol/Wall-v0"
 SPACE = gym.make(WALL).action_space
-SHORT = Protocol(name="short", budget=12, execute=10, horizon=2)
+SHORT = Protocol(name="short", budget=12, replan_every=10, horizon=2)
 BLUE = (0, 114, 178)
 
 
@@ -48,9 +47,9 @@ def test_a_film_shows_what_an_evaluation_judges(agent: PlanningAgent, tmp_path: 
 def test_costs_are_the_agents_own_of_frames_that_came_and_of_its_plans(agent: PlanningAgent) -> None:
     tasks = RandomTasks(WALL, 2, seed=1)
     env = make_env(WALL, 2, {}, 64)
-    costs = costs_of(agent, 2, warmup=0)
+    costs = costs_of(agent, 2, context_steps=0)
     moments = []
-    for moment in play(env, agent, tasks.tasks, [task_seed(0, i) for i in range(2)], 12):
+    for moment in rollout_episodes(env, agent, tasks.tasks, [task_seed(0, i) for i in range(2)], 12):
         costs.see(moment)
         moments.append(moment)
     env.close()
@@ -75,9 +74,9 @@ def test_costs_are_the_agents_own_of_frames_that_came_and_of_its_plans(agent: Pl
 def test_agents_that_do_not_plan_are_filmed_with_their_distance(tmp_path: Path) -> None:
     tasks = RandomTasks(WALL, 2)
     assert film(NoOpAgent(SPACE), tasks, SHORT, tmp_path / "film.mp4") == [False, False]  # two are all there are
-    costs = costs_of(RandomAgent(SPACE), 2, warmup=0)
+    costs = costs_of(RandomAgent(SPACE), 2, context_steps=0)
     env = make_env(WALL, 2, {}, None)
-    for moment in play(env, RandomAgent(SPACE), tasks.tasks, [0, 1], 3):
+    for moment in rollout_episodes(env, RandomAgent(SPACE), tasks.tasks, [0, 1], 3):
         costs.see(moment)
     env.close()
     away = moment.observation["achieved_goal"] - moment.observation["desired_goal"]

@@ -15,16 +15,19 @@ from markdown_it import MarkdownIt
 
 from wmcontrol.evaluation import (
     Evaluation,
+    ResultRow,
+    Video,
     difference,
     difference_over_seeds,
     paired_difference,
+    planner_plot,
+    report,
     seeds_and_tasks,
     wilson,
 )
-from wmcontrol.experiments.reports import Judged, Video, planner_plot, save_report
-from wmcontrol.experiments.reports.differences import differences
-from wmcontrol.experiments.reports.rows import labelled_text, role
-from wmcontrol.experiments.reports.settings import as_text, in_words
+from wmcontrol.evaluation.reports import figures as drawing
+from wmcontrol.evaluation.reports.rows import differences, trained_on
+from wmcontrol.evaluation.reports.tables import json_text, ways_in_words
 
 MODES = {"scratch": 0.5, "full": 0.75}
 
@@ -33,9 +36,9 @@ def evaluation(share: float, n: int = 16, **changes: Any) -> Evaluation:
     """The first share of the tasks is solved at the end, and one task more at some time."""
     header = {
         "format": 1,
-        "tasks": {"tasks": "dataset", "num_tasks": n, "seed": 7, "offset": 25, "warmup": 0, "digest": f"{n:064}"},
+        "tasks": {"tasks": "dataset", "num_tasks": n, "seed": 7, "goal_offset": 25, "digest": f"{n:064}"},
         "redrawn": {"solved": 3, "refused": 0},
-        "protocol": {"name": "paper", "offset": 25, "budget": changes.get("budget", 25), "execute": 25, "horizon": 5},
+        "protocol": {"name": "paper", "budget": changes.get("budget", 25), "replan_every": 25, "horizon": 5},
         "seed": 11,
         "batch": 16,
         "about": changes.get("about", {}),
@@ -59,15 +62,22 @@ def evaluation(share: float, n: int = 16, **changes: Any) -> Evaluation:
     return Evaluation(header, tuple(records))
 
 
-def table4(labels: Sequence[int | None] = (50,), envs: Sequence[str] = ("Wall", "PushT")) -> list[Judged]:
+def table4(counts: Sequence[int] = (50,), envs: Sequence[str] = ("Wall", "PushT")) -> list[ResultRow]:
     rows = []
     for env in envs:
-        rows.append(Judged(env=env, agent="no-op", evaluation=evaluation(0)))
-        for labelled in labels:
+        rows.append(ResultRow(env=env, agent="no-op", role="baseline", evaluation=evaluation(0)))
+        for count in counts:
             for mode, share in MODES.items():
-                rows.append(Judged(env=env, agent=mode, labelled=labelled, evaluation=evaluation(share)))
-        rows.append(Judged(env=env, agent="true simulator", evaluation=evaluation(1, n=8)))
+                rows.append(model(env, mode, count, evaluation(share)))
+        rows.append(ResultRow(env=env, agent="true simulator", role="oracle", evaluation=evaluation(1, n=8)))
     return rows
+
+
+def model(env: str, agent: str, count: int | None, evaluation: Evaluation) -> ResultRow:
+    """A model that was trained on so many of 1,800 trajectories."""
+    total = None if count is None else 1800
+    trained: Any = {"num_train_trajectories": count, "all_train_trajectories": total}
+    return ResultRow(env=env, agent=agent, evaluation=evaluation, **trained)
 
 
 class Page(HTMLParser):
@@ -109,8 +119,8 @@ def video(tmp_path: Path) -> Path:
 
 def test_the_page_holds_everything_and_refers_to_nothing_outside(tmp_path: Path, picture: Path, video: Path) -> None:
     nasty = "\"<script>alert(1)</script>&'>"
-    rows = [*table4((5, 50)), Judged(env=nasty, agent=nasty, evaluation=evaluation(0.5, about={nasty: nasty}))]
-    html = save_report(
+    rows = [*table4((5, 50)), ResultRow(env=nasty, agent=nasty, evaluation=evaluation(0.5, about={nasty: nasty}))]
+    html = report(
         rows,
         tmp_path / "new" / "out",
         title=f"Title {nasty}",
@@ -148,12 +158,12 @@ def test_the_page_holds_everything_and_refers_to_nothing_outside(tmp_path: Path,
 
 def test_numbers_are_those_of_the_evaluations(tmp_path: Path) -> None:
     rows = table4()
-    save_report(rows, tmp_path, title="t", pairs=[("full", "scratch")])
+    report(rows, tmp_path, title="t", pairs=[("full", "scratch")])
     found = json.loads((tmp_path / "report.json").read_text())
     by_name = {(row["env"], row["agent"]): row for row in found["rows"]}
     assert len(by_name) == len(rows) == 8
     full = by_name["Wall", "full"]
-    assert full["labelled"] == 50
+    assert full["num_train_trajectories"] == 50
     assert full["tasks"] == 16
     assert full["success_end"] == vars(wilson(12, 16))
     assert full["success_any"] == vars(wilson(13, 16))
@@ -171,18 +181,21 @@ def test_numbers_are_those_of_the_evaluations(tmp_path: Path) -> None:
     assert "| Wall | 50 | full | 1 | 16 | 75.0 % [50.5, 89.8] | 81.2 % [57.0, 93.4] | 7.5 | 0.25 | 16 MiB |" in table
     assert "| Wall | 50 | full − scratch | 1 | 16 | +25.0 [" in table
     assert "of the machine that this ran on" in table
-    assert "protocol paper (budget 25, execute 25, horizon 5)" in table
+    assert "protocol paper (budget 25, replan_every 25, horizon 5)" in table
     assert "redrawn: 3 solved, 0 refused" in table
 
 
 def test_rows_of_several_training_seeds_are_one_row_with_an_interval_of_seeds_and_tasks(tmp_path: Path) -> None:
     shares = {"full": (0.5, 0.75, 1.0), "scratch": (0.25, 0.25, 0.5)}
     joined = {name: [evaluation(share) for share in each] for name, each in shares.items()}
-    rows = [Judged(env="Wall", agent=n, evaluation=Evaluation.over_seeds(e), labelled=50) for n, e in joined.items()]
-    rows.append(Judged(env="Wall", agent="random actions", evaluation=evaluation(0)))
-    save_report(rows, tmp_path, title="t", pairs=[("full", "scratch")])
+    rows = [
+        ResultRow(env="Wall", agent=n, evaluation=Evaluation.over_seeds(e), num_train_trajectories=50)
+        for n, e in joined.items()
+    ]
+    rows.append(ResultRow(env="Wall", agent="random actions", role="baseline", evaluation=evaluation(0)))
+    report(rows, tmp_path, title="t", pairs=[("full", "scratch")])
     found = json.loads((tmp_path / "report.json").read_text())
-    full, _ = (row for row in found["rows"] if row["labelled"] == 50)
+    full, _ = (row for row in found["rows"] if row["num_train_trajectories"] == 50)
     assert (full["training_seeds"], full["tasks"], full["success_end_by_seed"]) == (3, 16, [0.5, 0.75, 1.0])
     by_seed = {name: [e.successes() for e in each] for name, each in joined.items()}
     assert full["success_end"] == vars(seeds_and_tasks(by_seed["full"]))
@@ -205,10 +218,10 @@ def test_evaluations_of_other_tasks_are_not_joined_nor_compared() -> None:
 
 
 def test_the_same_results_give_the_same_json_whatever_the_time_they_took(tmp_path: Path) -> None:
-    one, other = ([Judged(env="Wall", agent="full", evaluation=evaluation(0.5, seconds=s))] for s in (0.5, 3.0))
+    one, other = ([ResultRow(env="Wall", agent="full", evaluation=evaluation(0.5, seconds=s))] for s in (0.5, 3.0))
     texts, times = [], []
     for rows in (one, one, other):
-        save_report(rows, tmp_path, title="t")
+        report(rows, tmp_path, title="t")
         texts.append((tmp_path / "report.json").read_text())
         times.append(json.loads((tmp_path / "times.json").read_text())["rows"][0])
     assert texts[0] == texts[1] == texts[2]
@@ -219,7 +232,7 @@ def test_the_same_results_give_the_same_json_whatever_the_time_they_took(tmp_pat
 
 def test_json_has_no_numbers_that_are_none(tmp_path: Path) -> None:
     odd = evaluation(0.5, distance=float("nan"), about={"weight": float("inf"), "rates": [float("nan"), 1.5]})
-    save_report([Judged(env="Wall", agent="full", evaluation=odd)], tmp_path, title="t")
+    report([ResultRow(env="Wall", agent="full", evaluation=odd)], tmp_path, title="t")
 
     def refuse(word: str) -> None:
         pytest.fail(f"{word} is no JSON")
@@ -227,11 +240,11 @@ def test_json_has_no_numbers_that_are_none(tmp_path: Path) -> None:
     found = json.loads((tmp_path / "report.json").read_text(), parse_constant=refuse)
     assert found["rows"][0]["median_distance"] is None
     assert found["settings"][0]["about"] == {"weight": "inf", "rates": ["nan", 1.5]}
-    assert as_text({"a": (1, 2)}) == as_text({"a": [1, 2]})
+    assert json_text({"a": (1, 2)}) == json_text({"a": [1, 2]})
 
 
 def test_push_t_has_an_angle_beside_its_distance(tmp_path: Path) -> None:
-    save_report([Judged(env="PushT", agent="full", evaluation=evaluation(0.5, angle=True))], tmp_path, title="t")
+    report([ResultRow(env="PushT", agent="full", evaluation=evaluation(0.5, angle=True))], tmp_path, title="t")
     assert "| 7.5, 30° |" in (tmp_path / "report.md").read_text()
     assert json.loads((tmp_path / "report.json").read_text())["rows"][0]["median_angle"] == pytest.approx(np.pi / 6)
 
@@ -239,12 +252,12 @@ def test_push_t_has_an_angle_beside_its_distance(tmp_path: Path) -> None:
 def test_what_cannot_be_compared_is_left_out_with_a_reason() -> None:
     rows = [
         *table4((5, 50), envs=("Wall",)),
-        Judged(env="Wall", agent="action_only", labelled=5, evaluation=evaluation(0.5, budget=50)),
-        Judged(env="PushT", agent="full", labelled=5, evaluation=evaluation(0.5)),
+        model("Wall", "action_only", 5, evaluation(0.5, budget=50)),
+        model("PushT", "full", 5, evaluation(0.5)),
     ]
     pairs = [("full", "scratch"), ("full", "no-op"), ("full", "true simulator"), ("full", "action_only")]
     found, left_out = differences(rows, pairs)
-    assert [(d.labelled, d.first, d.second) for d in found] == [
+    assert [(d.trained_on, d.first, d.second) for d in found] == [
         ("5", "full", "scratch"),
         ("50", "full", "scratch"),
         ("5", "full", "no-op"),  # what was not trained is compared with each
@@ -252,51 +265,43 @@ def test_what_cannot_be_compared_is_left_out_with_a_reason() -> None:
     ]
     assert found[0].end == difference(rows[2].evaluation, rows[1].evaluation)
     assert left_out == [
-        "PushT, 5 labelled: full − scratch: scratch not judged",
-        "PushT, 5 labelled: full − no-op: no-op not judged",
-        "Wall, 5 labelled: full − true simulator: they did different numbers of tasks, 16 and 8",
-        "Wall, 50 labelled: full − true simulator: they did different numbers of tasks, 16 and 8",
-        "PushT, 5 labelled: full − true simulator: true simulator not judged",
-        "Wall, 5 labelled: full − action_only: the budgets differ: 25 and 50 steps",
-        "Wall, 50 labelled: full − action_only: action_only not judged",
-        "PushT, 5 labelled: full − action_only: action_only not judged",
+        "PushT, trained on 5: full − scratch: scratch not evaluated",
+        "PushT, trained on 5: full − no-op: no-op not evaluated",
+        "Wall, trained on 5: full − true simulator: they did different numbers of tasks, 16 and 8",
+        "Wall, trained on 50: full − true simulator: they did different numbers of tasks, 16 and 8",
+        "PushT, trained on 5: full − true simulator: true simulator not evaluated",
+        "Wall, trained on 5: full − action_only: the budgets differ: 25 and 50 steps",
+        "Wall, trained on 50: full − action_only: action_only not evaluated",
+        "PushT, trained on 5: full − action_only: action_only not evaluated",
     ]
-    two = [Judged(env="Wall", agent=a, evaluation=evaluation(0.5)) for a in ("no-op", "random actions", "other")]
-    assert [d.labelled for d in differences(two, [("no-op", "random actions"), ("other", "no-op")])[0]] == ["–", "–"]
+    names = {"no-op": "baseline", "random actions": "baseline", "other": "model"}
+    three = [ResultRow(env="Wall", agent=n, role=r, evaluation=evaluation(0.5)) for n, r in names.items()]  # type: ignore[arg-type]
+    found, _ = differences(three, [("no-op", "random actions"), ("other", "no-op")])
+    assert [d.trained_on for d in found] == ["–", "–"]
 
 
-def test_labelled_trajectories_are_told_in_words() -> None:
-    known = Judged(env="Wall", agent="full", evaluation=evaluation(0.5, about={"labelled_total": 1800}))
-    asked = Judged(env="Wall", agent="full", labelled=1800, evaluation=known.evaluation)
-    unknown = Judged(env="Wall", agent="scratch", evaluation=evaluation(0.5))
-    few = Judged(env="Wall", agent="scratch", labelled=1000, evaluation=evaluation(0.5))
-    floor = Judged(env="Wall", agent="no-op", evaluation=known.evaluation)
-    rows = [known, unknown, few, floor]
-    assert [labelled_text(row, rows) for row in rows] == ["all (1,800)", "all", "1,000", "–"]
-    assert labelled_text(asked, [asked]) == "all (1,800)"
-    assert labelled_text(unknown, [unknown]) == "–"
-    assert [role(row) for row in (few, floor)] == ["model", "floor"]
+def test_training_trajectories_are_told_in_words() -> None:
+    rows = [model("Wall", "full", count, evaluation(0.5)) for count in (1800, 1000, None)]
+    assert [trained_on(row) for row in rows] == ["all (1,800)", "1,000", "–"]
 
 
 def test_figures_are_drawn_where_there_is_something_to_draw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    save_report(table4((5, 50, None)), tmp_path, title="t", scatter=True)
-    figures = {"success.png", "labels.png", "planners.png"}
+    report(table4((5, 50, 1800)), tmp_path, title="t", scatter=True)
+    figures = {"success.png", "trajectories.png", "planners.png"}
     assert figures < {path.name for path in tmp_path.iterdir()}
     for name in figures:
         assert len(np.unique(iio.imread(tmp_path / name).reshape(-1, 4), axis=0)) > 20
-    save_report(table4((50,)), tmp_path, title="t")
+    report(table4((50,)), tmp_path, title="t")
     assert figures & {path.name for path in tmp_path.iterdir()} == {"success.png"}  # no others of the report before
-    assert "labels.png" not in (tmp_path / "report.md").read_text()
+    assert "trajectories.png" not in (tmp_path / "report.md").read_text()
 
 
 def test_lines_and_bars_are_where_the_numbers_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[Any] = []
-    from wmcontrol.experiments.reports import figures
-
-    monkeypatch.setattr(figures, "_save", lambda figure, path: drawn.append(figure))
-    rows = table4((5, 50, None))
-    figures.success_plot(rows, tmp_path / "a.png")
-    figures.labels_plot(rows, tmp_path / "b.png")
+    monkeypatch.setattr(drawing, "_save", lambda figure, path: drawn.append(figure))
+    rows = table4((5, 50, 1800))
+    drawing.success_plot(rows, tmp_path / "a.png")
+    drawing.trajectories_plot(rows, tmp_path / "b.png")
     bars, lines = drawn
     assert [axes.get_title() for axes in bars.axes] == ["Wall", "PushT"]
     widths = [patch.get_width() for patch in bars.axes[0].patches]
@@ -307,7 +312,7 @@ def test_lines_and_bars_are_where_the_numbers_are(tmp_path: Path, monkeypatch: p
     assert [text.get_text() for text in bars.axes[0].get_yticklabels()][-1] == "true simulator (n = 8)"
     axes = lines.axes[0]
     assert axes.get_xscale() == "log"
-    assert [text.get_text() for text in axes.get_xticklabels()] == ["5", "50", "all"]
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["5", "50", "all\n(1,800)"]
     assert [container.get_label() for container in axes.containers] == list(MODES)
     for container, share in zip(axes.containers, MODES.values(), strict=True):
         np.testing.assert_allclose(container.lines[0].get_ydata(orig=False), [share] * 3)
@@ -315,20 +320,22 @@ def test_lines_and_bars_are_where_the_numbers_are(tmp_path: Path, monkeypatch: p
 
 
 def test_a_plot_of_planners_needs_a_planner(tmp_path: Path) -> None:
-    rows = [Judged(env="Wall", agent=f"planner {i}", evaluation=evaluation(0.9, seconds=0.01)) for i in range(9)]
+    rows = [ResultRow(env="Wall", agent=f"planner {i}", evaluation=evaluation(0.9, seconds=0.01)) for i in range(9)]
     planner_plot(rows, tmp_path / "planners.png")
     assert (tmp_path / "planners.png").stat().st_size > 5000
     with pytest.raises(ValueError, match="none of the rows is a planner's"):
-        planner_plot([Judged(env="Wall", agent="no-op", evaluation=evaluation(0))], tmp_path / "none.png")
+        planner_plot(
+            [ResultRow(env="Wall", agent="no-op", role="baseline", evaluation=evaluation(0))], tmp_path / "none.png"
+        )
     assert not (tmp_path / "none.png").exists()
 
 
-def test_how_it_was_judged_is_said_once_for_all_that_were_judged_so() -> None:
-    said = in_words(table4((50,), envs=("Wall",)))
+def test_how_agents_were_evaluated_is_said_once_for_all_alike() -> None:
+    said = ways_in_words(table4((50,), envs=("Wall",)))
     assert len(said) == 2
     assert said[0].startswith("Wall: 16 tasks from trajectories (seed 7, goals 25 steps ahead); digest 000")
-    assert said[0].endswith("agents' seed 11. So were judged: no-op · scratch, 50 · full, 50.")
-    assert said[1].endswith("So were judged: true simulator.")
+    assert said[0].endswith("agents' seed 11. Evaluated so: no-op · scratch, 50 · full, 50.")
+    assert said[1].endswith("Evaluated so: true simulator.")
 
 
 def test_mistakes_are_told_before_anything_is_written(tmp_path: Path, picture: Path, video: Path) -> None:
@@ -336,13 +343,13 @@ def test_mistakes_are_told_before_anything_is_written(tmp_path: Path, picture: P
     nobody: Any = "full"
     for rows, error, says in (
         ([], ValueError, "at least one evaluation"),
-        ([nobody], TypeError, "a report is made of Judged"),
+        ([nobody], TypeError, "a report is made of ResultRow"),
         ([good[0], good[0]], ValueError, "no-op in Wall is there twice"),
-        ([good[1], good[1]], ValueError, "scratch in Wall with 50 labelled trajectories is there twice"),
-        ([Judged(env="Wall", agent="full", evaluation=Evaluation({}, ()))], ValueError, "judged on no tasks"),
+        ([good[1], good[1]], ValueError, "scratch, 50 in Wall is there twice"),
+        ([ResultRow(env="Wall", agent="full", evaluation=Evaluation({}, ()))], ValueError, "results of no tasks"),
     ):
         with pytest.raises(error, match=says):
-            save_report(rows, out, title="t")
+            report(rows, out, title="t")
     for words, error, says in (
         ({"title": " "}, ValueError, "needs a title"),
         ({"about": "a text"}, TypeError, "list of paragraphs"),
@@ -355,7 +362,7 @@ def test_mistakes_are_told_before_anything_is_written(tmp_path: Path, picture: P
     ):
         settings: Any = {"title": "t", **words}
         with pytest.raises(error, match=says):
-            save_report(good, out, **settings)
+            report(good, out, **settings)
     assert not out.exists()
 
 
@@ -375,8 +382,8 @@ def test_mistakes_are_told_before_anything_is_written(tmp_path: Path, picture: P
     + ["a|b", "a\n\nb", "action_only", "$x$ $$y$$", "---", "===", "+ a", "12", "https://example.org/_a_"],
 )
 def test_names_stand_in_markdown_as_they_are(name: str, tmp_path: Path) -> None:
-    rows = [Judged(env="Wall", agent=agent, evaluation=evaluation(0.5)) for agent in (name, "other")]
-    save_report(rows, tmp_path, title=name, about=[name], pairs=[(name, "other")])
+    rows = [ResultRow(env="Wall", agent=agent, evaluation=evaluation(0.5)) for agent in (name, "other")]
+    report(rows, tmp_path, title=name, about=[name], pairs=[(name, "other")])
     tokens = MarkdownIt().enable(["table", "strikethrough"]).parse((tmp_path / "report.md").read_text())
     places = {"heading_open": [], "paragraph_open": [], "td_open": []}
     for opened, inside in itertools.pairwise(tokens):
@@ -390,9 +397,9 @@ def test_names_stand_in_markdown_as_they_are(name: str, tmp_path: Path) -> None:
 def test_bars_in_names_do_not_break_tables_and_files_beside_are_linked(
     tmp_path: Path, picture: Path, video: Path
 ) -> None:
-    row = Judged(env="Wall", agent="a|b\nc", evaluation=evaluation(0.5))
+    row = ResultRow(env="Wall", agent="a|b\nc", evaluation=evaluation(0.5))
     out = tmp_path / "out"
-    save_report([row], out, title="t", pictures=[("p", picture)], videos=[Video("v", video)])
+    report([row], out, title="t", pictures=[("p", picture)], videos=[Video("v", video)])
     text = (out / "report.md").read_text()
     assert "| a\\|b c |" in text
     assert "![p](<../my picture.png>)" in text

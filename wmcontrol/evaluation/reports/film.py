@@ -3,7 +3,9 @@
 Letters: ``B`` episodes, ``T`` environment steps.
 """
 
-from collections.abc import Iterator
+import io
+import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...envs.contract import check_fits, image_size
-from ...evaluation import Protocol
-from ...evaluation.episodes import check_protocol, make_env, play, task_seed
-from ...evaluation.protocols import protocol_named
-from ...evaluation.tasks import Tasks
-from ..files import save_film
+from ...files import atomic_write
+from ..episodes import check_protocol, make_env, rollout_episodes, task_seed
+from ..protocols import Protocol, protocol_named
+from ..tasks import Tasks
 from .costs import costs_of
 from .screen import Episode, Screen
 
@@ -27,7 +28,7 @@ def film(
     agent: Any,
     tasks: Tasks,
     protocol: Protocol | str,
-    path: Path,
+    path: str | os.PathLike[str],
     *,
     num_episodes: int = 3,
     seed: int = 0,
@@ -55,8 +56,7 @@ def film(
         OSError: the file cannot be written.
     """
     path = Path(path)
-    if isinstance(protocol, str):
-        protocol = protocol_named(protocol)
+    protocol = protocol_named(protocol)
     check_protocol(agent, protocol)
     for name, value, least in (("num_episodes", num_episodes, 1), ("seed", seed, 0)):
         if not isinstance(value, int) or isinstance(value, bool) or value < least:
@@ -69,25 +69,39 @@ def film(
     env = make_env(tasks.env_id, len(chosen), tasks.env_settings, image_size(agent))
     try:
         check_fits(agent, env)
-        costs = costs_of(agent, len(chosen), warmup=chosen[0].replay.shape[0])
+        costs = costs_of(agent, len(chosen), context_steps=chosen[0].replay.shape[0])
         frames, success = [], []
         seeds = [task_seed(seed, number) for number in range(len(chosen))]
-        for moment in play(env, agent, chosen, seeds, protocol.budget):
-            frames.append(np.array(moment.observation["pixels"]))
-            goals = np.array(moment.observation["goal_pixels"])
-            success.append(np.array(moment.success))
-            costs.see(moment)
+        for record in rollout_episodes(env, agent, chosen, seeds, protocol.budget):
+            frames.append(np.array(record.observation["pixels"]))
+            goals = np.array(record.observation["goal_pixels"])
+            success.append(np.array(record.success))
+            costs.see(record)
     finally:
         env.close()
     seen = np.stack(frames, 1)  # (B, 1 + T, …)
     solved = np.stack(success, 1)
     episodes = [Episode(seen[i], goals[i], solved[i], costs.curve(i, seen[i], goals[i])) for i in range(len(chosen))]
-    _save(path, Screen(episodes, title, costs.unit), protocol.budget)
+    save_film(_pictures(Screen(episodes, title, costs.unit), protocol.budget), path, _STEPS_PER_SECOND)
     return [bool(episode.solved[-1]) for episode in episodes]
 
 
-def _save(path: Path, screen: Screen, budget: int) -> None:
-    save_film(_pictures(screen, budget), path, _STEPS_PER_SECOND)
+def save_film(frames: Iterable[Any], path: Path, rate: float) -> None:
+    """Save frames, (height, width, 3) uint8 each, as an MP4 file (H.264) of ``rate`` frames per second.
+
+    Raises:
+        OSError: as of :func:`~wmcontrol.files.atomic_write`.
+    """
+    import imageio.v3 as iio
+
+    # In memory first: what the video library says of a full disk is a traceback, and another one when it closes.
+    film = io.BytesIO()
+    with iio.imopen(film, "w", plugin="pyav", extension=".mp4") as opened:
+        opened.init_video_stream("libx264", fps=rate, pixel_format="yuv420p")
+        for frame in frames:
+            opened.write_frame(frame)
+    with atomic_write(path) as file:
+        file.write(film.getvalue())
 
 
 def _pictures(screen: Screen, budget: int) -> Iterator[NDArray[np.uint8]]:

@@ -1,0 +1,205 @@
+"""A folder that tells what evaluations found: for readers, and for programs."""
+
+import base64
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader
+from markupsafe import Markup
+
+from ...files import atomic_write
+from ..specs import ResultRow
+from .figures import has_train_counts, literal, planner_plot, success_plot, trajectories_plot
+from .rows import check_rows, differences
+from .tables import (
+    Table,
+    difference_numbers,
+    difference_table,
+    json_text,
+    row_numbers,
+    row_settings,
+    row_times,
+    success_table,
+    versions,
+    ways_in_words,
+)
+
+_SUCCESS_NOTE = (
+    "Success with 95 % intervals: Wilson's over tasks; where a row has several training seeds, over seeds and tasks as "
+    "crossed random effects. Median distance to the goal at the end, in the environment's units (for Push-T also the "
+    "median angle of the block). Seconds and memory are of the machine that this ran on; memory is the "
+    "process's peak so far, so that rows of one process never fall."
+)
+_DIFFERENCE_NOTE = (
+    "Percentage points, on the same tasks, with 95 % intervals for pairs (Newcombe 1998, method 10; with several "
+    "training seeds, over seeds and tasks as crossed random effects). Positive: the first is better."
+)
+_SUCCESS = (
+    "Success at the end of the budget with 95 % intervals. Hatched: baselines, which do not plan. Dashed outline: the "
+    "oracle, the same planner with the true simulator as its model. Upright marks: success at any time."
+)
+_TRAJECTORIES = (
+    "Success against the number of trajectories trained on, with 95 % intervals. Grey and black lines: see legend."
+)
+_PLANNERS = (
+    "Success against seconds per decision, with 95 % intervals; to the upper left is better. The axis may not begin at "
+    "zero."
+)
+
+# What makes of a text in Markdown something else: code, emphasis, cells, tags, entities, formulas, links.
+_SPECIAL = r"[\\`*|<~$]|&(?=#?\w+;)|(?<![^\W_])_|_(?![^\W_])|\](?=[(\[:])"
+_BEGINS = r"^(\d*)([#>]|[-+=](?=[\s=-]|$)|(?<=\d)[.)](?=\s|$))"  # headings, lists, quotations
+
+
+@dataclass(frozen=True)
+class Video:
+    """A video, an MP4 file that browsers play, and what stands below it."""
+
+    caption: str
+    path: Path
+
+
+@dataclass(frozen=True)
+class _Section:
+    """A part of a report: heading, table, paragraphs, a list, pictures, videos; whatever there is of these."""
+
+    heading: str
+    paragraphs: Sequence[str] = ()
+    table: Table | None = None
+    points: Sequence[str] = ()
+    pictures: Sequence[tuple[str, Path]] = ()
+    videos: Sequence[Video] = ()
+
+
+def report(
+    rows: Sequence[ResultRow],
+    folder: str | os.PathLike[str],
+    *,
+    title: str,
+    about: Sequence[str] = (),
+    run_notes: Sequence[str] = (),
+    pairs: Sequence[tuple[str, str]] = (),
+    videos: Sequence[Video] = (),
+    pictures: Sequence[tuple[str, Path]] = (),
+    scatter: bool = False,
+) -> Path:
+    """Save a report of evaluations in a folder.
+
+    There are ``report.html``, one file that opens offline and runs no code; ``report.md``; ``report.json``, which the
+    same seeds give again, number for number; ``times.json``, which they do not; and the figures ``success.png``,
+    ``trajectories.png`` (where a model was trained on several numbers of trajectories) and ``planners.png`` (if asked
+    for).
+
+    Args:
+        rows: in their order; those of :func:`~wmcontrol.evaluation.evaluate_agents`, or your own.
+        folder: it is made if need be.
+        title: of the report.
+        about: paragraphs for readers, below the title.
+        run_notes: more of them, that the same seeds do not give again, as how long it took; not in ``report.json``.
+        pairs: names of agents whose difference in success is of interest, (first, second); the first less the second,
+            in each environment and for each number of trajectories. Pairs that cannot be compared are named.
+        videos: of episodes.
+        pictures: more pictures, each with its caption, PNG files.
+        scatter: whether to plot success against seconds per decision.
+
+    Returns:
+        ``folder/report.html``.
+
+    Raises:
+        TypeError, ValueError: rows of which no report can be made, or files that are not PNG or MP4.
+        OSError: a picture or a video cannot be read, or nothing can be saved in ``folder``.
+    """
+    folder = Path(folder)
+    if not isinstance(title, str) or not title.strip():
+        raise ValueError(f"a report needs a title, got {title!r}")
+    if isinstance(about, str):
+        raise TypeError(f"about must be a list of paragraphs, got the text {about!r}; put it in brackets")
+    check_rows(rows)
+    for pair in pairs:
+        if len(pair) != 2 or pair[0] == pair[1]:
+            raise ValueError(f"pairs must be of the names of two agents, got {pair!r}")
+    for _, path in pictures:
+        _check_begins(path, 0, b"\x89PNG\r\n\x1a\n", "PNG")
+    for video in videos:
+        _check_begins(video.path, 4, b"ftyp", "MP4")
+    folder.mkdir(parents=True, exist_ok=True)
+
+    figures = _draw(rows, folder, scatter)
+    found, left_out = differences(rows, pairs)
+    sections = [_Section("Success", (_SUCCESS_NOTE,), success_table(rows), pictures=figures)]
+    if found or left_out:
+        table = difference_table(found) if found else None
+        unknown = [f"Not compared: {reason}." for reason in left_out]
+        sections.append(_Section("Differences", (_DIFFERENCE_NOTE,), table, unknown))
+    if pictures:
+        sections.append(_Section("Pictures", pictures=pictures))
+    if videos:
+        sections.append(_Section("Episodes", videos=videos))
+    made_with = ", ".join(f"{name} {number}" for name, number in versions().items())
+    sections.append(_Section("Tasks and protocol", points=[*ways_in_words(rows), f"Made with {made_with}."]))
+
+    settings = {"settings": [row_settings(row) for row in rows], "versions": versions()}
+    numbers = {
+        "title": title,
+        "about": list(about),
+        "rows": [row_numbers(row) for row in rows],
+        "differences": [difference_numbers(each) for each in found],
+        "not_compared": left_out,
+        **settings,
+    }
+    shown = {"title": title, "about": [*about, *run_notes], "sections": sections, "settings": json_text(settings)}
+    loader = PackageLoader(__name__.rpartition(".")[0])
+    html = Environment(loader=loader, autoescape=True, trim_blocks=True, keep_trailing_newline=True)
+    html.filters["base64"] = lambda path: Markup(base64.b64encode(path.read_bytes()).decode("ascii"))
+    markdown = Environment(loader=loader, finalize=_in_markdown, trim_blocks=True)
+    markdown.filters["link"] = lambda path: _link(path, folder)
+    texts = {
+        "report.json": json_text(numbers),
+        "times.json": json_text({"rows": [row_times(row) for row in rows]}),
+        "report.md": markdown.get_template("report.md.j2").render(shown),
+        "report.html": html.get_template("report.html.j2").render(shown),
+    }
+    for name, text in texts.items():
+        with atomic_write(folder / name) as file:
+            file.write(text.encode())
+    return folder / "report.html"
+
+
+def _draw(rows: Sequence[ResultRow], folder: Path, scatter: bool) -> list[tuple[str, Path]]:
+    """Draw the figures that these rows can have, and take away those of an earlier report that they cannot."""
+    plots = (
+        ("success.png", _SUCCESS, success_plot, True),
+        ("trajectories.png", _TRAJECTORIES, trajectories_plot, has_train_counts(rows)),
+        ("planners.png", _PLANNERS, planner_plot, scatter),
+    )
+    drawn = [replace(row, env=literal(row.env), agent=literal(row.agent)) for row in rows]
+    for name, _, draw, wanted in plots:
+        if wanted:
+            draw(drawn, folder / name)
+        else:
+            (folder / name).unlink(missing_ok=True)
+    return [(caption, folder / name) for name, caption, _, wanted in plots if wanted]
+
+
+def _in_markdown(value: object) -> str:
+    """Return a text in one line that stands as it is, be it the name of a file or of an agent."""
+    if isinstance(value, Markup):
+        return value
+    line = re.sub(_SPECIAL, r"\\\g<0>", " ".join(str(value).split()))
+    return re.sub(_BEGINS, r"\1\\\2", line)
+
+
+def _link(path: Path, folder: Path) -> Markup:
+    """Return a link for angle brackets, as seen from a folder."""
+    link = Path(os.path.relpath(path, folder)).as_posix().replace("\n", "%0A")
+    return Markup(re.sub(r"([\\<>])", r"\\\1", link))
+
+
+def _check_begins(path: Path, place: int, expected: bytes, kind: str) -> None:
+    with Path(path).open("rb") as file:
+        begin = file.read(place + len(expected))
+    if begin[place:] != expected:
+        raise ValueError(f"{path} is not a {kind} file; a report that opens everywhere takes only these")
