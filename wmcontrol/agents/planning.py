@@ -280,9 +280,8 @@ class PlanningAgent:
         groups: dict[tuple[int, int], list[int]] = {}
         starts = {i: self._start(envs[i]) for i in waiting}
         for i in waiting:
-            groups.setdefault(
-                (len(steps_of(envs[i], self._memory, self.model.frameskip)), starts[i].shape[1]), []
-            ).append(i)
+            frames = len(steps_of(envs[i], self._memory, self.model.frameskip))
+            groups.setdefault((frames, starts[i].shape[1]), []).append(i)
         for members in groups.values():
             self._plan_together(envs, members, torch.cat([starts[i] for i in members]))
 
@@ -294,9 +293,8 @@ class PlanningAgent:
             assert newest is not None
             if env.goal is None:
                 missing.append((i, None, newest.goal))
-            missing += [
-                (i, s, env.frames[s]) for s in steps_of(env, self._memory, self.model.frameskip) if s not in env.tokens
-            ]
+            steps = steps_of(env, self._memory, self.model.frameskip)
+            missing += [(i, step, env.frames[step]) for step in steps if step not in env.tokens]
         if not missing:
             return
         frames = torch.from_numpy(np.stack([pixels for *_, pixels in missing]))
