@@ -16,7 +16,7 @@ from naming import naming
 from safetensors.torch import load_file, save_file
 
 import wmcontrol
-from wmcontrol import WorldModel
+from wmcontrol import PlanningSettings, WorldModel
 from wmcontrol.data import collect, open_dataset
 from wmcontrol.evaluation import DatasetTasks, Evaluation, RandomTasks, evaluate
 from wmcontrol.experiments.cli import main
@@ -169,6 +169,20 @@ def test_a_warmup_shows_the_model_what_came_before(data: Path, tmp_path: Path) -
         assert found.header["about"]["agent"]["context_frames"] == history
         ends.append(found.distances.tolist())
     assert ends[0] != ends[1]
+
+
+def test_a_model_says_how_many_steps_are_observed_and_how_many_frames_are_seen(data: Path, tmp_path: Path) -> None:
+    model = WorldModel.load("wall")
+    model.planning = PlanningSettings(context_frames=2, context_steps=5, metric="l1", metric_steps=0.5)
+    model.save(tmp_path / "model")
+    searching = ["planner=random_shooting", "planner_settings={num_samples:2}", "num_tasks=1", "videos=0"]
+    for given, steps in ((f"data={data}", 5), ("env=wall", 0)):  # before tasks that are drawn, nothing was done
+        out = tmp_path / given[:4]
+        assert main(["evaluate", f"model={tmp_path / 'model'}", given, *searching, f"out={out}"]) == 0
+        found = Evaluation.read(out / "tasks.jsonl").header
+        assert found["tasks"].get("context_steps", 0) == steps
+        agent = found["about"]["agent"]
+        assert (agent["context_frames"], agent["objective"]["metric"], agent["objective"]["steps"]) == (2, "l1", 0.5)
 
 
 def test_the_simulator_stands_in_the_models_place_and_other_planners_search(tmp_path: Path) -> None:
