@@ -12,7 +12,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # One thread per test process: more of them only get in one another's way.
 unit lowest wheel oracle: export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test check lint unit lowest wheel oracle assets clean
+.PHONY: demo test check lint unit lowest wheel oracle bench assets clean
 
 demo: $(STAMP)                 ## from nothing to agents that plan on Wall, and a report: minutes
 	$(BIN)/wmcontrol demo
@@ -55,6 +55,11 @@ oracle: $(STAMP)               ## compare step for step with gym-pusht, gymnasiu
 	.venv-oracle/bin/pip install --quiet -e ".[test,oracle,d4rl]"
 	.venv-oracle/bin/python -m pytest tests/oracle $(PYTEST_ARGS)
 
+bench:                         ## measure what the library costs, beside other packages: hours, on an idle machine
+	$(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/pip install --quiet -e ".[bench]"
+	for name in planners agents data envs training speed; do .venv-bench/bin/python -m experiments.benchmarks.$$name || exit 1; done
+
 assets: $(STAMP)               ## make the packaged models anew: hours; killed, it goes on when it is run again
 	$(BIN)/wmcontrol assets into=wmcontrol/assets
 
@@ -64,4 +69,4 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $(STAMP)
 
 clean:
-	rm -rf $(VENV) $(WHEEL_VENV) $(LOWEST_VENV) $(LOWEST_VENV).txt .venv-oracle dist build outputs
+	rm -rf $(VENV) $(WHEEL_VENV) $(LOWEST_VENV) $(LOWEST_VENV).txt .venv-oracle .venv-bench dist build outputs

@@ -4,6 +4,7 @@ set -euo pipefail
 venv="$1"
 cd "$(mktemp -d)"
 "$venv/bin/python" -W error - "$venv" <<'PY'
+import importlib.util
 import sys
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import wmcontrol
 
 assert Path(wmcontrol.__file__).is_relative_to(sys.argv[1]), wmcontrol.__file__
 assert (Path(wmcontrol.__file__).parent / "py.typed").exists()
+assert importlib.util.find_spec("experiments") is None  # benchmarks stay in a checkout
 for env_id in wmcontrol.ENV_IDS:
     env = gym.make(env_id)
     observation, _ = env.reset(seed=0)

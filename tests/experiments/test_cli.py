@@ -48,10 +48,7 @@ def error_line(capsys: Captured) -> str:
                 "seed=1",
             ],
         ),
-        (["bench"], ["rounds", "parts", "planning", "subjects:", JOBS["bench envs"]]),
-        (["bench", "envs"], ["seconds", "a number over 0; default: 2", 'pip install "wmcontrol[oracle]"']),
-        (["bench", "training"], ["latent store", "Takes minutes"]),
-        (["show"], ["envs"]),
+        (["show"], ["data", "a number over 0, or null; default: null", "subjects:", JOBS["show envs"]]),
         (["show", "envs"], ["out", "docs/pictures"]),
     ],
 )
@@ -125,12 +122,10 @@ def test_version(capsys: Captured) -> None:
         (["dmo"], "wmcontrol: unknown job 'dmo'; did you mean 'demo'?"),
         (["fly"], f"wmcontrol: unknown job 'fly'; there is {', '.join(sorted(JOBS))}"),
         (["dmo", "--help"], "wmcontrol: unknown job 'dmo'; did you mean 'demo'?"),
-        (["bench", "seconds=1"], "wmcontrol bench: unknown key 'seconds'; did you mean 'rounds'?"),
-        (["bench", "planer"], "wmcontrol: unknown job 'bench planer'; did you mean 'bench planners'?"),
+        (["show", "env"], "wmcontrol: unknown job 'show env'; did you mean 'show envs'?"),
         (["--verbose"], "wmcontrol: unknown option '--verbose'; wmcontrol --help lists the options"),
         (["demo", "sede=1"], "wmcontrol demo: unknown key 'sede'; did you mean 'seed'?"),
         (["demo", "fly=2"], "wmcontrol demo: unknown key 'fly'; there is out, seed"),
-        (["bench", "planners", "x=2"], "wmcontrol bench planners: unknown key 'x'; there are none here"),
         (["demo", "fast"], "wmcontrol demo: expected key=value, got 'fast'"),
         (["demo", "--seed", "1"], "wmcontrol demo: unknown option '--seed'; write seed=VALUE"),
         (["demo", "--fast"], "wmcontrol demo: unknown option '--fast'; settings are written key=value"),
@@ -141,10 +136,22 @@ def test_version(capsys: Captured) -> None:
         (["demo", "seed=null"], "wmcontrol demo: seed: expected a whole number from 0 up; got 'null'"),
         (["demo", "out="], "wmcontrol demo: out: expected a path; got nothing"),
         (["demo", "out=${place}"], "wmcontrol demo: out: Interpolation key 'place' not found"),
-        (["bench", "envs", "seconds=0"], "wmcontrol bench envs: seconds: expected a number over 0; got 0.0"),
-        (["bench", "envs", "seconds=inf"], "wmcontrol bench envs: seconds: expected a number over 0; got inf"),
-        (["bench", "envs", "seconds=nan"], "wmcontrol bench envs: seconds: expected a number over 0; got nan"),
-        (["bench", "envs", "seconds=soon"], "wmcontrol bench envs: seconds: expected a number over 0; got 'soon'"),
+        (
+            ["show", "data=x", "control_rate=0"],
+            "wmcontrol show: control_rate: expected a number over 0, or null; got 0.0",
+        ),
+        (
+            ["show", "data=x", "control_rate=inf"],
+            "wmcontrol show: control_rate: expected a number over 0, or null; got inf",
+        ),
+        (
+            ["show", "data=x", "control_rate=nan"],
+            "wmcontrol show: control_rate: expected a number over 0, or null; got nan",
+        ),
+        (
+            ["show", "data=x", "control_rate=soon"],
+            "wmcontrol show: control_rate: expected a number over 0, or null; got 'soon'",
+        ),
     ],
 )
 def test_a_wrong_command_line_is_one_line_and_exit_code_2(argv: list[str], expected: str, capsys: Captured) -> None:

@@ -77,12 +77,12 @@ def test_the_record_holds_configuration_seeds_and_versions(tmp_path: Path) -> No
 
 
 def test_results_without_a_place_get_a_new_folder_each_named_after_the_time() -> None:
-    folders = [results_folder("bench data", config()) for _ in range(3)]
+    folders = [results_folder("show episodes", config()) for _ in range(3)]
     assert len(set(folders)) == 3
     for folder in folders:
-        assert folder.parent == Path("outputs/bench_data")
+        assert folder.parent == Path("outputs/show_episodes")
         assert re.fullmatch(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d(_\d)?", folder.name)
-        assert read_record(folder)["job"] == "bench data"
+        assert read_record(folder)["job"] == "show episodes"
 
 
 def test_a_run_with_the_same_configuration_goes_on_in_its_folder(tmp_path: Path) -> None:

@@ -20,9 +20,8 @@ _LINES = (
     "finetune store=stores/none mode=scratch num_steps=2 out=made",
     "pretrain stores=stores/none num_steps=2 out=made",
     "compare env=wall num_steps=1 base=nowhere out=made",
-    "bench agents model=wall env=wall num_tasks=1 planners=nothing",
     "--help",
-    "bench --help",
+    "show --help",
 )
 _VALUES = (
     *(
@@ -134,7 +133,7 @@ def run_line(words: list[str], folder: Path) -> None:
     from wmcontrol.experiments.jobs import Job, load_job
 
     # What takes long is asked for and checked, and not done.
-    long = ("assets", "bench", "compare", "demo")
+    long = ("assets", "compare", "demo")
     cli.load_job = lambda name: Job(name, load_job(name).config, _done if name.startswith(long) else load_job(name).run)
     os.chdir(folder)
     out, err = io.StringIO(), io.StringIO()

@@ -5,9 +5,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from wmcontrol.experiments.bench_cma import cma_on, plan_on
-from wmcontrol.experiments.double_integrator import ACTION_DIM, HORIZON, SIDE, DoubleIntegrator
-from wmcontrol.experiments.published_functions import PUBLISHED_FUNCTIONS
+from experiments.benchmarks.cma import cma_on, plan_on
+from experiments.benchmarks.double_integrator import ACTION_DIM, HORIZON, SIDE, DoubleIntegrator
+from experiments.benchmarks.published_functions import PUBLISHED_FUNCTIONS
 from wmcontrol.planners import CEM, CMA
 
 cma = pytest.importorskip("cma", reason='cma is not installed: pip install "wmcontrol[cma]"')

@@ -1,1 +1,1 @@
-"""The command line: demonstrations, benchmarks, and (later) training, evaluation and comparison."""
+"""The command line: data, training, evaluation and comparison."""

@@ -4,7 +4,7 @@ To add one, write ``jobs/NAME.py`` with a dataclass ``Config`` (its docstring is
 :func:`~wmcontrol.experiments.keys.key`) and a function ``run(config)``, and give it a line in ``JOBS``. The file is
 imported for the job's help too, so what is slow to import is imported inside ``run``.
 
-A name may have two words, ``bench envs``, whose file is ``jobs/bench_envs.py``.
+A name may have two words, ``show envs``, whose file is ``jobs/show_envs.py``.
 """
 
 from collections.abc import Callable
@@ -18,13 +18,6 @@ JOBS = {
     "collect": "collect trajectories in an environment with a policy",
     "convert": "turn trajectories of another layout into a Minari data set",
     "demo": "from nothing to agents that plan, in minutes",
-    "bench": "measure planning and training beside what the machine can do",
-    "bench agents": "compare planners on the same tasks: success against time",
-    "bench data": "measure how fast training reads, and what it reads is made",
-    "bench envs": "measure how many steps a second the environments make",
-    "bench modes": "compare the three ways of fine-tuning, with many labels and few",
-    "bench planners": "measure planners without a model",
-    "bench training": "measure steps per second of training",
     "encode": "encode the frames of data sets once, for training",
     "evaluate": "judge an agent on tasks, under a protocol",
     "finetune": "train a predictor with actions, in one of three ways",

@@ -1,0 +1,1 @@
+"""What is made with wmcontrol and does not travel with it; run from the root of the repository."""

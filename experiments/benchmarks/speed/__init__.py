@@ -1,0 +1,1 @@
+"""Planning and training with a world model, beside what the machine can do."""

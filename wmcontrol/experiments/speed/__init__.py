@@ -1,1 +1,0 @@
-"""What ``wmcontrol bench`` measures: planning and training with a world model, beside what the machine can do."""
