@@ -308,7 +308,7 @@ def test_a_broken_or_missing_part_is_named(tmp_path: Path) -> None:
     part = tmp_path / "parts" / "000000001-000000002.npz"
     whole = part.read_bytes()
     part.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(OSError, match=naming("000000001-000000002.npz")):
+    with pytest.raises(ValueError, match=naming("000000001-000000002.npz")):
         MinariWriter(tmp_path, **SETTINGS).finish()
     assert not (tmp_path / "data").exists()
     part.unlink()

@@ -1,12 +1,26 @@
-"""How long a video file should be, by its container's own account: what tells a file that was cut short.
+"""What a video file says of itself: how long it should be, and whether its tables can be as long as they claim.
 
-Decoders read what is there and stop; a cut Matroska file or fragmented MP4 just looks shorter.
+Decoders read what is there and stop; a cut Matroska file or fragmented MP4 just looks shorter. And they take memory
+for as many entries as a table claims, however few bytes there are.
 """
 
 from pathlib import Path
 from typing import BinaryIO
 
 _BOXES = {b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"free", b"skip", b"wide", b"sidx", b"mfra", b"uuid", b"meta"}
+# Boxes that are made of boxes (ISO/IEC 14496-12, section 6.2), and how many bytes come before those.
+_NESTED = dict.fromkeys((b"moov", b"trak", b"mdia", b"minf", b"stbl", b"edts", b"moof", b"traf"), 0) | {b"stsd": 8}
+# Tables: after how many bytes the number of entries stands, and how many bytes an entry has at least.
+_TABLES = {
+    **dict.fromkeys((b"stco", b"stss", b"stps"), (4, 4)),
+    **dict.fromkeys((b"stts", b"ctts", b"co64"), (4, 8)),
+    **dict.fromkeys((b"stsc", b"elst"), (4, 12)),
+    b"stsz": (8, 4),
+    b"stz2": (8, 0.5),
+    b"sbgp": (8, 8),
+    b"trun": (4, 0),
+}
+_MAX_DEPTH = 10
 _EBML, _SEGMENT = bytes.fromhex("1a45dfa3"), bytes.fromhex("18538067")
 
 
@@ -34,6 +48,55 @@ def _boxes(file: BinaryIO) -> int:
         end += size
         file.seek(end)
     return end
+
+
+def overclaim(path: Path) -> str | None:
+    """Return what an MP4 or MOV file claims to have and cannot hold, in words; None where all fits."""
+    with path.open("rb") as file:
+        return _overclaim(file, 0, path.stat().st_size, ()) if file.read(8)[4:] in _BOXES else None
+
+
+def _overclaim(file: BinaryIO, begin: int, end: int, inside: tuple[str, ...]) -> str | None:
+    """Look at all boxes between two places of a file; ``inside`` are the boxes that they are in."""
+    while begin + 8 <= end:
+        file.seek(begin)
+        header = file.read(16)
+        size, kind, body = int.from_bytes(header[:4], "big"), header[4:8], begin + 8
+        if size == 1:
+            size, body = int.from_bytes(header[8:], "big"), begin + 16
+        if size < body - begin:
+            return None
+        where = (*inside, kind.decode("latin1"))
+        # Of what is cut short, the outermost box has more to come.
+        if inside and begin + size > end:
+            return f"box {'/'.join(where)} claims {size:,} bytes where {end - begin:,} are left"
+        if kind in _NESTED:
+            if len(where) > _MAX_DEPTH:
+                return f"its boxes are nested more than {_MAX_DEPTH} deep"
+            flaw = _overclaim(file, body + _NESTED[kind], begin + size, where)
+        else:
+            flaw = _table(file, kind, body, begin + size) if kind in _TABLES else None
+        if flaw:
+            return flaw
+        begin += size
+    return None
+
+
+def _table(file: BinaryIO, kind: bytes, body: int, end: int) -> str | None:
+    """Sections 8.6 to 8.8: version (1 byte) and flags (3), some fields, and how many entries follow."""
+    at, entry = _TABLES[kind]
+    file.seek(body)
+    fields = file.read(at + 4)
+    count = int.from_bytes(fields[at:], "big")
+    if kind == b"trun":  # which of four numbers each sample has
+        entry = 4 * (fields[2] & 0xF).bit_count() if len(fields) > 2 else 0
+    elif kind == b"stsz" and any(fields[4:8]):  # all samples have this size
+        entry = 0
+    # A sample that takes no room in a table takes a byte of the file at least.
+    room = end - body - at - 4 if entry else file.seek(0, 2)
+    if count * (entry or 1) > room:
+        return f"box {kind.decode()} claims {count:,} entries, and has room for {int(room / (entry or 1)):,}"
+    return None
 
 
 def _matroska(file: BinaryIO) -> int:

@@ -9,7 +9,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from .containers import declared_size
+from .containers import declared_size, overclaim
 from .trajectory import Floats
 
 _ATTACHED_PICTURE = 0x400  # a cover, not a film: AV_DISPOSITION_ATTACHED_PIC
@@ -71,6 +71,8 @@ def open_video(path: Path) -> tuple[Any, Any]:
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path}: there is no such video file")
+    if flaw := overclaim(path):
+        raise ValueError(f"{path}: not a video, or damaged: {flaw}")
     try:
         # Titles and such are not read, and need not be UTF-8.
         container = av.open(str(path), metadata_errors="ignore")
@@ -81,7 +83,6 @@ def open_video(path: Path) -> tuple[Any, Any]:
     streams: list[Any] = [
         s for s in container.streams.video if not int(getattr(s, "disposition", 0)) & _ATTACHED_PICTURE
     ]
-    flaw = None
     if not streams:
         flaw = "there is no video in it"
     elif streams[0].codec_context is None:

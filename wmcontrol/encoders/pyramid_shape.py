@@ -13,8 +13,8 @@ from ..untrusted import Integer, ListOf, Nullable, Number, Record
 _SAMPLES_PER_WIDTH = 0.75
 _MIN_RATIO = 1.5
 _SIZE = Integer(low=1, high=2**24)
+_LARGEST = 1e6  # of weights: single precision must have room for squares of what they multiply
 SETTINGS = Record(  # as a file has them
-    {},
     {
         "num_components": _SIZE,
         "tokens": ListOf(_SIZE, 2, 2),
@@ -22,7 +22,7 @@ SETTINGS = Record(  # as a file has them
         "blur_weights": Nullable(ListOf(Number(above=0), 1, 64)),
         "grids": Nullable(ListOf(ListOf(_SIZE, 2, 2), 1, 64)),
         "color_weights": ListOf(Number(low=0), 3, 3),
-    },
+    }
 )
 
 
@@ -58,6 +58,10 @@ def _numbers(name: str, values: Any, kind: Callable[[Any], Any]) -> list[Any]:
     return numbers
 
 
+def _sized(weights: Sequence[float]) -> bool:
+    return 1 / _LARGEST <= max(weights) <= _LARGEST
+
+
 def checked_shape(
     tokens: Sequence[int],
     blurs: Sequence[float],
@@ -79,9 +83,10 @@ def checked_shape(
         )
     if blur_weights is None:
         blur_weights = [blur / blurs[0] for blur in blurs]
-    if len(blur_weights) != len(blurs) or min(blur_weights) <= 0:
+    if len(blur_weights) != len(blurs) or min(blur_weights) <= 0 or not _sized(blur_weights):
         raise ValueError(
-            f"blur_weights must be {len(blurs)} positive numbers, one per entry of blurs, got {blur_weights!r}"
+            f"blur_weights must be {len(blurs)} positive numbers, one per entry of blurs, the largest from "
+            f"{1 / _LARGEST:g} to {_LARGEST:g}, got {blur_weights!r}"
         )
     if grids is None:
         # Rounded up to whole samples per token.
@@ -93,8 +98,11 @@ def checked_shape(
             f"grids must be {len(blurs)} pairs of rows and columns, one per entry of blurs and multiples of tokens, "
             f"{tuple(tokens)}, got {grids!r}"
         )
-    if len(color_weights) != 3 or min(color_weights) < 0 or max(color_weights) == 0:
-        raise ValueError(f"color_weights must be 3 numbers, none negative, not all 0, got {color_weights!r}")
+    if len(color_weights) != 3 or min(color_weights) < 0 or not _sized(color_weights):
+        raise ValueError(
+            f"color_weights must be 3 numbers, none negative, the largest from {1 / _LARGEST:g} to {_LARGEST:g}, got "
+            f"{color_weights!r}"
+        )
     return PyramidShape(
         (int(tokens[0]), int(tokens[1])),
         tuple(float(blur) for blur in blurs),

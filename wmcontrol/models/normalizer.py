@@ -63,6 +63,11 @@ class ActionNormalizer(nn.Module):
             self.register_buffer(name, vector.to(single), persistent=False)
         if not (self.std > 0).all() or not self.std.isfinite().all():
             raise ValueError(f"std must be positive, got {self.std.tolist()}")
+        if not all(bound.isfinite().all() for bound in self.bounds()):
+            raise ValueError(
+                "low and high must stay finite in single precision when mean is subtracted and std divides them; mean "
+                f"is {vectors['mean'].tolist()}, std {vectors['std'].tolist()}"
+            )
 
     @property
     def action_dim(self) -> int:

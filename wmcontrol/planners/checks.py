@@ -29,6 +29,12 @@ def check_positive(name: str, value: Any) -> None:
         raise ValueError(f"{name} must be a number over 0 and at most {_LARGEST:g}, got {value!r}")
 
 
+def check_switch(name: str, value: Any) -> None:
+    """Refuse what is neither true nor false."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise ValueError(f"{name} must be True or False, got {value!r}")
+
+
 def check_elites(num_elites: Any, num_samples: int) -> None:
     """Refuse more elites than candidates."""
     check_whole("num_elites", num_elites)

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn.functional import embedding_bag
 
 from .cem import drawn_around
-from .checks import check_number, check_positive, check_whole
+from .checks import check_number, check_positive, check_switch, check_whole
 from .planner import Planner
 from .search import Search
 
@@ -44,6 +44,7 @@ class MPPI(Planner):
         check_whole("num_iterations", self.num_iterations)
         check_positive("temperature", self.temperature)
         check_positive("std", self.std)
+        check_switch("adapt_std", self.adapt_std)
         check_number("min_std", self.min_std, below=1e6)
         check_number("noise_beta", self.noise_beta, below=10.0)
 

@@ -6,7 +6,7 @@ more than what is stored of it can be.
 
 import importlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,28 @@ _MAX_WHOLE = 2**24  # bytes that an array which is read whole may claim, however
 _MAX_DEPTH = 32  # groups inside one another; a file can have a group in itself
 
 
+class _Attributes(Mapping[str, Any]):
+    """What is noted beside a group, each read when it is asked for."""
+
+    def __init__(self, attributes: Any, path: Path, where: str):
+        self._attributes, self._path, self._where = attributes, path, where
+
+    def __getitem__(self, name: str) -> Any:
+        with reading(self._path, f"attribute {name} of {self._where}"):
+            if name not in self._attributes:
+                raise KeyError(name)
+            try:
+                return self._attributes[name]
+            except (KeyError, TypeError, ValueError) as error:  # what h5py makes of types that there are not
+                raise OSError(str(error)) from error
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_names(self._attributes, self._path, f"attributes of {self._where}"))
+
+    def __len__(self) -> int:
+        return len(self._attributes)
+
+
 class Hdf5Group:
     """A group of a file; each of its members is looked at when it is asked for.
 
@@ -60,9 +82,9 @@ class Hdf5Group:
         self._checked: dict[str, Any] = {}  # data sets: to count what is stored of one, HDF5 looks at all its chunks
 
     @property
-    def attrs(self) -> Any:
-        """Return h5py's attributes."""
-        return self._group.attrs
+    def attrs(self) -> Mapping[str, Any]:
+        """Return the attributes; what is wrong with one is told when it is read."""
+        return _Attributes(self._group.attrs, self._path, self._name or "the file")
 
     def __contains__(self, name: str) -> bool:
         """Say whether there is a member; a link is one, wherever it leads: reading it is refused."""
@@ -75,12 +97,11 @@ class Hdf5Group:
         return isinstance(member, Hdf5Group) and rest in member
 
     def __iter__(self) -> Iterator[str]:
-        with reading(self._path, self._name or "all names"):
-            return iter(list(self._group))
+        return iter(_names(self._group, self._path, self._name or "all names"))
 
     def items(self) -> Iterator[tuple[str, Any]]:
         """Return the members by name."""
-        return ((name, self[name]) for name in self)
+        return ((name, self._open(name)) for name in self)
 
     def get(self, name: str) -> Any:
         """Return a member, or None."""
@@ -97,8 +118,6 @@ class Hdf5Group:
             OSError: it cannot be read.
             ValueError: it lies in another file, or claims to be more than what is stored; the file and it are named.
         """
-        if name in self._checked:
-            return self._checked[name]
         first, _, rest = name.strip("/").partition("/")
         if first not in self:
             raise KeyError(name)
@@ -108,11 +127,15 @@ class Hdf5Group:
         return member[rest] if rest else member
 
     def _open(self, name: str) -> Any:
+        if name in self._checked:
+            return self._checked[name]
         h5py, whole = import_h5py(), f"{self._name}/{name}".strip("/")
         if whole.count("/") >= _MAX_DEPTH:
             raise ValueError(f"{self._path}: {whole} is nested more than {_MAX_DEPTH} deep")
         with reading(self._path, whole):
             link = self._group.get(name, getlink=True)
+            if link is None:
+                raise OSError("it is listed, and not there")
             if not isinstance(link, h5py.HardLink):
                 target = f"{getattr(link, 'filename', '')}:{link.path}"
                 raise ValueError(
@@ -121,7 +144,9 @@ class Hdf5Group:
                 )
             try:
                 member = self._group[name]
-            except KeyError as error:  # what h5py makes of a broken object
+                if isinstance(member, h5py.Dataset):
+                    member.dtype  # noqa: B018 the first time, it is made
+            except (KeyError, TypeError, ValueError) as error:  # what h5py makes of broken objects and their types
                 raise OSError(str(error)) from error
             if isinstance(member, h5py.Group):
                 return Hdf5Group(member, self._path, whole)
@@ -130,6 +155,15 @@ class Hdf5Group:
             _check(member, self._path, whole)
             self._checked[name] = member
             return member
+
+
+def _names(group: Any, path: Path, record: str) -> list[str]:
+    """Return the names of members or attributes."""
+    with reading(path, record):
+        names = list(group)
+        if broken := [name for name in names if not isinstance(name, str)]:
+            raise OSError(f"a name is no text: {broken[0]!r}")
+        return names
 
 
 def _check(dataset: Any, path: Path, name: str) -> None:

@@ -200,7 +200,7 @@ def read_part(path: Path, shapes: Shapes) -> Iterator[Episode]:
     """Return the episodes of a part, one after the other.
 
     Raises:
-        OSError: it is not whole, or not of a set of these shapes; it names the file.
+        ValueError: it is not whole, or not of a set of these shapes; it names the file.
     """
     arrays = _read(path, shapes)
     lengths, notes = arrays["lengths"], _notes(path, arrays["notes"])
@@ -218,7 +218,7 @@ def read_part(path: Path, shapes: Shapes) -> Iterator[Episode]:
     if shapes.image is not None:
         blob, cuts = arrays["frame_bytes"].tobytes(), np.concatenate([[0], np.cumsum(arrays["frame_sizes"])])
         frames = [blob[a:b] for a, b in pairwise(cuts)]
-        _check_frame(path, frames[0], math.prod(shapes.image))
+        _check_frame(path, frames[0], shapes.image)
     for i, (length, note) in enumerate(zip(lengths, notes, strict=True)):
         seen, done = slice(ends[i] - length, ends[i]), slice(steps[i] - length + 1, steps[i])
         yield Episode(
@@ -257,15 +257,16 @@ def _sizes_fit(sizes: NDArray[np.int64], written: NDArray[np.uint8]) -> bool:
     return bool(sizes.min(initial=1) >= 1) and sum(sizes.tolist()) == len(written)
 
 
-def _check_frame(path: Path, stream: bytes, size: int) -> None:
+def _check_frame(path: Path, stream: bytes, image: tuple[int, ...]) -> None:
     """Refuse a part whose first frame is not of the set's size."""
+    size = math.prod(image)
     try:
         found = len(zlib.decompressobj().decompress(stream, size + 1))
     except zlib.error as error:
         raise _broken(path, error) from error
     if found != size:
-        raise _broken(path, f"its frames do not have {size} bytes")
+        raise _broken(path, f"its frames do not have the {size} bytes of image, {list(image)} by shapes.json")
 
 
-def _broken(path: Path, problem: object) -> OSError:
-    return OSError(f"{path} is not whole: {problem}; remove it and the parts after it, and run again")
+def _broken(path: Path, problem: object) -> ValueError:
+    return ValueError(f"{path} is not whole: {problem}; remove it and the parts after it, and run again")
