@@ -165,6 +165,51 @@ def test_a_data_set_is_looked_at_once(tmp_path: Path) -> None:
     assert root["a"] is root["a"]
 
 
+def test_an_attribute_of_a_type_that_there_is_not_is_named_when_it_is_read(tmp_path: Path) -> None:
+    odd = h5py.h5t.IEEE_F64LE.copy()
+    odd.set_fields(63, 52, 11, 0, 52)
+    odd.set_ebias(2**10)  # more than any type of NumPy
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        group = file.create_group("a")
+        group.attrs["good"] = 3
+        h5py.h5a.create(group.id, b"odd", odd, h5py.h5s.create(h5py.h5s.SCALAR))
+        h5py.h5d.create(group.id, b"numbers", odd, h5py.h5s.create_simple((2,)))
+    group = Hdf5File(tmp_path / "a.h5").root()["a"]
+    assert set(group.attrs) == {"good", "odd"}
+    assert group.attrs["good"] == 3
+    assert group.attrs.get("none") is None
+    with pytest.raises(OSError, match=r"a\.h5, attribute odd of a: "):
+        group.attrs["odd"]
+    with pytest.raises(OSError, match=r"a\.h5, a/numbers: "):
+        group["numbers"]
+
+
+def test_names_that_are_no_text_are_named(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        for name in (b"a", b"b"):
+            h5py.h5g.create(file.id, name)
+        space = h5py.h5s.create(h5py.h5s.SCALAR)
+        h5py.h5a.create(file["a"].id, b"\xff\xfe", h5py.h5t.IEEE_F64LE, space)
+        h5py.h5g.create(file["b"].id, b"\xff\xfe")
+    root = Hdf5File(tmp_path / "a.h5").root()
+    with pytest.raises(OSError, match=r"a\.h5, attributes of a: .*xff.xfe"):
+        list(root["a"].attrs)
+    with pytest.raises(OSError, match=r"a\.h5, b: .*xff.xfe"):
+        list(root["b"])
+
+
+def test_a_member_that_is_listed_and_cannot_be_found_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        for name in ("first", "middle", "other"):
+            file[name] = [1]
+    path.write_bytes(path.read_bytes().replace(b"first", b"zirst"))  # found by its place in the alphabet
+    root = Hdf5File(path).root()
+    assert list(root) == ["zirst", "middle", "other"]
+    with pytest.raises(OSError, match=r"a\.h5, zirst: "):
+        dict(root.items())
+
+
 def test_what_is_not_there_is_none_or_a_key_error(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["a/b"] = [1]

@@ -13,7 +13,7 @@ import pytest
 from naming import naming
 from videos import numbers, picture, write_video
 
-from wmcontrol.data import video
+from wmcontrol.data import video, video_index
 from wmcontrol.data.containers import declared_size
 from wmcontrol.data.video import VideoFrames
 
@@ -248,6 +248,58 @@ def test_what_is_no_video_is_refused_by_name(tmp_path: Path) -> None:
         container.mux(stream.encode(None))
     with pytest.raises(ValueError, match=naming("sound.mp4")):
         VideoFrames(tmp_path / "sound.mp4")
+
+
+@pytest.mark.parametrize("table", ["stts", "stsc", "stsz", "stco", "ctts", "stss", "elst"])
+def test_a_table_that_claims_more_than_its_box_holds_is_refused_before_it_is_read(table: str, tmp_path: Path) -> None:
+    path = write_video(tmp_path / "film.mp4", range(0, 2400, 40), codec_options={"bf": "2", "g": "10"})
+    data = path.read_bytes()
+    at = data.index(table.encode()) + (12 if table == "stsz" else 8)
+    count = int.from_bytes(data[at : at + 4], "big")
+    huge = data[:at] + (count + 2**28).to_bytes(4, "big") + data[at + 4 :]
+    (tmp_path / "huge.mp4").write_bytes(huge)
+    with pytest.raises(ValueError, match=rf"huge\.mp4: .*{table} claims {count + 2**28:,} entries"):
+        VideoFrames(tmp_path / "huge.mp4")
+
+
+def test_a_fragment_that_claims_more_samples_than_it_holds_is_refused(tmp_path: Path) -> None:
+    options = {"movflags": "frag_keyframe+empty_moov"}
+    path = write_video(tmp_path / "film.mp4", range(0, 400, 40), container_options=options)
+    assert len(VideoFrames(path)) == 10
+    data = bytearray(path.read_bytes())
+    at = data.index(b"trun") + 8
+    data[at] = 0x10
+    (tmp_path / "huge.mp4").write_bytes(data)
+    with pytest.raises(ValueError, match=r"huge\.mp4: .*trun claims 268,435,466 entries"):
+        VideoFrames(tmp_path / "huge.mp4")
+
+
+def test_a_box_that_is_larger_than_the_box_that_it_is_in_is_refused(plain: Path, tmp_path: Path) -> None:
+    at = plain.read_bytes().index(b"avc1", 32) - 4
+    data = bytearray(plain.read_bytes())
+    data[at + 3] += 69
+    (tmp_path / "larger.mp4").write_bytes(data)
+    with pytest.raises(ValueError, match=r"larger\.mp4: .*moov/trak/mdia/minf/stbl/stsd/avc1 claims"):
+        VideoFrames(tmp_path / "larger.mp4")
+
+
+def test_frames_that_a_file_of_its_size_cannot_hold_are_refused_before_they_are_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames = [picture(number, 256, 320) for number in range(2)]
+    # As Matroska writes width and height; what a frame of H.264 says itself is believed more.
+    for codec, width, height in (("ffv1", 65535, 65535), ("libx264", 16, 16)):
+        path = write_video(tmp_path / f"{codec}.mkv", [0, 40], codec=codec, frames=frames)
+        old, new = (bytes.fromhex(f"b082{w:04x}ba82{h:04x}") for w, h in ((320, 256), (width, height)))
+        assert path.read_bytes().count(old) == 1
+        path.write_bytes(path.read_bytes().replace(old, new))
+    with pytest.raises(ValueError, match=r"ffv1\.mkv: its frames claim 65535 by 65535 pixels"):
+        VideoFrames(tmp_path / "ffv1.mkv")
+    assert numbers(VideoFrames(tmp_path / "libx264.mkv").read([0, 1])) == [0, 1]
+    monkeypatch.setattr(video_index, "_ANY_FRAME", 2**10)
+    monkeypatch.setattr(video_index, "_PIXELS_PER_BYTE", 0)
+    with pytest.raises(ValueError, match=r"libx264\.mkv: "):
+        VideoFrames(tmp_path / "libx264.mkv").read([0])
 
 
 def test_reordered_frames_without_times_are_refused(tmp_path: Path) -> None:

@@ -228,6 +228,9 @@ def test_using_it_before_it_is_fitted_says_what_to_do(discs: torch.Tensor) -> No
         ({"grids": ((8, 8), (4, 4), (2, 2), (1, 1)), "tokens": (2, 2)}, naming("grids", "tokens")),
         ({"color_weights": (1, 1)}, naming("color_weights", 3)),
         ({"color_weights": (0, 0, 0)}, "color_weights"),
+        ({"color_weights": (1e308, 6, 6)}, naming("color_weights", "1e-06", 1e308)),
+        ({"color_weights": (1e-9, 0, 0)}, naming("color_weights", "1e-06", 1e-9)),
+        ({"blur_weights": (1e308, 1, 1, 1)}, naming("blur_weights", "1e-06", 1e308)),
     ],
 )
 def test_settings_out_of_range_are_refused(wrong: dict, message: str) -> None:

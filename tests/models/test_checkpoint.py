@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import struct
 from pathlib import Path
 
@@ -294,6 +295,16 @@ def test_a_config_that_asks_for_more_than_the_weights_hold_is_refused_before_it_
 def test_numbers_that_cannot_be_are_refused_by_field(changes: dict, folder: Path) -> None:
     change(folder, **changes)
     with pytest.raises(ValueError, match=rf"config\.json: {next(iter(changes))}"):
+        WorldModel.load(folder)
+
+
+@pytest.mark.parametrize(("name", "value"), [("mean", 1e308), ("mean", -3.4e38), ("std", 1e-40), ("high", 1e308)])
+def test_actions_whose_bounds_single_precision_cannot_hold_are_refused_by_name(
+    name: str, value: float, folder: Path
+) -> None:
+    actions = {"mean": [0, 0], "std": [0.1, 1], "low": [-1, -1], "high": [1, 1], "frameskip": 2}
+    change(folder, actions={**actions, name: [value, 1]})
+    with pytest.raises(ValueError, match=rf"config\.json .*{name}.*{re.escape(str(value))}"):
         WorldModel.load(folder)
 
 

@@ -13,7 +13,7 @@ from test_world_model import D, encoder, frames, plans, world_model
 from torch import nn
 
 from wmcontrol import Encoder, Predictor, WorldModel
-from wmcontrol.encoders import register_encoder, registry
+from wmcontrol.encoders import PyramidEncoder, register_encoder, registry
 from wmcontrol.encoders.registry import describe_encoder
 from wmcontrol.models import checkpoint, hardware
 from wmcontrol.models.checkpoint import packaged_models, save
@@ -358,3 +358,15 @@ def test_the_fitted_encoder_of_a_model_comes_back_from_its_own_file(tmp_path: Pa
         save_encoder(own, tmp_path, (32, 32))
         assert_same_state(load_encoder(tmp_path), own)
         assert encoder_digest(load_encoder(tmp_path)) == encoder_digest(own)
+
+
+@pytest.mark.parametrize("name", PyramidEncoder().settings())
+def test_a_setting_that_is_missing_in_an_encoders_file_is_named(name: str, tmp_path: Path) -> None:
+    from wmcontrol.encoders.files import load_encoder, save_encoder
+
+    save_encoder(encoder(), tmp_path, (32, 32))
+    described = json.loads((tmp_path / "encoder.json").read_text())
+    del described["settings"][name]
+    (tmp_path / "encoder.json").write_text(json.dumps(described))
+    with pytest.raises(ValueError, match=rf"encoder\.json .*settings: missing fields \['{name}'\]"):
+        load_encoder(tmp_path)

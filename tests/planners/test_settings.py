@@ -40,6 +40,13 @@ def test_other_numbers_are_finite_and_not_negative(kind: type[Planner], value: A
                 kind(**{field.name: value})
 
 
+@pytest.mark.parametrize("value", [torch.tensor([1.0, 2.0]), np.zeros(2), None, 1, "yes"], ids=str)
+def test_a_switch_is_true_or_false(value: Any) -> None:
+    with pytest.raises(ValueError, match="adapt_std must be True or False"):
+        MPPI(adapt_std=value)
+    assert torch.equal(plan(MPPI(adapt_std=np.False_)).actions, plan(MPPI(adapt_std=False)).actions)  # type: ignore[arg-type]
+
+
 def test_elites_are_among_the_candidates() -> None:
     for kind in (CEM, ICEM):
         with pytest.raises(ValueError, match=naming("num_elites", 20, 21)):
