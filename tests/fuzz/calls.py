@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from .changes import Rng, pick
 from .child import Task
+from .plain_changes import Rng, pick
 from .targets import expect, use_dataset
 
 NAN = float("nan")

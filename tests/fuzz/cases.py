@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from .calls import call_task, unchanged
-from .changes import change_file, pick
+from .changes import change_file
 from .child import Result, Task, fresh, run_case
 from .lines import line_task, run_line
+from .plain_changes import pick
 from .targets import RUNS
 
 _MADE = {"calls": (call_task, 14), "lines": (line_task, 14)}  # what is no file

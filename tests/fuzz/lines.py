@@ -5,8 +5,8 @@ import io
 from pathlib import Path
 from typing import Any
 
-from .changes import Rng, pick
 from .child import Task, WrongError
+from .plain_changes import Rng, pick
 
 _LINES = (
     "collect env=wall episodes=2 frames=4 out=made",
