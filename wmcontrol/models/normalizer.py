@@ -57,6 +57,7 @@ class ActionNormalizer(nn.Module):
                 raise ValueError(f"{name} must be as many finite numbers as mean has, got {vector.tolist()}")
         if not (vectors["low"] <= vectors["high"]).all():
             raise ValueError(f"low must not be over high, got {vectors['low'].tolist()} and {vectors['high'].tolist()}")
+        given = dict(vectors)
         single = torch.zeros((), dtype=torch.float32, device="cpu")
         vectors["low"], vectors["high"] = rounded_inwards(vectors["low"], vectors["high"], single)
         for name, vector in vectors.items():
@@ -65,8 +66,8 @@ class ActionNormalizer(nn.Module):
             raise ValueError(f"std must be positive, got {self.std.tolist()}")
         if not all(bound.isfinite().all() for bound in self.bounds()):
             raise ValueError(
-                "low and high must stay finite in single precision when mean is subtracted and std divides them; mean "
-                f"is {vectors['mean'].tolist()}, std {vectors['std'].tolist()}"
+                "low and high must stay finite in single precision when mean is subtracted and std divides them, got "
+                + ", ".join(f"{name} {vector.tolist()}" for name, vector in given.items())
             )
 
     @property
