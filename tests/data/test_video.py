@@ -289,17 +289,19 @@ def test_frames_that_a_file_of_its_size_cannot_hold_are_refused_before_they_are_
     frames = [picture(number, 256, 320) for number in range(2)]
     # As Matroska writes width and height; what a frame of H.264 says itself is believed more.
     for codec, width, height in (("ffv1", 16000, 16000), ("libx264", 16, 16)):
-        path = write_video(tmp_path / f"{codec}.mkv", [0, 40], codec=codec, frames=frames)
+        shown = [np.full_like(frame, 90) for frame in frames] if codec == "ffv1" else frames  # few bytes
+        path = write_video(tmp_path / f"{codec}.mkv", [0, 40], codec=codec, frames=shown)
         old, new = (bytes.fromhex(f"b082{w:04x}ba82{h:04x}") for w, h in ((320, 256), (width, height)))
         assert path.read_bytes().count(old) == 1
         path.write_bytes(path.read_bytes().replace(old, new))
-    with pytest.raises(ValueError, match=r"ffv1\.mkv: its frames claim 16000 by 16000 pixels"):
+    with pytest.raises(ValueError, match=naming("ffv1.mkv", f"{2**24:,}")):
         VideoFrames(tmp_path / "ffv1.mkv")
     assert numbers(VideoFrames(tmp_path / "libx264.mkv").read([0, 1])) == [0, 1]
     monkeypatch.setattr(video_index, "_ANY_FRAME", 2**10)
     monkeypatch.setattr(video_index, "_PIXELS_PER_BYTE", 0)
-    with pytest.raises(ValueError, match=r"libx264\.mkv: "):
-        VideoFrames(tmp_path / "libx264.mkv").read([0])
+    shutil.copy(tmp_path / "libx264.mkv", tmp_path / "unread.mkv")  # the other one is open already
+    with pytest.raises(ValueError, match=naming("unread.mkv")):
+        VideoFrames(tmp_path / "unread.mkv").read([0])
 
 
 def test_reordered_frames_without_times_are_refused(tmp_path: Path) -> None:

@@ -92,8 +92,8 @@ def open_video(path: Path) -> tuple[Any, Any]:
         flaw = "there is no video in it"
     elif streams[0].codec_context is None:
         flaw = "no decoder for its video"
-    elif (size := (streams[0].codec_context.width, streams[0].codec_context.height))[0] * size[1] > most:
-        flaw = f"its frames claim {size[0]} by {size[1]} pixels, and of a file of its size at most {most:,} are read"
+    elif not streams[0].codec_context.width * streams[0].codec_context.height:  # FFmpeg drops a size over max_pixels
+        flaw = f"its frames have no size, or claim more than the {most:,} pixels that are read of a file of its size"
     elif container.format.name == "avi" and streams[0].codec_context.name in ("h264", "hevc") and _reorders(streams[0]):
         flaw = "an AVI file does not say when reordered frames (B-frames) are shown; write it again as Matroska or MP4"
     if flaw:
