@@ -91,7 +91,7 @@ def test_settings_of_the_environment_reach_it_and_are_kept_with_the_data(tmp_pat
     ("words", "says"),
     [
         (["env=wal"], "'wall'"),
-        (["env=wall", "policy=pushes"], naming("'pushes'", "random", "door")),
+        (["env=wall", "policy=pushes"], naming("pushes", "'wmcontrol/Wall-v0'")),
         (["env=pusht", "policy=noisy-replay"], "demonstrations"),
         (["env=wall", f"demonstrations={__file__}"], "policy"),
         (["env=wall", "frames=20,5"], naming("frames", 20, 5)),

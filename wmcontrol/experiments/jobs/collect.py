@@ -73,17 +73,10 @@ def run(config: Config) -> None:
     env_id = env_id_of(config.env)
     from ...data import collect
     from ..collecting import collect_into
-    from ..policies.registry import make_policy
 
     lengths = (config.frames[0], config.frames[-1]) if config.frames else None
     try:
-        policy = make_policy(
-            config.policy,
-            env_id,
-            num_frames=lengths,
-            dataset=open_data(config.demonstrations, config.reader) if config.demonstrations else None,
-            vecnormalize=config.vecnormalize,
-        )
+        policy = _policy(config, env_id, lengths)
         # What it refuses, it refuses now, and not when a folder has been begun.
         collect(env_id, policy, config.episodes, seed=config.seed, env_settings=config.settings)
     except (ImportError, OSError, ValueError) as error:
@@ -101,3 +94,20 @@ def run(config: Config) -> None:
         keep_pixels=config.keep_pixels,
         settings={"policy": config.policy, "seed": config.seed, "frames": config.frames, **statistics},
     )
+
+
+def _policy(config: Config, env_id: str, lengths: tuple[int, int] | None) -> Any:
+    from ...agents import load_policy
+    from ...data import policies
+
+    kind, algorithm, path = (*config.policy.split(":", 2), "", "")[:3]
+    if kind == "sb3":
+        agent = load_policy(algorithm, path, vecnormalize=config.vecnormalize)
+        return policies.from_agent(env_id, agent, num_frames=lengths)
+    if config.vecnormalize is not None:
+        raise ValueError(f"{kind!r} takes no vecnormalize; it is for sb3:ALGORITHM:FILE")
+    name = kind.replace("-", "_")
+    if name not in policies.__all__:
+        raise ValueError(f"there is no policy {kind!r}; there is {', '.join(policies.__all__)}")
+    given = {"demonstrations": open_data(config.demonstrations, config.reader)} if config.demonstrations else {}
+    return getattr(policies, name)(env_id, num_frames=lengths, **given)

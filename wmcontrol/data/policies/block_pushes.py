@@ -5,8 +5,8 @@ from math import inf, pi
 
 import numpy as np
 
-from ...data.collecting import View
 from ...envs.pusht.physics import AGENT_RADIUS, BAR, CENTER_OF_GRAVITY, FIELD, STEM
+from ..collecting import View
 from .common import Floats, ScriptBase, lasting_noise
 
 CLEAR = 105.0  # from the block's centre of gravity an agent passes it at this distance, pixels

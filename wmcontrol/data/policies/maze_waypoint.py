@@ -6,8 +6,8 @@ from functools import cache
 
 import numpy as np
 
-from ...data.collecting import View
 from ...envs.pointmaze.mazes import BODY_ORIGIN, MAZES, WALL_ORIGIN, cells
+from ..collecting import View
 from .common import Floats, ScriptBase
 
 _ORIGIN = BODY_ORIGIN - WALL_ORIGIN  # from a position to the coordinates of its cell

@@ -3,9 +3,9 @@
 import gymnasium as gym
 import numpy as np
 
-from ...data.collecting import View
+from ..collecting import View
 from .common import Floats, ScriptBase
-from .door import way_through
+from .wall_door import way_through
 
 # Of Wall's data, DINO-WM's and eb_jepa's: the length of a step in units of action, a truncated normal distribution,
 # and how much like the heading before the next is, von Mises' kappa.

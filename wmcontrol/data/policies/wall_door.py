@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from ...data.collecting import View
 from ...envs.wall.dynamics import BORDER, HALF_WIDTH
+from ..collecting import View
 from .common import Floats, ScriptBase, lasting_noise
 
 _CLEAR = 2.0  # how far before and behind the wall's faces the way through the door is straight, pixels

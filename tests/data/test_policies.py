@@ -9,14 +9,13 @@ import numpy as np
 import pytest
 from naming import naming
 
-import wmcontrol
-from wmcontrol.data import Provenance, Trajectory, TrajectoryDataset
+from wmcontrol.agents import load_policy
+from wmcontrol.data import Provenance, Trajectory, TrajectoryDataset, policies
 from wmcontrol.data.collecting import collect
+from wmcontrol.data.policies.common import lasting_noise
+from wmcontrol.data.policies.maze_waypoint import cell_of, next_cells
+from wmcontrol.data.policies.wall_door import way_through
 from wmcontrol.envs.pointmaze.mazes import cells
-from wmcontrol.experiments.policies import make_policy, policy_names
-from wmcontrol.experiments.policies.common import lasting_noise
-from wmcontrol.experiments.policies.door import way_through
-from wmcontrol.experiments.policies.waypoint import cell_of, next_cells
 
 PUSHT, WALL, MAZE = "wmcontrol/PushT-v0", "wmcontrol/Wall-v0", "wmcontrol/PointMaze_UMaze-v0"
 CENTER = 255.5
@@ -48,7 +47,7 @@ def recorded(states: np.ndarray, actions: np.ndarray, name: str = "0") -> Trajec
 
 def episodes(name: str, env_id: str, count: int, seed: int = 0, batch: int = 64, **settings: Any) -> list[Trajectory]:
     asked = settings.pop("settings", None)
-    policy = make_policy(name, env_id, **settings)
+    policy = getattr(policies, name)(env_id, **settings)
     lists = collect(env_id, policy, count, seed=seed, batch=batch, env_settings=asked)
     return [trajectory for some in lists for trajectory in some]
 
@@ -64,26 +63,17 @@ def demonstrated() -> Recorded:
     return Recorded(episodes("pushes", PUSHT, 20, seed=5, num_frames=80))
 
 
-def test_each_environment_names_its_policies() -> None:
-    sb3 = "sb3:ALGORITHM:FILE"
-    assert policy_names(PUSHT) == ("random", "pushes", "noisy-replay", sb3)
-    assert policy_names(WALL) == ("random", "door", sb3)
-    for env_id in wmcontrol.ENV_IDS[2:]:
-        assert policy_names(env_id) == ("random", "waypoint", sb3)
-
-
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: make_policy("waypoint", WALL), naming("'waypoint'", "random", "door")),
-        (lambda: make_policy("", PUSHT), naming("random", "pushes", "noisy-replay")),
-        (lambda: make_policy("random", "CartPole-v1"), naming("'CartPole-v1'", "wmcontrol/PushT-v0")),
-        (lambda: make_policy("random", WALL, num_frames=1), "num_frames"),
-        (lambda: make_policy("random", WALL, num_frames=(20, 10)), "num_frames"),
-        (lambda: make_policy("noisy-replay", PUSHT), "dataset"),
-        (lambda: make_policy("pushes", PUSHT, dataset=Recorded([])), "dataset"),
-        (lambda: make_policy("sb3", WALL), naming("A2C", "DDPG", "PPO", "SAC", "TD3")),
-        (lambda: make_policy("sb3:GPT:x.zip", WALL), "got 'GPT'"),
+        (lambda: policies.waypoint(WALL), naming("waypoint", "wmcontrol/PointMaze_UMaze-v0", "wmcontrol/Wall-v0")),
+        (lambda: policies.door(PUSHT), naming("door", "wmcontrol/Wall-v0", "'wmcontrol/PushT-v0'")),
+        (lambda: policies.pushes(WALL), "wmcontrol/PushT-v0"),
+        (lambda: policies.noisy_replay(WALL, Recorded([])), "wmcontrol/PushT-v0"),
+        (lambda: policies.random("CartPole-v1"), naming("'CartPole-v1'", "wmcontrol/PushT-v0")),
+        (lambda: policies.from_agent("CartPole-v1", None), "'CartPole-v1'"),
+        (lambda: policies.random(WALL, num_frames=1), "num_frames"),
+        (lambda: policies.random(WALL, num_frames=(20, 10)), "num_frames"),
     ],
 )
 def test_what_there_is_not_is_refused_with_what_there_is(make: Callable[[], Any], message: str) -> None:
@@ -100,14 +90,14 @@ def test_what_there_is_not_is_refused_with_what_there_is(make: Callable[[], Any]
         ("waypoint", MAZE, {}),
         ("random", PUSHT, {}),
         ("pushes", PUSHT, {}),
-        ("noisy-replay", PUSHT, {}),
+        ("noisy_replay", PUSHT, {}),
     ],
 )
 def test_episodes_depend_on_the_seed_and_not_on_the_batch(
     name: str, env_id: str, settings: dict, demonstrated: Recorded
 ) -> None:
-    if name == "noisy-replay":
-        settings = {"dataset": demonstrated}
+    if name == "noisy_replay":
+        settings = {"demonstrations": demonstrated}
     settings = {"num_frames": (20, 60), **settings}
     one, many = (episodes(name, env_id, 6, batch=batch, **settings) for batch in (1, 4))
     other = episodes(name, env_id, 6, seed=1, **settings)
@@ -267,8 +257,8 @@ def test_the_physics_has_the_symmetries_that_the_replay_uses(quarters: int, mirr
 
 
 def replayed(dataset: TrajectoryDataset, count: int, monkeypatch: pytest.MonkeyPatch, noise: float) -> list[Trajectory]:
-    monkeypatch.setattr("wmcontrol.experiments.policies.noisy_replay._NOISE", (noise, noise))
-    return episodes("noisy-replay", PUSHT, count, num_frames=20, dataset=dataset)
+    monkeypatch.setattr("wmcontrol.data.policies.replay._NOISE", (noise, noise))
+    return episodes("noisy_replay", PUSHT, count, num_frames=20, demonstrations=dataset)
 
 
 def test_without_noise_a_replay_does_what_was_demonstrated(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -311,14 +301,14 @@ def test_noise_leads_away_from_what_was_demonstrated(demonstrated: Recorded, mon
 
 def test_relative_and_absolute_demonstrations_replay_alike(demonstrated: Recorded) -> None:
     absolute = [recorded(t.states[:, :5], t.states[:-1, :2] + 100 * t.actions) for t in demonstrated.trajectories]
-    a = episodes("noisy-replay", PUSHT, 5, dataset=demonstrated)
-    b = episodes("noisy-replay", PUSHT, 5, dataset=Recorded(absolute))
+    a = episodes("noisy_replay", PUSHT, 5, demonstrations=demonstrated)
+    b = episodes("noisy_replay", PUSHT, 5, demonstrations=Recorded(absolute))
     for one, other in zip(a, b, strict=True):
         assert np.allclose(one.states[:10], other.states[:10], atol=1e-6)
 
 
 def test_replays_go_on_beyond_a_demonstration_and_stay_in_the_field(demonstrated: Recorded) -> None:
-    replays = episodes("noisy-replay", PUSHT, 24, num_frames=300, dataset=demonstrated)
+    replays = episodes("noisy_replay", PUSHT, 24, num_frames=300, demonstrations=demonstrated)
     late = [recorded(t.states[200:], t.actions[200:]) for t in replays]
     ways, _ = displacements(late)
     assert np.median(ways) > 10, "the block goes on being pushed"
@@ -332,7 +322,7 @@ def test_replays_of_people_move_the_block_about_as_far_as_people_do(demonstratio
     human_ways, human_turns = displacements(people)
     assert np.quantile(human_ways, (0.25, 0.5, 0.75)) == pytest.approx(HUMAN_WAY, abs=0.1)
     assert np.quantile(human_turns, (0.25, 0.5, 0.75)) == pytest.approx(HUMAN_TURN, abs=0.1)
-    ways, turns = displacements(episodes("noisy-replay", PUSHT, 64, dataset=Recorded(people)))
+    ways, turns = displacements(episodes("noisy_replay", PUSHT, 64, demonstrations=Recorded(people)))
     assert np.quantile(ways, (0.5, 0.75)) == pytest.approx(HUMAN_WAY[1:], rel=0.3)
     assert np.quantile(turns, (0.5, 0.75)) == pytest.approx(HUMAN_TURN[1:], rel=0.5)
 
@@ -347,13 +337,13 @@ def test_replays_of_people_move_the_block_about_as_far_as_people_do(demonstratio
 )
 def test_a_data_set_that_cannot_be_replayed_is_refused(states: np.ndarray, actions: np.ndarray, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        make_policy("noisy-replay", PUSHT, dataset=Recorded([recorded(states, actions)]))
+        policies.noisy_replay(PUSHT, Recorded([recorded(states, actions)]))
 
 
 def test_a_data_set_without_actions_is_refused_by_its_record() -> None:
     video = Trajectory(times=np.arange(50.0), provenance=Provenance("video", Path("film.mp4"), "clip_3"))
     with pytest.raises(ValueError, match="clip_3"):
-        make_policy("noisy-replay", PUSHT, dataset=Recorded([video]))
+        policies.noisy_replay(PUSHT, Recorded([video]))
 
 
 @pytest.fixture(scope="module")
@@ -389,7 +379,7 @@ def test_a_trained_policy_does_what_it_predicts(trained: Path) -> None:
     import stable_baselines3
 
     model = stable_baselines3.PPO.load(trained / "ppo.zip", device="cpu")
-    trajectory = episodes(f"sb3:PPO:{trained / 'ppo.zip'}", WALL, 5, num_frames=12)[3]
+    trajectory = episodes("from_agent", WALL, 5, agent=load_policy("PPO", trained / "ppo.zip"), num_frames=12)[3]
     env: Any = gym.make(WALL, obs_type="state")
     observation, _ = env.reset(seed=0, options={"state": trajectory.states[0]})
     env.close()
@@ -405,18 +395,20 @@ def test_a_trained_policy_does_what_it_predicts(trained: Path) -> None:
 def test_trained_policies_collect_the_same_whatever_the_batch(
     algorithm: str, file: str, env_id: str, trained: Path
 ) -> None:
-    name = f"sb3:{algorithm}:{trained / file}.zip"
-    one, many = (episodes(name, env_id, 4, batch=batch, num_frames=8) for batch in (1, 4))
+    agent = load_policy(algorithm, trained / f"{file}.zip")
+    one, many = (episodes("from_agent", env_id, 4, batch=batch, agent=agent, num_frames=8) for batch in (1, 4))
     for a, b in zip(one, many, strict=True):
         assert np.array_equal(a.states, b.states)
         assert np.array_equal(a.actions, b.actions)
 
 
 def test_a_trained_policy_is_given_the_environment_that_it_was_trained_in(trained: Path) -> None:
-    assert make_policy(f"sb3:PPO:{trained / 'ppo.zip'}", WALL).env_settings == {}
-    looks = make_policy(f"sb3:PPO:{trained / 'looks.zip'}", WALL).env_settings
-    assert looks == {"obs_type": "pixels_state", "image_size": 36}
-    assert make_policy(f"sb3:SAC:{trained / 'sac.zip'}", PUSHT).env_settings == {"action_mode": "absolute"}
+    def settings(algorithm: str, file: str, env_id: str) -> Any:
+        return policies.from_agent(env_id, load_policy(algorithm, trained / file)).env_settings
+
+    assert settings("PPO", "ppo.zip", WALL) == {}
+    assert settings("PPO", "looks.zip", WALL) == {"obs_type": "pixels_state", "image_size": 36}
+    assert settings("SAC", "sac.zip", PUSHT) == {"action_mode": "absolute"}
 
 
 def test_a_policy_for_something_else_is_refused(trained: Path) -> None:
@@ -426,10 +418,6 @@ def test_a_policy_for_something_else_is_refused(trained: Path) -> None:
         ("ppo", MAZE, {}, "lowest values"),
         ("ppo", WALL, {"layout": "random"}, r"shape \(2,\)"),
     ):
-        name = f"sb3:{'SAC' if file == 'sac' else 'PPO'}:{trained / file}.zip"
+        agent = load_policy("SAC" if file == "sac" else "PPO", trained / f"{file}.zip")
         with pytest.raises(ValueError, match=fact):
-            collect(env_id, make_policy(name, env_id), 1, seed=0, env_settings=settings)
-    with pytest.raises(ValueError, match=naming("'door'", "vecnormalize")):
-        make_policy("door", WALL, vecnormalize=trained / "ppo.zip")
-    with pytest.raises(FileNotFoundError, match=naming("nowhere.zip")):
-        make_policy("sb3:PPO:nowhere.zip", WALL)
+            collect(env_id, policies.from_agent(env_id, agent), 1, seed=0, env_settings=settings)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...data.collecting import Lengths, Script
+from ..collecting import Lengths, Script
 
 Floats = NDArray[np.float64]
 

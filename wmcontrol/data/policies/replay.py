@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...data.collecting import View
-from ...data.dataset import TrajectoryDataset
 from ...envs.pusht.physics import CENTER_OF_GRAVITY, FIELD
+from ..collecting import View
+from ..dataset import TrajectoryDataset
 from .common import Floats, ScriptBase, lasting_noise
 
 _CENTER = 255.5 * (1 + 1j)  # between the walls

@@ -1,0 +1,143 @@
+"""Policies for collecting trajectories in our environments; each knows the state and the layout of one of them.
+
+``num_frames`` is how many frames an episode has, or from how many to how many. Defaults are those of the references'
+sets: 50 in Wall, 100 in PointMaze, 100 to 300 in Push-T.
+"""
+
+from functools import partial
+from typing import Any
+
+import gymnasium as gym
+
+from ...envs import ENV_IDS
+from ..collecting import AgentPolicy, CollectPolicy, Length, Lengths
+from ..dataset import TrajectoryDataset
+from .common import Scripted
+
+__all__ = ["door", "from_agent", "noisy_replay", "pushes", "random", "waypoint"]
+
+_LENGTHS: dict[str, Length] = {"PushT": (100, 300), "Wall": 50, "PointMaze": 100}
+_RELATIVE = {"action_mode": "relative"}
+
+
+def random(env_id: str, *, num_frames: Length | None = None) -> CollectPolicy:
+    """Act at random: in Wall a walk that keeps its heading for a while, elsewhere uniformly within the bounds.
+
+    Args:
+        env_id: one of our environments.
+        num_frames: of an episode, or from how many to how many; None as in the references' sets. For example [100,300].
+
+    Raises:
+        ValueError: another environment, or fewer frames than 2.
+    """
+    from .random_actions import Drifting, Uniform
+
+    kind, lengths = _kind(env_id, "random"), _lengths(env_id, num_frames)
+    if kind == "Wall":
+        return Scripted(Drifting, lengths)
+    settings = _RELATIVE if kind == "PushT" else {}
+    return Scripted(partial(Uniform, space=_action_space(env_id)), lengths, settings)
+
+
+def door(env_id: str, *, num_frames: Length | None = None) -> CollectPolicy:
+    """Go to random places in Wall, most of them through the door; see :class:`~.wall_door.Door`.
+
+    Args:
+        env_id: ``wmcontrol/Wall-v0``.
+        num_frames: as of :func:`random`. For example 50.
+
+    Raises:
+        ValueError: as of :func:`random`.
+    """
+    from .wall_door import Door
+
+    _kind(env_id, "door", "Wall")
+    return Scripted(Door, _lengths(env_id, num_frames))
+
+
+def waypoint(env_id: str, *, num_frames: Length | None = None) -> CollectPolicy:
+    """Go from cell to cell of a maze, as D4RL's controller; see :class:`~.maze_waypoint.Waypoint`.
+
+    Args:
+        env_id: one of PointMaze.
+        num_frames: as of :func:`random`. For example 100.
+
+    Raises:
+        ValueError: as of :func:`random`.
+    """
+    from .maze_waypoint import Waypoint
+
+    _kind(env_id, "waypoint", "PointMaze")
+    return Scripted(partial(Waypoint, maze=gym.spec(env_id).kwargs["maze"]), _lengths(env_id, num_frames))
+
+
+def pushes(env_id: str, *, num_frames: Length | None = None) -> CollectPolicy:
+    """Push the block of Push-T here and there; see :class:`~.block_pushes.Pushes`.
+
+    Args:
+        env_id: ``wmcontrol/PushT-v0``.
+        num_frames: as of :func:`random`. For example [100,300].
+
+    Raises:
+        ValueError: as of :func:`random`.
+    """
+    from .block_pushes import Pushes
+
+    _kind(env_id, "pushes", "PushT")
+    return Scripted(Pushes, _lengths(env_id, num_frames), _RELATIVE)
+
+
+def noisy_replay(env_id: str, demonstrations: TrajectoryDataset, *, num_frames: Length | None = None) -> CollectPolicy:
+    """Replay demonstrations of Push-T with noise; see :class:`~.replay.NoisyReplay`.
+
+    Args:
+        env_id: ``wmcontrol/PushT-v0``.
+        demonstrations: what is replayed.
+        num_frames: as of :func:`random`. For example [100,300].
+
+    Raises:
+        ValueError: as of :func:`random`; or these are no demonstrations of Push-T.
+    """
+    from .replay import NoisyReplay, Recorded
+
+    _kind(env_id, "noisy_replay", "PushT")
+    script = partial(NoisyReplay, recorded=Recorded.of(demonstrations))
+    return Scripted(script, _lengths(env_id, num_frames), _RELATIVE)
+
+
+def from_agent(env_id: str, agent: Any, *, num_frames: Length | None = None) -> AgentPolicy:
+    """Let an agent act, such as one that :func:`~wmcontrol.agents.load_policy` loads.
+
+    Args:
+        env_id: one of our environments.
+        agent: who acts.
+        num_frames: as of :func:`random`. For example 50.
+
+    Raises:
+        ValueError: as of :func:`random`.
+    """
+    kind = _kind(env_id, "from_agent")
+    space = getattr(agent, "action_space", None)  # Push-T's is from -1 to 1, or places in the field
+    absolute = kind == "PushT" and isinstance(space, gym.spaces.Box) and bool((space.high > 1).all())
+    return AgentPolicy(agent, _lengths(env_id, num_frames), {"action_mode": "absolute"} if absolute else {})
+
+
+def _kind(env_id: str, policy: str, only: str = "") -> str:
+    for kind in _LENGTHS:
+        if env_id in ENV_IDS and env_id.startswith(f"wmcontrol/{kind}") and only in ("", kind):
+            return kind
+    known = [known for known in ENV_IDS if known.startswith(f"wmcontrol/{only}")]
+    raise ValueError(f"{policy} is a policy for {', '.join(known)}, not for {env_id!r}")
+
+
+def _lengths(env_id: str, num_frames: Length | None) -> Lengths:
+    kind = next(kind for kind in _LENGTHS if env_id.startswith(f"wmcontrol/{kind}"))
+    return Lengths.of(_LENGTHS[kind] if num_frames is None else num_frames)
+
+
+def _action_space(env_id: str) -> gym.spaces.Box:
+    env = gym.make(env_id, obs_type="state")
+    space = env.action_space
+    env.close()
+    assert isinstance(space, gym.spaces.Box)
+    return space
