@@ -16,8 +16,8 @@ import numpy as np
 import torch
 
 from wmcontrol import PyramidEncoder
-from wmcontrol.agents import RandomAgent
 from wmcontrol.data import Clips, LatentStore, Trajectory, TrajectoryDataset, collect, encode_dataset, open_dataset
+from wmcontrol.data.policies import random
 from wmcontrol.memory import peak_memory
 from wmcontrol.training import ClipSource, WindowSource
 
@@ -50,7 +50,7 @@ class _Collected(TrajectoryDataset):
     def __init__(self, episodes: int, image_size: int = 64):
         env: Any = gym.make(ENV, image_size=image_size).unwrapped
         env.reset(seed=0)
-        batches = collect(ENV, RandomAgent(env.action_space), episodes, seed=0, num_frames=FRAMES)
+        batches = collect(ENV, random(ENV, num_frames=FRAMES), episodes, seed=0)
         self._trajectories = [trajectory for batch in batches for trajectory in batch]
         self.lengths = np.full(episodes, FRAMES)
         self.control_rate, self.env_id, self.action_bounds = env.control_rate, ENV, None
@@ -73,7 +73,7 @@ def collecting(folder: Path, episodes: int, lasting: float) -> tuple[str, float,
     """Collect states."""
     start = perf_counter()
     collected = _Collected(episodes)
-    return "collecting, states only", collected.lengths.sum() / (perf_counter() - start), "frames"
+    return "collecting, states only", FRAMES * len(collected) / (perf_counter() - start), "frames"
 
 
 def encoding(folder: Path, episodes: int, lasting: float) -> tuple[str, float, str]:
@@ -89,13 +89,21 @@ def encoding(folder: Path, episodes: int, lasting: float) -> tuple[str, float, s
 def windows(folder: Path, episodes: int, lasting: float) -> tuple[str, float, str]:
     """Read batches of windows with their actions, as fine-tuning does."""
     source = WindowSource(_store(folder).windows(4, 5), BATCH, None, seed=0)
-    return "windows of 4 frames from the store", BATCH / mean_seconds(source.batch, lasting), "windows"
+    return (
+        "windows of 4 frames from the store, as fine-tuning reads them",
+        BATCH / mean_seconds(source.batch, lasting),
+        "windows",
+    )
 
 
 def clips(folder: Path, episodes: int, lasting: float) -> tuple[str, float, str]:
     """Read batches of clips of variable frame rate, as pretraining does."""
     source = ClipSource([_store(folder)], [1.0], BATCH, num_frames=8, step_seconds=(0.1, 0.7), seed=0)
-    return "clips of 8 frames from the store", BATCH / mean_seconds(source.batch, lasting), "clips"
+    return (
+        "clips of 8 frames from the store, as pretraining reads them",
+        BATCH / mean_seconds(source.batch, lasting),
+        "clips",
+    )
 
 
 def video(folder: Path, episodes: int, lasting: float) -> tuple[str, float, str]:
