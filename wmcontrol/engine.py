@@ -52,6 +52,7 @@ def run_parallel(
     engine_address: str | None = None,
     name: Callable[[Item], str] = str,
     progress: Callable[[int, int], None] | None = None,
+    on_result: Callable[[int, Result], None] | None = None,
 ) -> list[Result]:
     """Call a function on every item, several at once, and return what it returns, in the order of the items.
 
@@ -69,6 +70,7 @@ def run_parallel(
             this machine belongs to.
         name: what an item is called in errors.
         progress: called with the number of items that are done, and of all.
+        on_result: called with the index of an item and what the function returned, as soon as it is done.
 
     Raises:
         ParallelError: items failed; it names them.
@@ -87,6 +89,8 @@ def run_parallel(
     found: dict[int, _Outcome] = {}
     for outcome in run(function, todo, jobs):
         found[outcome.index] = outcome
+        if on_result and not outcome.error:
+            on_result(outcome.index, outcome.result)
         if progress:
             progress(len(found), len(todo))
     failed = {index: found[index].error for index in range(len(todo)) if found[index].error}

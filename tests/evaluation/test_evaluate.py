@@ -217,3 +217,35 @@ def test_the_seconds_of_a_batch_are_shared_out_among_its_tasks(walks: Walks, mon
     result = evaluate(NoOpAgent(SPACE), DatasetTasks(walks, 2))
     assert [record["seconds"] for record in result.records] == [12.5, 12.5]
     assert result.seconds_per_decision == 0.5
+
+
+class Stumbles(RandomAgent):
+    """Fails in the task whose goal is farthest to the right."""
+
+    def __init__(self, goal: float):
+        super().__init__(SPACE)
+        self.goal = goal
+
+    def predict(self, observation: Any, *args: Any, **words: Any) -> Any:
+        if (observation["desired_goal"][:, 0] >= self.goal).any():
+            raise RuntimeError("it stumbled")
+        return super().predict(observation, *args, **words)
+
+
+def test_processes_of_their_own_give_the_same_numbers_and_what_is_finished_is_kept(
+    walks: Walks, tmp_path: Path
+) -> None:
+    tasks, file = DatasetTasks(walks, 5), tmp_path / "tasks.jsonl"
+    agent = planner()
+    alone, shared = (evaluate(agent, tasks, batch=2, jobs=jobs).report() for jobs in (1, 2))
+    assert alone["records"] == shared["records"]
+    goals = [float(task.goal_state[0]) for task in tasks.tasks if task.goal_state is not None]
+    worst = int(np.argmax(goals))
+    with pytest.raises(ValueError, match=f"tasks {worst // 2 * 2} to .*RuntimeError: it stumbled"):
+        evaluate(Stumbles(goals[worst]), tasks, file=file, batch=2, jobs=2)
+    kept = [json.loads(line)["task"] for line in file.read_text().splitlines()[1:]]
+    assert sorted(kept) == [number for number in range(5) if number // 2 != worst // 2]
+    told: list[int] = []
+    found = evaluate(RandomAgent(SPACE), tasks, file=file, batch=2, jobs=2, progress=lambda done, _: told.append(done))
+    assert told == [len(kept), 5]
+    assert found.report()["records"] == evaluate(RandomAgent(SPACE), tasks, batch=3).report()["records"]

@@ -11,7 +11,7 @@ from naming import naming
 from wmcontrol.evaluation import Evaluation
 from wmcontrol.evaluation.records import recording
 
-HEADER = {"format": 1, "tasks": {"num_tasks": 2}, "protocol": {"budget": 5}}
+HEADER = {"format": 2, "tasks": {"num_tasks": 2}, "protocol": {"budget": 5}}
 LINE = {
     "success_end": True,
     "success_any": True,
@@ -82,11 +82,12 @@ def test_lines_that_contradict_are_named(change: dict[str, Any], says: str, tmp_
 @pytest.mark.parametrize(
     ("header", "says"),
     [
-        ({"format": 2}, "line 1: format"),
+        ({"format": 3}, "line 1: format"),
+        ({"format": 1}, "line 1: format 1"),
         ({"format": "1"}, "line 1: format"),
         ([], r"a\.jsonl.*line 1"),
         ("[" * 100_000, r"a\.jsonl.*line 1"),
-        ({"format": 1}, naming("line 1", "'protocol'", "'tasks'")),
+        ({"format": 2}, naming("line 1", "'protocol'", "'tasks'")),
         (HEADER | {"tasks": {"num_tasks": "2"}}, r"line 1: tasks\.num_tasks"),
         (HEADER | {"tasks": {"num_tasks": 10**15}}, naming(2, 1000000000000000)),
         (HEADER | {"protocol": {}}, naming("line 1", "protocol", "'budget'")),

@@ -168,3 +168,15 @@ def test_protocols_are_those_that_were_published() -> None:
     assert (swm.goal_offset, swm.budget, swm.planner["num_elites"]) == (25, 50, 30)
     with pytest.raises(ValueError, match="budget"):
         Protocol(name="none", budget=0)
+    assert replace(mpc, goal_offset=30, budget=60, horizon=3, replan_every=10, num_tasks=8).as_dict() == {
+        **mpc.as_dict(),
+        "goal_offset": 30,
+        "budget": 60,
+        "horizon": 3,
+        "replan_every": 10,
+        "num_tasks": 8,
+    }
+    for name in ("goal_offset", "budget", "horizon", "replan_every", "num_tasks"):
+        changed: Any = {name: 2.5}
+        with pytest.raises(ValueError, match=f"{name} .*2.5"):
+            replace(mpc, **changed)

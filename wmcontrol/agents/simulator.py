@@ -118,6 +118,9 @@ class SimulatorModel:
         tokens: Tensor = found.to(self.device, self.dtype).unflatten(0, (B, S))
         return tokens
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_pool": None}  # in another process it starts processes of its own
+
     def close(self) -> None:
         """End the processes; they start again if they are needed again."""
         if self._pool is not None:

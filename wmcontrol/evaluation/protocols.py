@@ -1,4 +1,4 @@
-"""How agents are judged: named, so that numbers can be compared."""
+"""How agents are evaluated: named, so that numbers can be compared."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -7,7 +7,7 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True)
 class Protocol:
-    """What is fixed before an agent is judged.
+    """What is fixed before an agent is evaluated; ``dataclasses.replace(protocol, budget=100)`` makes another of it.
 
     Attributes:
         name: of the protocol.
@@ -17,6 +17,9 @@ class Protocol:
         num_tasks: how many.
         horizon: model steps that a plan looks ahead.
         planner: settings of CEM.
+
+    Raises:
+        ValueError: a number that is not a whole one from 1 up; it is named.
     """
 
     name: str

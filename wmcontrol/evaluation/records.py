@@ -13,9 +13,9 @@ from ..files import exclusive_lock
 from ..untrusted import AnyJson, Boolean, Integer, Nullable, Number, Record, Text, parse_json
 from .tasks import as_json
 
-FORMAT = 1
+FORMAT = 2
 _MAX_LINE = 2**20  # bytes
-_HEADER = Record({"format": Integer(FORMAT, FORMAT)}, others=AnyJson())
+_HEADER = Record({"format": Integer(1, FORMAT)}, others=AnyJson())
 _DISTANCE = Number(low=0)
 _LINE = Record(
     {
@@ -132,6 +132,11 @@ def parse(path: Path, text: bytes) -> tuple[dict[str, Any] | None, dict[int, dic
         where = f"{path}, line {number}"
         if head is None:
             head = parse_json(line, _HEADER, where)
+            if head["format"] != FORMAT:
+                raise ValueError(
+                    f"{where}: format {head['format']} is that of an earlier wmcontrol, which named settings "
+                    "otherwise; evaluate again, into another file"
+                )
             continue
         value = parse_json(line, _LINE, where, max_bytes=_MAX_LINE)
         if value["success_any"] != (value["first_success"] is not None) or value["success_end"] > value["success_any"]:

@@ -103,6 +103,7 @@ def evaluate_agents(
     *,
     seed: int = 0,
     batch: int = 16,
+    jobs: int = 1,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> list[ResultRow]:
     """Evaluate agents one after another on the same tasks; what is in the folder already is not done again.
@@ -110,10 +111,11 @@ def evaluate_agents(
     Args:
         specs: the agents.
         tasks: what to do, and where.
-        protocol: see :func:`~.evaluate.evaluate`; so are ``seed`` and ``batch``.
+        protocol: see :func:`~.evaluate.evaluate`; so are ``seed``, ``batch`` and ``jobs``.
         folder: where their files lie, a line of JSON for each task; it is made if need be. None: nothing is written.
         seed: of the agents' random numbers.
-        batch: how many tasks run side by side.
+        batch: how many tasks run side by side in one process.
+        jobs: how many batches run at once.
         progress: is told an agent's name, how many of its tasks are done, and of how many.
 
     Returns:
@@ -145,6 +147,7 @@ def evaluate_agents(
             file=file,
             seed=seed,
             batch=batch,
+            jobs=jobs,
             about=told,
             progress=progress and (lambda done, total, name=spec.name: progress(name, done, total)),
         )

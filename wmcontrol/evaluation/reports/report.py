@@ -59,7 +59,7 @@ class Video:
     """A video, an MP4 file that browsers play, and what stands below it."""
 
     caption: str
-    path: Path
+    path: str | os.PathLike[str]
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ def report(
     shown = {"title": title, "about": [*about, *run_notes], "sections": sections, "settings": json_text(settings)}
     loader = PackageLoader(__name__.rpartition(".")[0])
     html = Environment(loader=loader, autoescape=True, trim_blocks=True, keep_trailing_newline=True)
-    html.filters["base64"] = lambda path: Markup(base64.b64encode(path.read_bytes()).decode("ascii"))
+    html.filters["base64"] = lambda path: Markup(base64.b64encode(Path(path).read_bytes()).decode("ascii"))
     markdown = Environment(loader=loader, finalize=_in_markdown, trim_blocks=True)
     markdown.filters["link"] = lambda path: _link(path, folder)
     texts = {
@@ -192,13 +192,13 @@ def _in_markdown(value: object) -> str:
     return re.sub(_BEGINS, r"\1\\\2", line)
 
 
-def _link(path: Path, folder: Path) -> Markup:
+def _link(path: str | os.PathLike[str], folder: Path) -> Markup:
     """Return a link for angle brackets, as seen from a folder."""
     link = Path(os.path.relpath(path, folder)).as_posix().replace("\n", "%0A")
     return Markup(re.sub(r"([\\<>])", r"\\\1", link))
 
 
-def _check_begins(path: Path, place: int, expected: bytes, kind: str) -> None:
+def _check_begins(path: str | os.PathLike[str], place: int, expected: bytes, kind: str) -> None:
     with Path(path).open("rb") as file:
         begin = file.read(place + len(expected))
     if begin[place:] != expected:

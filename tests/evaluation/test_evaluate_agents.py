@@ -1,0 +1,118 @@
+"""Several agents on the same tasks."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+from dot_world import dot_model
+from walks_data import Walks
+
+from wmcontrol import CEM, GoalDistance, PlanningAgent
+from wmcontrol.agents import NoOpAgent, RandomAgent, SimulatorModel
+from wmcontrol.evaluation import (
+    AgentSpec,
+    DatasetTasks,
+    Evaluation,
+    Protocol,
+    RandomTasks,
+    baselines,
+    evaluate,
+    evaluate_agents,
+    report,
+)
+from wmcontrol.evaluation.specs import describe
+
+WALL = "wmcontrol/Wall-v0"
+SPACE: Any = gym.make(WALL).action_space
+SHORT = Protocol(name="short", budget=5, replan_every=5, horizon=1)
+
+
+def planner(**settings: Any) -> PlanningAgent:
+    search = CEM(num_samples=12, num_elites=3, num_iterations=1)
+    return PlanningAgent(dot_model(), search, GoalDistance(), **settings)
+
+
+def test_baselines_are_those_that_the_actions_allow() -> None:
+    assert [spec.name for spec in baselines(SPACE)] == ["no-op", "random actions"]
+    assert {spec.role for spec in baselines(SPACE)} == {"baseline"}
+    places = gym.spaces.Box(0, 1, (2,), np.float32)
+    assert [spec.name for spec in baselines(places)] == ["random actions"]
+    unbounded = gym.spaces.Box(-np.inf, np.inf, (2,), np.float32)
+    assert [spec.name for spec in baselines(unbounded)] == ["no-op"]
+
+
+def test_each_agent_is_evaluated_on_the_same_tasks_and_once(walks: Walks, tmp_path: Path) -> None:
+    tasks, told = DatasetTasks(walks, 3), []
+    specs = [AgentSpec("dot: CEM/5", planner(horizon=5), {"note": "mine"}), *baselines(SPACE)]
+    settings: Any = {"protocol": Protocol(name="short", budget=25), "seed": 3, "batch": 2}
+    rows = evaluate_agents(specs, tasks, folder=tmp_path / "out", progress=lambda *done: told.append(done), **settings)
+    assert [(row.env, row.agent, row.role) for row in rows] == [
+        ("Wall", "dot: CEM/5", "model"),
+        ("Wall", "no-op", "baseline"),
+        ("Wall", "random actions", "baseline"),
+    ]
+    alone = evaluate(RandomAgent(SPACE), tasks, **settings)
+    assert rows[2].evaluation.distances.tolist() == alone.distances.tolist()
+    names = [path.name for path in sorted((tmp_path / "out").glob("*.jsonl"))]
+    assert names == ["dot_CEM_5.jsonl", "no-op.jsonl", "random_actions.jsonl"]
+    about = Evaluation.read(tmp_path / "out" / "dot_CEM_5.jsonl").header["about"]
+    assert about["note"] == "mine"
+    assert about["agent"]["planner"]["num_samples"] == 12
+    assert told[:2] == [("dot: CEM/5", 2, 3), ("dot: CEM/5", 3, 3)]
+    before = {path: path.read_bytes() for path in (tmp_path / "out").glob("*.jsonl")}
+    again = evaluate_agents(specs, tasks, folder=tmp_path / "out", **settings)
+    assert [row.evaluation.report() for row in again] == [row.evaluation.report() for row in rows]
+    assert {path: path.read_bytes() for path in before} == before
+    assert report(again, tmp_path / "out", title="t").exists()
+    in_memory = evaluate_agents(specs[1:], tasks, **settings)
+    assert in_memory[1].evaluation.distances.tolist() == alone.distances.tolist()
+
+
+def test_results_of_another_agent_are_refused_before_any_work(tmp_path: Path) -> None:
+    tasks, agent = RandomTasks(WALL, 1), planner(horizon=1, replan_every=5)
+    evaluate_agents([AgentSpec("mine", agent)], tasks, SHORT, tmp_path)
+    before = (tmp_path / "mine.jsonl").read_bytes()
+    trained = planner(horizon=1, replan_every=5)
+    with torch.no_grad():
+        trained.model.predictor.gain += 1
+    specs = [*baselines(SPACE), AgentSpec("mine", trained)]
+    with pytest.raises(ValueError, match=r"mine\.jsonl .*agent\.model\.weights"):
+        evaluate_agents(specs, tasks, SHORT, tmp_path)
+    searching = replace(agent, planner=replace(agent.planner, num_samples=13))
+    with pytest.raises(ValueError, match=r"mine\.jsonl .*agent\.planner\.num_samples is 12 there and 13 here"):
+        evaluate_agents([AgentSpec("mine", searching)], tasks, SHORT, tmp_path)
+    with pytest.raises(ValueError, match=r"mine\.jsonl .*seed is 0 there and 1 here"):
+        evaluate_agents([AgentSpec("mine", agent)], tasks, SHORT, tmp_path, seed=1)
+    assert (tmp_path / "mine.jsonl").read_bytes() == before
+    assert [path.name for path in tmp_path.glob("*.jsonl")] == ["mine.jsonl"]
+
+
+def test_two_agents_of_one_file_are_refused(tmp_path: Path) -> None:
+    specs = [AgentSpec(name, RandomAgent(SPACE)) for name in ("a/b", "a b")]
+    with pytest.raises(ValueError, match=r"a_b\.jsonl"):
+        evaluate_agents(specs, RandomTasks(WALL, 1), SHORT, tmp_path)
+    assert AgentSpec("../../etc/passwd", None).results == "etc_passwd.jsonl"
+
+
+def test_an_agents_description_tells_it_from_others() -> None:
+    one, same = describe(planner()), describe(planner())
+    assert one == same
+    assert json.loads(json.dumps(one)) == one
+    assert one["type"] == "PlanningAgent"
+    assert one["objective"]["metric"] == "l2"
+    weighted = replace(planner(), objective=GoalDistance(weights=(1.0, 2.0)))
+    assert describe(weighted)["objective"]["weights"] == [1.0, 2.0]
+    many = describe(GoalDistance(weights=tuple(range(1, 40))))["weights"]
+    assert many != describe(GoalDistance(weights=tuple(range(2, 41))))["weights"]
+    assert len(many) == 16
+    real = describe(SimulatorModel(dot_model(), WALL, num_workers=0))
+    assert (real["type"], real["model"]) == ("SimulatorModel", one["model"])
+    assert describe(NoOpAgent(SPACE)) == {"type": "NoOpAgent"}
+    assert describe(print) == "print"
+    assert describe({"a": (1.5, float("inf"))}) == {"a": [1.5, "inf"]}
+    assert describe(torch.ones(3, dtype=torch.bfloat16)) != describe(torch.zeros(3, dtype=torch.bfloat16))
