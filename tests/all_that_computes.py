@@ -22,7 +22,7 @@ from wmcontrol.encoders import PyramidEncoder
 from wmcontrol.evaluation import Protocol, RandomTasks, evaluate
 from wmcontrol.objectives import Guardrail, Smoothness
 from wmcontrol.planners import RandomShooting, fast
-from wmcontrol.training import ClipSource, Trainer, TrainingSettings, WindowSource, processes, with_actions
+from wmcontrol.training import ClipSource, Trainer, TrainingSettings, WindowSource, distributed, with_actions
 
 SMALL: dict[str, Any] = {"num_samples": 16, "num_iterations": 3}
 
@@ -99,7 +99,7 @@ def everything(folder: Path) -> Iterator[tuple[str, str]]:
             trained = with_actions(base.predictor, 10, name, seed=1)
             windows = store.windows(4, 5)
             source = WindowSource(windows, 2, model.normalizer, 0)
-        with processes("cpu") as where:
+        with distributed("cpu") as where:
             out = folder / name
             out.mkdir()
             Trainer(settings=settings, folder=out, dtype=torch.float32).train(trained, source, store.grid, where)

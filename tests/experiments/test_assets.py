@@ -102,7 +102,7 @@ def test_cards_say_how_it_was_made_and_how_well_it_imagines(made: Path) -> None:
     expected = prediction_error(model.predictor, clips, store.grid, context=3)
     assert errors["error"] == pytest.approx(expected.model, rel=1e-3)
     assert errors["persistence_error"] == pytest.approx(expected.persistence, rel=1e-3)
-    for ratio in expected.relative:
+    for ratio in expected.relative_error:
         assert f"{float(ratio):.1%}" in text
     assert ("Warning" in text) == (expected.warning is not None)
     for words in ("Apache-2.0", found["sha256"], "num_steps=60", "| wall unseen | wall | random | 3 | 120 | 1 |"):
@@ -112,7 +112,7 @@ def test_cards_say_how_it_was_made_and_how_well_it_imagines(made: Path) -> None:
     assert set(facts(made / "models" / "base")["errors"]) == {"wall", "pointmaze"}
 
 
-def test_copying_the_last_frame_is_measured_against_the_frames(made: Path) -> None:
+def test_the_persistence_baseline_is_measured_against_the_frames(made: Path) -> None:
     store = LatentStore.open(next(only(made, "encode_wall_unseen-*").glob("stores/*/store.json")).parent)
     model = WorldModel.load(made / "models" / "base", dtype=torch.float32)
     tokens = store.tokens.float()

@@ -55,9 +55,14 @@ def test_it_is_the_papers_table_with_few_labels_floors_and_ceiling(usual: Compar
     found = stages(usual)
     assert found["train wall full 1800 seed 0"].settings["num_steps"] == RECIPE.models["wall"]["num_steps"]
     assert not found["train wall full 1800 seed 0"].settings["compile"]
-    assert found["train wall full 1800 seed 0"].settings["labelled"] is None
+    assert found["train wall full 1800 seed 0"].settings["num_train_trajectories"] is None
     few = found["train wall scratch 50 seed 0"].settings
-    assert (few["mode"], few["labelled"], few["num_steps"], few["warmup_steps"]) == ("scratch", 50, 300, 30)
+    assert (few["mode"], few["num_train_trajectories"], few["num_steps"], few["warmup_steps"]) == (
+        "scratch",
+        50,
+        300,
+        30,
+    )
     looking = {name: found[f"evaluate {name} full 50 seed 0"].settings for name in RECIPE.data}
     assert {name: (s["warmup"], s["history"]) for name, s in looking.items()} == {
         "wall": (0, 1),

@@ -104,12 +104,12 @@ def test_a_model_of_another_frameskip_is_measured_as_far_ahead_and_a_bad_one_is_
     captured = capsys.readouterr()
     worse = [e > p for e, p in zip(result["error"], result["persistence_error"], strict=True)]
     assert any(worse)
-    assert "worse than copying the last frame" in captured.err
+    assert "worse than the persistence baseline" in captured.err
     assert "1.2 s" in captured.out
 
 
 def test_statistics_are_those_of_the_labelled_trajectories(stores: list[Path], tmp_path: Path) -> None:
-    words = [f"store={stores[0]}", "mode=scratch", "labelled=3", "num_steps=2", f"out={tmp_path / 'run'}"]
+    words = [f"store={stores[0]}", "mode=scratch", "num_train_trajectories=3", "num_steps=2", f"out={tmp_path / 'run'}"]
     assert run("finetune", *words, *SMALL) == 0
     store, model = LatentStore.open(stores[0]), WorldModel.load(tmp_path / "run" / "model")
     train, _ = split(20, 0)
@@ -127,7 +127,7 @@ def test_the_split_is_that_of_data_sets_and_fewer_labels_are_some_of_more() -> N
 
 
 def test_killed_it_ends_with_the_same_weights(stores: list[Path], tmp_path: Path) -> None:
-    words = ["finetune", f"store={stores[0]}", "mode=scratch", "num_steps=60", *SMALL, "accumulate=2"]
+    words = ["finetune", f"store={stores[0]}", "mode=scratch", "num_steps=60", *SMALL, "grad_accum_steps=2"]
     assert run(*words, f"out={tmp_path / 'whole'}") == 0
     broken = [*words, f"out={tmp_path / 'broken'}"]
     process = subprocess.Popen([sys.executable, "-m", "wmcontrol", *broken], stderr=subprocess.DEVNULL)
@@ -145,7 +145,7 @@ def test_killed_it_ends_with_the_same_weights(stores: list[Path], tmp_path: Path
     ("words", "says"),
     [
         (["mode=full"], "base"),
-        (["mode=scratch", "labelled=19"], naming("labelled", 18, 19)),
+        (["mode=scratch", "num_train_trajectories=19"], naming("num_train_trajectories", 18, 19)),
         (["mode=half"], naming("mode", "'half'")),
         (["mode=scratch", "device=nowhere"], naming("device", "'nowhere'")),
         (["mode=scratch", "store=nowhere"], "nowhere"),

@@ -148,12 +148,14 @@ def test_scales_that_make_no_sense_are_refused(wrong: float) -> None:
 
 
 def test_what_was_pretrained_stands_still_for_a_share_of_the_steps() -> None:
-    settings = TrainingSettings(num_steps=10, actions_first=0.5, trunk_rate=0.1)
-    assert [settings.trunk(step) for step in range(10)] == [0.0] * 5 + [0.1] * 5
-    assert {TrainingSettings(num_steps=10).trunk(step) for step in range(10)} == {1.0}
+    settings = TrainingSettings(num_steps=10, backbone_freeze_fraction=0.5, backbone_lr_scale=0.1)
+    assert [settings.backbone_scale(step) for step in range(10)] == [0.0] * 5 + [0.1] * 5
+    assert {TrainingSettings(num_steps=10).backbone_scale(step) for step in range(10)} == {1.0}
 
 
-@pytest.mark.parametrize("wrong", [{"actions_first": 1.0}, {"actions_first": -0.1}, {"trunk_rate": 0.0}])
+@pytest.mark.parametrize(
+    "wrong", [{"backbone_freeze_fraction": 1.0}, {"backbone_freeze_fraction": -0.1}, {"backbone_lr_scale": 0.0}]
+)
 def test_shares_out_of_range_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         TrainingSettings(num_steps=10, **wrong)  # type: ignore[arg-type]

@@ -59,17 +59,17 @@ def test_what_actions_were_given_to_learns_at_its_own_share_of_the_rate(name: An
     before = {path: p.detach().clone() for path, p in made.named_parameters()}
     optimizer = make_optimizer(made, name, 1e-2, 0.1)
 
-    def moved(trunk: float) -> dict[str, float]:
+    def moved(backbone_scale: float) -> dict[str, float]:
         made.load_state_dict(before)
         for parameter in made.parameters():
             parameter.grad = torch.ones_like(parameter)
-        optimizer.set_rate(1e-2, trunk)
+        optimizer.set_rate(1e-2, backbone_scale)
         optimizer.step()
         return {path: float((p.detach() - before[path]).abs().max()) for path, p in made.named_parameters()}
 
     still = moved(0.0)
     assert {path for path, far in still.items() if far == 0} == {p for p in before if p.startswith("predictor.")}
-    slow, fast = (moved(trunk)["predictor.head.weight"] for trunk in (0.1, 1.0))
+    slow, fast = (moved(scale)["predictor.head.weight"] for scale in (0.1, 1.0))
     assert slow == pytest.approx(0.1 * fast, rel=1e-2)
 
 

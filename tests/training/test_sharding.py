@@ -14,16 +14,21 @@ from test_training import GRID, Interrupted, Toy, lines, model, settings, train
 from torch import Tensor, nn
 
 from wmcontrol.models import ActionConditioned, Predictor
-from wmcontrol.training import Batch, PredictionLoss, Processes, Trainer, processes
-from wmcontrol.training.processes import without_exchange
+from wmcontrol.training import Batch, DistributedContext, PredictionLoss, Trainer, distributed
+from wmcontrol.training.distributed import without_exchange
 from wmcontrol.training.sharding import shard, too_large_to_copy
 
-EVERYTHING: dict[str, Any] = {"accumulate": 2, "average": 0.9, "rollout_steps": 2, "through": True}
+EVERYTHING: dict[str, Any] = {
+    "grad_accum_steps": 2,
+    "ema_decay": 0.9,
+    "rollout_steps": 2,
+    "backprop_through_rollout": True,
+}
 
 
 def sharded(
     folder: Path,
-    where: Processes,
+    where: DistributedContext,
     mode: str = "full",
     source: Any = None,
     save_seconds: float = 1000.0,
@@ -50,21 +55,21 @@ def sharded(
     return trained
 
 
-def in_two_processes(work: Callable[[Path, Processes], None], folder: Path) -> None:
+def in_two_processes(work: Callable[[Path, DistributedContext], None], folder: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     mp.spawn(_one, (port, work, folder), nprocs=2)
 
 
-def _one(rank: int, port: int, work: Callable[[Path, Processes], None], folder: Path) -> None:
+def _one(rank: int, port: int, work: Callable[[Path, DistributedContext], None], folder: Path) -> None:
     os.environ |= {"RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     torch.set_num_threads(1)
-    with processes("cpu") as where:
+    with distributed("cpu") as where:
         work(folder, where)
 
 
-def train_all(folder: Path, where: Processes) -> None:
+def train_all(folder: Path, where: DistributedContext) -> None:
     found = {
         "everything": sharded(folder / "everything", where, **EVERYTHING).state_dict(),
         "actions alone": sharded(folder / "actions alone", where, mode="action_only").state_dict(),
@@ -88,7 +93,7 @@ def close(found: dict[str, Tensor], expected: nn.Module) -> None:
 def test_two_processes_that_share_out_the_weights_end_with_those_of_one(tmp_path: Path) -> None:
     in_two_processes(train_all, tmp_path)
     found = torch.load(tmp_path / "weights.pt", weights_only=True)
-    alone = Processes(0, 1, torch.device("cpu"))
+    alone = DistributedContext(0, 1, torch.device("cpu"))
     whole = sharded(tmp_path / "whole", alone, **EVERYTHING)
     close(found["everything"], whole)
     close(found["broken"], whole)
@@ -106,7 +111,7 @@ def test_two_processes_that_share_out_the_weights_end_with_those_of_one(tmp_path
     assert all(torch.equal(found["actions alone"][f"predictor.{name}"], value) for name, value in base.items())
 
 
-def train_apart(folder: Path, where: Processes) -> None:
+def train_apart(folder: Path, where: DistributedContext) -> None:
     with pytest.raises(ValueError, match="folder"):
         sharded(folder / str(where.rank), where)
 
@@ -116,7 +121,7 @@ def test_processes_that_see_different_states_are_refused(tmp_path: Path) -> None
     in_two_processes(train_apart, tmp_path)
 
 
-def look_at_gradients(folder: Path, where: Processes) -> None:
+def look_at_gradients(folder: Path, where: DistributedContext) -> None:
     """Gradients of half a batch each: their own without exchange, and together those of the whole batch."""
     whole, half = Toy().batch(0), Toy().batch(0, where.rank, 2)
     copied, divided = model(), model()

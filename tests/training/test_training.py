@@ -28,8 +28,8 @@ from wmcontrol.training import (
     PredictionLoss,
     Trainer,
     TrainingSettings,
+    distributed,
     prediction_error,
-    processes,
     with_actions,
 )
 from wmcontrol.training.validation import context_frames, steps_ahead
@@ -76,7 +76,7 @@ def model(mode: Any = "full") -> ActionConditioned:
 
 
 def settings(**change: Any) -> TrainingSettings:
-    defaults = {"num_steps": 12, "learning_rate": 3e-3, "warmup_steps": 3, "weight_decay": 0.01, "clip_norm": 1.0}
+    defaults = {"num_steps": 12, "learning_rate": 3e-3, "warmup_steps": 3, "weight_decay": 0.01, "max_grad_norm": 1.0}
     return TrainingSettings(**defaults | change)
 
 
@@ -84,7 +84,7 @@ def train(folder: Path, trained: Any = None, source: Any = None, **change: Any) 
     folder.mkdir(exist_ok=True)
     trained = model() if trained is None else trained
     trainer = Trainer(settings=settings(**change), folder=folder, every=2, dtype=torch.float32, save_seconds=0.0)
-    with processes("cpu") as where:
+    with distributed("cpu") as where:
         trainer.train(trained, source or Toy(), GRID, where)
     return trained
 
@@ -170,9 +170,9 @@ def test_training_learns_the_toy_and_says_so(tmp_path: Path) -> None:
     batch = Toy(frames=6, batch_size=64).batch(10_000)
     trained = model()
     before = prediction_error(trained, batch, GRID)
-    train(tmp_path, trained, Toy(batch_size=64), num_steps=400, learning_rate=1e-2, final_rate=0.0)
+    train(tmp_path, trained, Toy(batch_size=64), num_steps=400, learning_rate=1e-2, min_lr_ratio=0.0)
     after = prediction_error(trained, batch, GRID)
-    assert after.relative[0] < 0.5 < before.relative[0]
+    assert after.relative_error[0] < 0.5 < before.relative[0]
     assert (after.model < before.model).all()
     logged = lines(tmp_path)
     assert logged[-1]["loss"] < 0.7 * logged[0]["loss"]
@@ -201,7 +201,7 @@ def test_errors_are_of_frames_after_the_context_and_persistence_copies_its_last(
     for h, guess in enumerate((first, second)):
         expected = F.smooth_l1_loss(guess, batch.tokens[:, seen + h], beta=0.1)
         assert error.model[h] == pytest.approx(float(expected), rel=1e-5)
-    assert error.relative == pytest.approx(error.model / error.persistence)
+    assert error.relative_error == pytest.approx(error.model / error.persistence)
 
 
 @pytest.mark.parametrize("seen", [0, 6])
@@ -233,7 +233,7 @@ def test_a_model_that_is_worse_than_persistence_is_warned_of() -> None:
     assert PredictionError(ahead, np.array([0.5, np.nan]), one, 1).warning is not None
 
 
-@pytest.mark.parametrize("change", [{}, {"average": 0.9}, {"accumulate": 4}, {"rollout_steps": 2}])
+@pytest.mark.parametrize("change", [{}, {"ema_decay": 0.9}, {"grad_accum_steps": 4}, {"rollout_steps": 2}])
 def test_a_run_that_stops_and_goes_on_ends_with_the_same_weights(change: dict[str, Any], tmp_path: Path) -> None:
     whole = train(tmp_path / "whole", **change)
 
@@ -285,11 +285,11 @@ def test_killed_anywhere_it_ends_with_the_same_weights(tmp_path: Path) -> None:
 
 
 def test_accumulating_changes_nothing_but_memory(tmp_path: Path) -> None:
-    at_once, in_parts = train(tmp_path / "a"), train(tmp_path / "b", accumulate=4)
+    at_once, in_parts = train(tmp_path / "a"), train(tmp_path / "b", grad_accum_steps=4)
     for a, b in zip(at_once.parameters(), in_parts.parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
-    with pytest.raises(ValueError, match=naming(16, "accumulate", 3)):
-        train(tmp_path / "c", accumulate=3)
+    with pytest.raises(ValueError, match=naming(16, "grad_accum_steps", 3)):
+        train(tmp_path / "c", grad_accum_steps=3)
 
 
 def one_of_two(rank: int, folder: str) -> None:
@@ -422,7 +422,7 @@ def test_the_rate_warms_up_and_stays_or_falls() -> None:
     paper = TrainingSettings(num_steps=300_000)
     assert paper.rate(0) == pytest.approx(1e-4 / 5000)
     assert paper.rate(4999) == paper.rate(299_999) == pytest.approx(1e-4)
-    falling = TrainingSettings(num_steps=1100, warmup_steps=100, learning_rate=1.0, final_rate=0.1)
+    falling = TrainingSettings(num_steps=1100, warmup_steps=100, learning_rate=1.0, min_lr_ratio=0.1)
     assert falling.rate(100) == pytest.approx(1.0)
     assert falling.rate(600) == pytest.approx(0.55)
     assert falling.rate(1099) == pytest.approx(0.1, abs=1e-4)
@@ -435,11 +435,11 @@ def test_the_rate_warms_up_and_stays_or_falls() -> None:
         {"num_steps": 2.0},
         {"learning_rate": 0.0},
         {"learning_rate": float("nan")},
-        {"final_rate": 1.1},
+        {"min_lr_ratio": 1.1},
         {"weight_decay": -1.0},
-        {"clip_norm": 0.0},
-        {"average": 1.0},
-        {"accumulate": 0},
+        {"max_grad_norm": 0.0},
+        {"ema_decay": 1.0},
+        {"grad_accum_steps": 0},
         {"rollout_steps": True},
     ],
 )

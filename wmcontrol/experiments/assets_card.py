@@ -49,7 +49,8 @@ def _lines(facts: Mapping[str, Any]) -> Iterator[str]:
     count = "; ".join(f"{d}: {found['windows']:,} windows of {found['trajectories']}" for d, found in errors.items())
     yield (
         f"Error (smooth L1) of the predicted tokens, 1 to 5 model steps after as many frames as an agent can look at"
-        f"{'' if base else ', with the actions between them'}; as a share of the error of copying the last of them, on "
+        f"{'' if base else ', with the actions between them'}, relative to the "
+        "persistence baseline, which repeats the last of them; on "
         f"trajectories that no model was trained on ({count}). Below 100 % it knows something"
         f"{', though no actions are told to it' if base else ''}.\n"
     )
@@ -78,7 +79,7 @@ def _env_id(stages: Mapping[str, Mapping[str, Any]], name: str) -> str:
 
 
 def _percent(error: PredictionError) -> list[str]:
-    return [f"{ratio:.1%} ({ahead:.3g} s)" for ratio, ahead in zip(error.relative, error.seconds, strict=True)]
+    return [f"{ratio:.1%} ({ahead:.3g} s)" for ratio, ahead in zip(error.relative_error, error.seconds, strict=True)]
 
 
 def _data(stage: Mapping[str, Any]) -> Sequence[str]:

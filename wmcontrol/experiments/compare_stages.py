@@ -142,7 +142,9 @@ def _keys(asked: Comparison, name: str, mode: str, labelled: int | None, seed: i
     """Return the keys of fine-tuning."""
     given = {**asked.training[name], **({"num_steps": asked.few_steps} if labelled else {})}
     given.setdefault("warmup_steps", finetune.short_warmup(given["num_steps"]))
-    config = finetune.Config(store=Path(), mode=mode, labelled=labelled, seed=seed, split_seed=asked.seed, **given)
+    config = finetune.Config(
+        store=Path(), mode=mode, num_train_trajectories=labelled, seed=seed, split_seed=asked.seed, **given
+    )
     return deciding_keys(config)
 
 

@@ -80,11 +80,11 @@ RECIPE = Recipe(
     # In PointMaze little moves in a frame, and in Push-T much can happen.
     base={"num_steps": 3_000, "batch_size": 128, "weights": [1, 2, 2], "compile": True},
     models={
-        "wall": {"num_steps": 1_500, "trunk_rate": 0.1, "actions_first": 0.0, "compile": True},
-        # With many trajectories nothing is learned by heart, and a slow trunk only learns less: after 8,000 steps with
-        # the defaults errors were 7.7 % and 16.8 % of copying's, 1 and 5 steps ahead.
-        "pusht": {"num_steps": 12_000, "trunk_rate": 1.0, "actions_first": 0.0, "compile": True},
-        "pointmaze": {"num_steps": 4_000, "trunk_rate": 0.1, "actions_first": 0.0, "compile": True},
+        "wall": {"num_steps": 1_500, "backbone_lr_scale": 0.1, "backbone_freeze_fraction": 0.0, "compile": True},
+        # With many trajectories nothing is learned by heart, and a slow backbone only learns less: after 8,000 steps
+        # with the defaults errors were 7.7 % and 16.8 % of the persistence baseline's, 1 and 5 steps ahead.
+        "pusht": {"num_steps": 12_000, "backbone_lr_scale": 1.0, "backbone_freeze_fraction": 0.0, "compile": True},
+        "pointmaze": {"num_steps": 4_000, "backbone_lr_scale": 0.1, "backbone_freeze_fraction": 0.0, "compile": True},
     },
     planning={
         "pusht": {"standardize": 1.0},  # what tells how a block is turned varies little in a token

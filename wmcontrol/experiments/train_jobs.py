@@ -21,16 +21,16 @@ from ..models import ActionConditioned, ActionNormalizer, Predictor, WorldModel
 from ..training import (
     Batch,
     ClipSource,
+    DistributedContext,
     Mode,
     PredictionError,
-    Processes,
     Source,
     Trainer,
     TrainingSettings,
     WindowSource,
+    distributed,
     held_out_clips,
     prediction_error,
-    processes,
     with_actions,
 )
 from .errors import UsageError
@@ -40,7 +40,10 @@ from .record import results_folder
 from .track import FOLDER, TensorBoard, check_tensorboard
 
 RESULT = "result.json"
-_OF_FULL = ("trunk_rate", "actions_first")  # keys that say how what was pretrained learns beside action blocks
+_OF_FULL = (
+    "backbone_lr_scale",
+    "backbone_freeze_fraction",
+)  # keys that say how what was pretrained learns beside action blocks
 HELD_OUT = 0.1  # of the trajectories (DINO-world, appendix D)
 _VALIDATED = 512  # windows of them whose error is in the log
 
@@ -65,7 +68,7 @@ def pretrain(config: Any) -> None:
         step_seconds=(low, high),
         seed=config.seed,
     )
-    with processes(config.device) as where, _folder("pretrain", config, where) as out:
+    with distributed(config.device) as where, _folder("pretrain", config, where) as out:
         _train(config, predictor, source, store, out, where, None)
         if where.first:
             rates = [s.control_rate for s in stores if s.control_rate]
@@ -90,9 +93,12 @@ def finetune(config: Any) -> None:
     if base is None and mode != "scratch":
         raise UsageError(f"base: mode={mode} begins with a pretrained model; give base=MODEL, or mode=scratch")
     train, held_out = split(len(store), config.seed if config.split_seed is None else config.split_seed, config.seed)
-    if config.labelled is not None and config.labelled > len(train):
-        raise UsageError(f"labelled: there are {len(train)} trajectories to train on, got {config.labelled}")
-    train = train[: config.labelled]
+    if config.num_train_trajectories is not None and config.num_train_trajectories > len(train):
+        raise UsageError(
+            f"num_train_trajectories: there are {len(train)} trajectories to train on, "
+            f"got {config.num_train_trajectories}"
+        )
+    train = train[: config.num_train_trajectories]
     found = store.action_statistics(train.tolist())
     if found.held.any():
         held = ", ".join(f"{number} at {found.low[number]:g}" for number in found.held.nonzero()[0])
@@ -115,7 +121,7 @@ def finetune(config: Any) -> None:
         seed=config.seed,
     )
     validated, context = clips(num_clips=_VALIDATED)
-    with processes(config.device) as where, _folder("finetune", config, where) as out:
+    with distributed(config.device) as where, _folder("finetune", config, where) as out:
         seconds = _train(config, predictor, source, store, out, where, validated, context)
         if where.first:
             model = WorldModel(
@@ -130,7 +136,10 @@ def finetune(config: Any) -> None:
             measured, _ = clips()
             error = prediction_error(predictor, measured, store.grid, context=context)
             write_result(out, config, error, len(measured.names), seconds)
-            print(f"error on held-out trajectories, of copying the last frame's, after {context} frames seen: {error}")
+            print(
+                f"relative error on held-out trajectories after {context} context frames, persistence being 100 %: "
+                f"{error}"
+            )
             if error.warning:
                 print(f"warning: {error.warning}", file=sys.stderr)
             print(out / "model")
@@ -194,7 +203,7 @@ def _check_one_encoder(stores: list[LatentStore]) -> None:
 
 
 @contextmanager
-def _folder(job: str, config: Any, where: Processes) -> Iterator[Path]:
+def _folder(job: str, config: Any, where: DistributedContext) -> Iterator[Path]:
     """Give the folder of results, made by the first process, which keeps other runs out of it."""
     name = hashlib.sha256(repr(config).encode()).hexdigest()[:12]
     out: Path = config.out or Path("outputs") / job / name
@@ -211,14 +220,14 @@ def _train(
     source: Source,
     store: LatentStore,
     out: Path,
-    where: Processes,
+    where: DistributedContext,
     validated: Batch | None,
     context: int = 1,
 ) -> float:
     names = {field.name for field in fields(TrainingSettings)} & {field.name for field in fields(config)}
     if getattr(config, "mode", None) != "full":
         names -= set(_OF_FULL)
-    settings = TrainingSettings(clip_norm=1.0, **{name: getattr(config, name) for name in names})
+    settings = TrainingSettings(max_grad_norm=1.0, **{name: getattr(config, name) for name in names})
 
     def validate(trained: Predictor | ActionConditioned) -> dict[str, Any]:
         assert validated is not None
@@ -226,7 +235,7 @@ def _train(
         actions = None if validated.actions is None else validated.actions.to(place)
         batch = Batch(validated.tokens.to(place), validated.times.to(place), actions, validated.names)
         error = prediction_error(trained, batch, store.grid, context=context)
-        return {"relative_error": [round(value, 4) for value in error.relative]}
+        return {"relative_error": [round(value, 4) for value in error.relative_error]}
 
     board = TensorBoard(out / FOLDER)
     trainer = Trainer(

@@ -5,9 +5,9 @@ model action.
 """
 
 from .batch import Batch, ClipSource, Source, WindowSource
+from .distributed import DistributedContext, distributed
 from .losses import PredictionLoss
 from .modes import Mode, with_actions
-from .processes import Processes, processes
 from .settings import TrainingSettings
 from .trainer import Trainer
 from .validation import PredictionError, held_out_clips, prediction_error
@@ -15,16 +15,16 @@ from .validation import PredictionError, held_out_clips, prediction_error
 __all__ = [
     "Batch",
     "ClipSource",
+    "DistributedContext",
     "Mode",
     "PredictionError",
     "PredictionLoss",
-    "Processes",
     "Source",
     "Trainer",
     "TrainingSettings",
     "WindowSource",
+    "distributed",
     "held_out_clips",
     "prediction_error",
-    "processes",
     "with_actions",
 ]

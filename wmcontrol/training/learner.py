@@ -1,4 +1,4 @@
-"""What learns in a process: a predictor, its running average and the optimiser, in one piece or sharded."""
+"""What learns in a process: a predictor, its moving average and the optimiser, in one piece or sharded."""
 
 import copy
 from collections.abc import Callable
@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from ..models import ActionConditioned, Predictor
+from .distributed import DistributedContext
 from .optimizer import Optimizers
-from .processes import Processes
 from .sharding import gathered, load_module, load_optimizer, shard
 
 AnyPredictor = Predictor | ActionConditioned
@@ -24,26 +24,26 @@ class Learner:
     """
 
     predictor: AnyPredictor
-    average: AnyPredictor | None
+    ema: AnyPredictor | None
     loss: nn.Module
     optimizer: Optimizers
-    where: Processes
+    where: DistributedContext
     sharded: bool
 
     @classmethod
     def of(
         cls,
         predictor: AnyPredictor,
-        where: Processes,
+        where: DistributedContext,
         loss: Callable[[AnyPredictor], nn.Module],
         optimizer: Callable[[AnyPredictor], Optimizers],
         *,
-        average: bool,
+        ema: bool,
         sharded: bool,
     ) -> "Learner":
         """Make one that trains a predictor in place, or if sharded a copy of it, which is shared out."""
         trained = copy.deepcopy(predictor) if sharded else predictor.to(where.device)
-        averaged = copy.deepcopy(trained) if average else None
+        averaged = copy.deepcopy(trained) if ema else None
         of_trained = loss(trained)
         if sharded:
             for module in [of_trained] if averaged is None else [of_trained, averaged]:
@@ -60,14 +60,14 @@ class Learner:
 
     @torch.no_grad()
     def follow(self, decay: float) -> None:
-        """Move the running average, if there is one, towards the weights."""
-        if self.average is not None:
-            for kept, new in zip(self.average.parameters(), self.predictor.parameters(), strict=True):
+        """Move the moving average, if there is one, towards the weights."""
+        if self.ema is not None:
+            for kept, new in zip(self.ema.parameters(), self.predictor.parameters(), strict=True):
                 kept.lerp_(new, 1 - decay)
 
     def give_to(self, predictor: AnyPredictor) -> None:
-        """Give a predictor the weights, averaged if there is an average; if sharded, in the first process alone."""
-        best = self.average or self.predictor
+        """Give a predictor the weights, or their moving average; if sharded, in the first process alone."""
+        best = self.ema or self.predictor
         state = best.state_dict()
         if self.sharded:
             state = gathered(state, keep=self.where.first)
@@ -79,15 +79,15 @@ class Learner:
         state = {
             "predictor": self.predictor.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "average": None if self.average is None else self.average.state_dict(),
+            "ema": None if self.ema is None else self.ema.state_dict(),
         }
         return gathered(state, keep=self.where.first) if self.sharded else state
 
     def load(self, state: dict[str, Any]) -> None:
         """Go on from what :meth:`state` returned, in one piece or sharded, now and then."""
         modules = [(self.predictor, state["predictor"])]
-        if self.average is not None:
-            modules.append((self.average, state["average"]))
+        if self.ema is not None:
+            modules.append((self.ema, state["ema"]))
         for module, of_module in modules:
             if self.sharded:
                 load_module(module, of_module)

@@ -21,7 +21,7 @@ class PredictionLoss(nn.Module):
         predictor: with actions or without.
         grid: rows and columns of patches.
         rollout_steps: k; 1 is teacher forcing alone.
-        through: let gradients through all passes, not through the last alone.
+        backprop_through_rollout: let gradients flow through all passes, not only through the last.
     """
 
     def __init__(
@@ -30,14 +30,14 @@ class PredictionLoss(nn.Module):
         grid: tuple[int, int],
         *,
         rollout_steps: int = 1,
-        through: bool = False,
+        backprop_through_rollout: bool = False,
     ):
         super().__init__()
         if isinstance(rollout_steps, bool) or not isinstance(rollout_steps, int) or rollout_steps < 1:
             raise ValueError(f"rollout_steps must be a whole number from 1 up, got {rollout_steps!r}")
         self.predictor = predictor
         self.grid = grid
-        self.rollout_steps, self.through = rollout_steps, through
+        self.rollout_steps, self.backprop_through_rollout = rollout_steps, backprop_through_rollout
 
     def forward(self, tokens: Tensor, times: Tensor, actions: Tensor | None) -> Tensor:
         """Return the loss of clips: tokens (B, T, P, D), times (B, T), actions (B, T - 1, A) or None."""
@@ -48,7 +48,7 @@ class PredictionLoss(nn.Module):
             predicted = self.predictor(seen, times, actions, grid=self.grid).to(tokens.dtype)
             # The first frames are predicted from true ones again; what is new begins ``step`` frames later.
             losses.append(F.smooth_l1_loss(predicted[:, step:], tokens[:, 1 + step :], beta=BETA))
-            imagined = predicted if self.through else predicted.detach()
+            imagined = predicted if self.backprop_through_rollout else predicted.detach()
             seen = torch.cat([tokens[:, :1], imagined[:, :-1]], 1)
         return torch.stack(losses).mean()
 

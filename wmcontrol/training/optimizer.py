@@ -19,11 +19,11 @@ class Optimizers:
     def __init__(self, parts: Sequence[torch.optim.Optimizer]):
         self.parts = list(parts)
 
-    def set_rate(self, rate: float, trunk: float = 1.0) -> None:
-        """Set the learning rate, and that of the predictor that actions were given to, to so large a share of it."""
+    def set_rate(self, rate: float, backbone_scale: float = 1.0) -> None:
+        """Set the learning rate, and that of the backbone to ``backbone_scale`` times as much."""
         for part in self.parts:
             for group in part.param_groups:
-                group["lr"] = rate * (trunk if group["trunk"] else 1.0)
+                group["lr"] = rate * (backbone_scale if group["backbone"] else 1.0)
 
     def step(self) -> None:
         """Change the weights by their gradients."""
@@ -63,8 +63,8 @@ def make_optimizer(predictor: nn.Module, name: OptimizerName, rate: float, weigh
         raise ValueError(f"optimizer must be one of {list(get_args(OptimizerName))}, got {name!r}")
     learning = [(path, p) for path, p in predictor.named_parameters() if p.requires_grad]
     groups: dict[str, list[dict[str, Any]]] = {"muon": [], "adamw": []}
-    for trunk in (True, False):
-        mine = [(path, p) for path, p in learning if path.startswith("predictor.") is trunk]
+    for backbone in (True, False):
+        mine = [(path, p) for path, p in learning if path.startswith("predictor.") is backbone]
         hidden = [p for path, p in mine if name == "muon" and p.ndim == 2 and "blocks." in path]
         chosen = {id(p) for p in hidden}
         rest = [p for _, p in mine if id(p) not in chosen]
@@ -75,7 +75,7 @@ def make_optimizer(predictor: nn.Module, name: OptimizerName, rate: float, weigh
             ("adamw", vectors, 0.0),
         ):
             if given:
-                groups[by].append({"params": given, "weight_decay": decay, "trunk": trunk})
+                groups[by].append({"params": given, "weight_decay": decay, "backbone": backbone})
     parts: list[torch.optim.Optimizer] = [torch.optim.AdamW(groups["adamw"], lr=rate, fused=True)]
     if groups["muon"]:
         parts.append(

@@ -13,7 +13,7 @@ from ..models import ActionConditioned, Predictor
 from ..models.action import ActionBlock
 from ..models.blocks import Block
 from ..models.predictor import SIZES
-from .processes import Processes
+from .distributed import DistributedContext
 
 
 def too_large_to_copy(predictor: Predictor | ActionConditioned) -> bool:
@@ -22,7 +22,7 @@ def too_large_to_copy(predictor: Predictor | ActionConditioned) -> bool:
     return plain.width >= SIZES["large"][0]
 
 
-def shard(root: nn.Module, where: Processes) -> None:
+def shard(root: nn.Module, where: DistributedContext) -> None:
     """Share out a predictor, or what has one in it, in place: the first process's parameters, over all of them.
 
     A block's weights are gathered while it computes and dropped thereafter; ``root`` is what is called.

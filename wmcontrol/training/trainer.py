@@ -15,10 +15,10 @@ from torch import Tensor, nn
 from ..models import ActionConditioned, Predictor
 from ..models.hardware import fast_dtype
 from .batch import Batch, Source
+from .distributed import DistributedContext, without_exchange
 from .learner import Learner
 from .losses import PredictionLoss
 from .optimizer import make_optimizer
-from .processes import Processes, without_exchange
 from .settings import TrainingSettings
 from .sharding import too_large_to_copy
 from .state import Log, OnLog, load_state, save_state
@@ -62,10 +62,10 @@ class Trainer:
         predictor: Predictor | ActionConditioned,
         source: Source,
         grid: tuple[int, int],
-        where: Processes,
+        where: DistributedContext,
         progress: Callable[[int, int], None] | None = None,
     ) -> float:
-        """Train a predictor, in place; in the end it has the averaged weights, if settings ask for an average.
+        """Train a predictor, in place; in the end it has the averaged weights, where ``ema_decay`` asks for them.
 
         When it is sharded, the first process alone ends with what was learnt; the others' are left as they were.
 
@@ -93,10 +93,13 @@ class Trainer:
             predictor,
             where,
             lambda trained: PredictionLoss(
-                trained, grid, rollout_steps=settings.rollout_steps, through=settings.through
+                trained,
+                grid,
+                rollout_steps=settings.rollout_steps,
+                backprop_through_rollout=settings.backprop_through_rollout,
             ),
             lambda trained: make_optimizer(trained, settings.optimizer, settings.learning_rate, settings.weight_decay),
-            average=settings.average > 0,
+            ema=settings.ema_decay > 0,
             sharded=sharded,
         )
         optimizer = learner.optimizer
@@ -107,17 +110,17 @@ class Trainer:
         saved = started = time.monotonic()
         begun = step
         while step < settings.num_steps:
-            optimizer.set_rate(settings.rate(step), settings.trunk(step))
+            optimizer.set_rate(settings.rate(step), settings.backbone_scale(step))
             batch = source.batch(step, where.rank, where.world_size)
             value = self._gradients(step, learner.loss, batch, where)
-            norm = learner.clip(settings.clip_norm)
+            norm = learner.clip(settings.max_grad_norm)
             if not math.isfinite(norm):
                 raise ValueError(f"step {step}: {self._blame('norm of the gradient', norm, batch, where)}")
             optimizer.step()
             optimizer.zero_grad()
             step += 1
             # Slower and slower at first, so that the start is forgotten.
-            learner.follow(min(settings.average, step / (step + 10)))
+            learner.follow(min(settings.ema_decay, step / (step + 10)))
             if step % self.every == 0 or step == settings.num_steps:
                 value = where.mean(value)
                 if log:
@@ -130,7 +133,7 @@ class Trainer:
                 if sharded:
                     learner.give_to(predictor)
                 if log:
-                    judged = predictor.to(where.device) if sharded else learner.average or predictor
+                    judged = predictor.to(where.device) if sharded else learner.ema or predictor
                     log(step, **self.validate(judged))
             overdue = time.monotonic() - saved > self.save_seconds
             if last or (where.agree(overdue) if sharded else overdue):
@@ -143,12 +146,12 @@ class Trainer:
         predictor.eval()
         return seconds
 
-    def _gradients(self, step: int, shared: nn.Module, batch: Batch, where: Processes) -> float:
+    def _gradients(self, step: int, shared: nn.Module, batch: Batch, where: DistributedContext) -> float:
         """Compute the gradients of a batch, part by part, and return its loss."""
         dtype = self.dtype or fast_dtype(where.device)
-        parts, size = self.settings.accumulate, len(batch.tokens)
+        parts, size = self.settings.grad_accum_steps, len(batch.tokens)
         if size % parts:
-            raise ValueError(f"a process's batch of {size} does not split into accumulate={parts} parts")
+            raise ValueError(f"a process's batch of {size} does not split into grad_accum_steps={parts} parts")
         total = 0.0
         for number in range(parts):
             part = batch.part(slice(number * size // parts, (number + 1) * size // parts))
@@ -164,7 +167,7 @@ class Trainer:
             total += value
         return total
 
-    def _blame(self, what: str, value: float, part: Batch, where: Processes) -> str:
+    def _blame(self, what: str, value: float, part: Batch, where: DistributedContext) -> str:
         """Say which clips made the loss, or its gradient, something that is not a number."""
         kinds = [part.tokens, part.times] + ([] if part.actions is None else [part.actions])
         finite = torch.stack([kind.isfinite().flatten(1).all(1) for kind in kinds]).all(0)

@@ -1,4 +1,5 @@
-"""How well a predictor imagines: its error some time ahead, beside that of persistence, which copies the last frame."""
+"""How well a predictor imagines: its error some time ahead, beside the persistence baseline, which repeats the last
+frame."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -40,7 +41,7 @@ class PredictionError:
     Attributes:
         seconds: how far ahead.
         model: the model's error.
-        persistence: that of the last frame that was seen, as a guess of all after it.
+        persistence: the persistence baseline: the error of repeating the last frame that was seen.
         context: how many frames were seen.
     """
 
@@ -50,8 +51,8 @@ class PredictionError:
     context: int
 
     @property
-    def relative(self) -> Errors:
-        """The model's error over that of persistence: below 1, it knows something.
+    def relative_error(self) -> Errors:
+        """The model's error over that of persistence; below 1, the model knows more than the last frame.
 
         Models of one encoder can be compared by it, at the same seconds ahead. Those of two encoders cannot, since
         persistence errs more in tokens that tell more.
@@ -60,7 +61,7 @@ class PredictionError:
 
     def __str__(self) -> str:
         few = np.unique(np.linspace(0, len(self.model) - 1, _SHOWN).round().astype(np.int64))
-        return ", ".join(f"{self.seconds[h]:.3g} s {self.relative[h]:.1%}" for h in few)
+        return ", ".join(f"{self.seconds[h]:.3g} s {self.relative_error[h]:.1%}" for h in few)
 
     @staticmethod
     def of(found: Mapping[str, Any]) -> "PredictionError":
@@ -82,13 +83,13 @@ class PredictionError:
     @property
     def warning(self) -> str | None:
         """What is to be said of a model that imagines worse than persistence; None of others."""
-        worse = np.flatnonzero(~(self.relative < 1))
+        worse = np.flatnonzero(~(self.relative_error < 1))
         if not len(worse):
             return None
         return (
-            f"worse than copying the last frame at {len(worse)} of {len(self.model)} times ahead, first at "
-            f"{self.seconds[worse[0]]:.3g} s ({self.relative[worse[0]]:.0%}): plans that look so far mean nothing. "
-            "Train with more trajectories, or for fewer steps if there are few"
+            f"worse than the persistence baseline (repeating the last frame) at {len(worse)} of {len(self.model)} "
+            f"times ahead, first at {self.seconds[worse[0]]:.3g} s ({self.relative_error[worse[0]]:.0%}): plans that "
+            "look so far mean nothing. Train with more trajectories, or for fewer steps if there are few"
         )
 
 

@@ -30,7 +30,9 @@ class Config:
     out: Path | None = key(
         "the folder for the model; by default under outputs/finetune", default=None, example="models/wall"
     )
-    labelled: int | None = key("use only so many trajectories", default=None, at_least=1, example="200")
+    num_train_trajectories: int | None = key(
+        "train on only so many trajectories", default=None, at_least=1, example="200"
+    )
     size: str = key(
         "of the predictor, without a base", default="tiny", choices=("tiny", "base", "large", "giant"), example="base"
     )
@@ -51,23 +53,27 @@ class Config:
         example="adamw",
     )
     learning_rate: float = key("after the warm-up", default=5e-3, over=0, example="1e-4")
-    final_rate: float = key("share of it at the end; 1 is constant", default=0.0, at_least=0, example="1")
+    min_lr_ratio: float = key(
+        "learning rate at the end over that after the warm-up; 1 is constant", default=0.0, at_least=0, example="1"
+    )
     warmup_steps: int = key("steps over which it grows", default=200, at_least=0, example="5000")
-    trunk_rate: float = key(
-        "mode=full: share of the rate for what was pretrained, while the action blocks begin anew",
+    backbone_lr_scale: float = key(
+        "mode=full: factor of the learning rate for what was pretrained",
         default=0.3,
         over=0,
         example="1",
     )
-    actions_first: float = key(
-        "mode=full: share of the steps in which what was pretrained stands still",
+    backbone_freeze_fraction: float = key(
+        "mode=full: share of the steps, from the first, in which what was pretrained is frozen",
         default=0.3,
         at_least=0,
         example="0",
     )
     weight_decay: float = key("of matrices", default=0.05, at_least=0, example="0.4")
-    average: float = key("decay of a running average of the weights", default=0.0, at_least=0, example="0.999")
-    accumulate: int = key("parts that a batch is worked off in", default=1, at_least=1, example="4")
+    ema_decay: float = key(
+        "decay of an exponential moving average of the weights", default=0.0, at_least=0, example="0.999"
+    )
+    grad_accum_steps: int = key("parts that a batch is split into, to save memory", default=1, at_least=1, example="4")
     seed: int = key("of the split, weights and windows", default=0, at_least=0, example="1")
     split_seed: int | None = key(
         "decides which trajectories are held out; by default seed", default=None, at_least=0, example="0"

@@ -10,7 +10,7 @@ from ..keys import key
 class Config:
     """Train a predictor without actions on clips of stored tokens, at variable frame rate, as DINO-world does.
 
-    Defaults are for the tiny size; the paper's are optimizer=adamw learning_rate=1e-4 final_rate=1 warmup_steps=5000
+    Defaults are for the tiny size; the paper's are optimizer=adamw learning_rate=1e-4 min_lr_ratio=1 warmup_steps=5000
     weight_decay=0.4 num_steps=300000 batch_size=1024. Killed, it goes on where it stopped when the same line is run
     again. On several GPUs or machines, start it by torchrun.
     """
@@ -44,11 +44,15 @@ class Config:
         example="adamw",
     )
     learning_rate: float = key("after the warm-up", default=5e-3, over=0, example="1e-4")
-    final_rate: float = key("share of it at the end; 1 is constant", default=0.0, at_least=0, example="1")
+    min_lr_ratio: float = key(
+        "learning rate at the end over that after the warm-up; 1 is constant", default=0.0, at_least=0, example="1"
+    )
     warmup_steps: int = key("steps over which it grows", default=500, at_least=0, example="5000")
     weight_decay: float = key("of matrices", default=0.05, at_least=0, example="0.4")
-    average: float = key("decay of a running average of the weights", default=0.0, at_least=0, example="0.999")
-    accumulate: int = key("parts that a batch is worked off in", default=1, at_least=1, example="4")
+    ema_decay: float = key(
+        "decay of an exponential moving average of the weights", default=0.0, at_least=0, example="0.999"
+    )
+    grad_accum_steps: int = key("parts that a batch is split into, to save memory", default=1, at_least=1, example="4")
     seed: int = key("of weights and clips", default=0, at_least=0, example="1")
     device: str | None = key("where to train; by default a GPU if there is one", default=None, example="cpu")
     compile: bool = key("let torch.compile make it faster: a minute at first", default=False, example="true")

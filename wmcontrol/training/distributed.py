@@ -12,7 +12,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 
 @dataclass(frozen=True)
-class Processes:
+class DistributedContext:
     """Which process this is, of how many, and where it computes."""
 
     rank: int
@@ -73,7 +73,7 @@ def without_exchange(loss: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def processes(device: str | torch.device | None = None) -> Iterator[Processes]:
+def distributed(device: str | torch.device | None = None) -> Iterator[DistributedContext]:
     """Join the processes that ``torchrun`` started; without it there is one.
 
     Args:
@@ -87,13 +87,13 @@ def processes(device: str | torch.device | None = None) -> Iterator[Processes]:
     if place == torch.device("cuda"):
         place = torch.device("cuda", local)
     if world_size == 1:
-        yield Processes(0, 1, place)
+        yield DistributedContext(0, 1, place)
         return
     if place.type == "cuda":
         torch.cuda.set_device(place)  # where what is sharded is put
     dist.init_process_group("nccl" if place.type == "cuda" else "gloo")
     try:
-        yield Processes(rank, world_size, place)
+        yield DistributedContext(rank, world_size, place)
         dist.barrier()  # nobody leaves while another still talks to it
     finally:
         dist.destroy_process_group()
