@@ -17,12 +17,11 @@ from safetensors.torch import load_file, save_file
 
 import wmcontrol
 from wmcontrol import PlanningSettings, WorldModel
-from wmcontrol.data import collect, open_dataset
+from wmcontrol.data import collect, held_out_split, open_dataset
 from wmcontrol.evaluation import DatasetTasks, Evaluation, RandomTasks, evaluate
 from wmcontrol.experiments.cli import main
 from wmcontrol.experiments.planner_names import PLANNERS
 from wmcontrol.experiments.task_keys import PLANNER_NAMES
-from wmcontrol.experiments.train_jobs import split
 
 PACKAGED = Path(wmcontrol.__file__).parent / "assets"
 SMALL = "planner_settings={num_samples:20,num_iterations:2}"
@@ -146,7 +145,7 @@ def test_tasks_of_data_come_from_the_trajectories_that_finetune_holds_out(data: 
     assert main([*words, "split=all", "num_tasks=20", f"out={tmp_path / 'all'}"]) == 0
     dataset = open_dataset(data)
     held_out, other = (
-        {dataset.trajectory(i).provenance.record for i in split(20, seed)[1].tolist()} for seed in (0, 1)
+        {dataset.trajectory(i).provenance.record for i in held_out_split(20, seed)[1].tolist()} for seed in (0, 1)
     )
     sources = {}
     for name in ("held_out", "other", "all"):
@@ -405,7 +404,7 @@ def test_held_out_tasks_are_those_of_the_library(data: Path, tmp_path: Path) -> 
     from wmcontrol.data import Subset
 
     dataset = open_dataset(data)
-    tasks = DatasetTasks(Subset(dataset, split(20, 0)[1]), 3)
+    tasks = DatasetTasks(Subset(dataset, held_out_split(20, 0)[1]), 3)
     assert Evaluation.read(tmp_path / "out" / "tasks.jsonl").header["tasks"] == tasks.describe()
 
 

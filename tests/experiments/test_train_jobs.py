@@ -14,12 +14,12 @@ import pytest
 import torch
 from naming import naming
 from safetensors.torch import load_file
+from wmcontrol.experiments.train_jobs import split
 
 from wmcontrol import WorldModel
 from wmcontrol.data import LatentStore
 from wmcontrol.data.dataset import split_order
 from wmcontrol.experiments.cli import main
-from wmcontrol.experiments.train_jobs import split
 from wmcontrol.files import exclusive_lock
 
 SMALL = ["batch_size=16", "warmup_steps=2", "device=cpu"]

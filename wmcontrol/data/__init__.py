@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from .arrays import ArrayDataset
-from .dataset import Subset, TrajectoryDataset
+from .dataset import Subset, TrajectoryDataset, held_out_split
 from .statistics import ActionStatistics
 from .trajectory import ArrayFrames, Frames, Provenance, Trajectory
 from .windows import Window, WindowIndex, Windows
@@ -49,6 +49,7 @@ __all__ = [
     "Windows",
     "collect",
     "encode_dataset",
+    "held_out_split",
     "open_dataset",
 ]
 

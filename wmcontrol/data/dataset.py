@@ -14,6 +14,8 @@ from .statistics import ActionStatistics
 from .trajectory import Trajectory
 from .windows import Windows
 
+HELD_OUT = 0.1  # of the trajectories (DINO-world, appendix D)
+
 
 @runtime_checkable
 class TrajectoryDataset(Protocol):
@@ -94,6 +96,28 @@ def split_order(count: int, seed: int) -> list[int]:
 def split_size(count: int, fraction: float) -> int:
     """Return how many of two or more a fraction is, such that something is left on either side."""
     return min(max(1, round(fraction * count)), count - 1)
+
+
+def held_out_split(count: int, seed: int, order_seed: int | None = None) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Split trajectories into those to train on, in a random order, and a tenth that is held out.
+
+    Both are by a hash, as :meth:`TrajectoryDataset.split` is. Of those to train on, the first are the same for any
+    number of them that is used.
+
+    Args:
+        count: of trajectories.
+        seed: decides which are held out.
+        order_seed: decides the order of the others; by default the same.
+
+    Raises:
+        ValueError: there are fewer than two.
+    """
+    if count < 2:
+        raise ValueError(f"a store of {count} trajectory leaves none to hold out; collect more")
+    held_out = sorted(split_order(count, seed)[split_size(count, 1 - HELD_OUT) :])
+    unseen = set(held_out)
+    order = split_order(count, seed if order_seed is None else order_seed)
+    return np.array([member for member in order if member not in unseen]), np.array(held_out)
 
 
 def checked_members(members: Sequence[int] | NDArray[np.int64], count: int) -> NDArray[np.int64]:

@@ -15,10 +15,7 @@ from .encoding import find_encoder
 from .jobs import collect, encode, finetune, pretrain
 from .reader_keys import open_data
 from .recipes import Data, Recipe
-from .record import RECORD
 from .stages import Stage
-from .train_jobs import finetune as run_finetune
-from .train_jobs import pretrain as run_pretrain
 
 _DTYPE = "float16"  # of stored tokens
 # Keys that say where something lies or how it is watched, not what it is; and the size, which the recipe says in full.
@@ -63,14 +60,8 @@ def store_of(stage: Stage, root: Path) -> LatentStore:
 
 
 def run_folder(stage: Stage, root: Path) -> Path:
-    """Return the folder that a stage "train …" trains in, whatever is there from before a kill.
-
-    The stage's settings say what it was; the run's own record says where base and store lay as well, and the folder of
-    stages, or the package, may have been moved since.
-    """
-    folder = stage.folder(root) / "run"
-    (folder / RECORD).unlink(missing_ok=True)
-    return folder
+    """Return the folder that a stage "train …" trains in."""
+    return stage.folder(root) / "run"
 
 
 def model_of(stage: Stage, root: Path) -> Path:
@@ -136,14 +127,14 @@ def _pretrain(stage: Stage, root: Path) -> dict[str, Any]:
     if not start.exists():
         _fresh(stores[0], stage.settings["predictor"], keys["seed"]).save(start)
     out = run_folder(stage, root)
-    run_pretrain(pretrain.Config(stores=[store.folder for store in stores], start=start, out=out, **keys))
+    pretrain.run(pretrain.Config(stores=[store.folder for store in stores], start=start, out=out, **keys))
     return trained_facts(stage, root)
 
 
 def _finetune(stage: Stage, root: Path) -> dict[str, Any]:
     store, base = stage.needs
     folder, out = store_of(store, root).folder, run_folder(stage, root)
-    run_finetune(finetune.Config(store=folder, base=model_of(base, root), out=out, **stage.settings))
+    finetune.run(finetune.Config(store=folder, base=model_of(base, root), out=out, **stage.settings))
     return trained_facts(stage, root)
 
 

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ..data import Subset, TrajectoryDataset
+from ..data import Subset, TrajectoryDataset, held_out_split
 from ..encoders.files import encoder_digest
 from ..evaluation import DatasetTasks, Protocol
 from ..models import Predictor, WorldModel
@@ -18,7 +18,6 @@ from .names import env_id_of
 from .planner_names import make_objective, make_planner
 from .reader_keys import open_data
 from .recipes import Data
-from .train_jobs import split
 
 Trajectories = Data | Path  # how they are collected, or where the user's lie
 
@@ -103,12 +102,12 @@ class Comparison:
     def trained_on(self, name: str) -> int:
         """How many trajectories there are to train on."""
         data = self.data[name]
-        return len(split(data.episodes if isinstance(data, Data) else len(self.own[name]), self.seed)[0])
+        return len(held_out_split(data.episodes if isinstance(data, Data) else len(self.own[name]), self.seed)[0])
 
     def tasks(self, name: str, dataset: TrajectoryDataset, count: int) -> DatasetTasks:
         """Draw tasks: from unseen trajectories, or the held-out ones of those that the user brought."""
         if isinstance(self.data[name], Path):
-            dataset = Subset(dataset, split(len(dataset), self.seed)[1])
+            dataset = Subset(dataset, held_out_split(len(dataset), self.seed)[1])
         return DatasetTasks(
             dataset,
             count,

@@ -13,7 +13,6 @@ from ..evaluation import DatasetTasks, Evaluation, evaluate, film
 from ..models import WorldModel
 from ..models.checkpoint import packaged_folder
 from ..objectives import GoalDistance
-from ..training.state import STATE
 from .agents_from_keys import model_digests
 from .assets_steps import (
     collecting,
@@ -31,7 +30,6 @@ from .planner_names import make_objective, make_planner
 from .reader_keys import open_data
 from .recipes import Data
 from .stages import Stage
-from .train_jobs import finetune as run_finetune
 
 TASKS, FILM = "tasks.jsonl", "film.mp4"
 NO_OP, RANDOM, SIMULATOR, PACKAGED = "no-op", "random actions", "true simulator", "packaged"
@@ -184,8 +182,7 @@ def _train(stage: Stage, root: Path, *, base: str) -> dict[str, Any]:
     (store,) = stage.needs
     keys = {name: value for name, value in stage.settings.items() if name != "base"}
     folder, out = store_of(store, root).folder, run_folder(stage, root)
-    run_finetune(finetune.Config(store=folder, base=Path(base), out=out, **keys))
-    (out / STATE).unlink(missing_ok=True)  # nothing goes on from it, and it is three times the model
+    finetune.run(finetune.Config(store=folder, base=Path(base), out=out, **keys))
     return trained_facts(stage, root)
 
 

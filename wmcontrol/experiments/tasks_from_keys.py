@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ..data import Subset, TrajectoryDataset
+from ..data import Subset, TrajectoryDataset, held_out_split
 from ..evaluation import DatasetTasks, Protocol, RandomTasks
 from ..evaluation.tasks import Tasks
 from .errors import UsageError
@@ -10,7 +10,6 @@ from .names import env_id_of
 from .progress import progress_bar
 from .reader_keys import open_data, reader_settings
 from .task_keys import TaskKeys
-from .train_jobs import split
 
 
 def find_tasks(config: TaskKeys, protocol: Protocol, warmup: int = 0) -> Tasks:
@@ -48,7 +47,7 @@ def _dataset(config: TaskKeys, warmup: int) -> TrajectoryDataset:
     assert config.data is not None
     try:
         whole = open_data(config.data, reader_settings(config))
-        chosen: Any = range(len(whole)) if config.split == "all" else split(len(whole), config.split_seed)[1]
+        chosen: Any = range(len(whole)) if config.split == "all" else held_out_split(len(whole), config.split_seed)[1]
         members = Subset(whole, list(chosen))
     except (FileNotFoundError, ValueError) as error:
         raise UsageError(f"data: {error}") from error

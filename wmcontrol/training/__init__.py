@@ -6,9 +6,11 @@ model action.
 
 from .batch import Batch, ClipSource, Source, WindowSource
 from .distributed import DistributedContext, distributed
+from .finetuning import FinetuneResult, finetune
 from .losses import PredictionLoss
 from .modes import Mode, with_actions
-from .settings import TrainingSettings
+from .pretraining import PretrainResult, pretrain
+from .settings import FinetuneSettings, PretrainSettings, TrainingSettings
 from .trainer import Trainer
 from .validation import PredictionError, held_out_clips, prediction_error
 
@@ -16,15 +18,21 @@ __all__ = [
     "Batch",
     "ClipSource",
     "DistributedContext",
+    "FinetuneResult",
+    "FinetuneSettings",
     "Mode",
     "PredictionError",
     "PredictionLoss",
+    "PretrainResult",
+    "PretrainSettings",
     "Source",
     "Trainer",
     "TrainingSettings",
     "WindowSource",
     "distributed",
+    "finetune",
     "held_out_clips",
     "prediction_error",
+    "pretrain",
     "with_actions",
 ]

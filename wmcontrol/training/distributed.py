@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -48,6 +49,14 @@ class DistributedContext:
         dist.broadcast(tensor, 0)
         return bool(tensor)
 
+    def from_first(self, value: Any) -> Any:
+        """Return what the first process has, a value that can be pickled."""
+        if self.world_size == 1:
+            return value
+        given = [value]
+        dist.broadcast_object_list(given, 0, device=self.device)
+        return given[0]
+
     def wait(self) -> None:
         """Wait for all others."""
         if self.world_size > 1:
@@ -72,20 +81,34 @@ def without_exchange(loss: nn.Module) -> Iterator[None]:
         exchange(True)
 
 
+def usable_device(device: str | torch.device | None = None) -> torch.device:
+    """Return where this process computes.
+
+    Args:
+        device: by default a GPU if there is one, else the CPU. ``"cuda"`` is this process's own GPU.
+
+    Raises:
+        ValueError: no tensor can be put there.
+    """
+    try:
+        place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        if place == torch.device("cuda"):
+            place = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+        torch.empty(1, dtype=torch.float32, device=place)
+    except (RuntimeError, TypeError, AssertionError) as error:
+        raise ValueError(f"device: {device!r} cannot be used: {str(error).splitlines()[0]}") from None
+    return place
+
+
 @contextmanager
 def distributed(device: str | torch.device | None = None) -> Iterator[DistributedContext]:
     """Join the processes that ``torchrun`` started; without it there is one.
 
     Args:
-        device: where to compute; by default a GPU if there is one, else the CPU. ``"cuda"`` is this process's own.
+        device: where to compute, as for :func:`usable_device`.
     """
     rank, world_size = (int(os.environ.get(name, default)) for name, default in (("RANK", "0"), ("WORLD_SIZE", "1")))
-    local = int(os.environ.get("LOCAL_RANK", "0"))
-    if device is None:
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    place = torch.device(device)
-    if place == torch.device("cuda"):
-        place = torch.device("cuda", local)
+    place = usable_device(device)
     if world_size == 1:
         yield DistributedContext(0, 1, place)
         return

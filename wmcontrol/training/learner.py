@@ -65,13 +65,13 @@ class Learner:
             for kept, new in zip(self.ema.parameters(), self.predictor.parameters(), strict=True):
                 kept.lerp_(new, 1 - decay)
 
-    def give_to(self, predictor: AnyPredictor) -> None:
-        """Give a predictor the weights, or their moving average; if sharded, in the first process alone."""
+    def give_to(self, predictor: AnyPredictor, *, everywhere: bool) -> None:
+        """Give a predictor the weights, or their moving average; if sharded, ``everywhere`` or in the first process."""
         best = self.ema or self.predictor
         state = best.state_dict()
         if self.sharded:
-            state = gathered(state, keep=self.where.first)
-        if best is not predictor and (self.where.first or not self.sharded):
+            state = gathered(state, keep=everywhere or self.where.first)
+        if best is not predictor and (everywhere or self.where.first):
             predictor.load_state_dict(state)
 
     def state(self) -> dict[str, Any]:

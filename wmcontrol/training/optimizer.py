@@ -1,12 +1,12 @@
 """What changes the weights: AdamW, or Muon for the matrices of the blocks and AdamW for the rest."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, get_args
+from typing import Any
 
 import torch
 from torch import nn
 
-OptimizerName = Literal["adamw", "muon"]
+OPTIMIZERS = ("adamw", "muon")
 
 
 class Optimizers:
@@ -45,7 +45,7 @@ class Optimizers:
             part.load_state_dict(dict(remembered))
 
 
-def make_optimizer(predictor: nn.Module, name: OptimizerName, rate: float, weight_decay: float) -> Optimizers:
+def make_optimizer(predictor: nn.Module, name: str, rate: float, weight_decay: float) -> Optimizers:
     """Return what trains the parameters that ask for a gradient.
 
     ``"adamw"`` is DINO-world's. ``"muon"`` gives the matrices within blocks an update whose singular values are all
@@ -59,8 +59,8 @@ def make_optimizer(predictor: nn.Module, name: OptimizerName, rate: float, weigh
         rate: the learning rate.
         weight_decay: of matrices; biases, scales and the query have none.
     """
-    if name not in get_args(OptimizerName):
-        raise ValueError(f"optimizer must be one of {list(get_args(OptimizerName))}, got {name!r}")
+    if name not in OPTIMIZERS:
+        raise ValueError(f"optimizer: expected one of {', '.join(OPTIMIZERS)}, got {name!r}")
     learning = [(path, p) for path, p in predictor.named_parameters() if p.requires_grad]
     groups: dict[str, list[dict[str, Any]]] = {"muon": [], "adamw": []}
     for backbone in (True, False):

@@ -1,42 +1,52 @@
-"""How a predictor is trained."""
+"""How a predictor is trained: settings of the loop, of pretraining and of fine-tuning.
+
+Their fields are of plain types, so that a command line, YAML and JSON can say all of them.
+"""
 
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
-from typing import get_args
+from typing import Any
 
-from .optimizer import OptimizerName
+from ..models.predictor import SIZES
+from .optimizer import OPTIMIZERS
 
-_WHOLE = {"num_steps": 1, "warmup_steps": 0, "grad_accum_steps": 1, "rollout_steps": 1, "seed": 0}
+_Check = tuple[str, Callable[[Any], bool]]  # what is expected, in words, and whether a value is that
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingSettings:
-    """The settings of a run; defaults are DINO-world's (arXiv 2507.19468, section 3.2 and appendix A).
+    """What :class:`~wmcontrol.training.Trainer` does; defaults are DINO-world's (arXiv 2507.19468, 3.2 and appendix A).
 
     Args:
-        num_steps: optimiser steps.
-        optimizer: ``"adamw"`` or ``"muon"``, see :func:`~wmcontrol.training.optimizer.make_optimizer`.
-        learning_rate: after the warm-up.
-        warmup_steps: over which it grows linearly.
-        min_lr_ratio: the rate at the end over that after the warm-up, along half a cosine; 1 keeps it constant, as the
-            paper does.
-        backbone_lr_scale: factor of the rate for the backbone: the pretrained predictor that an
-            :class:`~wmcontrol.models.ActionConditioned` wraps.
+        num_steps: optimiser steps. For example 300000.
+        optimizer: adamw, or muon, which learns in fewer steps, see
+            :func:`~wmcontrol.training.optimizer.make_optimizer`. For example adamw.
+        learning_rate: after the warm-up. For example 1e-4.
+        warmup_steps: over which the learning rate grows linearly. For example 5000.
+        min_lr_ratio: the learning rate at the end over that after the warm-up, along half a cosine; 1 keeps it
+            constant, as the paper does. For example 1.
+        backbone_lr_scale: factor of the learning rate for the backbone: the pretrained predictor that an
+            :class:`~wmcontrol.models.ActionConditioned` wraps. For example 0.3.
         backbone_freeze_fraction: share of the steps, from the first, in which the backbone is frozen and only the
-            action blocks are trained (Kumar et al., arXiv 2202.10054, train the new head first likewise).
-        weight_decay: of matrices; biases, scales and the query have none.
-        max_grad_norm: gradients with a larger norm are scaled down to it; None for no clipping.
-        grad_accum_steps: parts that each process splits its batch into, to save memory; gradients are summed.
+            action blocks are trained (Kumar et al., arXiv 2202.10054, train the new head first likewise). For example
+            0.3.
+        weight_decay: of matrices; biases, scales and the query have none. For example 0.4.
+        max_grad_norm: gradients with a larger norm are scaled down to it; None for no clipping. For example 1.
+        grad_accum_steps: parts that each process splits its batch into, to save memory. For example 4.
         ema_decay: decay per step of an exponential moving average of the weights, which is then what is kept; 0: none.
-        rollout_steps, backprop_through_rollout: of :class:`~wmcontrol.training.losses.PredictionLoss`.
-        seed: of fresh weights and of the order of the data.
+            For example 0.999.
+        rollout_steps: passes of :class:`~wmcontrol.training.PredictionLoss`; 1 is teacher forcing. For example 2.
+        backprop_through_rollout: let gradients flow through all of these passes, not only through the last. For
+            example true.
+        seed: of fresh weights and of the order of the data. For example 1.
 
     Raises:
-        ValueError: a number out of range.
+        ValueError: a setting is not what is expected; it is named.
     """
 
     num_steps: int
-    optimizer: OptimizerName = "adamw"
+    optimizer: str = "adamw"
     learning_rate: float = 1e-4
     warmup_steps: int = 5000
     min_lr_ratio: float = 1.0
@@ -51,23 +61,16 @@ class TrainingSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, least in _WHOLE.items():
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise ValueError(f"{name} must be a whole number from {least} up, got {value!r}")
-        checks = {
-            "optimizer": self.optimizer in get_args(OptimizerName),
-            "learning_rate": 0 < self.learning_rate < math.inf,
-            "min_lr_ratio": 0 <= self.min_lr_ratio <= 1,
-            "backbone_lr_scale": 0 < self.backbone_lr_scale < math.inf,
-            "backbone_freeze_fraction": 0 <= self.backbone_freeze_fraction < 1,
-            "weight_decay": 0 <= self.weight_decay < math.inf,
-            "max_grad_norm": self.max_grad_norm is None or 0 < self.max_grad_norm < math.inf,
-            "ema_decay": 0 <= self.ema_decay < 1,
-        }
         for field in fields(self):
-            if not checks.get(field.name, True):
-                raise ValueError(f"{field.name} is out of range: {getattr(self, field.name)!r}")
+            value = getattr(self, field.name)
+            expected, fits = _CHECKS[field.name]
+            if not (value is None and field.name in _OPTIONAL) and not fits(value):
+                raise ValueError(f"{field.name}: expected {expected}, got {value!r}")
+            if isinstance(value, list):  # as YAML has it
+                object.__setattr__(self, field.name, tuple(value))
+        num_frames = getattr(self, "num_frames", math.inf)
+        if self.rollout_steps >= num_frames:
+            raise ValueError(f"rollout_steps: expected fewer than num_frames={num_frames}, got {self.rollout_steps}")
 
     def rate(self, step: int) -> float:
         """Return the learning rate of a step, counted from 0."""
@@ -80,3 +83,148 @@ class TrainingSettings:
     def backbone_scale(self, step: int) -> float:
         """Return the factor of a step's rate for the backbone."""
         return 0.0 if step < self.backbone_freeze_fraction * self.num_steps else self.backbone_lr_scale
+
+
+@dataclass(frozen=True, kw_only=True)
+class PretrainSettings(TrainingSettings):
+    """How :func:`~wmcontrol.training.pretrain` trains; defaults are for the tiny size.
+
+    The paper's are optimizer=adamw learning_rate=1e-4 min_lr_ratio=1 warmup_steps=5000 weight_decay=0.4
+    num_steps=300000 batch_size=1024.
+
+    Args:
+        size: of the predictor: tiny, base, large or giant. For example base.
+        num_frames: frames of a clip. For example 4.
+        step_seconds: the shortest and the longest time from one frame to the next. For example 0.05,1.0.
+        num_steps: optimiser steps. For example 300000.
+        batch_size: clips of a step, of all processes together. For example 1024.
+        optimizer: adamw, or muon, which learns in fewer steps. For example adamw.
+        learning_rate: after the warm-up. For example 1e-4.
+        min_lr_ratio: the learning rate at the end over that after the warm-up; 1 is constant. For example 1.
+        warmup_steps: steps over which the learning rate grows. For example 5000.
+        weight_decay: of matrices. For example 0.4.
+        max_grad_norm: gradients with a larger norm are scaled down to it; null for no clipping. For example 0.5.
+        ema_decay: decay of an exponential moving average of the weights, which is then what is kept; 0 for none. For
+            example 0.999.
+        grad_accum_steps: parts that a batch is split into, to save memory. For example 4.
+        seed: of weights and clips. For example 1.
+        compile: let torch.compile make it faster: a minute at first. For example true.
+        shard: shard the weights over the processes of torchrun; by default for large and giant. For example true.
+    """
+
+    size: str = "tiny"
+    num_frames: int = 8
+    step_seconds: tuple[float, float] = (0.1, 0.6)
+    num_steps: int = 10_000
+    batch_size: int = 256
+    optimizer: str = "muon"
+    learning_rate: float = 5e-3
+    min_lr_ratio: float = 0.0
+    warmup_steps: int = 500
+    weight_decay: float = 0.05
+    max_grad_norm: float | None = 1.0
+    ema_decay: float = 0.0
+    grad_accum_steps: int = 1
+    seed: int = 0
+    compile: bool = False
+    shard: bool | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinetuneSettings(TrainingSettings):
+    """How :func:`~wmcontrol.training.finetune` trains; defaults are for the tiny size.
+
+    The paper's are optimizer=adamw learning_rate=1e-4 num_frames=4.
+
+    Args:
+        num_train_trajectories: train on only so many trajectories; by default on all that are not held out. For
+            example 200.
+        size: of the predictor, without a base: tiny, base, large or giant. For example base.
+        frameskip: environment steps of a model step. For example 4.
+        num_frames: frames of a window; the paper's is 4, but a plan of 5 steps after 3 frames sees 7 before the last.
+            For example 4.
+        rollout_steps: passes of the rollout loss; 1 is teacher forcing. For example 2.
+        backprop_through_rollout: let gradients flow through all of these passes, not only through the last. For
+            example true.
+        num_steps: optimiser steps. For example 10000.
+        batch_size: windows of a step, of all processes together. For example 1024.
+        optimizer: adamw, or muon, which learns in fewer steps. For example adamw.
+        learning_rate: after the warm-up. For example 1e-4.
+        min_lr_ratio: the learning rate at the end over that after the warm-up; 1 is constant. For example 1.
+        warmup_steps: steps over which the learning rate grows. For example 5000.
+        backbone_lr_scale: with mode=full, factor of the learning rate for what was pretrained. For example 1.
+        backbone_freeze_fraction: with mode=full, share of the steps, from the first, in which what was pretrained is
+            frozen. For example 0.
+        weight_decay: of matrices. For example 0.4.
+        max_grad_norm: gradients with a larger norm are scaled down to it; null for no clipping. For example 0.5.
+        ema_decay: decay of an exponential moving average of the weights, which is then what is kept; 0 for none. For
+            example 0.999.
+        grad_accum_steps: parts that a batch is split into, to save memory. For example 4.
+        seed: of the split, weights and windows. For example 1.
+        split_seed: decides which trajectories are held out; by default seed. For example 0.
+        compile: let torch.compile make it faster: a minute at first. For example true.
+        shard: shard the weights over the processes of torchrun; by default for large and giant. For example true.
+    """
+
+    num_train_trajectories: int | None = None
+    size: str = "tiny"
+    frameskip: int = 5
+    num_frames: int = 8
+    rollout_steps: int = 1
+    backprop_through_rollout: bool = False
+    num_steps: int = 4000
+    batch_size: int = 128
+    optimizer: str = "muon"
+    learning_rate: float = 5e-3
+    min_lr_ratio: float = 0.0
+    warmup_steps: int = 200
+    backbone_lr_scale: float = 0.3
+    backbone_freeze_fraction: float = 0.3
+    weight_decay: float = 0.05
+    max_grad_norm: float | None = 1.0
+    ema_decay: float = 0.0
+    grad_accum_steps: int = 1
+    seed: int = 0
+    split_seed: int | None = None
+    compile: bool = False
+    shard: bool | None = None
+
+
+def _whole(least: int) -> _Check:
+    return f"a whole number from {least} up", lambda value: _is_a(value, int) and value >= least
+
+
+def _number(words: str, fits: Callable[[float], bool]) -> _Check:
+    return f"a number {words}", lambda value: _is_a(value, int, float) and math.isfinite(value) and fits(value)
+
+
+def _one_of(*names: str) -> _Check:
+    return f"one of {', '.join(names)}", lambda value: isinstance(value, str) and value in names
+
+
+def _is_a(value: Any, *types: type) -> bool:
+    return isinstance(value, types) and not isinstance(value, bool)
+
+
+def _is_range(value: Any) -> bool:
+    pair = isinstance(value, list | tuple) and len(value) == 2
+    return pair and all(_OVER_0[1](number) for number in value) and value[0] <= value[1]
+
+
+_OVER_0 = _number("over 0", lambda value: value > 0)
+_BOOLEAN: _Check = ("true or false", lambda value: isinstance(value, bool))
+_CHECKS: Mapping[str, _Check] = {
+    **dict.fromkeys(("warmup_steps", "seed", "split_seed"), _whole(0)),
+    **dict.fromkeys(("num_steps", "batch_size", "grad_accum_steps", "rollout_steps", "frameskip"), _whole(1)),
+    "num_train_trajectories": _whole(1),
+    "num_frames": _whole(2),
+    **dict.fromkeys(("learning_rate", "backbone_lr_scale", "max_grad_norm"), _OVER_0),
+    "weight_decay": _number("from 0 up", lambda value: value >= 0),
+    "min_lr_ratio": _number("from 0 to 1", lambda value: 0 <= value <= 1),
+    **dict.fromkeys(("backbone_freeze_fraction", "ema_decay"), _number("from 0 to below 1", lambda x: 0 <= x < 1)),
+    **dict.fromkeys(("backprop_through_rollout", "compile", "shard"), _BOOLEAN),
+    "optimizer": _one_of(*OPTIMIZERS),
+    "size": _one_of(*SIZES),
+    "step_seconds": ("two numbers over 0, the shortest time and the longest", _is_range),
+}
+_OPTIONAL = ("max_grad_norm", "num_train_trajectories", "split_seed", "shard")

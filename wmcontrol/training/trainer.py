@@ -67,8 +67,6 @@ class Trainer:
     ) -> float:
         """Train a predictor, in place; in the end it has the averaged weights, where ``ema_decay`` asks for them.
 
-        When it is sharded, the first process alone ends with what was learnt; the others' are left as they were.
-
         Args:
             predictor: whose parameters that ask for a gradient learn.
             source: of batches.
@@ -131,7 +129,7 @@ class Trainer:
             last = step == settings.num_steps
             if self.validate is not None and (step % self.validate_every == 0 or last):
                 if sharded:
-                    learner.give_to(predictor)
+                    learner.give_to(predictor, everywhere=False)
                 if log:
                     judged = predictor.to(where.device) if sharded else learner.ema or predictor
                     log(step, **self.validate(judged))
@@ -142,7 +140,7 @@ class Trainer:
                 saved = time.monotonic()
         seconds = before + (time.monotonic() - started if step > begun else 0.0)
         where.wait()
-        learner.give_to(predictor)
+        learner.give_to(predictor, everywhere=True)
         predictor.eval()
         return seconds
 

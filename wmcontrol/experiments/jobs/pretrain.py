@@ -78,6 +78,19 @@ class Config:
 
 def run(config: Config) -> None:
     """Train it."""
-    from ..train_jobs import pretrain
+    from ...training import PretrainSettings, pretrain
+    from ..training import is_first, settings_from, training_folder
 
-    pretrain(config)
+    with training_folder("pretrain", config) as (out, progress, on_log):
+        pretrain(
+            config.stores,
+            weights=config.weights,
+            settings=settings_from(PretrainSettings, config),
+            start=config.start,
+            folder=out,
+            device=config.device,
+            progress=progress,
+            on_log=on_log,
+        )
+    if is_first():
+        print(out / "model")

@@ -1,0 +1,199 @@
+"""Fine-tuning a predictor with actions."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, get_args
+
+import torch
+
+from ..data import LatentStore, held_out_split
+from ..models import ActionConditioned, ActionNormalizer, Predictor, WorldModel
+from ..untrusted import AnyJson, Integer, ListOf, Number, Record, read_json
+from .batch import Batch, WindowSource
+from .distributed import distributed, usable_device
+from .inputs import (
+    MODEL,
+    RESULT,
+    fresh_predictor,
+    identity,
+    open_model,
+    open_store,
+    plain_predictor,
+    run_folder,
+    save_result,
+)
+from .modes import Mode, with_actions
+from .settings import FinetuneSettings
+from .state import OnLog
+from .trainer import Trainer
+from .validation import PredictionError, held_out_clips, prediction_error
+
+_VALIDATED = 512  # held-out windows whose error is in the log
+_ERRORS = ListOf(Number(low=0), least=1)
+_RESULT = Record(
+    {
+        "error": _ERRORS,
+        "persistence_error": _ERRORS,
+        "seconds_ahead": _ERRORS,
+        "context_frames": Integer(low=1),
+        "windows": Integer(low=1),
+        "seconds": Number(low=0),
+    },
+    others=AnyJson(),
+)
+
+
+@dataclass(frozen=True)
+class FinetuneResult:
+    """What fine-tuning gave.
+
+    Attributes:
+        model: what a planning agent takes, on the CPU, in float32.
+        error: of held-out trajectories, 25 environment steps ahead.
+        num_windows: that the error was measured on.
+        train: numbers of the trajectories that were trained on.
+        held_out: numbers of those that were not: a tenth (DINO-world, appendix D).
+        seconds: that the steps took, those before a kill included.
+        folder: with the model in ``model``; None where none was asked for.
+    """
+
+    model: WorldModel
+    error: PredictionError
+    num_windows: int
+    train: list[int]
+    held_out: list[int]
+    seconds: float
+    folder: Path | None
+
+
+@torch.inference_mode(False)
+def finetune(
+    store: LatentStore | str | Path,
+    *,
+    base: WorldModel | str | Path | None = None,
+    mode: Mode = "full",
+    settings: FinetuneSettings = FinetuneSettings(),
+    folder: str | Path | None = None,
+    device: str | torch.device | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    on_log: OnLog | None = None,
+) -> FinetuneResult:
+    """Fine-tune a predictor with actions on windows of stored tokens, in one of the paper's three ways.
+
+    A tenth of the trajectories is held out by seed, for planning and for the errors. Started by ``torchrun``, all its
+    processes must call this alike; each returns the result.
+
+    Args:
+        store: a latent store with actions, or its folder.
+        base: the model that was pretrained without actions, whose encoder is the store's; or its folder, or a packaged
+            name. Without one only ``mode="scratch"`` is possible.
+        mode: ``"scratch"`` (everything anew), ``"action_only"`` (the action blocks) or ``"full"`` (everything, from
+            the base).
+        settings: of the training.
+        folder: for the model, the log and the result. The same call goes on there after a kill, and ends with the same
+            weights. By default nothing is kept on disk.
+        device: where to train; by default a GPU if there is one.
+        progress: called with the steps done, and of how many.
+        on_log: called with a step and what the log says of it.
+
+    Raises:
+        ValueError: a store without actions, a base or device that does not fit, too few trajectories; ``folder`` holds
+            another run; or the loss is not finite.
+        OSError: the store or base is not there, ``folder`` cannot be written to, or another process writes there.
+    """
+    place = usable_device(device)
+    if mode not in get_args(Mode):
+        raise ValueError(f"mode: expected one of {', '.join(get_args(Mode))}, got {mode!r}")
+    store, begun = open_store(store), open_model(base)
+    if store.actions is None or store.control_rate is None:
+        raise ValueError(f"store: {store.folder} has no actions, or no control rate; fine-tuning needs both")
+    if begun is None and mode != "scratch":
+        raise ValueError(f'base: mode="{mode}" begins with a pretrained model; give one, or mode="scratch"')
+    train, held_out = _split(store, settings)
+    found = store.action_statistics(train)
+    normalizer = ActionNormalizer(
+        found.mean.tolist(), found.std.tolist(), found.low.tolist(), found.high.tolist(), frameskip=settings.frameskip
+    )
+    if begun is None:
+        plain = fresh_predictor(settings.size, store, settings.seed)
+    else:
+        plain = plain_predictor("base", begun, store)
+    predictor = with_actions(plain, normalizer.action_dim, mode, seed=settings.seed)
+    windows = store.windows(settings.num_frames, settings.frameskip, train)
+    source = WindowSource(windows, settings.batch_size, normalizer, settings.seed)
+    clips = partial(
+        held_out_clips,
+        store,
+        held_out,
+        num_frames=settings.num_frames,
+        frameskip=settings.frameskip,
+        normalizer=normalizer,
+        seed=settings.seed,
+    )
+    validated, context = clips(num_clips=_VALIDATED)
+    about = {"store": identity(store), "base": identity(begun), "mode": mode, "settings": asdict(settings)}
+    with distributed(place) as where, run_folder(folder, "finetune", about, where) as out:
+        if where.agree((out / RESULT).exists()):
+            model = WorldModel.load(out / MODEL, dtype=torch.float32)
+            result = read_json(out / RESULT, _RESULT, fix="remove it, and training goes on")
+        else:
+            # What is not pretrained, or does not learn, has no rate of its own.
+            alike = replace(settings, backbone_lr_scale=1.0, backbone_freeze_fraction=0.0)
+            trainer = Trainer(
+                settings=settings if mode == "full" else alike,
+                folder=out,
+                validate=partial(_relative_error, batch=validated, grid=store.grid, context=context),
+                compile=settings.compile,
+                on_log=on_log,
+                shard=settings.shard,
+            )
+            seconds = trainer.train(predictor, source, store.grid, where, progress)
+            model = WorldModel(
+                store.encoder,
+                predictor.cpu(),
+                normalizer,
+                control_rate=store.control_rate,
+                frame_size=store.frame_size,
+                token_std=store.token_std(train),
+            )
+            result = {}
+            if where.first:
+                measured, _ = clips()
+                error = prediction_error(predictor, measured, store.grid, context=context)
+                result = {**error.as_dict(), "windows": len(measured.names), "seconds": seconds}
+                if folder is not None:
+                    model.save(out / MODEL)
+                    told = {"kind": "finetune", "settings": {"mode": mode, **asdict(settings)}, **result}
+                    save_result(out, told | {"steps_per_second": settings.num_steps / seconds if seconds else None})
+            result = where.from_first(result)
+    return FinetuneResult(
+        model=model,
+        error=PredictionError.of(result),
+        num_windows=result["windows"],
+        train=train,
+        held_out=held_out,
+        seconds=result["seconds"],
+        folder=None if folder is None else Path(folder),
+    )
+
+
+def _split(store: LatentStore, settings: FinetuneSettings) -> tuple[list[int], list[int]]:
+    """Return the numbers of the trajectories to train on, and of those held out."""
+    split_seed = settings.seed if settings.split_seed is None else settings.split_seed
+    train, held_out = held_out_split(len(store), split_seed, settings.seed)
+    wanted = settings.num_train_trajectories
+    if wanted is not None and wanted > len(train):
+        raise ValueError(f"num_train_trajectories: there are {len(train)} to train on, got {wanted}")
+    return train[:wanted].tolist(), held_out.tolist()
+
+
+def _relative_error(
+    predictor: Predictor | ActionConditioned, *, batch: Batch, grid: tuple[int, int], context: int
+) -> dict[str, Any]:
+    place = next(predictor.parameters()).device
+    actions = None if batch.actions is None else batch.actions.to(place)
+    moved = Batch(batch.tokens.to(place), batch.times.to(place), actions, batch.names)
+    error = prediction_error(predictor, moved, grid, context=context)
+    return {"relative_error": [round(value, 4) for value in error.relative_error]}
