@@ -130,7 +130,7 @@ def test_gradients_go_through_the_last_pass_alone_or_through_all() -> None:
     gradients = []
     for through in (False, True):
         trained = model()
-        PredictionLoss(trained, GRID, rollout_steps=2, through=through).of(batch).backward()
+        PredictionLoss(trained, GRID, rollout_steps=2, backprop_through_rollout=through).of(batch).backward()
         gradients.append(trained.predictor.embed.weight.grad)
     assert not torch.allclose(gradients[0], gradients[1])
     with pytest.raises(ValueError, match=naming(4)):
@@ -172,7 +172,7 @@ def test_training_learns_the_toy_and_says_so(tmp_path: Path) -> None:
     before = prediction_error(trained, batch, GRID)
     train(tmp_path, trained, Toy(batch_size=64), num_steps=400, learning_rate=1e-2, min_lr_ratio=0.0)
     after = prediction_error(trained, batch, GRID)
-    assert after.relative_error[0] < 0.5 < before.relative[0]
+    assert after.relative_error[0] < 0.5 < before.relative_error[0]
     assert (after.model < before.model).all()
     logged = lines(tmp_path)
     assert logged[-1]["loss"] < 0.7 * logged[0]["loss"]

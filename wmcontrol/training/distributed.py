@@ -1,5 +1,6 @@
 """One process or many: what ``torchrun`` sets up, and how a loss is shared out."""
 
+import atexit
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -102,7 +103,7 @@ def usable_device(device: str | torch.device | None = None) -> torch.device:
 
 @contextmanager
 def distributed(device: str | torch.device | None = None) -> Iterator[DistributedContext]:
-    """Join the processes that ``torchrun`` started; without it there is one.
+    """Join the processes that ``torchrun`` started, for as long as this one runs; without it there is one.
 
     Args:
         device: where to compute, as for :func:`usable_device`.
@@ -114,9 +115,8 @@ def distributed(device: str | torch.device | None = None) -> Iterator[Distribute
         return
     if place.type == "cuda":
         torch.cuda.set_device(place)  # where what is sharded is put
-    dist.init_process_group("nccl" if place.type == "cuda" else "gloo")
-    try:
-        yield DistributedContext(rank, world_size, place)
-        dist.barrier()  # nobody leaves while another still talks to it
-    finally:
-        dist.destroy_process_group()
+    if not dist.is_initialized():
+        dist.init_process_group("nccl" if place.type == "cuda" else "gloo")
+        atexit.register(dist.destroy_process_group)  # not sooner: a second group soon after the first may hang
+    yield DistributedContext(rank, world_size, place)
+    dist.barrier()  # nobody leaves while another still talks to it
