@@ -11,7 +11,17 @@ from hypothesis import strategies as st
 from naming import naming
 from sets import Memory
 
-from wmcontrol.data import ActionStatistics, ArrayFrames, Provenance, Subset, Trajectory, TrajectoryDataset, WindowIndex
+from wmcontrol.data import (
+    ActionStatistics,
+    ArrayFrames,
+    Provenance,
+    Subset,
+    Trajectory,
+    TrajectoryDataset,
+    WindowIndex,
+    held_out_split,
+)
+from wmcontrol.data.dataset import split_order
 
 
 def good() -> Trajectory:
@@ -223,3 +233,15 @@ def test_actions_that_tell_nothing_are_refused() -> None:
 
 def test_where_it_comes_from_is_said_in_one_line() -> None:
     assert str(Provenance("d4rl", Path("set.hdf5"), "episode 3")) == "set.hdf5 (d4rl, episode 3)"
+
+
+def test_a_tenth_is_held_out_by_the_same_hash_and_fewer_to_train_on_are_some_of_more() -> None:
+    train, held_out = held_out_split(20, 4)
+    assert sorted([*train.tolist(), *held_out.tolist()]) == list(range(20))
+    assert len(held_out) == 2
+    assert train.tolist() == split_order(20, 4)[:18]
+    again, same = held_out_split(20, 4, order_seed=5)
+    assert same.tolist() == held_out.tolist()
+    assert sorted(again.tolist()) == sorted(train.tolist()) != again.tolist() != train.tolist()
+    with pytest.raises(ValueError, match=naming(1)):
+        held_out_split(1, 0)
