@@ -17,7 +17,7 @@ import torch
 
 from wmcontrol import CEM, CMA, ICEM, MPPI, ActionPenalty, GoalDistance, Gradient, Hybrid, PlanningAgent, WorldModel
 from wmcontrol.agents import SimulatorModel
-from wmcontrol.data import ArrayDataset, encode_dataset
+from wmcontrol.data import ArrayDataset, encode
 from wmcontrol.encoders import PyramidEncoder
 from wmcontrol.evaluation import Protocol, RandomTasks, evaluate
 from wmcontrol.objectives import Guardrail, Smoothness
@@ -88,7 +88,7 @@ def everything(folder: Path) -> Iterator[tuple[str, str]]:
     dataset = ArrayDataset(
         frames.repeat(5, 1), rng.uniform(-1, 1, (3, 24, 2)), control_rate=10, action_bounds=([-1, -1], [1, 1])
     )
-    store = encode_dataset(dataset, base.encoder, folder, batch_size=8)
+    store = encode(dataset, base.encoder, folder, batch_size=8)
     yield "tokens", digest(store.tokens, np.array(store.token_std()))
     for name in ("scratch", "action_only", "full", "pretraining"):
         settings = TrainingSettings(num_steps=2, warmup_steps=1)

@@ -29,7 +29,7 @@ from wmcontrol import (
     WorldModel,
 )
 from wmcontrol.agents import NoOpAgent, RandomAgent, SimulatorModel
-from wmcontrol.data import ArrayDataset, LatentStore, encode_dataset
+from wmcontrol.data import ArrayDataset, LatentStore, encode
 from wmcontrol.data.collecting import collect
 from wmcontrol.envs.contract import check_fits
 from wmcontrol.evaluation import RandomTasks, evaluate
@@ -54,7 +54,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> LatentStore:
     dataset = ArrayDataset(frames, actions, control_rate=10, action_bounds=(SPACE.low, SPACE.high))
     encoder = PyramidEncoder(4)
     encoder.fit(torch.from_numpy(frames.reshape(-1, 8, 8, 3)))
-    return encode_dataset(dataset, encoder, tmp_path_factory.mktemp("stores"))
+    return encode(dataset, encoder, tmp_path_factory.mktemp("stores"))
 
 
 @pytest.fixture(scope="module")

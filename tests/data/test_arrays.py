@@ -9,7 +9,7 @@ import torch
 from naming import naming
 
 from wmcontrol import PyramidEncoder
-from wmcontrol.data import ArrayDataset, encode_dataset
+from wmcontrol.data import ArrayDataset, encode
 
 
 def arrays(lengths: tuple[int, ...] = (12, 9, 15)) -> dict[str, Any]:
@@ -47,7 +47,7 @@ def test_windows_statistics_and_stores_come_with_it(tmp_path: Path) -> None:
     assert statistics.high.tolist() == [1, 2]
     encoder = PyramidEncoder(4)
     encoder.fit(torch.from_numpy(np.concatenate(given["frames"])))
-    store = encode_dataset(dataset, encoder, tmp_path)
+    store = encode(dataset, encoder, tmp_path)
     assert store.control_rate == 20
     assert store.tokens.shape == (36, 1, 4)
     assert store.action_statistics().low.tolist() == [-1, -2]

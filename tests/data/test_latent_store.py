@@ -23,11 +23,20 @@ from hypothesis import strategies as st
 from naming import naming
 from sets import Memory
 
-from wmcontrol.data import ArrayDataset, ArrayFrames, LatentStore, Subset, Trajectory, TrajectoryDataset, encode_dataset
+from wmcontrol.data import (
+    ArrayDataset,
+    ArrayFrames,
+    LatentStore,
+    Subset,
+    Trajectory,
+    TrajectoryDataset,
+    encode,
+    fit_encoder,
+)
 from wmcontrol.encoders import Encoder, PyramidEncoder, register_encoder, registry
-from wmcontrol.encoders.files import load_encoder, save_encoder
+from wmcontrol.encoders.files import encoder_digest, load_encoder, save_encoder
 
-HERE = Path(__file__).parent
+PLACES = [str(Path(__file__).parents[i]) for i in range(2)]  # of the modules that the tests import
 
 
 def encoder(seed: int = 0, dim: int = 6) -> PyramidEncoder:
@@ -38,13 +47,13 @@ def encoder(seed: int = 0, dim: int = 6) -> PyramidEncoder:
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> LatentStore:
-    return encode_dataset(Memory(), encoder(), tmp_path_factory.mktemp("stores"))
+    return encode(Memory(), encoder(), tmp_path_factory.mktemp("stores"))
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float16", 1e-3), ("bfloat16", 8e-3), ("float32", 1e-6)])
 def test_tokens_are_the_encoders_and_the_rest_is_the_datas(dtype: str, tolerance: float, tmp_path: Path) -> None:
     dataset, made = Memory(), encoder()
-    store = encode_dataset(dataset, made, tmp_path, dtype=dtype, batch_size=4)
+    store = encode(dataset, made, tmp_path, dtype=dtype, batch_size=4)
     assert store.tokens.dtype == getattr(torch, dtype)
     assert store.tokens.shape == (33, 4, 6)
     assert store.grid == (2, 2)
@@ -69,10 +78,10 @@ def test_the_store_brings_its_encoder(store: LatentStore) -> None:
 
 
 def test_a_finished_store_is_opened_and_nothing_is_encoded_again(tmp_path: Path) -> None:
-    first = encode_dataset(Memory(), encoder(), tmp_path)
+    first = encode(Memory(), encoder(), tmp_path)
     before = (first.folder / "tokens.bin").stat().st_mtime_ns
     calls: list[tuple[int, int]] = []
-    second = encode_dataset(Memory(), encoder(), tmp_path, progress=lambda *done: calls.append(done))
+    second = encode(Memory(), encoder(), tmp_path, progress=lambda *done: calls.append(done))
     assert second.folder == first.folder
     assert not calls
     assert (first.folder / "tokens.bin").stat().st_mtime_ns == before
@@ -81,7 +90,7 @@ def test_a_finished_store_is_opened_and_nothing_is_encoded_again(tmp_path: Path)
 def test_the_key_follows_all_that_decides_the_tokens(tmp_path: Path) -> None:
     other = Memory(size=24)
     folders = [
-        encode_dataset(data, made, tmp_path, dtype=dtype).folder
+        encode(data, made, tmp_path, dtype=dtype).folder
         for data, made, dtype in (
             (Memory(), encoder(), "float16"),
             (Memory(), encoder(seed=1), "float16"),  # other weights
@@ -113,7 +122,7 @@ def test_deviations_of_tokens_are_those_of_the_trajectories_asked_for(
 def test_deviations_are_of_all_moments_of_trajectories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ramp = np.linspace(0, 250, 8).astype(np.uint8)[:, None, None, None] * np.ones((1, 16, 16, 3), np.uint8)
     many = ArrayDataset(np.stack([ramp] * 12), np.zeros((12, 7, 2)), control_rate=10)
-    store = encode_dataset(many, encoder(), tmp_path)
+    store = encode(many, encoder(), tmp_path)
     monkeypatch.setattr(
         "wmcontrol.data.latent_store._STD_TOKENS", 4 * 12
     )  # each eighth frame would be the first of all
@@ -182,7 +191,7 @@ def test_a_split_of_another_set_does_not_fit(store: LatentStore) -> None:
 
 
 def test_data_without_actions_gives_windows_without_them(tmp_path: Path) -> None:
-    store = encode_dataset(Memory(with_actions=False), encoder(), tmp_path)
+    store = encode(Memory(with_actions=False), encoder(), tmp_path)
     assert store.windows(2).batch(np.array([0])).actions is None
     with pytest.raises(ValueError, match="actions"):
         store.action_statistics()
@@ -203,34 +212,39 @@ class Changed(Memory):
 def test_frames_that_cannot_be_encoded_are_named(tmp_path: Path) -> None:
     none = Changed(lambda t: replace(t, frames=None))
     with pytest.raises(ValueError, match=naming("walk_2", "frames")):
-        encode_dataset(none, encoder(), tmp_path / "a")
+        encode(none, encoder(), tmp_path / "a")
     larger = Changed(lambda t: replace(t, frames=ArrayFrames(np.zeros((len(t), 20, 16, 3), np.uint8))))
     with pytest.raises(ValueError, match=naming("walk_2", "16 x 16", "20 x 16")):
-        encode_dataset(larger, encoder(), tmp_path / "b")
+        encode(larger, encoder(), tmp_path / "b")
     floats = Changed(lambda t: replace(t, frames=ArrayFrames(np.zeros((len(t), 16, 16, 3), np.float32))))
     with pytest.raises(ValueError, match=naming("walk_2", 5, "uint8", "float32")):
-        encode_dataset(floats, encoder(), tmp_path / "c")
+        encode(floats, encoder(), tmp_path / "c")
     assert not list(tmp_path.rglob("store.json"))
 
 
-def test_tokens_that_overflow_are_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_tokens_that_overflow_are_named(jobs: int, tmp_path: Path) -> None:
     made = encoder()
     with torch.no_grad():
         for tensor in made.state_dict().values():
             if tensor.is_floating_point():
                 tensor.mul_(1e4)
     with pytest.raises(ValueError, match=r"walk_\d\).*frame \d+ .*torch\.float16"):
-        encode_dataset(Memory(), made, tmp_path)
+        encode(Memory(), made, tmp_path, jobs=jobs)
     assert not list(tmp_path.rglob("store.json"))
 
 
 @pytest.mark.parametrize(
     ("arguments", "says"),
-    [({"dtype": "int8"}, naming("dtype", "int8")), ({"batch_size": 0}, naming("batch_size", 0))],
+    [
+        ({"dtype": "int8"}, naming("dtype", "int8")),
+        ({"batch_size": 0}, naming("batch_size", 0)),
+        ({"jobs": 0}, naming("jobs", 0)),
+    ],
 )
 def test_bad_arguments_are_refused(arguments: dict[str, Any], says: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=says):
-        encode_dataset(Memory(), encoder(), tmp_path / "new", **arguments)
+        encode(Memory(), encoder(), tmp_path / "new", **arguments)
     assert not (tmp_path / "new").exists()
 
 
@@ -245,7 +259,13 @@ def build(root: Path, slowly: bool) -> LatentStore:
         if slowly:
             time.sleep(0.02)
 
-    return encode_dataset(big(), encoder(), root, batch_size=10, progress=wait)
+    return encode(big(), encoder(), root, batch_size=10, progress=wait)
+
+
+def encoded(folder: Path) -> int:
+    """How many frames of a store that is not finished are safe on disk."""
+    spans = [path.name.split("-") for path in (folder / "encoded").glob("*-*")]
+    return sum(int(stop) - int(start) for start, stop in spans)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -255,26 +275,53 @@ def contents(folder: Path) -> dict[str, bytes]:
 def test_killed_again_and_again_it_ends_with_the_same_bytes(tmp_path: Path) -> None:
     whole = build(tmp_path / "whole", slowly=False)
     root = tmp_path / "broken"
-    code = f"import sys; sys.path.insert(0, {str(HERE)!r}); import test_latent_store as t, pathlib; "
+    code = f"import sys; sys.path[:0] = {PLACES!r}; import test_latent_store as t, pathlib; "
     code += f"t.build(pathlib.Path({str(root)!r}), slowly=True)"
     seen = []
     for _ in range(3):
         process = subprocess.Popen([sys.executable, "-c", code])
-        journal = root / whole.folder.name / "encoded.json"
-        before, deadline = journal.read_bytes() if journal.exists() else b"", time.monotonic() + 60
-        while time.monotonic() < deadline and process.poll() is None:
-            if journal.exists() and journal.read_bytes() != before:
-                break
+        before, deadline = encoded(root / whole.folder.name), time.monotonic() + 60
+        while time.monotonic() < deadline and process.poll() is None and encoded(root / whole.folder.name) == before:
             time.sleep(0.005)
         process.send_signal(signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL
         assert not (root / whole.folder.name / "store.json").exists()
-        seen.append(json.loads(journal.read_text())["frames"])
+        seen.append(encoded(root / whole.folder.name))
     assert seen == sorted(set(seen))  # each run went on where the one before had come to
     steps: list[int] = []
-    again = encode_dataset(big(), encoder(), root, batch_size=10, progress=lambda done, total: steps.append(done))
+    again = encode(big(), encoder(), root, batch_size=10, progress=lambda done, total: steps.append(done))
     assert steps[0] == seen[-1] + 10
     assert contents(again.folder) == contents(whole.folder)
+
+
+def test_several_processes_make_the_same_bytes_and_go_on_after_one(tmp_path: Path) -> None:
+    alone = build(tmp_path / "alone", slowly=False)
+
+    def stop(done: int, total: int) -> None:
+        if done == 1000:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        encode(big(), encoder(), tmp_path / "shared", batch_size=10, progress=stop)
+    assert encoded(tmp_path / "shared" / alone.folder.name) == 640
+    told: list[tuple[int, int]] = []
+    shared = encode(big(), encoder(), tmp_path / "shared", batch_size=10, jobs=2, progress=lambda *at: told.append(at))
+    assert told == [(done, 3000) for done in (1280, 1920, 2560, 3000)]
+    assert contents(shared.folder) == contents(alone.folder)
+
+
+def test_an_encoder_that_is_not_fitted_is_fitted_to_the_frames_and_found_again(tmp_path: Path) -> None:
+    made = PyramidEncoder(4)
+    assert not made.fitted
+    store = encode(Memory(), made, tmp_path)
+    assert made.fitted
+    assert encoder_digest(store.encoder) == encoder_digest(made)
+    again = PyramidEncoder(4)
+    assert encode(Memory(), again, tmp_path).folder == store.folder
+    assert encoder_digest(again) == encoder_digest(made)
+    other = PyramidEncoder(4)
+    fit_encoder(other, [Memory(), Memory(seed=1)])
+    assert encoder_digest(other) != encoder_digest(made)
 
 
 def test_while_one_process_builds_another_is_told_so(tmp_path: Path) -> None:
@@ -282,12 +329,12 @@ def test_while_one_process_builds_another_is_told_so(tmp_path: Path) -> None:
 
     def meanwhile(done: int, total: int) -> None:
         if done == 10:
-            code = f"import sys; sys.path.insert(0, {str(HERE)!r}); import test_latent_store as t, pathlib; "
+            code = f"import sys; sys.path[:0] = {PLACES!r}; import test_latent_store as t, pathlib; "
             code += f"t.build(pathlib.Path({str(tmp_path)!r}), slowly=False)"
             result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
             errors.append(result.stderr)
 
-    store = encode_dataset(big(), encoder(), tmp_path, batch_size=10, progress=meanwhile)
+    store = encode(big(), encoder(), tmp_path, batch_size=10, progress=meanwhile)
     assert "another process is writing to" in errors[0]
     assert torch.equal(store.tokens, build(tmp_path / "alone", slowly=False).tokens)
 
@@ -296,7 +343,7 @@ def test_a_full_disk_is_told_before_work_starts(tmp_path: Path, monkeypatch: pyt
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(1000, 900, 100))
     with pytest.raises(OSError, match=naming("1,584", 100)) as caught:
-        encode_dataset(Memory(), encoder(), tmp_path)
+        encode(Memory(), encoder(), tmp_path)
     assert caught.value.errno == errno.ENOSPC
     assert not list(tmp_path.rglob("store.json"))
 
@@ -310,12 +357,12 @@ def test_a_disk_that_fills_meanwhile_leaves_a_store_that_goes_on(
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", full)
         with pytest.raises(OSError, match="No space left"):
-            encode_dataset(Memory(), encoder(), tmp_path)
+            encode(Memory(), encoder(), tmp_path)
         patch.setattr(os, "posix_fallocate", full)
         with pytest.raises(OSError, match="1,584"):
-            encode_dataset(Memory(), encoder(), tmp_path / "other")
+            encode(Memory(), encoder(), tmp_path / "other")
     assert not list(tmp_path.rglob("store.json"))
-    store = encode_dataset(Memory(), encoder(), tmp_path)
+    store = encode(Memory(), encoder(), tmp_path)
     assert bool(store.tokens.isfinite().all())
 
 
@@ -425,22 +472,13 @@ def test_tokens_that_are_no_numbers_are_named_when_they_are_read(store: LatentSt
         opened.token_std()
 
 
-@pytest.mark.parametrize("frames", [-1, 34, 10**30, "7", None, True])
-def test_a_journal_that_cannot_be_is_named(frames: Any, tmp_path: Path) -> None:
-    folder = encode_dataset(Memory(), encoder(), tmp_path).folder
-    (folder / "store.json").unlink()
-    (folder / "encoded.json").write_text(json.dumps({"frames": frames}))
-    with pytest.raises(ValueError, match=naming("encoded.json", "frames", 33)):
-        encode_dataset(Memory(), encoder(), tmp_path)
-
-
 @pytest.mark.parametrize("name", ["tokens.bin", "store.json", "arrays.npz"])
 def test_a_damaged_store_is_built_again(name: str, tmp_path: Path) -> None:
-    first = encode_dataset(Memory(), encoder(), tmp_path)
+    first = encode(Memory(), encoder(), tmp_path)
     expected = contents(first.folder)
     for damage in (b"x", None):
         (first.folder / name).unlink() if damage is None else (first.folder / name).write_bytes(damage)
-        again = encode_dataset(Memory(), encoder(), tmp_path)
+        again = encode(Memory(), encoder(), tmp_path)
         assert contents(again.folder) == expected
 
 
@@ -463,11 +501,11 @@ def test_an_encoder_without_weights_makes_a_store_like_any_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(registry, "_registered", {})
-    made = encode_dataset(Memory(), register_encoder(Thumbnail)(), tmp_path, dtype="float32")
+    made = encode(Memory(), register_encoder(Thumbnail)(), tmp_path, dtype="float32")
     frames = torch.from_numpy(Memory().trajectory(0).frames.read(range(7)))
     assert torch.equal(made.tokens[:7], Thumbnail()(frames))
     assert isinstance(LatentStore.open(made.folder).encoder, Thumbnail)
-    assert encode_dataset(Memory(), Thumbnail(), tmp_path, dtype="float32").folder == made.folder
+    assert encode(Memory(), Thumbnail(), tmp_path, dtype="float32").folder == made.folder
 
 
 def test_an_encoder_that_would_not_come_back_makes_no_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -482,13 +520,15 @@ def test_an_encoder_that_would_not_come_back_makes_no_store(tmp_path: Path, monk
             self.weight = torch.nn.Parameter(torch.randn(3))
 
     with pytest.raises(ValueError, match=naming("weight", "Random")):
-        encode_dataset(Memory(), Random(), tmp_path)
+        encode(Memory(), Random(), tmp_path)
     assert not list(tmp_path.glob("*/store.json"))
 
 
 def test_an_encoder_that_cannot_encode_leaves_no_folder(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="components"):
-        encode_dataset(Memory(), PyramidEncoder(4), tmp_path / "new")
+    made = encoder()
+    made.components = made.components[:, 1:]
+    with pytest.raises(RuntimeError):
+        encode(Memory(), made, tmp_path / "new")
     assert not (tmp_path / "new").exists()
 
 

@@ -72,7 +72,7 @@ def test_killed_and_run_again_it_reports_the_same_numbers(made: Path, tmp_path: 
     command = [sys.executable, small_compare.__file__, str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
         deadline = time.monotonic() + 200
-        while not list(tmp_path.glob("stages/train_*/run/run.yaml")) and process.poll() is None:
+        while not list(tmp_path.glob("stages/train_*/run/run.json")) and process.poll() is None:
             assert time.monotonic() < deadline
             time.sleep(0.01)
         process.send_signal(signal.SIGKILL)

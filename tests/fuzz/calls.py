@@ -290,11 +290,11 @@ def _encode(folder: Path, **given: Any) -> None:
     import torch
 
     from wmcontrol import PyramidEncoder
-    from wmcontrol.data import ArrayDataset, encode_dataset
+    from wmcontrol.data import ArrayDataset, encode
 
     encoder = PyramidEncoder(6)
     encoder.fit(torch.arange(40 * 8 * 8 * 3).remainder(251).to(torch.uint8).view(40, 8, 8, 3))
-    store = encode_dataset(ArrayDataset(**_array_arguments()), encoder, folder / "stores", **given)
+    store = encode(ArrayDataset(**_array_arguments()), encoder, folder / "stores", **given)
     expect(store.tokens.isfinite().all() and len(store) == 2, "tokens")
 
 
@@ -388,7 +388,7 @@ def calls() -> tuple[Call, ...]:
             lambda: {"num_components": 6, "tokens": (1, 1), "blurs": (1 / 8, 1 / 4), "color_weights": (1.0, 6.0, 6.0)},
         ),
         Call("ArrayDataset", _arrays, _array_arguments),
-        Call("encode_dataset", _encode, lambda: {"dtype": "float16", "batch_size": 4, "device": "cpu"}),
+        Call("encode", _encode, lambda: {"dtype": "float16", "batch_size": 4, "device": "cpu"}),
         Call("windows", _windows, lambda: {"num_frames": 2, "frameskip": 1}),
         Call("split", _split, lambda: {"fraction": 0.5, "seed": 0}),
         Call("evaluate", _evaluate, lambda: {"num_tasks": 2, "seed": 0, "budget": 3, "batch": 2}),

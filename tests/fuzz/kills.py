@@ -200,7 +200,7 @@ def main() -> int:
     import torch
 
     torch.set_num_threads(1)
-    for name in ("cli", "training", "evaluate_job", "collecting", "encoding"):  # so that kills hit work, not imports
+    for name in ("cli", "training", "evaluate_job", "collecting"):  # so that kills hit work, not imports
         import_module(f"wmcontrol.experiments.{name}")
     wrong = trials(given.commands, given.kills, given.seed)
     print(json.dumps({"wrong": wrong}, indent=1))

@@ -152,7 +152,7 @@ def _videos(folder: Path) -> None:
 def _store(folder: Path) -> None:
     import test_latent_store as stores
 
-    made = stores.encode_dataset(stores.Memory(), stores.encoder(), folder)
+    made = stores.encode(stores.Memory(), stores.encoder(), folder)
     for file in made.folder.iterdir():
         file.rename(folder / file.name)
     made.folder.rmdir()

@@ -1,13 +1,11 @@
 """Small stores of two scenes, by one encoder."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 
 from wmcontrol import Predictor, PyramidEncoder, WorldModel
-from wmcontrol.data import ArrayDataset, LatentStore, encode_dataset
+from wmcontrol.data import ArrayDataset, LatentStore, encode
 
 SIDE, FRAMES = 32, 40
 
@@ -23,10 +21,6 @@ def scene(size: int, seed: int, trajectories: int = 20) -> ArrayDataset:
         for frame, (x, y) in zip(clip, path, strict=True):
             frame[y : y + size, x : x + size] = 230, 200, 60
     return ArrayDataset(frames, actions, control_rate=10, action_bounds=([-2, -2], [2, 2]))
-
-
-def encode(dataset: ArrayDataset, encoder: PyramidEncoder, folder: Path) -> LatentStore:
-    return encode_dataset(dataset, encoder, folder)
 
 
 @pytest.fixture(scope="session")

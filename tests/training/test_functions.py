@@ -361,6 +361,6 @@ def test_two_processes_both_return_what_one_does(stores: list[LatentStore], tmp_
         found = torch.load(tmp_path / f"{rank}.pt", weights_only=True)
         for weights, error, windows in found.values():
             for name, value in alone.model.state_dict().items():
-                torch.testing.assert_close(weights[name], value, rtol=0, atol=1e-5)
+                torch.testing.assert_close(weights[name], value, rtol=0, atol=1e-4)
             assert error == pytest.approx(alone.error.model, rel=1e-3)
             assert windows == alone.num_windows

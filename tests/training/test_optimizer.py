@@ -74,5 +74,5 @@ def test_what_actions_were_given_to_learns_at_its_own_share_of_the_rate(name: An
 
 
 def test_an_unknown_one_is_refused() -> None:
-    with pytest.raises(ValueError, match=naming("'adamw'", "'muon'", "'sgd'")):
+    with pytest.raises(ValueError, match=naming("adamw", "muon", "'sgd'")):
         make_optimizer(predictor(), "sgd", 1e-3, 0.1)  # type: ignore[arg-type]

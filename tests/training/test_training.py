@@ -35,7 +35,7 @@ from wmcontrol.training import (
 from wmcontrol.training.validation import context_frames, steps_ahead
 
 GRID, D, A = (1, 2), 5, 3
-HERE = Path(__file__).parent
+PLACES = [str(Path(__file__).parents[i]) for i in range(2)]  # of the modules that the tests import
 
 
 @dataclass(frozen=True)
@@ -267,7 +267,7 @@ def slow_run(folder: Path) -> None:
 
 def test_killed_anywhere_it_ends_with_the_same_weights(tmp_path: Path) -> None:
     folder = tmp_path / "killed"
-    code = f"import sys; sys.path.insert(0, {str(HERE)!r}); import test_training as t, pathlib; "
+    code = f"import sys; sys.path[:0] = {PLACES!r}; import test_training as t, pathlib; "
     code += f"t.slow_run(pathlib.Path({str(folder)!r}))"
     for _ in range(2):
         process = subprocess.Popen([sys.executable, "-c", code])
@@ -378,7 +378,7 @@ def disk_that_fills(folder: Path, what: str) -> None:
 @pytest.mark.parametrize("what", ["log.jsonl", "training.pt", "model"])
 def test_a_disk_that_fills_keeps_what_was_there_and_a_rerun_goes_on(what: str, tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    code = f"import sys; sys.path.insert(0, {str(HERE)!r}); import test_training as t, pathlib; "
+    code = f"import sys; sys.path[:0] = {PLACES!r}; import test_training as t, pathlib; "
     code += f"t.disk_that_fills(pathlib.Path({str(folder)!r}), {what!r})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=False)
     assert done.stdout.startswith("OSError"), (done.stdout, done.stderr)

@@ -16,7 +16,8 @@ from .windows import Window, WindowIndex, Windows
 if TYPE_CHECKING:
     from .clips import Clips, ClipStream
     from .collecting import collect
-    from .encode import encode_dataset
+    from .encoding import encode
+    from .fitting import fit_encoder
     from .formats import open_dataset
     from .latent_store import LatentStore
     from .video import VideoFrames
@@ -28,7 +29,8 @@ _LAZY = {
     "LatentStore": "latent_store",
     "VideoFrames": "video",
     "collect": "collecting",
-    "encode_dataset": "encode",
+    "encode": "encoding",
+    "fit_encoder": "fitting",
     "open_dataset": "formats",
 }
 __all__ = [
@@ -48,7 +50,8 @@ __all__ = [
     "WindowIndex",
     "Windows",
     "collect",
-    "encode_dataset",
+    "encode",
+    "fit_encoder",
     "held_out_split",
     "open_dataset",
 ]

@@ -78,7 +78,7 @@ _STD_TOKENS = 20_000  # how many deviations are taken over
 
 @dataclass(frozen=True, eq=False, repr=False)
 class LatentStore:
-    """A finished store, opened; made by :func:`~wmcontrol.data.encode_dataset`, read by :meth:`windows`.
+    """A finished store, opened; made by :func:`~wmcontrol.data.encode`, read by :meth:`windows`.
 
     Attributes:
         folder: where it lies.

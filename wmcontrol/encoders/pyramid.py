@@ -94,6 +94,11 @@ class PyramidEncoder(Encoder):
         self.register_buffer("scale", torch.zeros((), dtype=torch.float32))
         self.eval()
 
+    @property
+    def fitted(self) -> bool:
+        """Whether it can encode: it was fitted, or a fitted state was loaded."""
+        return bool(self.scale)
+
     def settings(self) -> dict[str, Any]:
         """Return what the constructor takes to make this encoder again, as JSON can write it."""
         shape = self._shape

@@ -8,10 +8,10 @@ from typing import Any
 
 import torch
 
-from ..data import LatentStore
+from ..data import LatentStore, fit_encoder
+from ..encoders import PyramidEncoder
 from ..encoders.files import encoder_digest, save_encoder
 from ..models import Predictor, WorldModel
-from .encoding import find_encoder
 from .jobs import collect, encode, finetune, pretrain
 from .reader_keys import open_data
 from .recipes import Data, Recipe
@@ -96,9 +96,8 @@ def _collect(stage: Stage, root: Path) -> dict[str, Any]:
 def _fit(stage: Stage, root: Path) -> dict[str, Any]:
     settings, out = stage.settings, stage.folder(root)
     datasets = [open_data(set_of(need, root), {"image_size": settings["image_size"]}) for need in stage.needs]
-    encoder = find_encoder(
-        "pyramid", settings["settings"], datasets, out, fit_frames=settings["fit_frames"], seed=settings["seed"]
-    )
+    encoder = PyramidEncoder(**settings["settings"])
+    fit_encoder(encoder, datasets, num_frames=settings["fit_frames"], seed=settings["seed"], folder=out)
     # Rounded before anything is encoded, so that the half precision of what is packaged loses nothing.
     encoder.half().float()
     (out / "encoder").mkdir(exist_ok=True)

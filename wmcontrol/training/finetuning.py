@@ -75,6 +75,7 @@ def finetune(
     base: WorldModel | str | Path | None = None,
     mode: Mode = "full",
     settings: FinetuneSettings = FinetuneSettings(),
+    planning: PlanningSettings | None = None,
     folder: str | Path | None = None,
     device: str | torch.device | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -92,6 +93,7 @@ def finetune(
         mode: ``"scratch"`` (everything anew), ``"action_only"`` (the action blocks) or ``"full"`` (everything, from
             the base).
         settings: of the training.
+        planning: what suits the environment when an agent plans with the model, which is saved with it.
         folder: for the model, the log and the result. The same call goes on there after a kill, and ends with the same
             weights. By default nothing is kept on disk.
         device: where to train; by default a GPU if there is one.
@@ -134,6 +136,7 @@ def finetune(
     )
     validated, context = clips(num_clips=_VALIDATED)
     about = {"store": identity(store), "base": identity(begun), "mode": mode, "settings": asdict(settings)}
+    about["planning"] = None if planning is None else asdict(planning)
     with distributed(place) as where, run_folder(folder, "finetune", about, where) as out:
         if where.agree((out / RESULT).exists()):
             model = WorldModel.load(out / MODEL, dtype=torch.float32)
@@ -157,6 +160,7 @@ def finetune(
                 control_rate=store.control_rate,
                 frame_size=store.frame_size,
                 token_std=store.token_std(train),
+                planning=planning,
             )
             result = {}
             if where.first:

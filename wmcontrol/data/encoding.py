@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,41 +15,52 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..encoders import Encoder
+from ..encoders import Encoder, PyramidEncoder
 from ..encoders.files import encoder_digest, save_encoder
+from ..engine import run_parallel
 from ..files import atomic_write, exclusive_lock
-from ..untrusted import Integer, Record, read_json
 from .dataset import TrajectoryDataset
+from .fitting import fit_encoder
 from .latent_store import ARRAYS, DESCRIPTION, DTYPES, TOKENS, VERSION, LatentStore
 from .trajectory import Floats, Pixels, Trajectory
 
-_JOURNAL = "encoded.json"  # how many frames are safe on disk, while a store is being built
-_FLUSH = 64  # batches
+_DONE = "encoded"  # a folder with a file for each span of frames that is safe on disk, while a store is being built
+_SPAN = 64  # batches
 
 
-def encode_dataset(
+def encode(
     dataset: TrajectoryDataset,
     encoder: Encoder,
-    root: str | Path,
+    folder: str | Path,
     *,
     dtype: str = "float16",
     batch_size: int = 512,
     device: str | torch.device = "cpu",
+    fit_frames: int = 20_000,
+    seed: int = 0,
+    jobs: int = 1,
+    engine: str = "processes",
+    engine_address: str | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> LatentStore:
-    """Encode all frames of a data set once, into a store under ``root``; open it at once if it is there.
+    """Encode all frames of a data set once, into a store in ``folder``; open it at once if it is there.
 
-    The store's folder is named by a digest of the encoder's weights and settings, the data's fingerprint and the
+    The store's own folder is named by a digest of the encoder's weights and settings, the data's fingerprint and the
     number type, so that one which does not fit is never read. An interrupted run goes on where it was; what comes out
-    is the same, byte for byte.
+    is the same, byte for byte, as it is with any number of jobs.
 
     Args:
         dataset: with frames, all of one size.
-        encoder: of single frames.
-        root: folder of stores; it is made if need be.
+        encoder: of single frames. A :class:`~wmcontrol.PyramidEncoder` that is not fitted yet is fitted to this data
+            set, in place; :func:`~wmcontrol.data.fit_encoder` fits one to several.
+        folder: of stores; it is made if need be.
         dtype: of the tokens on disk: "float16", "bfloat16" or "float32".
         batch_size: frames encoded at once.
         device: where the encoder works.
+        fit_frames: how many frames an encoder is fitted to.
+        seed: which frames these are.
+        jobs: processes that share the work, some thousand frames each at a time.
+        engine, engine_address: what runs them, as for :func:`wmcontrol.engine.run_parallel`.
         progress: is told how many frames are encoded, of how many.
 
     Raises:
@@ -58,13 +70,16 @@ def encode_dataset(
     """
     if not isinstance(dtype, str) or dtype not in DTYPES:
         raise ValueError(f"dtype must be one of {list(DTYPES)}, got {dtype!r}")
-    if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
-        raise ValueError(f"batch_size must be a whole number from 1 up, got {batch_size!r}")
+    for name, value in (("batch_size", batch_size), ("jobs", jobs)):
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise ValueError(f"{name} must be a whole number from 1 up, got {value!r}")
     if encoder.tubelet != 1:
         raise ValueError(f"a store holds tokens of single frames; this encoder takes {encoder.tubelet} at a time")
     if not len(dataset):
         raise ValueError("there is not a single trajectory to encode")
     first = _frames(dataset.trajectory(0), np.array([0]))
+    if isinstance(encoder, PyramidEncoder) and not encoder.fitted:
+        fit_encoder(encoder, [dataset], num_frames=fit_frames, seed=seed, folder=folder)
     height, width, _ = first.shape[1:]
     try:
         device = torch.device(device)
@@ -74,25 +89,49 @@ def encode_dataset(
     # One frame for a trial: what cannot be encoded is told before a folder is made.
     _, patches, dim = encoder(torch.from_numpy(first).to(device)).shape
     key = _key(dataset, encoder, dtype)
-    folder = Path(root) / key
-    finished = _finished(folder)
+    store = Path(folder) / key
+    finished = _finished(store)
     if finished is not None:
         return finished
-    folder.mkdir(parents=True, exist_ok=True)
+    store.mkdir(parents=True, exist_ok=True)
     shape = (int(dataset.lengths.sum()), patches, dim)
-    with exclusive_lock(folder):
-        finished = _finished(folder)  # another process may have been quicker
+    with exclusive_lock(store):
+        finished = _finished(store)  # another process may have been quicker
         if finished is not None:
             return finished
-        if (folder / DESCRIPTION).exists():  # a store that is damaged, and nobody knows where
+        if (store / DESCRIPTION).exists():  # a store that is damaged, and nobody knows where
             for path in (DESCRIPTION, ARRAYS, TOKENS):
-                (folder / path).unlink(missing_ok=True)
-        done = _begin(folder, shape, DTYPES[dtype])
-        if not (folder / ARRAYS).exists():
-            _save_arrays(dataset, folder)
-        save_encoder(encoder, folder, (height, width))
-        size = (height, width)
-        _encode(dataset, encoder, folder, shape, DTYPES[dtype], done, batch_size, size, device, progress)
+                (store / path).unlink(missing_ok=True)
+        _reserve(store, shape, DTYPES[dtype])
+        if not (store / ARRAYS).exists():
+            _save_arrays(dataset, store)
+        save_encoder(encoder, store, (height, width))
+        span = _SPAN * batch_size
+        spans = [(start, min(start + span, shape[0])) for start in range(0, shape[0], span)]
+        left = [each for each in spans if not _marker(store, each).exists()]
+        done = shape[0] - sum(stop - start for start, stop in left)
+        work = partial(
+            _encode,
+            dataset=dataset,
+            encoder=encoder,
+            store=store,
+            shape=shape,
+            dtype=DTYPES[dtype],
+            batch_size=batch_size,
+            frame_size=(height, width),
+            device=device,
+        )
+        if jobs == 1 and engine == "processes":
+            for each in left:
+                work(each, progress=progress and partial(_shifted, progress, done - each[0], shape[0]))
+                done += each[1] - each[0]
+        else:
+
+            def tell(count: int, _: int) -> None:
+                if progress is not None:
+                    progress(min(done + count * span, shape[0]), shape[0])
+
+            run_parallel(work, left, jobs=jobs, engine=engine, engine_address=engine_address, progress=tell)
         description = {
             "version": VERSION,
             "key": key,
@@ -103,9 +142,10 @@ def encode_dataset(
             "frame_size": [height, width],
             "source": _source(dataset),
         }
-        _write_json(folder / DESCRIPTION, description)
-        (folder / _JOURNAL).unlink(missing_ok=True)
-    return LatentStore.open(folder)
+        with atomic_write(store / DESCRIPTION) as file:
+            file.write(json.dumps(description, indent=1).encode())
+        shutil.rmtree(store / _DONE)
+    return LatentStore.open(store)
 
 
 def _finished(folder: Path) -> LatentStore | None:
@@ -132,14 +172,13 @@ def _source(dataset: TrajectoryDataset) -> dict[str, Any]:
     }
 
 
-def _begin(folder: Path, shape: tuple[int, int, int], dtype: torch.dtype) -> int:
-    """Reserve the file of tokens, or find how many frames are in it already."""
-    tokens, journal = folder / TOKENS, folder / _JOURNAL
+def _reserve(folder: Path, shape: tuple[int, int, int], dtype: torch.dtype) -> None:
+    """Reserve the file of tokens, unless it is there and some of them are in it."""
+    tokens, done = folder / TOKENS, folder / _DONE
     size = shape[0] * shape[1] * shape[2] * dtype.itemsize
-    if tokens.exists() and tokens.stat().st_size == size and journal.exists():
-        return int(
-            read_json(journal, Record({"frames": Integer(0, shape[0])}), fix="remove it to encode again")["frames"]
-        )
+    if tokens.exists() and tokens.stat().st_size == size and done.exists():
+        return
+    shutil.rmtree(done, ignore_errors=True)
     free = shutil.disk_usage(folder).free
     if size > free:
         raise OSError(
@@ -156,7 +195,7 @@ def _begin(folder: Path, shape: tuple[int, int, int], dtype: torch.dtype) -> int
         except OSError as error:
             tokens.unlink()
             raise OSError(error.errno, f"no room for {size:,} bytes of tokens", str(tokens)) from error
-    return 0
+    done.mkdir()
 
 
 def _save_arrays(dataset: TrajectoryDataset, folder: Path) -> None:
@@ -181,35 +220,42 @@ def _with_last(actions: Floats) -> Floats:
     return np.concatenate([actions, np.zeros((1, actions.shape[1]))])
 
 
+def _marker(folder: Path, span: tuple[int, int]) -> Path:
+    return folder / _DONE / f"{span[0]}-{span[1]}"
+
+
+def _shifted(progress: Callable[[int, int], None], by: int, total: int, frame: int) -> None:
+    progress(frame + by, total)
+
+
 def _encode(
+    span: tuple[int, int],
+    *,
     dataset: TrajectoryDataset,
     encoder: Encoder,
-    folder: Path,
+    store: Path,
     shape: tuple[int, int, int],
     dtype: torch.dtype,
-    done: int,
     batch_size: int,
     frame_size: tuple[int, int],
     device: torch.device,
-    progress: Callable[[int, int], None] | None,
+    progress: Callable[[int], None] | None = None,
 ) -> None:
-    """Encode frames from number ``done`` on; what a journal says is safe on disk is."""
+    """Encode a span of frames, in this process or another; its marker says that it is safe on disk."""
     # Batches begin at multiples of their size, however often a run was killed, so that each is rounded alike.
-    starts = range(done - done % batch_size, shape[0], batch_size)
-    with (folder / TOKENS).open("r+b") as file:
-        for number, start in enumerate(starts, 1):
-            stop = min(start + batch_size, shape[0])
+    with (store / TOKENS).open("r+b") as file:
+        file.seek(span[0] * shape[1] * shape[2] * dtype.itemsize)
+        for start in range(*span, batch_size):
+            stop = min(start + batch_size, span[1])
             frames = _read(dataset, start, stop, frame_size)
             tokens = encoder(torch.from_numpy(frames).to(device)).to(dtype).cpu()
             _check_finite(dataset, tokens, start)
-            file.seek(start * shape[1] * shape[2] * dtype.itemsize)
             file.write(tokens.contiguous().view(torch.uint8).numpy().tobytes())
-            if number % _FLUSH == 0 or stop == shape[0]:
-                file.flush()
-                os.fsync(file.fileno())
-                _write_json(folder / _JOURNAL, {"frames": stop})
             if progress is not None:
-                progress(stop, shape[0])
+                progress(stop)
+        file.flush()
+        os.fsync(file.fileno())
+    _marker(store, span).touch()
 
 
 def _read(dataset: TrajectoryDataset, start: int, stop: int, frame_size: tuple[int, int]) -> Pixels:
@@ -254,8 +300,3 @@ def _check_finite(dataset: TrajectoryDataset, tokens: Tensor, start: int) -> Non
             f"{dataset.trajectory(index).provenance}: tokens of frame {within} are not finite in {tokens.dtype}; "
             'with dtype="bfloat16" they may be'
         )
-
-
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    with atomic_write(path) as file:
-        file.write(json.dumps(content, indent=1).encode())
