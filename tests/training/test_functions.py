@@ -22,6 +22,7 @@ import wmcontrol.training.pretraining
 from wmcontrol import WorldModel
 from wmcontrol.data import LatentStore, held_out_split
 from wmcontrol.files import exclusive_lock
+from wmcontrol.models import PlanningSettings
 from wmcontrol.runs import read_run
 from wmcontrol.training import (
     ClipSource,
@@ -130,6 +131,15 @@ def test_what_is_held_out_is_a_tenth_and_the_error_is_of_it(stores: list[LatentS
     assert told["settings"]["mode"] == "scratch"
     assert told["windows"] == result.num_windows
     assert told["steps_per_second"] == pytest.approx(4 / told["seconds"])
+
+
+def test_how_to_plan_with_it_is_saved_with_the_model(stores: list[LatentStore], tmp_path: Path) -> None:
+    planning = PlanningSettings(context_frames=3, horizon=8, replan_every=5)
+    given: dict[str, Any] = {"mode": "scratch", "settings": FEW, "folder": tmp_path, "device": "cpu"}
+    assert finetune(stores[0], planning=planning, **given).model.planning == planning
+    assert WorldModel.load(tmp_path / "model").planning == planning
+    with pytest.raises(ValueError, match=naming("planning")):
+        finetune(stores[0], **given)
 
 
 def test_a_model_of_another_frameskip_is_measured_as_far_ahead(stores: list[LatentStore]) -> None:

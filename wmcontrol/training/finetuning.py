@@ -9,7 +9,7 @@ from typing import Any, get_args
 import torch
 
 from ..data import LatentStore, held_out_split
-from ..models import ActionConditioned, ActionNormalizer, Predictor, WorldModel
+from ..models import ActionConditioned, ActionNormalizer, PlanningSettings, Predictor, WorldModel
 from ..untrusted import AnyJson, Integer, ListOf, Number, Record, read_json
 from .batch import Batch, WindowSource
 from .distributed import distributed, usable_device
