@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..encoders import Encoder
-from ..encoders.files import load_encoder
+from ..encoders.files import encoder_digest, load_encoder
 from ..untrusted import (
     AnyJson,
     Array,
@@ -168,6 +168,18 @@ class LatentStore:
     def encoder(self) -> Encoder:
         """The encoder that made the tokens."""
         return load_encoder(self.folder)
+
+    def made_by(self, encoder: Encoder) -> bool:
+        """Whether it is this encoder, with these weights, that made the tokens."""
+        return encoder_digest(encoder) == encoder_digest(self.encoder)
+
+    def identity(self) -> dict[str, str]:
+        """Return what decides the tokens, wherever they lie: digests of data and encoder, and the number type."""
+        return {
+            "data": self.fingerprint,
+            "encoder": encoder_digest(self.encoder),
+            "dtype": str(self.tokens.dtype).removeprefix("torch."),
+        }
 
     def windows(
         self, num_frames: int, frameskip: int = 1, members: "Subset | Sequence[int] | None" = None

@@ -135,7 +135,7 @@ def finetune(
         seed=settings.seed,
     )
     validated, context = clips(num_clips=_VALIDATED)
-    about = {"store": identity(store), "base": identity(begun), "mode": mode, "settings": asdict(settings)}
+    about = {"store": store.identity(), "base": identity(begun), "mode": mode, "settings": asdict(settings)}
     about["planning"] = None if planning is None else asdict(planning)
     with distributed(place) as where, run_folder(folder, "finetune", about, where) as out:
         if where.agree((out / RESULT).exists()):

@@ -12,7 +12,6 @@ from typing import Any
 import torch
 
 from ..data import LatentStore
-from ..encoders.files import encoder_digest
 from ..files import atomic_write
 from ..models import Predictor, WorldModel
 from ..runs import open_run
@@ -46,7 +45,7 @@ def plain_predictor(name: str, model: WorldModel, store: LatentStore) -> Predict
     predictor = model.predictor
     if not isinstance(predictor, Predictor):
         raise ValueError(f"{name}: expected a model that was pretrained without actions, got one that has them")
-    if encoder_digest(model.encoder) != encoder_digest(store.encoder):
+    if not store.made_by(model.encoder):
         raise ValueError(
             f"{name}: its encoder is another than that of {store.folder}; encode the data with the model's encoder"
         )
@@ -60,13 +59,11 @@ def fresh_predictor(size: str, store: LatentStore, seed: int) -> Predictor:
         return Predictor.from_size(size, dim=store.tokens.shape[2])
 
 
-def identity(given: LatentStore | WorldModel | None) -> Any:
-    """Return what says whether it is the same store or model again, wherever it lies."""
-    if isinstance(given, LatentStore):
-        return {"data": given.fingerprint, "encoder": encoder_digest(given.encoder), "dtype": str(given.tokens.dtype)}
-    if given is None:
+def identity(model: WorldModel | None) -> str | None:
+    """Return a digest that says whether it is the same model without actions again, wherever it lies."""
+    if model is None:
         return None
-    predictor = given.predictor
+    predictor = model.predictor
     assert isinstance(predictor, Predictor)
     digest = hashlib.sha256(json.dumps(predictor.settings()).encode())
     for name, tensor in predictor.state_dict().items():

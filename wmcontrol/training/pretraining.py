@@ -7,7 +7,6 @@ from pathlib import Path
 import torch
 
 from ..data import LatentStore
-from ..encoders.files import encoder_digest
 from ..models import WorldModel
 from ..untrusted import AnyJson, Number, Record, read_json
 from .batch import ClipSource
@@ -91,7 +90,7 @@ def pretrain(
     )
     store = opened[0]
     for other in opened[1:]:
-        if encoder_digest(other.encoder) != encoder_digest(store.encoder):
+        if not other.made_by(store.encoder):
             raise ValueError(
                 f"stores: {other.folder} was made by another encoder than {store.folder}; encode all alike"
             )
@@ -101,7 +100,7 @@ def pretrain(
     else:
         predictor = plain_predictor("start", begun, store).requires_grad_(True)
     about = {
-        "stores": [identity(each) for each in opened],
+        "stores": [each.identity() for each in opened],
         "weights": mixed,
         "start": identity(begun),
         "settings": asdict(settings),
