@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from wmcontrol import PyramidEncoder
-from wmcontrol.data import Clips, LatentStore, Trajectory, TrajectoryDataset, collect, encode_dataset, open_dataset
+from wmcontrol.data import Clips, LatentStore, Trajectory, TrajectoryDataset, collect, encode, open_dataset
 from wmcontrol.data.policies import random
 from wmcontrol.memory import peak_memory
 from wmcontrol.training import ClipSource, WindowSource
@@ -82,7 +82,7 @@ def encoding(folder: Path, episodes: int, lasting: float) -> tuple[str, float, s
     encoder = PyramidEncoder()
     encoder.fit(torch.from_numpy(collected.frames(min(5000, FRAMES * episodes))))
     start = perf_counter()
-    store = encode_dataset(collected, encoder, folder / "stores")
+    store = encode(collected, encoder, folder / "stores")
     return "building the store: drawing 64 px, pyramid", len(store.tokens) / (perf_counter() - start), "frames"
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from wmcontrol import PyramidEncoder
-from wmcontrol.data import ArrayDataset, LatentStore, encode_dataset
+from wmcontrol.data import ArrayDataset, LatentStore, encode
 
 FRAME_SIZE = (64, 64)
 CONTROL_RATE = 10.0
@@ -38,4 +38,4 @@ def noise_store(folder: Path, grid: tuple[int, int], dim: int) -> LatentStore:
     actions = np.random.default_rng(0).uniform(-1, 1, (count, _FRAMES - 1, _ACTION_DIM))
     bounds = np.full(_ACTION_DIM, -1.0), np.full(_ACTION_DIM, 1.0)
     dataset = ArrayDataset([frames] * count, list(actions), control_rate=CONTROL_RATE, action_bounds=bounds)
-    return encode_dataset(dataset, encoder, folder)
+    return encode(dataset, encoder, folder)

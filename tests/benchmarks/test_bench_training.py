@@ -11,7 +11,7 @@ from experiments.benchmarks import latents, training
 from experiments.benchmarks.latents import noise, noise_store
 from experiments.benchmarks.training import Subject, Training
 from wmcontrol import Predictor
-from wmcontrol.data import ArrayDataset, encode_dataset
+from wmcontrol.data import ArrayDataset, encode
 from wmcontrol.encoders import PyramidEncoder
 
 
@@ -44,7 +44,7 @@ def test_a_store_of_ones_own_is_measured_with_both_sizes_and_one_without_actions
     encoder = PyramidEncoder(16)
     encoder.fit(noise(100))
     actions = np.random.default_rng(0).uniform(-1, 1, (2, 39, 2))
-    store = encode_dataset(ArrayDataset([noise(40).numpy()] * 2, list(actions), control_rate=10), encoder, tmp_path)
+    store = encode(ArrayDataset([noise(40).numpy()] * 2, list(actions), control_rate=10), encoder, tmp_path)
     section = training.training(0.02, store.folder)
     rows = section.numbers["rows"]
     assert [(row["size"], row["tokens"], row["dim"]) for row in rows] == [("tiny", 1, 16), ("base", 1, 16)]
