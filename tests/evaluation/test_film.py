@@ -14,7 +14,7 @@ from wmcontrol import CEM, GoalDistance, PlanningAgent, WorldModel
 from wmcontrol.agents import NoOpAgent, RandomAgent
 from wmcontrol.evaluation import Protocol, RandomTasks, evaluate, film
 from wmcontrol.evaluation.episodes import make_env, rollout_episodes, task_seed
-from wmcontrol.evaluation.reports.costs import Curve, PlanSeen, costs_of
+from wmcontrol.evaluation.reports.costs import Curve, PlanSeen, curves_of
 from wmcontrol.evaluation.reports.screen import Episode, Screen
 
 WALL = "wmcontrol/Wall-v0"
@@ -47,26 +47,22 @@ def test_a_film_shows_what_an_evaluation_judges(agent: PlanningAgent, tmp_path: 
 def test_costs_are_the_agents_own_of_frames_that_came_and_of_its_plans(agent: PlanningAgent) -> None:
     tasks = RandomTasks(WALL, 2, seed=1)
     env = make_env(WALL, 2, {}, 64)
-    costs = costs_of(agent, 2, context_steps=0)
-    moments = []
-    for moment in rollout_episodes(env, agent, tasks.tasks, [task_seed(0, i) for i in range(2)], 12):
-        costs.see(moment)
-        moments.append(moment)
+    steps = list(rollout_episodes(env, agent, tasks.tasks, [task_seed(0, i) for i in range(2)], 12))
     env.close()
-    frames = np.stack([moment.observation["pixels"] for moment in moments], 1)
-    goal = moments[0].observation["goal_pixels"]
-    for i in range(2):
-        curve = costs.curve(i, frames[i], goal[i])
+    frames = np.stack([step.observation["pixels"] for step in steps], 1)
+    goal = steps[0].observation["goal_pixels"]
+    _, curves = curves_of(agent, steps, context_steps=0)
+    for i, curve in enumerate(curves):
         assert curve.costs.shape == (13,)
         seen, aim = (agent.model.encode(torch.from_numpy(f)[None, None])[0, 0].float() for f in (frames[i, 4], goal[i]))
         assert curve.costs[4] == pytest.approx(float((seen - aim).norm()), rel=1e-5)
         assert [(plan.step, plan.lands) for plan in curve.plans] == [(0, 10), (10, 20)]
         assert [len(plan.history) for plan in curve.plans] == [2, 2]
-        told = agent.explain(moments[-1].state)[i]
+        told = agent.explain(steps[-1].state)[i]
         assert told is not None
         assert curve.plans[1].cost == told.cost
         assert list(curve.surprises) == [5]
-        then = agent.explain(moments[6].state)[i]
+        then = agent.explain(steps[6].state)[i]
         assert then is not None
         assert curve.surprises[5] == pytest.approx((then.surprise[0], then.change[0]))
 
@@ -74,15 +70,14 @@ def test_costs_are_the_agents_own_of_frames_that_came_and_of_its_plans(agent: Pl
 def test_agents_that_do_not_plan_are_filmed_with_their_distance(tmp_path: Path) -> None:
     tasks = RandomTasks(WALL, 2)
     assert film(NoOpAgent(SPACE), tasks, SHORT, tmp_path / "film.mp4") == [False, False]  # two are all there are
-    costs = costs_of(RandomAgent(SPACE), 2, context_steps=0)
     env = make_env(WALL, 2, {}, None)
-    for moment in rollout_episodes(env, RandomAgent(SPACE), tasks.tasks, [0, 1], 3):
-        costs.see(moment)
+    steps = list(rollout_episodes(env, RandomAgent(SPACE), tasks.tasks, [0, 1], 3))
     env.close()
-    away = moment.observation["achieved_goal"] - moment.observation["desired_goal"]
-    curve = costs.curve(1, np.zeros((4, 64, 64, 3), np.uint8), np.zeros((64, 64, 3), np.uint8))
+    away = steps[-1].observation["achieved_goal"] - steps[-1].observation["desired_goal"]
+    _, (_, curve) = curves_of(RandomAgent(SPACE), steps, context_steps=0)
+    assert len(curve.costs) == 4
     assert curve.costs[-1] == pytest.approx(float(np.linalg.norm(away[1])))
-    assert curve.plans == ()
+    assert curve.plans == []
 
 
 def blue(picture: np.ndarray, columns: slice) -> int:
@@ -94,7 +89,7 @@ def test_the_screen_shows_frames_success_and_only_what_has_happened() -> None:
     frames[3:, :, :, 0] = 200
     goal = np.full((64, 64, 3), 90, np.uint8)
     history = np.array([3.0, 2.0])
-    plans = (PlanSeen(0, 5, 1.0, history), PlanSeen(3, 8, 0.5, history))
+    plans = [PlanSeen(0, 5, 1.0, history), PlanSeen(3, 8, 0.5, history)]
     curve = Curve(np.array([5.0, 4, 3, 2, 1, 0.5]), plans, {2: (0.1, 0.5)})
     solved = np.array([False] * 5 + [True])
     screen = Screen([Episode(frames, goal, solved, curve)] * 2, "title", "cost")
@@ -112,7 +107,7 @@ def test_the_screen_shows_frames_success_and_only_what_has_happened() -> None:
 
 def test_costs_that_are_no_numbers_are_left_out() -> None:
     frames = np.zeros((2, 64, 64, 3), np.uint8)
-    curve = Curve(np.array([np.nan, np.nan]), (), {})
+    curve = Curve(np.array([np.nan, np.nan]), [], {})
     Screen([Episode(frames, frames[0], np.zeros(2, bool), curve)], "", "distance").draw(1)
 
 

@@ -1,4 +1,4 @@
-"""Judging agents: tasks, protocols, success with intervals."""
+"""Evaluating agents: tasks, protocols, success with intervals, reports."""
 
 from .evaluate import evaluate
 from .intervals import Interval, difference_over_seeds, paired_difference, seeds_and_tasks, wilson

@@ -1,4 +1,4 @@
-"""Judging an agent on tasks."""
+"""Evaluating an agent on tasks."""
 
 import os
 from collections.abc import Callable, Mapping

@@ -1,6 +1,6 @@
 """Intervals for shares of successes: over tasks, and over tasks and training seeds.
 
-Letters: ``S`` training seeds, ``N`` tasks, which all models were judged on.
+Letters: ``S`` training seeds, ``N`` tasks, which all models were evaluated on.
 """
 
 import math
@@ -44,7 +44,7 @@ def _wilson(share: float, trials: float, z: float) -> Interval:
 
 
 def seeds_and_tasks(successes: Sequence[Sequence[bool]]) -> Interval:
-    """Return the share of successes of models that differ in the training seed, all judged on the same tasks.
+    """Return the share of successes of models that differ in the training seed, all evaluated on the same tasks.
 
     Seeds and tasks are both taken for draws: the variance of the share is that of the crossed random-effects model
     (Cornfield & Tukey 1956), with Satterthwaite's degrees of freedom (1946). The interval is Wilson's, with the number

@@ -1,4 +1,4 @@
-"""The file that an evaluation grows in: a line that says what is judged, and a line for each task.
+"""The file that an evaluation grows in: a line that says what is evaluated, and a line for each task.
 
 A process may die at any moment: a line that was not finished is dropped, and what is missing is done again.
 """
@@ -63,7 +63,7 @@ def _append(file: IO[bytes], lines: bytes) -> None:
             rest = rest[os.write(file.fileno(), rest) :]
         os.fsync(file.fileno())
     except OSError as error:
-        told = f"cannot write {file.name}: {error.strerror or error}; what was judged is kept"
+        told = f"cannot write {file.name}: {error.strerror or error}; what is finished is kept"
         raise OSError(error.errno, told) from error
 
 

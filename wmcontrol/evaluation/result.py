@@ -30,7 +30,7 @@ class Evaluation:
     """One agent's results on all tasks; or those of one way of training with several seeds, see :meth:`over_seeds`.
 
     Attributes:
-        header: what was judged: tasks, protocol, seed, and what the caller said about the agent.
+        header: what was evaluated: tasks, protocol, seed, and what the caller said about the agent.
         records: one for each task, in order, of one training seed after the other: ``success_end``, ``success_any``,
             ``first_success`` (environment steps, or None), ``start_distance``, ``distance`` at the end (and for Push-T
             the ``angle``), ``decisions``, ``seconds`` that they took, and the ``memory`` of the process at its peak so

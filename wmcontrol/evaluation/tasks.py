@@ -1,4 +1,4 @@
-"""What agents are judged on: starts and goals.
+"""What agents are evaluated on: starts and goals.
 
 Letters: ``n`` numbers in a state, ``a`` in an action, ``w`` environment steps before the start.
 """
@@ -69,7 +69,7 @@ class DatasetTasks:
     environment refuses to start from, as a block that was pushed out of the field.
 
     Args:
-        dataset: trajectories with states (and actions, for a warm-up), of one of our environments.
+        dataset: trajectories with states (and actions, for ``context_steps``), of one of our environments.
         num_tasks: how many.
         seed: of the draws.
         goal_offset: environment steps from start to goal.
@@ -222,7 +222,7 @@ def _task(trajectory: Trajectory, start: int, goal_offset: int, context_steps: i
     if trajectory.states is None:
         raise ValueError(f"{trajectory.provenance}: it has no states, which tasks are made of")
     if context_steps and trajectory.actions is None:
-        raise ValueError(f"{trajectory.provenance}: it has no actions, which the warm-up replays")
+        raise ValueError(f"{trajectory.provenance}: it has no actions, which context_steps replay")
     replay = np.zeros((0, 0)) if trajectory.actions is None else trajectory.actions[start - context_steps : start]
     return Task(
         seed=_seed_of(seed, number),

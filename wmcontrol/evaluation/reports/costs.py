@@ -3,8 +3,9 @@
 Letters: ``T`` environment steps, ``P`` patches of a frame, ``D`` numbers in a token.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -46,86 +47,51 @@ class Curve:
     """
 
     costs: Floats
-    plans: tuple[PlanSeen, ...]
+    plans: list[PlanSeen]
     surprises: dict[int, tuple[float, float]]
 
 
-class Costs(Protocol):
-    """Looks on while episodes are played, and knows afterwards what they cost.
+def curves_of(agent: Any, steps: Sequence[StepRecord], *, context_steps: int) -> tuple[str, list[Curve]]:
+    """Return what costs are, in words, and a curve for each episode.
 
-    Attributes:
-        unit: what the costs are, in words.
-    """
-
-    unit: str
-
-    def see(self, record: StepRecord) -> None:
-        """Look at a record, of all episodes."""
-
-    def curve(self, episode: int, frames: Pixels, goal: Pixels) -> Curve:
-        """Return what an episode of frames (1 + T, height, width, 3) cost."""
-
-
-def costs_of(agent: Any, num_episodes: int, *, context_steps: int) -> Costs:
-    """Return what looks on: at the latent cost of an agent that plans, at the true distance of others.
+    Of an agent that plans they are its own objective, of frames that came and of its plans; of others the distance of
+    the true state to the goal.
 
     Args:
-        agent: that acts.
-        num_episodes: that are played side by side.
-        context_steps: environment steps that the agent has seen before the first record.
+        agent: that acted.
+        steps: of the episodes, ``1 + T``.
+        context_steps: environment steps that the agent had seen before the first of them.
     """
-    return LatentCosts(agent, num_episodes, context_steps) if isinstance(agent, PlanningAgent) else StateDistances()
+    if isinstance(agent, PlanningAgent):
+        return "cost of the frame", _latent_curves(agent, steps, context_steps)
+    away = np.array([distances(step.observation)["distance"] for step in steps])  # (1 + T, B)
+    return "distance to the goal", [Curve(costs, [], {}) for costs in away.T]
 
 
-class LatentCosts:
-    """The agent's own objective, of frames that came and of plans."""
-
-    unit = "cost of the frame"
-
-    def __init__(self, agent: PlanningAgent, num_episodes: int, context_steps: int):
-        self._agent, self._context_steps, self._seen = agent, context_steps, 0
-        self._plans: list[list[PlanSeen]] = [[] for _ in range(num_episodes)]
-        self._surprises: list[dict[int, tuple[float, float]]] = [{} for _ in range(num_episodes)]
-
-    def see(self, record: StepRecord) -> None:
-        """Look at the plans that are carried out, where a model step begins: nothing is new in between."""
-        frameskip = self._agent.model.frameskip
-        acted = self._seen - 1  # the step of the newest frame that the agent has acted on
-        self._seen += 1
-        if acted < 0 or acted % frameskip:
-            return
-        for i, told in enumerate(self._agent.explain(record.state)):
+def _latent_curves(agent: PlanningAgent, steps: Sequence[StepRecord], context_steps: int) -> list[Curve]:
+    frames = np.stack([step.observation["pixels"] for step in steps], 1)  # (B, 1 + T, height, width, 3)
+    goals = steps[0].observation["goal_pixels"]
+    curves = [Curve(_costs(agent, *episode), [], {}) for episode in zip(frames, goals, strict=True)]
+    frameskip = agent.model.frameskip
+    # Nothing is new within a model step. A step's state is the agent's from before its frame came.
+    for acted in range(0, len(steps) - 1, frameskip):
+        for curve, told in zip(curves, agent.explain(steps[acted + 1].state), strict=True):
             if told is None:
                 continue
-            step, plans = told.step - self._context_steps, self._plans[i]
-            if not plans or plans[-1].step != step:
-                plans.append(PlanSeen(step, step + self._agent.horizon * frameskip, told.cost, told.history))
+            begun = told.step - context_steps
+            if not curve.plans or curve.plans[-1].step != begun:
+                curve.plans.append(PlanSeen(begun, begun + agent.horizon * frameskip, told.cost, told.history))
             if len(told.surprise):
-                self._surprises[i][acted] = (float(told.surprise[-1]), float(told.change[-1]))
-
-    @torch.no_grad()
-    def curve(self, episode: int, frames: Pixels, goal: Pixels) -> Curve:
-        """Judge each frame as if a plan ended there."""
-        model = self._agent.model
-        assert model.normalizer is not None
-        tokens = model.encode(torch.from_numpy(np.concatenate([frames, goal[None]]))[None])  # (1, 2 + T, P, D)
-        actions = tokens.new_zeros(1, len(frames), 1, model.normalizer.action_dim)
-        costs = self._agent.objective(tokens[:, :-1, None], tokens[:, -1], actions)[0].double().cpu().numpy()
-        return Curve(costs, tuple(self._plans[episode]), self._surprises[episode])
+                curve.surprises[acted] = (float(told.surprise[-1]), float(told.change[-1]))
+    return curves
 
 
-class StateDistances:
-    """How far the true state is from the goal's."""
-
-    unit = "distance to the goal"
-
-    def __init__(self) -> None:
-        self._distances: list[list[float]] = []
-
-    def see(self, record: StepRecord) -> None:
-        """Look at where the worlds are."""
-        self._distances.append(distances(record.observation)["distance"])
-
-    def curve(self, episode: int, frames: Pixels, goal: Pixels) -> Curve:
-        """Return the distances."""
-        return Curve(np.array([row[episode] for row in self._distances]), (), {})
+@torch.no_grad()
+def _costs(agent: PlanningAgent, frames: Pixels, goal: Pixels) -> Floats:
+    """Return the cost of each frame, as if a plan ended there."""
+    model = agent.model
+    assert model.normalizer is not None
+    tokens = model.encode(torch.from_numpy(np.concatenate([frames, goal[None]]))[None])  # (1, 2 + T, P, D)
+    actions = tokens.new_zeros(1, len(frames), 1, model.normalizer.action_dim)
+    costs: Floats = agent.objective(tokens[:, :-1, None], tokens[:, -1], actions)[0].double().cpu().numpy()
+    return costs

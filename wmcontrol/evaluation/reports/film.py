@@ -17,7 +17,7 @@ from ...files import atomic_write
 from ..episodes import check_protocol, make_env, rollout_episodes, task_seed
 from ..protocols import Protocol, protocol_named
 from ..tasks import Tasks
-from .costs import costs_of
+from .costs import curves_of
 from .screen import Episode, Screen
 
 _STEPS_PER_SECOND = 5  # slow enough to watch
@@ -52,7 +52,7 @@ def film(
         For each episode whether it was solved at the end.
 
     Raises:
-        TypeError, ValueError: what does not fit, before anything is played.
+        TypeError, ValueError: what does not fit, before an episode begins.
         OSError: the file cannot be written.
     """
     path = Path(path)
@@ -69,20 +69,16 @@ def film(
     env = make_env(tasks.env_id, len(chosen), tasks.env_settings, image_size(agent))
     try:
         check_fits(agent, env)
-        costs = costs_of(agent, len(chosen), context_steps=chosen[0].replay.shape[0])
-        frames, success = [], []
         seeds = [task_seed(seed, number) for number in range(len(chosen))]
-        for record in rollout_episodes(env, agent, chosen, seeds, protocol.budget):
-            frames.append(np.array(record.observation["pixels"]))
-            goals = np.array(record.observation["goal_pixels"])
-            success.append(np.array(record.success))
-            costs.see(record)
+        steps = list(rollout_episodes(env, agent, chosen, seeds, protocol.budget))
     finally:
         env.close()
-    seen = np.stack(frames, 1)  # (B, 1 + T, …)
-    solved = np.stack(success, 1)
-    episodes = [Episode(seen[i], goals[i], solved[i], costs.curve(i, seen[i], goals[i])) for i in range(len(chosen))]
-    save_film(_pictures(Screen(episodes, title, costs.unit), protocol.budget), path, _STEPS_PER_SECOND)
+    unit, curves = curves_of(agent, steps, context_steps=chosen[0].replay.shape[0])
+    frames = np.stack([step.observation["pixels"] for step in steps], 1)  # (B, 1 + T, height, width, 3)
+    solved = np.stack([step.success for step in steps], 1)
+    goals = steps[0].observation["goal_pixels"]
+    episodes = [Episode(*episode) for episode in zip(frames, goals, solved, curves, strict=True)]
+    save_film(_pictures(Screen(episodes, title, unit), protocol.budget), path, _STEPS_PER_SECOND)
     return [bool(episode.solved[-1]) for episode in episodes]
 
 
