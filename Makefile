@@ -33,7 +33,7 @@ unit: $(STAMP)
 # here, see tests/lowest.py), broken files and killed processes by the hundred, and commands that train or take times,
 # since each step of theirs has tests of its own.
 LOWEST_LEAVES_OUT := tests/fuzz tests/planners tests/training $(wildcard $(addprefix tests/*/test_, \
-	assets.py bench*.py compare.py demo.py pretrain_mixes.py run_stages.py speed.py train_jobs.py))
+	assets.py bench*.py compare.py demo.py pretrain_mixes.py speed.py stages.py train_jobs.py))
 
 # Old releases use what newer ones of other packages have deprecated, and some clean up badly (CartPole of Gymnasium).
 lowest: $(STAMP)               ## the tests of what meets other packages, with the lowest versions in pyproject.toml
@@ -61,7 +61,7 @@ bench:                         ## measure what the library costs, beside other p
 	for name in planners agents data envs training speed; do .venv-bench/bin/python -m experiments.benchmarks.$$name || exit 1; done
 
 assets: $(STAMP)               ## make the packaged models anew: hours; killed, it goes on when it is run again
-	$(BIN)/wmcontrol assets into=wmcontrol/assets
+	$(BIN)/python -m experiments.assets --into wmcontrol/assets
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

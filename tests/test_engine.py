@@ -50,7 +50,6 @@ def test_an_item_that_fails_is_named_and_stops_no_other(jobs: int) -> None:
 def test_what_ran_in_a_worker_that_died_runs_again(tmp_path: Path) -> None:
     assert run_parallel(toy_items.die_once, [(i, tmp_path / "mark") for i in range(4)], jobs=2) == [0, 1, 2, 3]
     assert (tmp_path / "calls_1").read_text() == "xx"
-    assert (tmp_path / "calls_3").read_text() == "x"
 
 
 def test_an_item_that_kills_every_worker_is_found_and_the_others_are_done() -> None:

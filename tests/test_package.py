@@ -47,7 +47,8 @@ MAY_IMPORT = {
     "training": {"models", "data"},
     "agents": {"envs", "models", "planners", "objectives"},
     "evaluation": {"agents", "envs", "data", "engine", "memory"},
-    "experiments": EVERYTHING,
+    "compare": EVERYTHING | {"experiments"},
+    "experiments": EVERYTHING | {"compare"},
     "__main__": {"experiments"},
 }
 SOURCES = sorted(PACKAGE.rglob("*.py"))

@@ -43,18 +43,19 @@ def sync_folder(folder: Path) -> None:
 
 
 @contextmanager
-def exclusive_lock(what: Path, lock: Path | None = None) -> Iterator[None]:
+def exclusive_lock(what: Path, lock: Path | None = None, wait: float = 0) -> Iterator[None]:
     """Hold the lock of a folder or a file for writing; the system takes it back from a process that dies.
 
     Args:
         what: a folder that exists, or a file.
         lock: the lock file, which goes with its holder; by default ``lock`` in the folder ``what``.
+        wait: for so many seconds, if another process holds it.
 
     Raises:
         OSError: another process holds it.
     """
     lock = lock or what / "lock"
-    held = FileLock(lock, timeout=0)
+    held = FileLock(lock, timeout=wait)
     try:
         _acquire(held, lock)
     except Timeout:

@@ -9,10 +9,10 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
+from wmcontrol.compare.plan import plan
 from wmcontrol.data import LatentStore, open_dataset
 from wmcontrol.evaluation import Protocol
 from wmcontrol.experiments.cli import main
-from wmcontrol.experiments.compare_stages import plan
 from wmcontrol.experiments.errors import UsageError
 from wmcontrol.experiments.jobs.compare import Config as Compare
 from wmcontrol.experiments.jobs.compare import comparison
@@ -139,7 +139,7 @@ def test_tasks_are_drawn_of_data_that_the_keys_say_how_to_read(walls: Path) -> N
 
 def test_comparisons_read_data_as_the_keys_say(walls: Path, tmp_path: Path) -> None:
     reader = {"env_id": WALL, "env_settings": {"action_scale": 1.0}}
-    asked = comparison(Compare(env=["wall"], data=[walls], reader=reader, labelled=None, num_tasks=2))
+    asked = comparison(Compare(env=["wall"], data=[walls], reader=reader, num_train_trajectories=None, num_tasks=2))
     assert (asked.own["wall"].env_id, asked.own["wall"].control_rate) == (WALL, 10)
     assert asked.own["wall"].trajectory(0).frames.read([0]).shape == (1, 64, 64, 3)
     encoding = {need.name: need for last in plan(asked).stages for need in last.all_needs()}["encode wall"]

@@ -94,7 +94,7 @@ def _work(words: list[str]) -> int:
     if words[0] == "small_recipe":
         import small_recipe
 
-        from wmcontrol.experiments.assets import make_assets
+        from experiments.assets.make import make_assets
 
         make_assets(small_recipe.SMALL, Path(words[1]), Path(words[1]) / "models")
         return 0
@@ -196,7 +196,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--commands", nargs="*", choices=list(COMMANDS), default=list(COMMANDS))
     given = parser.parse_args()
-    sys.path[:0] = [str(TESTS), str(TESTS / "experiments")]
+    sys.path[:0] = [str(TESTS), str(TESTS / "assets"), str(TESTS / "compare")]
     import torch
 
     torch.set_num_threads(1)

@@ -13,7 +13,6 @@ from importlib import import_module
 from typing import Any
 
 JOBS = {
-    "assets": "make the packaged models anew",
     "compare": "compare the three ways of fine-tuning by planning: the paper's Table 4",
     "collect": "collect trajectories in an environment with a policy",
     "convert": "turn trajectories of another layout into a Minari data set",

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..files import folder_to_save_in
 from ..keys import key
 
 
@@ -22,10 +21,7 @@ class Config:
 
 def run(config: Config) -> None:
     """Do it."""
-    out = folder_to_save_in(config.out)
-    from ..compare import compare
-    from ..demo import small_comparison
-    from ..record import write_record
+    from ...compare import presets
+    from .compare import make
 
-    write_record(out, "demo", config)
-    compare(small_comparison(config.seed), (out / "stages").resolve(), out)
+    make(presets.demo(config.seed), config.out, config)

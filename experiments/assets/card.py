@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ..training import PredictionError
+from wmcontrol.training import PredictionError
 
 CARD, FACTS = "card.md", "card.json"
 
@@ -27,7 +27,7 @@ def _lines(facts: Mapping[str, Any]) -> Iterator[str]:
     )
     yield f"# {name}\n"
     yield f"{what} `WorldModel.load({name!r})` loads it. The architecture is DINO-world's (arXiv 2507.19468).\n"
-    yield f"Made by `{facts['command']}` (settings: `wmcontrol/experiments/recipes.py`; they are below in full).\n"
+    yield f"Made by `{facts['command']}` (settings: `experiments/assets/recipe.py`; they are below in full).\n"
     height, width = facts["frame_size"]
     size = ", ".join(f"{key} {value:g}" for key, value in predictor.items())
     encoder = stages["fit encoder"]["facts"]
@@ -86,7 +86,7 @@ def _data(stage: Mapping[str, Any]) -> Sequence[str]:
     settings, facts = stage["settings"], stage["facts"]
     name = stage["name"].removeprefix("collect ")
     counts = (f"{facts['episodes']:,}", f"{facts['frames']:,}")
-    return (name, settings["env"], settings["policy"], *counts, str(settings["seed"]), f"`{facts['sha256'][:16]}…`")
+    return (name, settings["env_id"], settings["policy"], *counts, str(settings["seed"]), f"`{facts['sha256'][:16]}…`")
 
 
 def _time(stage: Mapping[str, Any]) -> Sequence[str]:

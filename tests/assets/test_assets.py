@@ -1,6 +1,7 @@
 """The packaged models: made from nothing by a recipe, killed or not; in a budget, with cards that tell the truth."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -16,21 +17,22 @@ from safetensors.torch import load_file
 from small_recipe import SMALL
 
 import wmcontrol
+from experiments.assets import package
+from experiments.assets.make import make_assets
+from experiments.assets.package import BUDGET, bytes_of, check_budget, expected_bytes, install, sizes_in
+from experiments.assets.recipe import RECIPE
+from experiments.assets.steps import plan
 from wmcontrol import WorldModel
+from wmcontrol.compare import stages as stages_module
 from wmcontrol.data import LatentStore
 from wmcontrol.encoders.files import encoder_digest
-from wmcontrol.experiments import assets_package
-from wmcontrol.experiments.assets import make_assets
-from wmcontrol.experiments.assets_package import BUDGET, bytes_of, check_budget, expected_bytes, install, sizes_in
-from wmcontrol.experiments.assets_steps import plan
-from wmcontrol.experiments.cli import main
-from wmcontrol.experiments.errors import UsageError
-from wmcontrol.experiments.recipes import RECIPE
 from wmcontrol.files import exclusive_lock
 from wmcontrol.models import checkpoint
 from wmcontrol.training import held_out_clips, prediction_error
 
 PACKAGED = Path(wmcontrol.__file__).parent / "assets"
+ROOT = Path(__file__).parents[2]
+FROM_THE_ROOT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +107,12 @@ def test_cards_say_how_it_was_made_and_how_well_it_imagines(made: Path) -> None:
     for ratio in expected.relative_error:
         assert f"{float(ratio):.1%}" in text
     assert ("Warning" in text) == (expected.warning is not None)
-    for words in ("Apache-2.0", found["sha256"], "num_steps=60", "| wall unseen | wall | random | 3 | 120 | 1 |"):
+    for words in (
+        "Apache-2.0",
+        found["sha256"],
+        "num_steps=60",
+        "| wall unseen | wmcontrol/Wall-v0 | random | 3 | 120 | 1 |",
+    ):
         assert words in text
     assert str(made) not in text + json.dumps(found)
     assert "resumed" not in text
@@ -119,14 +126,13 @@ def test_the_persistence_baseline_is_measured_against_the_frames(made: Path) -> 
     start = torch.arange(3)[:, None] * 40 + torch.arange(10, 40 - 25)  # the last of three frames that are seen
     moved = [tokens[start + 5 * (step + 1)] - tokens[start] for step in range(5)]
     expected = [torch.nn.functional.smooth_l1_loss(d, torch.zeros_like(d), beta=0.1).item() for d in moved]
-    assert assets_package.measured(model, store, 5, 8)["persistence_error"] == pytest.approx(expected, rel=1e-5)
+    assert package.measured(model, store, 5, 8)["persistence_error"] == pytest.approx(expected, rel=1e-5)
 
 
 def killed(out: Path, when: str) -> None:
     """Follow the recipe in a process of its own and kill it once something is there."""
-    process = subprocess.Popen(
-        [sys.executable, small_recipe.__file__, str(out)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    command = [sys.executable, small_recipe.__file__, str(out)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=FROM_THE_ROOT)
     deadline = time.monotonic() + 120
     while not list(out.glob(when)) and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.002)
@@ -172,10 +178,10 @@ def test_a_changed_recipe_makes_anew_what_depends_on_it_and_nothing_else() -> No
         return {name for name, stage in after.items() if stage.digest != before[name].digest}
 
     assert changed() == set()
-    assert changed(models={"wall": {**SMALL.models["wall"], "num_steps": 7}}) == {"train wall"}
-    assert changed(base={**SMALL.base, "seed": 1}) == {"train base", "train wall"}
+    assert changed(models={"wall": replace(SMALL.models["wall"], num_steps=7)}) == {"train wall"}
+    assert changed(base=replace(SMALL.base, seed=1)) == {"train base", "train wall"}
     assert changed(predictor={**SMALL.predictor, "depth": 3}) == {"train base", "train wall"}
-    maze = replace(SMALL.data["pointmaze"], unseen_episodes=9)
+    maze = replace(SMALL.data["pointmaze"], num_unseen=9)
     unseen = {"collect pointmaze unseen", "encode pointmaze unseen"}
     assert changed(data={**SMALL.data, "pointmaze": maze}) == unseen
     maze = replace(SMALL.data["pointmaze"], seed=9)
@@ -188,7 +194,7 @@ def test_the_recipe_fits_the_budget_and_has_the_frames_that_were_promised() -> N
     assert {"train base", "train wall", "train pusht", "train pointmaze"} < set(plan(RECIPE))
     check_budget({name: expected_bytes(RECIPE, name) for name in ("base", *RECIPE.models)})
     for data in RECIPE.data.values():
-        assert data.episodes * data.frames[0] >= 100_000
+        assert data.num_episodes * data.num_frames[0] >= 100_000
         assert data.seed != data.unseen_seed
     wide = replace(RECIPE, predictor={**RECIPE.predictor, "width": 240})
     with pytest.raises(ValueError, match=r"20 MB.* \d\d\.\d\d MB .*base .*, wall "):
@@ -198,7 +204,7 @@ def test_the_recipe_fits_the_budget_and_has_the_frames_that_were_promised() -> N
 def test_the_expected_size_is_a_close_upper_bound(made: Path) -> None:
     for name in ("base", "wall"):
         real, expected = bytes_of(made / "models" / name), expected_bytes(SMALL, name)
-        assert real <= expected <= real + assets_package._BESIDE
+        assert real <= expected <= real + package._BESIDE
 
 
 def test_too_much_is_refused_before_work_begins(tmp_path: Path) -> None:
@@ -212,8 +218,8 @@ def test_too_much_is_refused_before_work_begins(tmp_path: Path) -> None:
 
 def test_what_is_packaged_after_all_over_the_budget_stays_out(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = sizes_in(made / "models")
-    monkeypatch.setattr(assets_package, "BUDGET", sum(before.values()) - 1)
-    monkeypatch.setattr("wmcontrol.experiments.assets.expected_bytes", lambda recipe, name: 0)
+    monkeypatch.setattr(package, "BUDGET", sum(before.values()) - 1)
+    monkeypatch.setattr("experiments.assets.make.expected_bytes", lambda recipe, name: 0)
     with pytest.raises(ValueError, match="MB"):
         make_assets(SMALL, made, made / "others")
     assert sizes_in(made / "others") == {}
@@ -229,14 +235,16 @@ def test_a_model_takes_the_place_of_the_one_before_it(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "into").iterdir()] == ["wall"]
 
 
-def test_mistakes_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["assets", "only=wal", f"out={tmp_path / 'out'}"]) == 2
-    assert "unknown model 'wal'; did you mean 'wall'?" in capsys.readouterr().err
-    with pytest.raises(UsageError, match=naming("'moon'", "'wall'", "'pointmaze'")):
-        make_assets(replace(SMALL, models={"moon": {}}), tmp_path / "out", tmp_path / "into")
-    with pytest.raises(TypeError, match="num_step"):
-        make_assets(replace(SMALL, base={"num_step": 3}), tmp_path / "out", tmp_path / "into")
+def test_mistakes_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    command = [sys.executable, "-m", "experiments.assets", "--only", "wal", "--out", str(tmp_path / "out")]
+    found = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", cwd=ROOT, env=FROM_THE_ROOT)
+    assert found.returncode == 1
+    assert "'wal'" in found.stderr
+    assert len(found.stderr.splitlines()) == 1
+    with pytest.raises(ValueError, match=naming("'moon'", "'wall'", "'pointmaze'")):
+        make_assets(replace(SMALL, models={"moon": SMALL.models["wall"]}), tmp_path / "out", tmp_path / "into")
     assert not (tmp_path / "out" / "stages").exists()
+    monkeypatch.setattr(stages_module, "_PATIENCE", 0)
     stage = plan(SMALL)["collect wall"].folder(tmp_path / "out" / "stages")
     stage.mkdir(parents=True)
     with exclusive_lock(stage), pytest.raises(OSError, match="another process is writing"):
@@ -249,5 +257,5 @@ def test_what_travels_with_the_package_is_whole_and_within_the_budget() -> None:
         model = WorldModel.load(folder.name, dtype=torch.float32)
         assert model.dtype == torch.float32
         assert facts(folder)["name"] == folder.name
-        assert facts(folder)["command"] == f"wmcontrol assets only={folder.name}"
+        assert facts(folder)["command"] == f"python -m experiments.assets --only {folder.name}"
         assert (folder / "card.md").read_text().startswith(f"# {folder.name}\n")

@@ -6,39 +6,42 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ..evaluation import Evaluation, ResultRow, Video, report
-from ..evaluation.specs import Role
-from .compare_settings import Comparison
-from .compare_stages import FILM, NO_OP, RANDOM, SIMULATOR, TASKS, Plan
-from .files import whole_file
-from .recipes import Data
+from ..evaluation.specs import Role, env_label
+from ..files import atomic_write
+from .plan import FILM, NO_OP, RANDOM, SIMULATOR, TASKS, Plan
+from .settings import CollectSettings, Comparison, planner_settings
 
 _ROLES: Mapping[str, Role] = {NO_OP: "baseline", RANDOM: "baseline", SIMULATOR: "oracle"}
 _PAIRS = (("full", "scratch"), ("action_only", "scratch"), ("full", "action_only"))
 
 
-def save(asked: Comparison, planned: Plan, root: Path, out: Path) -> Path:
-    """Save the report of stages that are finished, films beside it, and return its page."""
-    rows = [
+def rows_of(asked: Comparison, planned: Plan, root: Path) -> list[ResultRow]:
+    """Return the rows of stages that are finished."""
+    return [
         ResultRow(
-            env=shown(asked, row.env),
+            env=label(asked, row.env),
             agent=row.agent,
             role=_ROLES.get(row.agent, "model"),
-            num_train_trajectories=row.labelled,
-            all_train_trajectories=None if row.labelled is None else asked.trained_on(row.env),
+            num_train_trajectories=row.num_train_trajectories,
+            all_train_trajectories=None if row.num_train_trajectories is None else asked.num_trained_on(row.env),
             evaluation=Evaluation.over_seeds([Evaluation.read(s.folder(root) / TASKS) for s in row.stages]),
         )
         for row in planned.rows
     ]
+
+
+def save(asked: Comparison, planned: Plan, rows: list[ResultRow], root: Path, out: Path) -> Path:
+    """Save the report of stages that are finished, films beside it, and return its page."""
     videos = []
     for name, stage in planned.films.items():
         path = out / f"{name}.mp4"
-        with whole_file(path) as temporary:
-            shutil.copyfile(stage.folder(root) / FILM, temporary)
+        with atomic_write(path) as file, (stage.folder(root) / FILM).open("rb") as film:
+            shutil.copyfileobj(film, file)
         facts = (stage.record(root) or {})["facts"]
         model = f"{facts['mode']}, training seed {facts['training_seed']}"
-        caption = f"{shown(asked, name)}: the first tasks, planned with the model that reached most goals, {model}"
+        caption = f"{label(asked, name)}: the first tasks, planned with the model that reached most goals, {model}"
         videos.append(Video(caption, path))
-    seconds = spent(planned, root)
+    seconds = seconds_spent(planned, root)
     page = report(
         rows,
         out,
@@ -49,34 +52,33 @@ def save(asked: Comparison, planned: Plan, root: Path, out: Path) -> Path:
         videos=videos,
     )
     times = out / "times.json"
-    with whole_file(times) as temporary:
-        temporary.write_text(
-            json.dumps({**json.loads(times.read_text(encoding="utf-8")), "stages": seconds}, indent=1) + "\n",
-            encoding="utf-8",
-        )
+    told = {**json.loads(times.read_text(encoding="utf-8")), "stages": seconds}
+    with atomic_write(times) as file:
+        file.write((json.dumps(told, indent=1) + "\n").encode())
     return page
 
 
-def shown(asked: Comparison, name: str) -> str:
+def label(asked: Comparison, name: str) -> str:
     """Return an environment's name as a reader should see it."""
-    return asked.env_id(name).split("/")[-1].removesuffix("-v0")
+    return env_label(asked.environments[name].env_id)
 
 
 def about(asked: Comparison) -> Iterator[str]:
     """Say what was compared: base, data, training, tasks."""
     base, encoder = asked.base_digests
+    given = asked.environments
     name = "the packaged one" if asked.base == Comparison.base else f"`{asked.base}`"
     yield (
         f"Base: {name}, pretrained without actions; predictor {base}, encoder {encoder}. The mode "
         "scratch has its architecture and not its weights; action_only trains the action blocks alone; full trains "
         "everything."
     )
-    for name, data in asked.data.items():
-        yield f"{shown(asked, name)}: {_data(asked, name, data)}"
-    steps = ", ".join(f"{shown(asked, n)} {keys['num_steps']:,}" for n, keys in asked.training.items())
+    for name in given:
+        yield f"{label(asked, name)}: {_data(asked, name)}"
+    steps = ", ".join(f"{label(asked, name)} {settings.training.num_steps:,}" for name, settings in given.items())
     few = (
-        f"; {asked.few_steps:,} with {' and '.join(map(str, asked.labelled))} labelled trajectories"
-        if asked.labelled
+        f"; {asked.few_steps:,} with {' and '.join(map(str, asked.num_train_trajectories))} trajectories"
+        if asked.num_train_trajectories
         else ""
     )
     seeds = ", ".join(map(str, asked.training_seeds))
@@ -84,13 +86,19 @@ def about(asked: Comparison) -> Iterator[str]:
         f"Optimiser steps with all trajectories: {steps}{few}. Training seeds {seeds}; seed {asked.seed} of tasks, "
         "agents and of which trajectories are held out."
     )
-    looks = ", ".join(f"{shown(asked, name)} {steps}" for name, steps in asked.warmup.items() if steps)
+    planning = {name: settings.planning for name, settings in given.items()}
+    looks = ", ".join(f"{label(asked, n)} {each.context_steps}" for n, each in planning.items() if each.context_steps)
+    powers = ", ".join(f"{label(asked, n)} {each.standardize:g}" for n, each in planning.items() if each.standardize)
     protocol = asked.protocol
+    planner = planner_settings(asked.planner)
     yield (
         f"Protocol {protocol.name}: goals {protocol.goal_offset} steps ahead, {protocol.budget} steps to get there, "
-        f"{protocol.replan_every} executed of each plan of {protocol.horizon} model steps; planner {asked.planner} "
-        f"{dict(asked.planner_settings)}, objective GoalDistance {_objectives(asked)}."
-        + (f" Before they act, agents look on for some steps of the trajectory: {looks}." if looks else "")
+        f"{protocol.replan_every} executed of each plan of {protocol.horizon} model steps; planner "
+        f"{planner.pop('name')} {planner}, objective GoalDistance, "
+        + ", ".join(dict.fromkeys(each.metric for each in planning.values()))
+        + (f"; tokens are standardized, with the power: {powers}" if powers else "")
+        + "."
+        + (f" Before they act, agents observe some steps of the trajectory: {looks}." if looks else "")
     )
     yield (
         "All agents of an environment have the same tasks"
@@ -104,29 +112,22 @@ def about(asked: Comparison) -> Iterator[str]:
     )
 
 
-def _objectives(asked: Comparison) -> str:
-    first, *others = (str(dict(given)) for given in asked.objective.values())
-    if all(other == first for other in others):
-        return first
-    return ", ".join(f"{dict(given)} in {shown(asked, name)}" for name, given in asked.objective.items())
-
-
-def _data(asked: Comparison, name: str, data: Data | Path) -> str:
-    count = f"{asked.trained_on(name):,}"
-    if isinstance(data, Path):
+def _data(asked: Comparison, name: str) -> str:
+    data, count = asked.environments[name].data, f"{asked.num_trained_on(name):,}"
+    if not isinstance(data, CollectSettings):
         return (
             f"{count} of the {len(asked.own[name]):,} trajectories of `{data}`; the tasks are of the tenth that is "
             "held out, which no model was fine-tuned on."
         )
-    frames = " to ".join(str(number) for number in data.frames)
+    frames = " to ".join(str(number) for number in data.num_frames)
     return (
-        f"{count} of {data.episodes:,} episodes of {frames} frames, collected by this package with the policy "
-        f"{data.policy} (seed {data.seed}); the tasks are of {data.unseen_episodes:,} more (seed {data.unseen_seed}), "
-        "which no model was trained on."
+        f"{count} of {data.num_episodes:,} episodes of {frames} frames, collected with the policy {data.policy} "
+        f"(seed {data.seed}); the tasks are of {data.num_unseen:,} more (seed {data.unseen_seed}), which no model was "
+        "trained on."
     )
 
 
-def spent(planned: Plan, root: Path) -> dict[str, float]:
+def seconds_spent(planned: Plan, root: Path) -> dict[str, float]:
     """Return the seconds of one core that each stage took, of all attempts together, by name."""
     found: dict[str, float] = {}
     for last in planned.stages:

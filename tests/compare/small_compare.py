@@ -4,12 +4,11 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from wmcontrol.experiments import demo
-from wmcontrol.experiments.cli import main
+from wmcontrol.compare import compare, presets
 
 small_comparison = partial(
-    demo.small_comparison,
-    episodes=30,
+    presets.demo,
+    num_episodes=30,
     num_steps=5,
     batch_size=8,
     num_tasks=4,
@@ -19,12 +18,9 @@ small_comparison = partial(
 
 
 def run(out: Path) -> int:
-    """Make the demo with these sizes."""
-    usual, demo.small_comparison = demo.small_comparison, small_comparison
-    try:
-        return main(["demo", f"out={out}"])
-    finally:
-        demo.small_comparison = usual
+    """Make it."""
+    compare(small_comparison(), out, jobs=2)
+    return 0
 
 
 if __name__ == "__main__":

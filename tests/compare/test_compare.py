@@ -1,4 +1,4 @@
-"""``wmcontrol demo``: a whole comparison, from nothing to the report, with sizes of a moment."""
+"""A whole comparison, from nothing to the report, with sizes of a moment."""
 
 import json
 import signal
@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 import small_compare
 
+from wmcontrol.compare import compare, presets
+from wmcontrol.compare.plan import TASKS
 from wmcontrol.evaluation import Evaluation
-from wmcontrol.experiments.compare_stages import TASKS
+from wmcontrol.experiments.cli import main
 
 AGENTS = ["scratch", "full", "no-op", "random actions", "true simulator"]
 
@@ -78,7 +80,6 @@ def test_killed_and_run_again_it_reports_the_same_numbers(made: Path, tmp_path: 
         process.send_signal(signal.SIGKILL)
     assert process.returncode == -signal.SIGKILL
     assert not (tmp_path / "report.json").exists()
-    time.sleep(1)  # its processes end, and leave their folders to others
     collected = next(tmp_path.glob("stages/collect_wall-*/stage.json"))
     before = collected.stat().st_mtime_ns
     assert small_compare.run(tmp_path) == 0
@@ -87,10 +88,24 @@ def test_killed_and_run_again_it_reports_the_same_numbers(made: Path, tmp_path: 
 
 
 def test_a_second_run_does_nothing_again_and_says_where_all_lies(
-    made: Path, capsys: pytest.CaptureFixture[str]
+    made: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert small_compare.run(made) == 0
+    before = {path: path.stat().st_mtime_ns for path in made.glob("stages/*/*")}
+    monkeypatch.setattr(presets, "demo", small_compare.small_comparison)
+    assert main(["demo", f"out={made}"]) == 0
+    assert {path: path.stat().st_mtime_ns for path in made.glob("stages/*/*")} == before
     lines = capsys.readouterr().out.splitlines()
-    assert not any(line.startswith("[1/") for line in lines)
     assert lines[-2:] == [str(made / "wall.mp4"), str(made / "report.html")]
     assert any("true simulator" in line for line in lines)
+
+
+def test_another_comparison_has_another_folder_and_may_share_stages(made: Path, tmp_path: Path) -> None:
+    other = small_compare.small_comparison(num_tasks=3)
+    with pytest.raises(ValueError, match="num_tasks is 4 there and 3 here"):
+        compare(other, made)
+    told: list[int] = []
+    found = compare(other, tmp_path, stages=made / "stages", jobs=2, progress=lambda done, total: told.append(total))
+    assert set(told) == {5}  # four evaluations and the film: data and models are there, the oracle has two tasks
+    assert [len(row.evaluation.records) for row in found.rows] == [3, 3, 3, 3, 2]
+    assert found.report == tmp_path / "report.html"
+    assert found.seconds.keys() >= {"train wall full 27 seed 0", "film wall"}

@@ -3,7 +3,7 @@
 import time
 from pathlib import Path
 
-from wmcontrol.experiments.stages import Stage
+from wmcontrol.compare.stages import Stage
 
 
 def write(stage: Stage, root: Path) -> dict:

@@ -6,17 +6,19 @@ stages, has another folder.
 
 import hashlib
 import json
+import logging
 import platform
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 from .. import __version__
+from ..engine import ParallelError, run_parallel
 from ..files import atomic_write, exclusive_lock
 from ..untrusted import AnyJson, ListOf, MapOf, Number, Record, Text, read_json
 
@@ -31,6 +33,8 @@ _RECORD = Record(
         "facts": MapOf(AnyJson()),
     }
 )
+_LOG = logging.getLogger(__name__)
+_PATIENCE = 30.0  # seconds
 _TICK = 5.0  # seconds of a killed attempt that may go uncounted
 
 
@@ -80,13 +84,104 @@ class Stage:
         return [*found.values(), self]
 
 
+def run_stages(
+    wanted: Iterable[Stage],
+    root: Path,
+    *,
+    jobs: int | None = None,
+    engine: str = "processes",
+    engine_address: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> None:
+    """Do stages and all that they need and that is not finished, so many at once; each when its needs are done.
+
+    Whoever runs the same stages again goes on. One that fails stops nothing but what needs it.
+
+    Args:
+        wanted: the last stages.
+        root: where they are done; machines of a cluster see it at the same path.
+        jobs, engine, engine_address: as of :func:`~wmcontrol.engine.run_parallel`; each stage has one thread.
+        progress: is told how many stages are done, and of how many.
+
+    Raises:
+        ValueError: some failed; it names them, and says what went wrong with the first.
+    """
+    root.mkdir(parents=True, exist_ok=True)
+    waiting = unfinished(wanted, root)
+    total, done = len(waiting), 0
+    failed: dict[str, str] = {}
+    first: ParallelError | None = None
+    while waiting:
+        # In waves: with few workers one of them may wait for the last stage of a wave, with many the longest chain of
+        # stages takes as long as it would without.
+        ready = [stage for stage in waiting.values() if not any(need.digest in waiting for need in stage.needs)]
+        for stage in ready:
+            del waiting[stage.digest]
+        for stage in [stage for stage in ready if any(need.digest in failed for need in stage.needs)]:
+            failed[stage.digest] = stage.name
+            ready.remove(stage)
+        _LOG.info("%d to %d of %d: %s", done + 1, done + len(ready), total, ", ".join(stage.name for stage in ready))
+        try:
+            run_parallel(
+                partial(_run_alone, root=root),
+                ready,
+                jobs=jobs,
+                engine=engine,
+                engine_address=engine_address,
+                name=lambda stage: stage.name,
+                progress=progress and partial(_count, progress, done, total),
+            )
+        except ParallelError as error:
+            first = first or error
+            failed |= {ready[index].digest: ready[index].name for index in error.failed}
+        done += len(ready)
+    if first:
+        names = ", ".join(failed.values())
+        raise ValueError(f"{len(failed)} of {total} stages failed, or need one that did ({names}). {first}") from first
+
+
+def _count(progress: Callable[[int, int], None], before: int, total: int, done: int, _: int) -> None:
+    progress(before + done, total)
+
+
+def _run_alone(stage: Stage, root: Path) -> None:
+    """Do a stage with one thread, so that numbers are those of any machine with however many cores."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        run_stage(stage, root)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def unfinished(wanted: Iterable[Stage], root: Path) -> dict[str, Stage]:
+    """Return the stages that are to be done, by digest, each after its needs; of finished ones the needs are not."""
+    found: dict[str, Stage] = {}
+    for stage in wanted:
+        if stage.digest not in found and stage.record(root) is None:
+            found |= unfinished(stage.needs, root)
+            found[stage.digest] = stage
+    return found
+
+
 def run_stage(stage: Stage, root: Path) -> None:
-    """Do a stage whose needs are finished, unless it is finished too. Others may do other stages meanwhile."""
-    if stage.record(root) is not None:
-        return
+    """Do a stage whose needs are finished, unless it is finished too. Others may do other stages meanwhile.
+
+    Raises:
+        OSError: this machine does not see ``root``; or another process does the stage and goes on for long.
+    """
+    if not root.is_dir():
+        raise FileNotFoundError(
+            f"{root} is not there on {platform.node()}; give a folder that all machines of the cluster see at one path"
+        )
     folder = stage.folder(root)
-    folder.mkdir(parents=True, exist_ok=True)
-    with exclusive_lock(folder):
+    folder.mkdir(exist_ok=True)
+    # A worker that was lost with its machine, or whose parent was killed, may live for a moment.
+    with exclusive_lock(folder, wait=_PATIENCE):
+        if stage.record(root) is not None:
+            return
         with _clock(folder) as attempts:
             facts = stage.work(stage, root)
         record = {"name": stage.name, "digest": stage.digest, "settings": dict(stage.settings)}

@@ -1,14 +1,13 @@
-"""``wmcontrol assets``: the packaged models, made anew from nothing."""
+"""Making models by a recipe, and putting them where they are loaded from."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from .assets_package import check_budget, expected_bytes, install, package, packaged_model, sizes_in
-from .assets_steps import plan
-from .errors import UsageError, did_you_mean
-from .files import folder_to_save_in
-from .recipes import Recipe
-from .stages import run_stage
+from wmcontrol.compare.stages import run_stage
+
+from .package import check_budget, expected_bytes, install, package, packaged_model, sizes_in
+from .recipe import Recipe
+from .steps import plan
 
 
 def make_assets(recipe: Recipe, out: Path, into: Path, only: Sequence[str] | None = None) -> None:
@@ -21,21 +20,22 @@ def make_assets(recipe: Recipe, out: Path, into: Path, only: Sequence[str] | Non
         only: names of models; by default all of the recipe.
 
     Raises:
-        UsageError: a model that the recipe has not.
-        ValueError: all that is packaged would be, or is, over the budget; nothing has been put into ``into``.
+        ValueError: a model that the recipe has not; or all that is packaged would be, or is, over the budget. Nothing
+            has been put into ``into``.
     """
     known = ["base", *recipe.models]
     wanted = list(dict.fromkeys(only or known))
     for name in wanted:
         if name not in known:
-            raise did_you_mean("model", name, known)
+            raise ValueError(f"only: expected some of {', '.join(known)}; got {name!r}")
     for name in recipe.models:
         if name not in recipe.data:
-            raise UsageError(f"the recipe has a model {name!r} and no data of that name; it has {list(recipe.data)}")
+            raise ValueError(f"the recipe has a model {name!r} and no data of that name; it has {list(recipe.data)}")
     kept = {name: size for name, size in sizes_in(into).items() if name not in wanted}
     check_budget(kept | {name: expected_bytes(recipe, name) for name in wanted})
-    root = folder_to_save_in(out).resolve() / "stages"
-    folder_to_save_in(into)
+    root = out.resolve() / "stages"
+    for folder in (root, into):
+        folder.mkdir(parents=True, exist_ok=True)
     stages = plan(recipe)
     packages = {name: package(name, stages, recipe) for name in wanted}
     needed = {stage.digest: stage for package in packages.values() for stage in package.all_needs()}

@@ -4,21 +4,23 @@ import hashlib
 import json
 import shutil
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ..data import LatentStore
-from ..encoders import PyramidEncoder
-from ..models import ActionConditioned, PlanningSettings, Predictor, WorldModel
-from ..models.checkpoint import save
-from ..training import held_out_clips, prediction_error
-from .assets_card import CARD, FACTS, card
-from .assets_steps import model_of, store_of
-from .recipes import RECIPE, Recipe
-from .stages import Stage
+from wmcontrol.compare.plan import model_of, store_of
+from wmcontrol.compare.stages import Stage
+from wmcontrol.data import LatentStore
+from wmcontrol.encoders import PyramidEncoder
+from wmcontrol.models import ActionConditioned, PlanningSettings, Predictor, WorldModel
+from wmcontrol.models.checkpoint import save
+from wmcontrol.training import held_out_clips, prediction_error
+
+from .card import CARD, FACTS, card
+from .recipe import FRAMESKIP, RECIPE, Recipe
 
 BUDGET = 20_000_000  # bytes of all that is packaged
 _BESIDE = 60_000  # bytes of cards, configuration and the names of tensors, of one model, at the most
@@ -28,14 +30,14 @@ _TYPES = {"predictor": "bfloat16", "encoder": "float16"}
 def package(name: str, stages: Mapping[str, Stage], recipe: Recipe) -> Stage:
     """Return the stage that packages a model, "base" or one by the name of its data."""
     seen = list(recipe.data) if name == "base" else [name]
-    skips = {data: recipe.models.get(data, {}).get("frameskip", 5) for data in seen}
+    skips = {data: recipe.models[data].frameskip if data in recipe.models else FRAMESKIP for data in seen}
     needs = [stages[f"train {name}"], *(stages[f"encode {data} unseen"] for data in seen)]
-    command = f"wmcontrol assets only={name}" if recipe is RECIPE else "make_assets with a recipe of its own"
+    command = f"python -m experiments.assets --only {name}" if recipe is RECIPE else "a recipe of its own"
     settings = {
         "weights": _TYPES,
         "frameskip": skips,
         "num_frames": needs[0].settings["num_frames"],
-        "planning": dict(recipe.planning.get(name, {})),
+        "planning": asdict(recipe.planning.get(name, PlanningSettings())),
         "command": command,
     }
     return Stage(f"package {name}", settings, tuple(needs), _package)
@@ -51,7 +53,7 @@ def expected_bytes(recipe: Recipe, name: str) -> int:
     encoder = PyramidEncoder(**recipe.encoder.settings)
     base = Predictor(dim=encoder.dim, **recipe.predictor)
     # An environment action has two numbers in all of ours.
-    action_dim = 0 if name == "base" else 2 * recipe.models[name].get("frameskip", 5)
+    action_dim = 0 if name == "base" else 2 * recipe.models[name].frameskip
     predictor: nn.Module = ActionConditioned(base, action_dim) if action_dim else base
     tensors: list[Tensor] = [*encoder.state_dict().values(), *predictor.state_dict().values()]
     return 2 * sum(tensor.numel() for tensor in tensors) + _BESIDE
@@ -68,7 +70,7 @@ def check_budget(sizes: Mapping[str, int]) -> None:
         each = ", ".join(f"{name} {size / 1e6:.2f}" for name, size in sorted(sizes.items()))
         raise ValueError(
             f"packaged models may take {BUDGET / 1e6:g} MB in all, these take {total / 1e6:.2f} MB ({each}); make the "
-            "predictor or the encoder smaller in wmcontrol/experiments/recipes.py"
+            "predictor or the encoder smaller in experiments/assets/recipe.py"
         )
 
 

@@ -1,0 +1,1 @@
+"""The packaged models, made anew from nothing: ``python -m experiments.assets``."""
