@@ -23,11 +23,6 @@ class Verdict:
     found: str
     met: bool
 
-    @property
-    def word(self) -> str:
-        """Whether it was met, in words."""
-        return "met" if self.met else "not met"
-
 
 @dataclass(frozen=True)
 class Section:
@@ -62,8 +57,6 @@ class Section:
         found = [f"## {self.title}", "", self.about, ""]
         found += [f"| {' | '.join(self.heads)} |", "|---" + "|---:" * (len(self.heads) - 1) + "|"]
         found += [f"| {' | '.join(row)} |" for row in self.rows]
-        for verdict in self.verdicts:
-            found += ["", f"Asked: {verdict.asked}. Measured: {verdict.found}. **{verdict.word.capitalize()}.**"]
         if self.picture:
             found += ["", f"![{self.title}]({self.picture})"]
         return [*found, ""]
@@ -121,7 +114,7 @@ def save(name: str, args: argparse.Namespace, measured: Mapping[str, Callable[[]
                     file.write(found.encode())
             sections.append(Section.read(kept))
         verdicts = [verdict for section in sections for verdict in section.verdicts]
-        asked = [f"| {verdict.asked} | {verdict.found} | {verdict.word} |" for verdict in verdicts]
+        asked = [f"| {one.asked} | {one.found} | {'met' if one.met else 'not met'} |" for one in verdicts]
         table = ["| asked | measured | |", "|---|---|---|", *asked, ""] if asked else []
         lines = [f"# Benchmark: {name}", "", f"{machine}.", "", *table, *(line for s in sections for line in s.lines())]
         with atomic_write(folder / "report.md") as file:
