@@ -32,8 +32,8 @@ unit: $(STAMP)
 # What the versions of packages cannot change is left out: what computes with PyTorch alone (its version is the same
 # here, see tests/lowest.py), broken files and killed processes by the hundred, and commands that train or take times,
 # since each step of theirs has tests of its own.
-LOWEST_LEAVES_OUT := tests/fuzz tests/planners tests/training $(wildcard $(addprefix tests/*/test_, \
-	assets.py bench*.py compare.py demo.py pretrain_mixes.py speed.py stages.py train_jobs.py))
+LOWEST_LEAVES_OUT := tests/benchmarks tests/fuzz tests/planners tests/training $(wildcard $(addprefix tests/*/test_, \
+	assets.py compare.py demo.py pretrain_mixes.py stages.py train_jobs.py))
 
 # Old releases use what newer ones of other packages have deprecated, and some clean up badly (CartPole of Gymnasium).
 lowest: $(STAMP)               ## the tests of what meets other packages, with the lowest versions in pyproject.toml
