@@ -24,8 +24,8 @@ def test_results_are_in_the_order_of_the_items_and_progress_counts_them(jobs: in
 
 
 def test_one_at_a_time_is_in_this_process_and_several_have_one_thread_each(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    assert run_parallel(toy_items.threads, [0, 1], jobs=1) == [(os.getpid(), None)] * 2
+    monkeypatch.setenv("OMP_NUM_THREADS", "4")
+    assert run_parallel(toy_items.threads, [0, 1], jobs=1) == [(os.getpid(), "4")] * 2
     others = run_parallel(toy_items.threads, [0], jobs=2)
     assert others[0][0] != os.getpid()
     assert others[0][1] == "1"

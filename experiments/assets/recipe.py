@@ -54,6 +54,7 @@ class Recipe:
     planning: Mapping[str, PlanningSettings] = field(default_factory=dict)
 
 
+_STEPS = {name: given.training.num_steps for name, given in ENVIRONMENTS.items()}  # compare's models have as many
 RECIPE = Recipe(
     data={name: given.data for name, given in ENVIRONMENTS.items() if isinstance(given.data, CollectSettings)},
     encoder=Pyramid(image_size=64, settings={"num_components": 128, "tokens": [1, 1]}),
@@ -61,12 +62,16 @@ RECIPE = Recipe(
     base=PretrainSettings(num_steps=3_000, batch_size=128, compile=True),
     base_weights=(1, 2, 2),  # in PointMaze little moves in a frame, and in Push-T much can happen
     models={
-        "wall": FinetuneSettings(num_steps=1_500, backbone_lr_scale=0.1, backbone_freeze_fraction=0.0, compile=True),
+        "wall": FinetuneSettings(
+            num_steps=_STEPS["wall"], backbone_lr_scale=0.1, backbone_freeze_fraction=0.0, compile=True
+        ),
         # With many trajectories nothing is learned by heart, and a slow backbone only learns less: after 8,000 steps
         # with the defaults errors were 7.7 % and 16.8 % of the persistence baseline's, 1 and 5 steps ahead.
-        "pusht": FinetuneSettings(num_steps=12_000, backbone_lr_scale=1.0, backbone_freeze_fraction=0.0, compile=True),
+        "pusht": FinetuneSettings(
+            num_steps=_STEPS["pusht"], backbone_lr_scale=1.0, backbone_freeze_fraction=0.0, compile=True
+        ),
         "pointmaze": FinetuneSettings(
-            num_steps=4_000, backbone_lr_scale=0.1, backbone_freeze_fraction=0.0, compile=True
+            num_steps=_STEPS["pointmaze"], backbone_lr_scale=0.1, backbone_freeze_fraction=0.0, compile=True
         ),
     },
     planning={name: given.planning for name, given in ENVIRONMENTS.items()},
