@@ -16,7 +16,8 @@ import numpy as np
 import torch
 
 from wmcontrol import PyramidEncoder
-from wmcontrol.data import Clips, LatentStore, Trajectory, TrajectoryDataset, collect, encode, open_dataset
+from wmcontrol.data import Clips, LatentStore, Trajectory, TrajectoryDataset, encode, open_dataset
+from wmcontrol.data.collecting import collect_batches
 from wmcontrol.data.policies import random
 from wmcontrol.memory import peak_memory
 from wmcontrol.training import ClipSource, WindowSource
@@ -50,7 +51,7 @@ class _Collected(TrajectoryDataset):
     def __init__(self, episodes: int, image_size: int = 64):
         env: Any = gym.make(ENV, image_size=image_size).unwrapped
         env.reset(seed=0)
-        batches = collect(ENV, random(ENV, num_frames=FRAMES), episodes, seed=0)
+        batches = collect_batches(ENV, random(ENV, num_frames=FRAMES), episodes, seed=0)
         self._trajectories = [trajectory for batch in batches for trajectory in batch]
         self.lengths = np.full(episodes, FRAMES)
         self.control_rate, self.env_id, self.action_bounds = env.control_rate, ENV, None

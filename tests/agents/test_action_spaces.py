@@ -30,7 +30,7 @@ from wmcontrol import (
 )
 from wmcontrol.agents import NoOpAgent, RandomAgent, SimulatorModel
 from wmcontrol.data import ArrayDataset, LatentStore, encode
-from wmcontrol.data.collecting import collect
+from wmcontrol.data.collecting import collect_batches
 from wmcontrol.envs.contract import check_fits
 from wmcontrol.evaluation import RandomTasks, evaluate
 
@@ -169,7 +169,7 @@ def test_environments_whose_actions_cannot_be_planned_are_named(
     monkeypatch.setitem(gym.registry, env_id, spec)
     policy: Any = SimpleNamespace(env_settings={}, script=lambda rng: None)
     for act in (
-        lambda: next(collect(env_id, policy, 1, seed=0)),
+        lambda: next(collect_batches(env_id, policy, 1, seed=0)),
         lambda: evaluate(RandomAgent(Box(-1, 1, (2,))), RandomTasks(env_id, 1), "mpc"),
         lambda: SimulatorModel(dot_model(), env_id, num_workers=0),
     ):

@@ -11,7 +11,7 @@ from naming import naming
 
 import wmcontrol  # noqa: F401
 from wmcontrol.data import Trajectory
-from wmcontrol.data.collecting import View, collect
+from wmcontrol.data.collecting import View, collect_batches
 
 PUSHT, WALL, MAZE = "wmcontrol/PushT-v0", "wmcontrol/Wall-v0", "wmcontrol/PointMaze_UMaze-v0"
 
@@ -46,7 +46,7 @@ class Wilds:
 
 
 def gathered(env_id: str, num_episodes: int, behaviour: Any = None, **settings: Any) -> list[Trajectory]:
-    lists = collect(env_id, behaviour or Wilds(), num_episodes, **{"seed": 3, **settings})
+    lists = collect_batches(env_id, behaviour or Wilds(), num_episodes, **{"seed": 3, **settings})
     return [trajectory for some in lists for trajectory in some]
 
 
@@ -83,7 +83,7 @@ def test_episodes_do_not_depend_on_how_many_run_side_by_side(env_id: str, settin
 def test_collecting_goes_on_where_it_was_stopped() -> None:
     whole = gathered(PUSHT, 12, batch=5)
     first: list[Trajectory] = []
-    for some in collect(PUSHT, Wilds(), 12, seed=3, batch=5):
+    for some in collect_batches(PUSHT, Wilds(), 12, seed=3, batch=5):
         first += some
         if len(first) >= 4:
             break
@@ -186,7 +186,7 @@ def test_progress_is_told() -> None:
 def test_what_makes_no_sense_is_refused_before_anything_is_made(wrong: dict, message: str) -> None:
     arguments = {"num_episodes": 5, "seed": 0, **wrong}
     with pytest.raises(ValueError, match=message):
-        collect(WALL, Wilds(), arguments.pop("num_episodes"), **arguments)  # not even iterated
+        collect_batches(WALL, Wilds(), arguments.pop("num_episodes"), **arguments)  # not even iterated
 
 
 def test_an_episode_without_an_action_is_refused() -> None:

@@ -11,7 +11,7 @@ from naming import naming
 
 from wmcontrol.agents import load_policy
 from wmcontrol.data import Provenance, Trajectory, TrajectoryDataset, policies
-from wmcontrol.data.collecting import collect
+from wmcontrol.data.collecting import collect_batches
 from wmcontrol.data.policies.common import lasting_noise
 from wmcontrol.data.policies.maze_waypoint import cell_of, next_cells
 from wmcontrol.data.policies.wall_door import way_through
@@ -48,7 +48,7 @@ def recorded(states: np.ndarray, actions: np.ndarray, name: str = "0") -> Trajec
 def episodes(name: str, env_id: str, count: int, seed: int = 0, batch: int = 64, **settings: Any) -> list[Trajectory]:
     asked = settings.pop("settings", None)
     policy = getattr(policies, name)(env_id, **settings)
-    lists = collect(env_id, policy, count, seed=seed, batch=batch, env_settings=asked)
+    lists = collect_batches(env_id, policy, count, seed=seed, batch=batch, env_settings=asked)
     return [trajectory for some in lists for trajectory in some]
 
 
@@ -420,4 +420,4 @@ def test_a_policy_for_something_else_is_refused(trained: Path) -> None:
     ):
         agent = load_policy("SAC" if file == "sac" else "PPO", trained / f"{file}.zip")
         with pytest.raises(ValueError, match=fact):
-            collect(env_id, policies.from_agent(env_id, agent), 1, seed=0, env_settings=settings)
+            collect_batches(env_id, policies.from_agent(env_id, agent), 1, seed=0, env_settings=settings)

@@ -11,7 +11,8 @@ from dot_world import dot_model
 
 from wmcontrol import CEM, GoalDistance, PlanningAgent
 from wmcontrol.agents import NoOpAgent, RandomAgent, SimulatorModel, load_policy
-from wmcontrol.data import Trajectory, collect
+from wmcontrol.data import Trajectory
+from wmcontrol.data.collecting import collect_batches
 from wmcontrol.evaluation import Protocol, RandomTasks, evaluate
 
 pytest.importorskip("stable_baselines3")
@@ -29,7 +30,7 @@ def judge(agent: Any, env_id: str, **env_settings: Any) -> Any:
 
 
 def gather(agent: Any, env_id: str, count: int = 2, batch: int = 64, **env_settings: Any) -> list[Trajectory]:
-    lists = collect(env_id, agent, count, seed=0, num_frames=5, batch=batch, env_settings=env_settings)
+    lists = collect_batches(env_id, agent, count, seed=0, num_frames=5, batch=batch, env_settings=env_settings)
     return [trajectory for some in lists for trajectory in some]
 
 
@@ -92,7 +93,7 @@ def test_policies_of_another_contract_are_refused_before_work_starts(which: str,
     with pytest.raises(ValueError, match=fact):
         evaluate(policy, RandomTasks(WALL, 2), SHORT, file=tmp_path / "tasks.jsonl")
     with pytest.raises(ValueError, match=fact):
-        collect(WALL, policy, 1, seed=0, num_frames=5)  # not even iterated
+        collect_batches(WALL, policy, 1, seed=0, num_frames=5)  # not even iterated
     assert not policy.seen
     assert not any(tmp_path.iterdir())
 
@@ -138,9 +139,9 @@ def test_what_has_no_predict_is_refused() -> None:
         with pytest.raises(TypeError, match="predict"):
             judge(nobody, WALL)
         with pytest.raises(TypeError, match="predict"):
-            collect(WALL, nobody, 1, seed=0, num_frames=5)
+            collect_batches(WALL, nobody, 1, seed=0, num_frames=5)
     with pytest.raises(ValueError, match="num_frames"):
-        collect(WALL, Silent(), 1, seed=0)
+        collect_batches(WALL, Silent(), 1, seed=0)
 
 
 def test_a_policy_that_learns_in_an_environment_is_compared_with_that_one() -> None:

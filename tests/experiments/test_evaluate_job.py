@@ -17,7 +17,8 @@ from safetensors.torch import load_file, save_file
 
 import wmcontrol
 from wmcontrol import PlanningSettings, WorldModel
-from wmcontrol.data import collect, held_out_split, open_dataset
+from wmcontrol.data import held_out_split, open_dataset
+from wmcontrol.data.collecting import collect_batches
 from wmcontrol.evaluation import DatasetTasks, Evaluation, RandomTasks, evaluate
 from wmcontrol.experiments.cli import main
 from wmcontrol.experiments.planner_names import PLANNERS
@@ -327,7 +328,7 @@ def test_policies_with_hindsight_replay_and_of_other_packages_are_judged_and_col
     assert found.header["about"]["vecnormalize"] == digest
     out = tmp_path / "collected"
     assert main(["collect", f"policy={policy[0]}", policy[1], "env=wall", "episodes=2", "frames=6", f"out={out}"]) == 0
-    (expected,) = collect("wmcontrol/Wall-v0", model, 2, seed=0, num_frames=6)
+    (expected,) = collect_batches("wmcontrol/Wall-v0", model, 2, seed=0, num_frames=6)
     np.testing.assert_array_equal(open_dataset(out).trajectory(1).actions, expected[1].actions)
     words = ["collect", f"policy={policy[0]}", policy[1], "env=pusht", "episodes=2"]
     assert "achieved_goal of shape (2,)" in refused(words, tmp_path / "other", capsys)

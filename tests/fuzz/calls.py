@@ -329,10 +329,10 @@ def _collect(folder: Path, **given: Any) -> None:
     import gymnasium as gym
 
     from wmcontrol.agents import RandomAgent
-    from wmcontrol.data import collect
+    from wmcontrol.data.collecting import collect_batches
 
     policy = RandomAgent(gym.make("wmcontrol/Wall-v0").action_space)
-    episodes = [episode for batch in collect("wmcontrol/Wall-v0", policy, **given) for episode in batch]
+    episodes = [episode for batch in collect_batches("wmcontrol/Wall-v0", policy, **given) for episode in batch]
     expect(len(episodes) == given["num_episodes"] - given["start"], f"{len(episodes)} episodes")
 
 

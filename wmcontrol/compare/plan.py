@@ -11,7 +11,7 @@ import gymnasium as gym
 import torch
 
 from ..agents import NoOpAgent, PlanningAgent, RandomAgent, SimulatorModel
-from ..data import LatentStore, encode, open_dataset
+from ..data import LatentStore, collect, encode, open_dataset
 from ..data.collecting import CollectPolicy
 from ..evaluation import DatasetTasks, Evaluation, evaluate, film
 from ..models import WorldModel
@@ -283,20 +283,11 @@ def trained_facts(stage: Stage, root: Path) -> dict[str, Any]:
 
 
 def _collect(stage: Stage, root: Path, *, policy: Callable[[], CollectPolicy]) -> dict[str, Any]:
-    from ..experiments.collecting import collect_into
-
     given, out = stage.settings, set_of(stage, root)
-    collect_into(
-        out,
-        given["env_id"],
-        policy(),
-        given["num_episodes"],
-        seed=given["seed"],
-        env_settings={},
-        keep_pixels=None,
-        settings={key: given[key] for key in ("policy", "seed", "num_frames")},
-    )
-    lengths = open_dataset(out).lengths
+    about = {key: given[key] for key in ("policy", "seed", "num_frames")}
+    lengths = collect(
+        given["env_id"], policy(), given["num_episodes"], folder=out, seed=given["seed"], about=about
+    ).lengths
     return {
         "episodes": len(lengths),
         "frames": int(lengths.sum()),

@@ -15,11 +15,11 @@ from .windows import Window, WindowIndex, Windows
 
 if TYPE_CHECKING:
     from .clips import Clips, ClipStream
-    from .collecting import collect
     from .encoding import encode
     from .fitting import fit_encoder
     from .formats import open_dataset
     from .latent_store import LatentStore
+    from .saving import collect, convert
     from .video import VideoFrames
 
 # What needs torch, gymnasium or a reader's library; imported when first asked for.
@@ -28,7 +28,8 @@ _LAZY = {
     "Clips": "clips",
     "LatentStore": "latent_store",
     "VideoFrames": "video",
-    "collect": "collecting",
+    "collect": "saving",
+    "convert": "saving",
     "encode": "encoding",
     "fit_encoder": "fitting",
     "open_dataset": "formats",
@@ -50,6 +51,7 @@ __all__ = [
     "WindowIndex",
     "Windows",
     "collect",
+    "convert",
     "encode",
     "fit_encoder",
     "held_out_split",

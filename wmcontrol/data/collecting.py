@@ -147,7 +147,7 @@ class _Running:
     actions: list[NDArray[Any]] = field(default_factory=list)
 
 
-def collect(
+def collect_batches(
     env_id: str,
     policy: Any,
     num_episodes: int,
@@ -159,7 +159,7 @@ def collect(
     env_settings: Mapping[str, Any] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Iterator[list[Trajectory]]:
-    """Collect the episodes ``start`` to ``num_episodes - 1``: states and the actions that were really applied.
+    """Collect the episodes ``start`` to ``num_episodes - 1``, as :func:`wmcontrol.data.collect`, and yield them.
 
     Args:
         env_id: an environment whose vector form has ``get_state``, ``control_rate`` and ``variation``, as ours have.
@@ -191,7 +191,7 @@ def collect(
         raise ValueError(f"seed must be a whole number from 0 up, got {seed!r}")
     if start > num_episodes:
         raise ValueError(f"start must be from 0 to num_episodes = {num_episodes}, got {start}")
-    acting = _policy(policy, num_frames)
+    acting = policy_of(policy, num_frames)
     chosen = _settings(acting, env_settings or {})
     if isinstance(acting, AgentPolicy):
         with closing(make_vector(env_id, 1, chosen)) as env:
@@ -199,7 +199,13 @@ def collect(
     return _collect(env_id, acting, num_episodes, seed, batch, start, chosen, progress)
 
 
-def _policy(policy: Any, num_frames: Length | None) -> CollectPolicy:
+def policy_of(policy: Any, num_frames: Length | None) -> CollectPolicy:
+    """Return who collects; of an agent, a policy whose episodes have as many frames.
+
+    Raises:
+        TypeError: ``policy`` is neither a policy nor an agent.
+        ValueError: ``num_frames`` is missing for an agent, or given for a policy that knows.
+    """
     if callable(getattr(policy, "script", None)):
         if num_frames is not None:
             raise ValueError("num_frames is for agents; this policy knows how long its episodes are")

@@ -71,14 +71,14 @@ class Config:
 def run(config: Config) -> None:
     """Collect them."""
     env_id = env_id_of(config.env)
-    from ...data import collect
+    from ...data.collecting import collect_batches
     from ..collecting import collect_into
 
     lengths = (config.frames[0], config.frames[-1]) if config.frames else None
     try:
         policy = _policy(config, env_id, lengths)
         # What it refuses, it refuses now, and not when a folder has been begun.
-        collect(env_id, policy, config.episodes, seed=config.seed, env_settings=config.settings)
+        collect_batches(env_id, policy, config.episodes, seed=config.seed, env_settings=config.settings)
     except (ImportError, OSError, ValueError) as error:
         raise UsageError(str(error)) from error
     statistics = {} if config.vecnormalize is None else {"vecnormalize": str(config.vecnormalize)}

@@ -1,0 +1,217 @@
+"""Data sets that are collected or converted: in memory, or as a Minari set in a folder, where a killed run resumes."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import ENV_IDS
+from ..envs.making import make_vector
+from ..runs import open_run
+from .collecting import Length, collect_batches, policy_of
+from .dataset import TrajectoryDataset
+from .drawn import DrawnFrames
+from .environment import world_settings
+from .formats import open_dataset
+from .formats.minari_writer import MinariWriter
+from .trajectory import Trajectory
+
+_STEPS, _FRAMES = 10_000, 2_000  # written at once, and lost by a kill: of trajectories of states, and of frames
+Progress = Callable[[int, int], None]
+
+
+class _Collected(TrajectoryDataset):
+    """Trajectories of one environment, in memory; frames are drawn from their states."""
+
+    def __init__(
+        self,
+        trajectories: Sequence[Trajectory],
+        env_id: str,
+        control_rate: float,
+        action_bounds: tuple[NDArray[np.float64], NDArray[np.float64]],
+        env_settings: Mapping[str, Any],
+    ):
+        self._trajectories = list(trajectories)
+        self.lengths = np.array([len(trajectory) for trajectory in trajectories], dtype=np.int64)
+        self.control_rate, self.env_id, self.env_settings = control_rate, env_id, dict(env_settings)
+        self.action_bounds = action_bounds
+
+    def trajectory(self, index: int) -> Trajectory:
+        if not 0 <= index < len(self):
+            raise IndexError(f"there are {len(self)} trajectories, got number {index}")
+        return self._trajectories[index]
+
+    def fingerprint(self) -> str:
+        about = [self.env_id, self.control_rate, dict(self.env_settings), self._image_size()]
+        digest = hashlib.sha256(json.dumps(about, sort_keys=True, default=repr).encode())
+        for trajectory in self._trajectories:
+            for numbers in (trajectory.states, trajectory.actions, *trajectory.variation.values()):
+                assert numbers is not None
+                digest.update(np.ascontiguousarray(numbers).data)
+        return digest.hexdigest()
+
+    def _image_size(self) -> int | None:
+        frames = self._trajectories[0].frames
+        return frames.image_size if isinstance(frames, DrawnFrames) else None
+
+
+def collect(
+    env_id: str,
+    policy: Any,
+    num_episodes: int,
+    *,
+    folder: str | Path | None = None,
+    seed: int = 0,
+    num_frames: Length | None = None,
+    env_settings: Mapping[str, Any] | None = None,
+    keep_pixels: int | None = None,
+    about: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+) -> TrajectoryDataset:
+    """Collect episodes in an environment: states and the actions that were really applied.
+
+    The same arguments give the same data, in a folder the same bytes. A killed run resumes when the same call is made
+    again, and a finished one is read.
+
+    Args:
+        env_id: one of ``wmcontrol.ENV_IDS``, or an environment whose vector form has ``get_state``, ``control_rate``
+            and ``variation`` as theirs.
+        policy: who acts: a function of :mod:`wmcontrol.data.policies`, an agent as ``evaluate`` takes them, such as a
+            ``PlanningAgent`` or a policy that Stable-Baselines3 has trained, or a
+            :class:`~wmcontrol.data.collecting.CollectPolicy`.
+        num_episodes: how many.
+        folder: where they are saved as a Minari data set; None keeps them in memory.
+        seed: of all of them.
+        num_frames: how many frames an agent's episodes have, or from how many to how many; other policies know.
+        env_settings: further settings of the environment.
+        keep_pixels: in a folder, save frames with this side in pixels. By default frames are drawn from the states when
+            they are read, 64 pixels wide.
+        about: in a folder, what else tells these data from others, such as the policy's name, as JSON has it; it is
+            kept with them, and other values in the same folder are refused.
+        progress: is told how many episodes are done, of how many.
+
+    Returns:
+        The data set, with frames that are drawn from the states.
+
+    Raises:
+        TypeError: ``policy`` is none.
+        ValueError: numbers that make no sense, settings that contradict the policy's, an environment that cannot be
+            collected from, an agent that does not fit it, or a folder of other data; it says what differs.
+        OSError: the folder cannot be written to.
+    """
+    acting = policy_of(policy, num_frames)
+    # What is refused is refused now, and not when a folder has been begun.
+    collect_batches(env_id, acting, num_episodes, seed=seed, env_settings=env_settings)
+    chosen = {**(env_settings or {}), **acting.env_settings}
+    with closing(make_vector(env_id, 1, {"obs_type": "state", **chosen})) as env:
+        rate, space = float(env.control_rate), env.single_action_space
+        bounds = (np.asarray(space.low, np.float64), np.asarray(space.high, np.float64))
+
+    def trajectories(start: int, progress: Progress | None = None) -> Iterable[Trajectory]:
+        batches = collect_batches(
+            env_id, acting, num_episodes, seed=seed, start=start, env_settings=env_settings, progress=progress
+        )
+        for batch in batches:
+            for trajectory in batch:
+                yield _drawn(env_id, chosen, trajectory, keep_pixels or 64)
+
+    if folder is None:
+        return _Collected(list(trajectories(0, progress)), env_id, rate, bounds, chosen)
+    settings = {**(about or {}), "seed": seed, "env_settings": chosen, "pixels": keep_pixels}
+    identity = {"env_id": env_id, "control_rate": rate, "action_bounds": (space.low, space.high), "settings": settings}
+
+    def rest(written: int) -> Iterable[Trajectory]:
+        return (t if keep_pixels else replace(t, frames=None) for t in trajectories(written))
+
+    asked = {"env_id": env_id, "num_episodes": num_episodes, "num_frames": num_frames, **settings}
+    with open_run(folder, "collect", asked) as held:
+        return _saved(held, identity, rest, num_episodes, progress)
+
+
+def convert(
+    dataset: TrajectoryDataset,
+    folder: str | Path,
+    *,
+    keep_pixels: bool = True,
+    about: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+) -> TrajectoryDataset:
+    """Save a data set of any layout as a Minari data set; a killed run resumes when the same call is made again.
+
+    Args:
+        dataset: what.
+        folder: where.
+        keep_pixels: whether frames are saved; those that are drawn from states never are.
+        about: what else is to be remembered with the data, such as where they were read from, as JSON has it.
+        progress: is told how many episodes are saved, of how many.
+
+    Returns:
+        The saved set.
+
+    Raises:
+        ValueError: trajectories that differ in shape, or a folder of other data; it says what differs.
+        OSError: the folder cannot be written to.
+    """
+    settings = {
+        **(about or {}),
+        "fingerprint": dataset.fingerprint(),
+        "env_settings": dict(dataset.env_settings),
+        "pixels": keep_pixels,
+    }
+    identity = {
+        "env_id": dataset.env_id,
+        "control_rate": dataset.control_rate,
+        "action_bounds": dataset.action_bounds,
+        "settings": settings,
+    }
+
+    def rest(written: int) -> Iterable[Trajectory]:
+        for index in range(written, len(dataset)):
+            trajectory = dataset.trajectory(index)
+            drawn = isinstance(trajectory.frames, DrawnFrames)
+            yield replace(trajectory, frames=None) if drawn or not keep_pixels else trajectory
+
+    with open_run(folder, "convert", {"env_id": dataset.env_id, **settings}) as held:
+        return _saved(held, identity, rest, len(dataset), progress)
+
+
+def _drawn(env_id: str, settings: Mapping[str, Any], trajectory: Trajectory, size: int) -> Trajectory:
+    if env_id not in ENV_IDS:
+        return trajectory
+    assert trajectory.states is not None
+    frames = DrawnFrames(env_id, trajectory.states, size, trajectory.variation, world_settings(env_id, settings))
+    return replace(trajectory, frames=frames)
+
+
+def _saved(
+    folder: Path,
+    identity: Mapping[str, Any],
+    rest: Callable[[int], Iterable[Trajectory]],
+    total: int,
+    progress: Progress | None,
+) -> TrajectoryDataset:
+    """Write what is missing, some trajectories at once, and open the set."""
+    try:
+        writer = MinariWriter(folder, **identity)
+    except FileExistsError:
+        found = open_dataset(folder)
+        found.trajectory(len(found) - 1)  # or it is an error that says what is broken
+        return found
+    waiting: list[Trajectory] = []
+    for trajectory in rest(writer.written):
+        waiting.append(trajectory)
+        limit = _STEPS if trajectory.frames is None else _FRAMES
+        if sum(map(len, waiting)) >= limit:
+            writer.add(waiting)
+            waiting = []
+        if progress is not None:
+            progress(writer.written + len(waiting), total)
+    writer.add(waiting)
+    writer.finish()
+    return open_dataset(folder)
