@@ -40,7 +40,7 @@ import small_compare
 from wmcontrol.compare import compare
 
 where = {"engine": "ray", "engine_address": sys.argv[2]} if sys.argv[2:] else {"jobs": 2}
-compare(small_compare.small_comparison(num_steps=150), Path(sys.argv[1]), **where)
+compare(small_compare.small_comparison(num_steps=100), Path(sys.argv[1]), **where)
 """
 
 
@@ -85,7 +85,7 @@ def test_a_comparison_that_loses_a_node_has_the_same_numbers(cluster: Any, tmp_p
     (lost,) = [node for node in cluster.list_all_nodes() if node is not cluster.head_node]
     with start(COMPARISON, there, cluster.address) as driver:
         # Both are being trained, each on a node.
-        until(lambda: driver.poll() is not None or len(list(there.glob("stages/train_*/run/log.jsonl"))) == 2)
+        until(lambda: driver.poll() is not None or len(list(there.glob("stages/train_*/run/run.json"))) == 2)
         cluster.remove_node(lost, allow_graceful=False)
     assert driver.returncode == 0
     records = [json.loads(path.read_text()) for path in there.glob("stages/train_*/stage.json")]
