@@ -47,7 +47,7 @@ MAY_IMPORT = {
     "training": {"models", "data"},
     "agents": {"envs", "models", "planners", "objectives"},
     "evaluation": {"agents", "envs", "data", "engine", "memory"},
-    "compare": EVERYTHING | {"experiments"},
+    "compare": EVERYTHING,
     "experiments": EVERYTHING | {"compare"},
     "__main__": {"experiments"},
 }
