@@ -4,9 +4,9 @@ import sys
 
 
 def main() -> int:
-    """Run the command line; see :func:`wmcontrol.experiments.cli.main`."""
+    """Run the command line; see :func:`wmcontrol.cli.main.main`."""
     try:
-        from wmcontrol.experiments.cli import main as run
+        from wmcontrol.cli.main import main as run
 
         return run()
     except KeyboardInterrupt:

@@ -49,7 +49,8 @@ MAY_IMPORT = {
     "evaluation": {"agents", "envs", "data", "engine", "memory"},
     "compare": EVERYTHING,
     "experiments": EVERYTHING | {"compare"},
-    "__main__": {"experiments"},
+    "cli": EVERYTHING | {"compare", "experiments"},
+    "__main__": {"cli"},
 }
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 

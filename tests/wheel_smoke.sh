@@ -38,5 +38,66 @@ PY
 "$venv/bin/wmcontrol" --version
 "$venv/bin/wmcontrol" --help > /dev/null
 "$venv/bin/wmcontrol" demo --help > /dev/null
+# What a user's own module has, named on the command line.
+cat > mine.py <<'PY'
+import numpy as np
+
+from wmcontrol import RandomShooting
+from wmcontrol.encoders import Encoder, register_encoder
+
+
+class Still:
+    env_settings = {}
+
+    def __init__(self, push):
+        self.push = push
+
+    def script(self, rng):
+        return Script(self.push)
+
+
+class Script:
+    num_frames, options = 30, {}
+
+    def __init__(self, push):
+        self.push = push
+
+    def act(self, view):
+        return np.full(2, self.push)
+
+
+def planner(candidates):
+    return RandomShooting(num_samples=candidates)
+
+
+class Nearness:
+    def __call__(self, latents, goal, actions):
+        return (latents[:, :, -1] - goal[:, None]).abs().mean((-2, -1))
+
+
+@register_encoder
+class Corner(Encoder):
+    carries_weights = False
+    dim = 3
+
+    def __init__(self, side):
+        super().__init__()
+        self.side = side
+
+    def settings(self):
+        return {"side": self.side}
+
+    def grid(self, height, width):
+        return 1, 1
+
+    def _tokens(self, frames):
+        return frames[..., : self.side, : self.side, :].float().mean((-3, -2))[..., None, :] / 255
+PY
+"$venv/bin/pip" install --quiet h5py
+"$venv/bin/wmcontrol" collect env=wall policy._target_=mine.Still policy.push=0.1 num_episodes=3 out=data
+"$venv/bin/wmcontrol" encode data.path=data encoder._target_=mine.Corner encoder.side=4 out=stores
+"$venv/bin/wmcontrol" evaluate model=wall env=wall planner._target_=mine.planner planner.candidates=4 \
+    objective._target_=mine.Nearness num_tasks=1 videos=0 out=result
+test -s result/report.html
 "$venv/bin/wmcontrol" show envs out=pictures
 test -s pictures/environments.png

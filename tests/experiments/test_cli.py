@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from time import perf_counter
 
 import pytest
 
@@ -268,20 +267,6 @@ def test_interrupting_while_packages_are_imported_is_one_line_too(module: str, t
     done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": path})
     assert done.returncode == 130
     assert done.stderr.splitlines() == ["wmcontrol: interrupted; what was finished is kept"]
-
-
-def script(*argv: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run([sys.executable, "-m", "wmcontrol", *argv], capture_output=True, text=True, check=False)
-
-
-@pytest.mark.parametrize(("argv", "code"), [(["--help"], 0), (["demo", "--help"], 0), (["demo", "sede=1"], 2)])
-def test_help_and_mistakes_are_told_at_once(argv: list[str], code: int) -> None:
-    seconds = []
-    for _ in range(3):
-        start = perf_counter()
-        assert script(*argv).returncode == code
-        seconds.append(perf_counter() - start)
-    assert min(seconds) < (0.5 if code == 0 else 0.8)
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ def bytes_of(folder: Path) -> bytes:
 
 def killed(words: list[str], when: Path) -> bool:
     """Run a command in a process of its own and kill it once a path is there; say whether that came before its end."""
-    command = [sys.executable, "-m", "wmcontrol", *words]
+    command = [sys.executable, "-c", "import sys; from wmcontrol.experiments.cli import main; sys.exit(main())", *words]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
     while not when.exists() and process.poll() is None and time.monotonic() < deadline:

@@ -9,16 +9,17 @@ from .child import Task, WrongError
 from .plain_changes import Rng, pick
 
 _LINES = (
-    "collect env=wall episodes=2 frames=4 out=made",
-    "collect env=pusht policy=random episodes=1 frames=3 seed=3 out=made keep_pixels=16",
-    "convert data=data out=made",
-    "show data=data out=sheet.png",
-    "encode data=data out=stores fit_frames=20 image_size=32",
+    "collect env=wall num_episodes=2 policy.num_frames=4 out=made",
+    "collect env=pusht policy=random num_episodes=1 policy.num_frames=3 seed=3 out=made keep_pixels=16",
+    "collect env=wall policy._target_=numpy.array policy.object=3 out=made",
+    "convert data.path=data out=made",
+    "show data.path=data out=sheet.png",
+    "encode data.path=data out=stores fit_frames=20 data.image_size=32",
     "evaluate agent=random env=wall num_tasks=2 videos=0 out=made",
-    "evaluate model=wall env=wall num_tasks=1 videos=0 planner=cem planner_settings={num_samples:4,num_iterations:1}",
-    "evaluate agent=noop data=data split=all num_tasks=1 videos=0 out=made",
+    "evaluate model=wall env=wall num_tasks=1 videos=0 planner=cem planner.num_samples=4 planner.num_iterations=1",
+    "evaluate agent=noop data.path=data split=all num_tasks=1 videos=0 out=made",
     "finetune store=stores/none mode=scratch num_steps=2 out=made",
-    "pretrain stores=stores/none num_steps=2 out=made",
+    "pretrain stores=[stores/none] num_steps=2 out=made",
     "compare env=wall num_steps=1 base=nowhere out=made",
     "--help",
     "show --help",
@@ -129,6 +130,7 @@ def run_line(words: list[str], folder: Path) -> None:
     """Run a line, and look at what is told."""
     import os
 
+    from wmcontrol.cli.main import main
     from wmcontrol.experiments import cli
     from wmcontrol.experiments.jobs import Job, load_job
 
@@ -138,7 +140,7 @@ def run_line(words: list[str], folder: Path) -> None:
     os.chdir(folder)
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code: Any = cli.main(words)
+        code: Any = main(words)
     said = err.getvalue()
     if code not in (0, 1, 2):
         raise WrongError(f"exit code {code!r}")

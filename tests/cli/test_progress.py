@@ -7,7 +7,7 @@ from time import sleep
 import pytest
 from rich.console import Console
 
-from wmcontrol.experiments.progress import progress_bar
+from wmcontrol.cli.progress import progress_bar
 
 
 def test_without_a_terminal_what_is_quickly_done_is_not_mentioned(capsys: pytest.CaptureFixture[str]) -> None:
@@ -82,7 +82,7 @@ def test_rates_and_times_are_right(
     done: int, seconds: float, expected: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     now = 100.0
-    monkeypatch.setattr("wmcontrol.experiments.progress.monotonic", lambda: now)
+    monkeypatch.setattr("wmcontrol.cli.progress.monotonic", lambda: now)
     with progress_bar("x", every=0.5) as progress:
         progress(0, 100)
         now += seconds

@@ -1,0 +1,155 @@
+"""Keys that are read from source are those that the classes and functions really have."""
+
+import dataclasses
+import inspect
+import typing
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra.utils import get_method
+from omegaconf import OmegaConf
+
+from wmcontrol.cli.commands import COMMANDS
+from wmcontrol.cli.configs import register
+from wmcontrol.cli.groups import CONF, SCHEMAS, choices_of, keys_of, own_keys, places_of
+from wmcontrol.cli.help import example_of
+from wmcontrol.cli.keys import MISSING, Key, settings_of
+from wmcontrol.cli.main import main
+
+PLACES = sorted({*SCHEMAS.values(), *(place for command in COMMANDS for place in places_of(command))})
+
+
+def thing(place: str) -> Any:
+    file, _, name = place.partition(":")
+    return getattr(import_module("wmcontrol." + file.removesuffix(".py").replace("/", ".")), name)
+
+
+def really(found: Any) -> dict[str, Any]:
+    """Return the defaults of what a class or function takes, by name."""
+    if dataclasses.is_dataclass(found):
+        return {field.name: _default(field) for field in dataclasses.fields(found) if field.init}
+    return {name: parameter.default for name, parameter in inspect.signature(found).parameters.items()}
+
+
+def _default(field: "dataclasses.Field[Any]") -> Any:
+    factory: Any = field.default_factory
+    return factory() if factory is not dataclasses.MISSING else field.default
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_names_and_defaults_are_the_real_ones(place: str) -> None:
+    real, read = really(thing(place)), settings_of(place).keys
+    assert set(read) <= set(real)
+    own = getattr(thing(place), "__annotations__", real)
+    # What no word can say, or is of a class before this one.
+    assert all(callable(real[name]) or name == "progress" or name not in own for name in set(real) - set(read))
+    for name, key in read.items():
+        default = real[name]
+        if key.default == MISSING:
+            given = dataclasses.is_dataclass(default)  # made anew for each: a YAML file says it
+            assert given or default in (inspect.Parameter.empty, dataclasses.MISSING, MISSING)
+        elif key.kind is dict:
+            assert dict(default) == key.default
+        elif not dataclasses.is_dataclass(default):
+            assert (list(default) if isinstance(default, tuple) else default) == key.default
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_types_are_the_real_ones(place: str) -> None:
+    found = thing(place)
+    hints = typing.get_type_hints(
+        found if dataclasses.is_dataclass(found) or not isinstance(found, type) else found.__init__
+    )
+    for name, key in settings_of(place).keys.items():
+        hint = hints[name]
+        if hint in (int, float, bool, str):
+            assert (key.kind, key.many, key.optional) == (hint, False, False), name
+        elif typing.get_origin(hint) is typing.Literal:
+            assert key.choices == typing.get_args(hint) or not key.choices
+        elif hint is not Any:
+            assert key.optional == (type(None) in typing.get_args(hint)), name
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_key_of_a_command_is_explained_with_an_example_that_is_accepted(command: str) -> None:
+    register()
+    chosen = [{}] + [{group: choice} for group in choices_and_groups(command) for choice in choices_of(group)]
+    for choice in chosen:
+        for name, key in keys_of(command, choice).items():
+            if str(key.default).startswith("${") or name == "agent.kind":
+                continue
+            assert key.about, name
+            example = example_of(key)
+            assert example != "null", name
+            words = [f"{group}={option}" for group, option in choice.items() if option != "custom"]
+            assert main([*command.split(), *words, f"{name}={example}", "--cfg", "job"]) == 0, (name, example)
+
+
+def choices_and_groups(command: str) -> list[str]:
+    from wmcontrol.cli.groups import groups_of
+
+    return list(groups_of(command))
+
+
+def test_defaults_of_yaml_files_replace_those_of_the_class() -> None:
+    assert choices_of("planner")["cem"].keys["std"].default == 2.0
+    assert own_keys("collect")["num_episodes"].default == 2000
+
+
+@pytest.mark.parametrize("path", sorted(CONF.glob("*/*.yaml")), ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_what_a_choice_names_can_be_imported(path: Path) -> None:
+    target = OmegaConf.load(path).get("_target_")
+    if target is not None:
+        assert callable(get_method(target))
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("number: int = 3", Key("number", int, default=3)),
+        ("number: float | None = None", Key("number", float, optional=True, default=None)),
+        ("names: list[str] | None = None", Key("names", str, many=True, optional=True, default=None)),
+        ("pair: tuple[float, float] = (0.5, 1 / 4)", Key("pair", float, many=True, default=[0.5, 0.25])),
+        ("word: Literal['a', 'b'] = 'a'", Key("word", str, default="a", choices=("a", "b"))),
+        ("path: str | Path", Key("path", str)),
+        ("mixed: Literal['a'] | float = 'a'", Key("mixed", object, default="a")),
+        ("more: dict[str, Any] = field(default_factory=dict)", Key("more", dict, default={})),
+        ("alias: Optimizer = 'adam'", Key("alias", str, default="adam")),
+        ("call: Callable[[int], int] = print", None),
+    ],
+)
+def test_fields_are_read_as_they_are_written(
+    source: str, expected: Key | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wmcontrol.cli.keys.PACKAGE", tmp_path)
+    (tmp_path / "made.py").write_text(f"class Made_{abs(hash(source))}:\n    {source}\n")
+    keys = settings_of(f"made.py:Made_{abs(hash(source))}").keys
+    assert list(keys.values()) == ([] if expected is None else [expected])
+
+
+def test_docstrings_give_meanings_and_examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wmcontrol.cli.keys.PACKAGE", tmp_path)
+    lines = (
+        "class Told:",
+        '    """What it is.',
+        "",
+        "    More.",
+        "",
+        "    Args:",
+        "        a: of :class:`~x.Y`,",
+        "            ``told``. For example 3.",
+        "        b, c: both; for example",
+        "            4.",
+        '    """',
+        "",
+        "    a: int",
+        "    b: int",
+        "    c: int",
+    )
+    (tmp_path / "told.py").write_text("\n".join(lines))
+    told = settings_of("told.py:Told")
+    assert told.about == "What it is.\n\nMore."
+    found = [(key.about, key.example) for key in told.keys.values()]
+    assert found == [("of Y, told", "3"), ("both", "4"), ("both", "4")]

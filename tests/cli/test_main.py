@@ -1,0 +1,293 @@
+"""The command line: exit codes, what is said of mistakes and failures, sweeps, options, and interrupts."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import wmcontrol
+from wmcontrol.cli.commands import COMMANDS
+from wmcontrol.cli.main import main
+
+ROOT = Path(__file__).resolve().parents[2]
+Captured = pytest.CaptureFixture[str]
+
+
+def error_line(capsys: Captured) -> str:
+    """Return the one line that was printed, on stderr."""
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    (line,) = printed.err.splitlines()
+    return line
+
+
+@pytest.mark.parametrize(
+    ("words", "facts"),
+    [
+        ([], ["command"]),
+        (["-m"], ["-m", "command"]),
+        (["colect"], ["'colect'", "'collect'"]),
+        (["fly"], ["'fly'", *COMMANDS]),
+        (["colect", "--help"], ["'collect'"]),
+        (["show", "env"], ["'show env'", "'show envs'"]),
+        (["--verbose"], ["'--verbose'"]),
+        (["collect", "--verbose"], ["'--verbose'"]),
+        (["collect", "--seed", "1"], ["'--seed'", "seed=VALUE"]),
+        (["collect", "--cfg", "jobs"], ["--cfg", "jobs", "job, hydra, all"]),
+        (["collect", "--config-dir"], ["--config-dir"]),
+        (["collect", "--config-dir", "nowhere"], ["nowhere"]),
+        (["collect", "--config-name", "nothing"], ["nothing"]),
+        (["collect", "sed=1"], ["'sed'", "'seed'"]),
+        (["collect", "xyz=1"], ["'xyz'", "seed", "policy"]),
+        (["collect", "xyz.a=1"], ["'xyz'"]),
+        (["collect", "+planner=cem"], ["planner"]),
+        (["collect", "fast"], ["key=value", "'fast'"]),
+        (["collect", "=1"], ["=1"]),
+        (["collect", "seed=x"], ["seed:", "whole number", "x"]),
+        (["collect", "seed=1.5"], ["seed:", "whole number", "1.5"]),
+        (["collect", "seed="], ["seed:", "whole number", "nothing"]),
+        (["collect", "seed=null"], ["seed:", "whole number", "null"]),
+        (["collect", "seed=[1]"], ["seed:", "whole number", "[1]"]),
+        (["collect", "seed.x=1"], ["seed"]),
+        (["collect", "seed=1,2"], ["seed:", "1,2", "[1,2]", "-m"]),
+        (["collect", "seed=range(0,3)"], ["seed", "-m"]),
+        (["collect", "seed=(("], ["seed:", "'(('", "quote"]),
+        (["collect", "seed=" + "[" * 3000], ["seed"]),
+        (["collect", "env=wal"], ["env", "'wal'", "'wall'"]),
+        (["collect", "env=null"], ["env:", "wall"]),
+        (["collect", "policy=walk"], ["policy", "'walk'", "door"]),
+        (["collect", "env=wall", "policy.num_frame=3"], ["policy", "'num_frame'", "'num_frames'"]),
+        (["collect"], ["env.id=", "env=", "wall"]),
+        (["collect", "env=wall", "out=${place}"], ["out", "place"]),
+        (["collect", "env=wall", "policy=waypoint"], ["policy:", "wmcontrol/Wall-v0", "PointMaze"]),
+        (["collect", "env=wall", "policy.num_frames=1"], ["policy:", "num_frames", "1"]),
+        (["collect", "env=wall", "policy._target_=nowhere.Policy"], ["policy:", "nowhere"]),
+        (["collect", "seed=range(0,1,0)", "-m"], ["seed=range(0,1,0)"]),
+        (["collect", "seed=range(0,1e12)", "-m"], ["1e+12"]),
+        (["collect", "seed=range(3,0)", "-m"], ["seed=range(3,0)"]),
+        (["collect", "env=wall", "-m", "hydra/launcher=nothing"], ["hydra/launcher", "'nothing'", "basic"]),
+        (["convert", "data.path=x"], ["out="]),
+        (["convert", "out=x"], ["data.path="]),
+        (["show", "data.path=nowhere"], ["data:", "nowhere"]),
+    ],
+)
+def test_a_wrong_line_is_one_line_that_names_what_is_wrong(
+    words: list[str], facts: list[str], capsys: Captured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(words) == 2
+    line = error_line(capsys)
+    assert line.startswith("wmcontrol")
+    assert len(line) < 600
+    for fact in facts:
+        assert fact in line
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("mood", "code", "fact"),
+    [(1, 1, "the value is wrong"), (2, 1, "/nowhere/at/all"), (3, 1, '"wmcontrol[data]"'), (4, 2, "that cannot be")],
+)
+@pytest.mark.usefixtures("moody")
+def test_what_a_command_says_is_wrong_is_one_line(
+    mood: int, code: int, fact: str, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["collect", "env=wall", f"num_episodes={mood}"]
+    assert main(words) == code
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("wmcontrol collect: ")
+    assert fact in line
+    monkeypatch.setenv("WMCONTROL_TRACEBACK", "1")
+    assert main(words) == code
+    printed = capsys.readouterr().err
+    assert printed.startswith("Traceback")
+    assert "conftest.py" in printed
+    assert printed.endswith(f"{line}\n")
+
+
+@pytest.mark.usefixtures("moody")
+def test_a_bug_is_not_made_to_look_like_a_mistake_of_the_user() -> None:
+    with pytest.raises(KeyError, match="a bug"):
+        main(["collect", "env=wall", "num_episodes=5"])
+
+
+@pytest.mark.usefixtures("moody")
+def test_a_sweep_runs_every_combination_and_goes_on_after_one_that_fails(
+    capsys: Captured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["collect", "env=wall,pusht", "num_episodes=9,1,4", "-m"]) == 2
+    printed = capsys.readouterr()
+    assert [line.split()[:2] for line in printed.out.splitlines()] == [
+        [mood, env] for env in ("wmcontrol/Wall-v0", "wmcontrol/PushT-v0") for mood in "914"
+    ]
+    lines = printed.err.splitlines()
+    assert lines[0] == "[1] wmcontrol collect env=wall num_episodes=9"
+    assert len(lines) == 6 + 4 + 1
+    assert "num_episodes=1: the value is wrong" in lines[2]
+    assert "4 of 6" in lines[-1]
+
+
+@pytest.mark.usefixtures("moody")
+def test_no_combination_runs_if_one_of_them_has_a_value_of_another_type(capsys: Captured) -> None:
+    assert main(["collect", "--multirun", "env=wall", "num_episodes=9,x"]) == 2
+    assert "num_episodes" in error_line(capsys)
+
+
+@pytest.mark.usefixtures("moody")
+def test_hydra_leaves_no_folders_changes_none_and_logs_nothing(
+    capsys: Captured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words, full = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
+    assert main(["collect", "env=wall", "num_episodes=9"]) == 0
+    assert capsys.readouterr().err == ""
+    assert not list(tmp_path.iterdir())
+    assert (sys.argv, os.environ.get("HYDRA_FULL_ERROR"), Path.cwd()) == (words, full, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("word", "kept"),
+    [
+        ("2024_01_05", "2024_01_05"),
+        ("1e3", "1e3"),
+        ("007", "007"),
+        ("true", "true"),
+        ("~nobody-of-this-name", "~nobody-of-this-name"),
+        ("a=b", "a=b"),
+        ("a b", "a b"),
+        ("é", "é"),
+        ("'it, all'", "it, all"),
+        ('"2024_01_05"', "2024_01_05"),
+        ("run_${seed}", "run_7"),
+        ("~/x", str(Path("~/x").expanduser())),
+        ("null", None),
+    ],
+)
+def test_paths_are_what_was_typed(word: str, kept: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    from wmcontrol.cli.commands import collect
+    from wmcontrol.cli.objects import run_folder
+
+    found = []
+    monkeypatch.setattr(collect, "run", lambda config: found.append(run_folder(config, "collect")))
+    assert main(["collect", "env=wall", "seed=7", f"out={word}"]) == 0
+    assert found[0].parts[:2] == ("outputs", "collect") if kept is None else found == [Path(kept)]
+
+
+def test_the_same_configuration_has_the_same_folder_and_another_has_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    from wmcontrol.cli.commands import collect
+    from wmcontrol.cli.objects import run_folder
+
+    found = []
+    monkeypatch.setattr(collect, "run", lambda config: found.append(run_folder(config, "collect", apart=("seed",))))
+    lines = (["env=wall"], ["env=wall", "num_episodes=2000"], ["env=wall", "seed=3"], ["env=pusht"], ["env=wall"])
+    for words in lines:
+        assert main(["collect", *words]) == 0
+    assert found[0] == found[1] == found[2] == found[4] != found[3]
+
+
+def test_options_of_hydra_pass_through(capsys: Captured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["collect", "env=wall", "--cfg", "job"]) == 0
+    assert "id: wmcontrol/Wall-v0" in capsys.readouterr().out
+    assert main(["collect", "--info", "defaults"]) == 0
+    assert "policy/random" in capsys.readouterr().out
+    assert main(["collect", "--hydra-help"]) == 0
+    assert "--multirun" in capsys.readouterr().out
+    assert not list(tmp_path.iterdir())
+
+
+def test_tab_completion_knows_commands_groups_and_keys(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert main(["-sc", "install=bash"]) == 0
+    assert "complete" in capsys.readouterr().out
+    for line, expected in (
+        ("wmcontrol ", {"collect", "show"}),
+        ("wmcontrol col", {"collect"}),
+        ("wmcontrol collect env=", {"env=wall", "env=pusht"}),
+        ("wmcontrol collect num_e", {"num_episodes="}),
+    ):
+        monkeypatch.setenv("COMP_LINE", line)
+        assert main(["-sc", "query=bash"]) == 0
+        assert expected <= set(capsys.readouterr().out.split())
+
+
+@pytest.mark.usefixtures("moody")
+def test_files_of_the_users_own_are_taken(tmp_path: Path, capsys: Captured) -> None:
+    (tmp_path / "env").mkdir()
+    (tmp_path / "env" / "mine.yaml").write_text("id: mine/Env-v0\nsettings: {}\n")
+    (tmp_path / "often.yaml").write_text("defaults: [collect, _self_]\nnum_episodes: 9\nseed: 4\n")
+    assert main(["collect", "--config-dir", str(tmp_path), "env=mine", "num_episodes=9"]) == 0
+    assert capsys.readouterr().out.split() == ["9", "mine/Env-v0", "0"]
+    assert main(["collect", "-cd", str(tmp_path), "-cn", "often", "env=wall", "seed=5"]) == 0
+    assert capsys.readouterr().out.split() == ["9", "wmcontrol/Wall-v0", "5"]
+
+
+def test_version(capsys: Captured) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out.strip() == f"wmcontrol {wmcontrol.__version__}"
+
+
+def test_interrupting_is_one_line_and_exit_code_130(tmp_path: Path) -> None:
+    code = (
+        "import signal, sys\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a background shell would have it ignored
+        f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        "import conftest\n"
+        "from wmcontrol.cli import main\n"
+        "conftest.collect.run = conftest.act\n"
+        "sys.exit(main.main(['collect', 'env=wall,pusht', 'num_episodes=6', '-m']))"
+    )
+    child = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path
+    )
+    assert child.stdout is not None
+    while "started" not in child.stdout.readline():
+        assert child.poll() is None
+    child.send_signal(signal.SIGINT)
+    _, err = child.communicate(timeout=30)
+    assert child.returncode == 130
+    assert err.splitlines()[1:] == ["wmcontrol: interrupted; what was finished is kept"]
+
+
+@pytest.mark.parametrize("module", ["numpy", "hydra"])
+def test_interrupting_while_packages_are_imported_is_one_line_too(module: str, tmp_path: Path) -> None:
+    (tmp_path / f"{module}.py").write_text("raise KeyboardInterrupt")
+    code = (
+        "import sys\nfrom wmcontrol_command import main\n"
+        "sys.argv = ['wmcontrol', 'collect', 'seed=0,1']\nsys.exit(main())"
+    )
+    path = os.pathsep.join([str(tmp_path), str(ROOT), os.environ.get("PYTHONPATH", "")])
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": path})
+    assert done.returncode == 130
+    assert done.stderr.splitlines() == ["wmcontrol: interrupted; what was finished is kept"]
+
+
+@pytest.mark.parametrize(("words", "code"), [(["--help"], 0), (["collect", "--help"], 0), (["collect", "sed=1"], 2)])
+def test_help_and_mistakes_are_told_at_once(words: list[str], code: int) -> None:
+    seconds = []
+    for _ in range(2):
+        before = os.times()
+        done = subprocess.run([sys.executable, "-m", "wmcontrol", *words], capture_output=True, check=False)
+        assert done.returncode == code
+        after = os.times()
+        # Of its own work: other tests may run meanwhile.
+        seconds.append(after.children_user - before.children_user + after.children_system - before.children_system)
+    assert min(seconds) < (0.8 if code == 0 else 1.2)
+
+
+def test_help_completion_and_mistakes_bring_in_nothing_heavy() -> None:
+    heavy = ["torch", "cv2", "imageio", "matplotlib", "mujoco", "pymunk", "rich"]
+    lines = [[*name.split(), *words] for name in COMMANDS for words in (["--help"], ["typo=1"], ["--cfg", "job"])]
+    code = (
+        "import sys\n"
+        "from wmcontrol.cli.main import main\n"
+        f"for line in [['--help'], *{lines}]:\n    main(line)\n"
+        f"print([m for m in {heavy} if m in sys.modules])"
+    )
+    environment = {**os.environ, "PYTHONWARNINGS": "error"}
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, env=environment)
+    assert done.stdout.splitlines()[-1] == "[]"

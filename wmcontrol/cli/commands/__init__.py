@@ -1,0 +1,27 @@
+"""The commands, one file each: a dataclass ``Config`` and a function ``run`` that calls one function of the library.
+
+A name may have two words, ``show envs``, whose file is ``show_envs.py``. Files are imported when their command runs.
+"""
+
+from collections.abc import Mapping
+
+COMMANDS: Mapping[str, str] = {
+    "collect": "collect trajectories in an environment with a policy",
+    "compare": "compare the three ways of fine-tuning by planning: the paper's Table 4",
+    "convert": "turn trajectories of another layout into a Minari data set",
+    "demo": "from nothing to agents that plan, in minutes",
+    "encode": "encode the frames of data sets once, for training",
+    "evaluate": "judge an agent on tasks, under a protocol",
+    "finetune": "train a predictor with actions, in one of three ways",
+    "pretrain": "train a predictor without actions, on video",
+    "show": "draw a contact sheet of a data set",
+    "show episodes": "play one episode of each environment with a scripted policy",
+    "show envs": "draw the environments and what about them may vary",
+}
+# Settings classes of the library whose fields are keys of a command, beside those of its Config.
+SETTINGS: Mapping[str, tuple[str, ...]] = {
+    "compare": ("evaluation/protocols.py:Protocol",),
+    "evaluate": ("evaluation/protocols.py:Protocol",),
+    "finetune": ("training/settings.py:FinetuneSettings",),
+    "pretrain": ("training/settings.py:PretrainSettings",),
+}

@@ -1,0 +1,33 @@
+"""``wmcontrol show``."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import UsageError
+from ..objects import open_data, path_of
+
+
+@dataclass
+class Config:
+    """Draw a contact sheet of a data set: frames, actions, and how far things get in 25 steps.
+
+    Example: wmcontrol show data.path=data/wall out=wall.png
+
+    Args:
+        out: the picture to save. For example wall.png.
+    """
+
+    out: str = "outputs/sheet.png"
+
+
+def run(config: Any) -> None:
+    """Draw it."""
+    from ...experiments.data_sheet import save_sheet
+
+    out = path_of(config.out)
+    if out.suffix.lower() != ".png":
+        raise UsageError(f"out: expected a file that ends in .png, got '{out}'")
+    dataset = open_data(config.data)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    save_sheet(dataset, out)
+    print(out)

@@ -1,0 +1,117 @@
+"""What a user can do wrong on the command line, told in one line."""
+
+import re
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .keys import Key
+
+_LAUNCHERS = ("joblib", "ray", "submitit_local", "submitit_slurm")
+
+
+class UsageError(Exception):
+    """A mistake of the user's, told in one line."""
+
+
+def shortened(text: str) -> str:
+    """Return what fits in a line."""
+    text = " ".join(text.split())
+    return text if len(text) <= 100 else f"{text[:100]}…"
+
+
+def did_you_mean(kind: str, word: str, known: Iterable[str]) -> UsageError:
+    """Return the error of an unknown word, which names the closest of the known ones, or all if none is close.
+
+    Args:
+        kind: what the word should have been, such as "key".
+        word: what came.
+        known: what is possible.
+    """
+    names = sorted(known)
+    close = get_close_matches(word.lower(), names, n=1)
+    if close:
+        return UsageError(f"unknown {kind} {shortened(word)!r}; did you mean {close[0]!r}?")
+    return UsageError(f"unknown {kind} {shortened(word)!r}; there is {', '.join(names) or 'none here'}")
+
+
+def explain(error: Exception, keys: Mapping[str, "Key"], groups: Mapping[str, Iterable[str]]) -> UsageError:
+    """Put an error of Hydra or OmegaConf into one line that names the key, what was expected and what to do.
+
+    Args:
+        error: what Hydra raised while it made a configuration of a command line.
+        keys: of the command, by their full names.
+        groups: of the command, with their choices.
+    """
+    from hydra.errors import MissingConfigException
+    from omegaconf.errors import OmegaConfBaseException
+
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options is not None:
+        group, _, choice = error.missing_cfg_file.rpartition("/")
+        told = did_you_mean(group, choice, error.options)
+        known = group == "hydra/launcher" and choice in _LAUNCHERS
+        return UsageError(f'{told}; pip install "wmcontrol[launchers]" for it') if known else told
+    cause = error if isinstance(error, OmegaConfBaseException) else error.__cause__
+    word = _overridden(str(error))
+    if isinstance(cause, OmegaConfBaseException):
+        name = _full_name(word, str(cause.full_key or ""))
+        if name in groups:
+            return UsageError(f"{name} is a config group: choose one of {', '.join(groups[name])}")
+        if name in keys and not str(cause).startswith(("Interpolation", "Missing")):
+            value = word.partition("=")[2] if word else str(cause.value)
+            return UsageError(f"{name}: expected {keys[name].expected}; got {shortened(value) or 'nothing'}")
+        if "not in struct" in str(cause) or "not in '" in str(cause):
+            return _unknown_key(name, keys, groups)
+        return UsageError(f"{name}: {_first_line(cause)}" if name else _first_line(cause))
+    unknown = re.search(r"Key '([^']*)' (?:is )?not in", str(error))
+    if unknown:
+        return _unknown_key(unknown[1], keys, groups)
+    if "Ambiguous value" in str(error):
+        name, _, value = str(error).partition("'")[2].partition("'\n")[0].partition("=")
+        return UsageError(
+            f"{name}: got several values; write {name}=[{shortened(value)}] for a list, or add -m to run the command "
+            "with each of them"
+        )
+    if "requires --multirun" in str(error):
+        return UsageError(f"{_first_line(error).removesuffix(' requires --multirun')}: add -m to run each of them")
+    override = getattr(error, "override", None)
+    if override is not None:
+        return _unreadable(str(override), error)
+    return UsageError(_first_line(error))
+
+
+def _overridden(said: str) -> str:
+    """Return the word of the command line that an error of Hydra's quotes."""
+    found = re.search(r"Error merging override (.*)|To append to your config use \+(.*)", said)
+    return (found[1] or found[2]) if found else ""
+
+
+def _full_name(word: str, of_error: str) -> str:
+    name = word.partition("=")[0].lstrip("+~")
+    return name if name and not of_error.startswith(f"{name}.") else of_error
+
+
+def _unknown_key(name: str, keys: Mapping[str, "Key"], groups: Mapping[str, Iterable[str]]) -> UsageError:
+    parent, _, last = name.rpartition(".")
+    if parent:
+        beside = [key.removeprefix(f"{parent}.") for key in keys if key.startswith(f"{parent}.")]
+        if beside:
+            told = did_you_mean("key", last, beside)
+            return UsageError(f"{parent}: {told}")
+    first = name.partition(".")[0] if parent else last
+    return did_you_mean("key", first, {*(key.partition(".")[0] for key in keys), *groups})
+
+
+def _unreadable(word: str, error: Exception) -> UsageError:
+    name, equals, text = word.partition("=")
+    if not equals:
+        return UsageError(f"expected key=value, got {shortened(word)!r}")
+    return UsageError(
+        f"{shortened(name)}: cannot read {shortened(text)!r}; quote what has other signs than letters, digits and "
+        f"-./_, twice where a shell takes one pair away: {shortened(name)}='\"…\"'"
+    )
+
+
+def _first_line(error: BaseException) -> str:
+    return shortened(str(error).strip().partition("\n")[0]) or type(error).__name__

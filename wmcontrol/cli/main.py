@@ -1,0 +1,314 @@
+"""The console script ``wmcontrol COMMAND key=value …``: Hydra, with errors in one line and help that explains.
+
+What a command needs is imported when it runs, so that help comes at once.
+"""
+
+import math
+import os
+import re
+import sys
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib import import_module
+from typing import Any
+
+from .. import __version__
+from .commands import COMMANDS
+from .errors import UsageError, did_you_mean, explain, shortened
+from .groups import CUSTOM, choices_of, groups_of, has_custom, keys_of
+from .help import command_help, example_of, general_help
+from .keys import MISSING, Key
+
+# What a command raises where something outside of it is wrong: a value, a file, a package that is not installed.
+_ORDINARY = (ValueError, TypeError, OSError, ImportError)
+_FULL_ERROR = "HYDRA_FULL_ERROR"
+# Hydra's options; those with a value are followed by it.
+_FLAGS = ("--run", "-r", "--multirun", "-m", "--resolve", "--hydra-help")
+_WITH_VALUE: Mapping[str, tuple[str, ...]] = {
+    "--cfg": ("job", "hydra", "all"),
+    "-c": ("job", "hydra", "all"),
+    "--info": ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath"),
+    "-i": ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath"),
+    **dict.fromkeys(("--package", "-p", "--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp"), ()),
+    **dict.fromkeys(("--experimental-rerun",), ()),
+}
+_MOST = 10_000  # combinations of a sweep; more are a slip of the hand
+_codes: list[int] | None = None  # of the runs in this process, while it runs a command line
+
+
+class RunFailedError(Exception):
+    """A run in a process of a launcher has failed, and has said why."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command line and return its exit code.
+
+    0: done; 1: a command failed; 2: a mistake of the user's; 130: interrupted. All but the first say why in one line,
+    which ``WMCONTROL_TRACEBACK=1`` in the environment precedes with a traceback.
+    """
+    try:
+        return _main(list(sys.argv[1:] if argv is None else argv))
+    except UsageError as error:
+        return _told("wmcontrol", error)
+    except KeyboardInterrupt:
+        print("wmcontrol: interrupted; what was finished is kept", file=sys.stderr)
+        return 130
+
+
+def _main(words: list[str]) -> int:
+    if words == ["--version"]:
+        print(f"wmcontrol {__version__}")
+        return 0
+    if words and words[0] in ("-sc", "--shell-completion"):
+        return _complete(words)
+    asks_help = any(word in ("-h", "--help") for word in words)
+    words = [word for word in words if word not in ("-h", "--help")]
+    if not words and asks_help:
+        print(general_help(), end="")
+        return 0
+    name, words = _command(words)
+    if asks_help:
+        print(command_help(name, _chosen(name, words)), end="")
+        return 0
+    return _run(name, words)
+
+
+def _command(words: list[str]) -> tuple[str, list[str]]:
+    """Split the name of a command from what follows: the first word of names of two is a command's name too."""
+    if not words:
+        raise UsageError("say which command to run; wmcontrol --help lists them")
+    first, *rest = words
+    if first.startswith("-"):
+        raise UsageError(f"unknown option {shortened(first)!r}; say the command first; wmcontrol --help lists them")
+    if rest and any(name.startswith(f"{first} ") for name in COMMANDS) and re.fullmatch(r"\w+", rest[0]):
+        name = f"{first} {rest[0]}"
+        if name not in COMMANDS:
+            raise did_you_mean("command", name, [other for other in COMMANDS if other.startswith(f"{first} ")])
+        return name, rest[1:]
+    if first not in COMMANDS:
+        raise did_you_mean("command", first, COMMANDS)
+    return first, rest
+
+
+def _chosen(command: str, words: Sequence[str]) -> dict[str, str]:
+    """Return what the words choose of the command's config groups."""
+    pairs = (word.lstrip("+").partition("=") for word in words)
+    return {name: choice for name, _, choice in pairs if name in groups_of(command)}
+
+
+def _run(command: str, words: list[str]) -> int:
+    """Let Hydra make the configuration, or those of a sweep, and run the command with it."""
+    global _codes
+    _codes = []
+    try:
+        words = _prepared(command, words)
+        _hydra(command, words)
+    except UsageError as error:
+        return _told(f"wmcontrol {command}", error)
+    except RunFailedError as error:
+        return _told(f"wmcontrol {command}", error)
+    finally:
+        codes, _codes = _codes, None
+    if len(codes) > 1 and any(codes):
+        print(f"wmcontrol {command}: {sum(map(bool, codes))} of {len(codes)} combinations failed", file=sys.stderr)
+    return max(codes, default=0)
+
+
+def _hydra(command: str, words: list[str]) -> None:
+    """Hand the words to Hydra.
+
+    Raises:
+        UsageError: no configuration can be made of them.
+    """
+    import hydra
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    from .configs import register
+
+    register()
+    with _as_process(["wmcontrol", *words]):
+        decorated = hydra.main(
+            version_base="1.3", config_path="pkg://wmcontrol.cli.conf", config_name=command.replace(" ", "_")
+        )(run_configured)
+        try:
+            decorated()
+        except SystemExit as error:
+            if error.code:
+                raise UsageError("Hydra cannot take these options; wmcontrol --hydra-help lists them") from error
+        except (HydraException, OmegaConfBaseException, RecursionError, *_ORDINARY) as error:
+            if isinstance(error, RecursionError):
+                raise UsageError("a value is nested too deep") from error
+            groups = {group: tuple(choices_of(group)) for group in groups_of(command)}
+            raise explain(error, keys_of(command, _chosen(command, words)), groups) from error
+
+
+@contextmanager
+def _as_process(argv: list[str]) -> Iterator[None]:
+    """Have Hydra read these words, and raise its errors instead of printing them."""
+    words, full = sys.argv, os.environ.get(_FULL_ERROR)
+    sys.argv, os.environ[_FULL_ERROR] = argv, "1"
+    try:
+        yield
+    finally:
+        sys.argv = words
+        os.environ.pop(_FULL_ERROR)
+        if full is not None:
+            os.environ[_FULL_ERROR] = full
+
+
+def run_configured(config: Any) -> None:
+    """Run a command with a configuration; Hydra's launchers call this, here or in processes of their own."""
+    from hydra.core.hydra_config import HydraConfig
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    about = HydraConfig.get()
+    name = about.job.name.replace("_", " ")
+    swept = about.mode is not None and about.mode.name == "MULTIRUN"
+    words: Any = OmegaConf.to_container(about.overrides.task)
+    command = " ".join(["wmcontrol", name, *(words if swept else ())])
+    if swept:
+        print(f"[{about.job.num + 1}] {command}", file=sys.stderr)
+    keys = keys_of(name, dict(about.runtime.choices))
+    code = 0
+    try:
+        _check_complete(config, keys)
+        OmegaConf.to_container(config, resolve=True)  # its errors name the key
+        OmegaConf.resolve(config)
+        import_module(f".commands.{about.job.name}", __package__).run(config)
+    except OmegaConfBaseException as error:
+        code = _told(command, explain(error, keys, {}))
+    except (UsageError, *_ORDINARY) as error:
+        code = _told(command, error)
+    if _codes is not None:
+        _codes.append(code)
+    elif code:
+        raise RunFailedError("a combination failed, which said why in the process that ran it")
+
+
+def _check_complete(config: Any, keys: Mapping[str, Key]) -> None:
+    from omegaconf import OmegaConf
+
+    for name in _missing(OmegaConf.to_container(config)):
+        key = keys.get(name)
+        about = f": {key.about}; for example {name}={example_of(key)}" if key else ""
+        group = name.partition(".")[0]
+        choose = f"; or choose {group}={'|'.join(choices_of(group))}" if "." in name else ""
+        raise UsageError(f"{name}=… is missing{about}{choose}")
+
+
+def _missing(node: Any, prefix: str = "") -> list[str]:
+    """Return the full names of values that must be given and were not."""
+    if not isinstance(node, dict):
+        return [prefix.removesuffix(".")] if node == MISSING else []
+    return [name for key, value in node.items() for name in _missing(value, f"{prefix}{key}.")]
+
+
+def _prepared(command: str, words: list[str]) -> list[str]:
+    """Return the words as Hydra takes them.
+
+    A word or path that Hydra's grammar would read as a number, or not at all, is quoted where its key takes a word; and
+    a ``_target_`` of the user's own brings its group's open choice with it, to which any keys may be added.
+
+    Raises:
+        UsageError: an option that there is not, or a sweep over nothing or too much.
+    """
+    options = _check_options(command, words)
+    words = [word for i, word in enumerate(words) if i not in options] + [words[i] for i in options]
+    for word in words:
+        if word.startswith("=") or not word:
+            raise UsageError(f"expected key=value, got {shortened(word)!r}")
+    chosen = _chosen(command, words)
+    for group, choice in chosen.items():
+        if choice in ("", "null"):
+            raise UsageError(f"{group}: choose one of {', '.join(choices_of(group))}")
+    targets = [
+        name.removesuffix("._target_") for name in (word.partition("=")[0] for word in words) if "._target_" in name
+    ]
+    own = [f"{group}={CUSTOM}" for group in targets if group in groups_of(command) and group not in chosen]
+    own = [word for word in own if has_custom(word.partition("=")[0])]
+    if targets or any(word in ("-cd", "--config-dir") for word in words):
+        # A user's own module lies in the folder that the command is run in, unless it is installed.
+        sys.path += [] if os.getcwd() in sys.path else [os.getcwd()]
+    _check_sweep(words)
+    keys = keys_of(command, _chosen(command, [*own, *words]))
+    return [*own, *(_quoted(word, keys) for word in words)]
+
+
+def _check_options(command: str, words: list[str]) -> list[int]:
+    """Return where Hydra's options stand among the words, with their values."""
+    found: list[int] = []
+    for i, word in enumerate(words):
+        if i in found or not word.startswith("-"):
+            continue
+        name, equals, given = word.partition("=")
+        if name in _FLAGS:
+            found.append(i)
+        elif name in _WITH_VALUE:
+            value = given if equals else next(iter(words[i + 1 : i + 2]), "")
+            if not value or (_WITH_VALUE[name] and value not in _WITH_VALUE[name]):
+                what = f"one of {', '.join(_WITH_VALUE[name])}" if _WITH_VALUE[name] else "a value"
+                raise UsageError(f"{name}: expected {what} after it, got {shortened(value) or 'nothing'}")
+            found += [i] if equals else [i, i + 1]
+        else:
+            bare = name.lstrip("-").replace("-", "_")
+            keyed = bare in keys_of(command)
+            told = f"write {bare}=VALUE" if keyed else "settings are written key=value"
+            raise UsageError(f"unknown option {shortened(word)!r}; {told}")
+    return found
+
+
+def _quoted(word: str, keys: Mapping[str, Key]) -> str:
+    name, equals, value = word.partition("=")
+    key = keys.get(name.lstrip("+"))
+    plain = not set(value) & set(",'\"[]{}()$\\\n") and value not in ("", "null")
+    if not equals or key is None or not plain:
+        return word
+    words = f'"{value}"' if key.kind is str or key.name == "path" else value
+    return f"{name}=[{words}]" if key.many else f"{name}={words}"
+
+
+def _check_sweep(words: Sequence[str]) -> None:
+    """Refuse a sweep over nothing, or over more than anyone waits for, before its combinations are made."""
+    total = 1.0
+    for word in words:
+        value = word.partition("=")[2]
+        for inside in re.findall(r"(?<![\w.])range\(([^()]*)\)", value):
+            try:
+                start, *rest = [float(part.partition("=")[2] or part) for part in inside.split(",")]
+            except ValueError:
+                continue  # for Hydra to say
+            stop, step = (rest + [1.0])[:2] if rest else (start, 1.0)
+            start = start if rest else 0.0
+            if not step or not math.isfinite((stop - start) / step):
+                raise UsageError(f"cannot sweep: {shortened(word)} has no end")
+            count = max(0.0, math.ceil((stop - start) / step))
+            if not count:
+                raise UsageError(f"cannot sweep: {shortened(word)} has no value")
+            total *= count
+    if total > _MOST:
+        raise UsageError(f"cannot sweep: there are {total:g} combinations, at most {_MOST} are run")
+
+
+def _complete(words: list[str]) -> int:
+    """Print a script for tab completion, or what could stand where the cursor is (``COMP_LINE``)."""
+    typed = os.environ.get("COMP_LINE", "").split(" ")
+    names = sorted({name.split()[0] for name in COMMANDS})
+    if words[1:2] and words[1].startswith("query=") and (len(typed) < 3 or typed[1] not in COMMANDS):
+        print(" ".join(names))
+        return 0
+    name, rest = _command(typed[1:]) if len(typed) > 2 else (names[0], [])
+    os.environ["COMP_LINE"] = " ".join([typed[0], *rest])
+    _hydra(name, words)
+    return 0
+
+
+def _told(command: str, error: BaseException) -> int:
+    """Tell in one line what went wrong, and return the exit code."""
+    if os.environ.get("WMCONTROL_TRACEBACK", "0") not in ("", "0"):
+        traceback.print_exception(error)
+    said = " ".join(str(error).split()) or type(error).__name__
+    print(f"{command}: {said}", file=sys.stderr)
+    return 2 if isinstance(error, UsageError) else 1

@@ -1,0 +1,215 @@
+"""From a configuration to what the library takes: objects, settings, and the folder of a run."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from .errors import UsageError
+from .progress import Report, progress_bar
+
+if TYPE_CHECKING:
+    from ..evaluation import Protocol
+
+_T = TypeVar("_T")
+OUTPUTS = Path("outputs")
+
+
+def make(node: Any, key: str, **more: Any) -> Any:
+    """Make the object that a group's ``_target_`` names; None where nothing is chosen.
+
+    Args:
+        node: the group's part of the configuration.
+        key: the group's name, for errors.
+        more: arguments beside those of the configuration.
+
+    Raises:
+        UsageError: its settings do not go together, or there is no such class; bugs in it are left as they are.
+    """
+    from hydra.errors import InstantiationException
+    from hydra.utils import instantiate
+
+    if not node or node.get("_target_") is None:
+        return None
+    try:
+        return instantiate(node, _convert_="all", **more)
+    except InstantiationException as error:
+        cause = error.__cause__ or error
+        if isinstance(cause, UsageError | ValueError | TypeError | OSError | ImportError | InstantiationException):
+            raise UsageError(f"{key}: {_without_hydra(cause)}") from error
+        raise
+
+
+def _without_hydra(error: BaseException) -> str:
+    lines = [line for line in str(error).splitlines() if line and not line.startswith("full_key:")]
+    return " ".join(lines)
+
+
+def fail(said: str) -> UsageError:
+    """Return the error of a mistake of the user's."""
+    return UsageError(said)
+
+
+@contextmanager
+def made() -> Iterator[None]:
+    """Tell what is refused while things are made of the keys as a mistake of the user's."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        raise UsageError(str(error)) from error
+
+
+def settings(kind: type[_T], config: Any, **more: Any) -> _T:
+    """Make a settings class of the keys that have the names of its fields.
+
+    Raises:
+        UsageError: one is out of range.
+    """
+    from omegaconf import OmegaConf
+
+    plain: Any = OmegaConf.to_container(config)
+    given = {field.name: plain[field.name] for field in fields(kind) if field.name in plain}  # type: ignore[arg-type]
+    given = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
+    with made():
+        return kind(**{**given, **more})
+
+
+def protocol_of(config: Any) -> "Protocol":
+    """Return the protocol that the keys say; what was changed of a known one is in its name."""
+    from ..evaluation import PROTOCOLS, Protocol
+
+    names = ("goal_offset", "budget", "replan_every", "num_tasks", "horizon")
+    given = {name: config[name] for name in names}
+    known = PROTOCOLS.get(str(config.protocol))
+    with made():
+        if known is None:
+            return Protocol(name=str(config.protocol), **given)
+        changed = [f"{name}={given[name]}" for name in names if given[name] != getattr(known, name)]
+        told = [change for change in changed if not change.startswith("num_tasks")]
+        return replace(known, **given, name=" ".join([known.name, *told]))
+
+
+def show_comparison(comparison: Any, out: Path, config: Any, stages: Path | None = None) -> None:
+    """Make a comparison, tell how far it is, and print what came of it."""
+    import logging
+
+    from ..compare import compare
+
+    logging.basicConfig(format="%(message)s", level=logging.INFO)
+    where = {name: config[name] for name in ("jobs", "engine", "engine_address") if name in config}
+    found = compare(comparison, out, stages=stages, **where)
+    print((out / "report.md").read_text(encoding="utf-8"))
+    for path in (*sorted(out.glob("*.mp4")), found.report):
+        print(path)
+
+
+def open_data(node: Any, path: Any = None) -> Any:
+    """Open the trajectories that ``data`` names.
+
+    Args:
+        node: the group's part of the configuration.
+        path: one of several paths; by default the only one.
+
+    Raises:
+        UsageError: there are none, or their reader has no such setting.
+    """
+    from omegaconf import OmegaConf
+
+    given: Any = {name: value for name, value in OmegaConf.to_container(node).items() if value is not None}  # type: ignore[union-attr]
+    if path is not None:
+        given["path"] = path
+    if "path" not in given:
+        raise UsageError("data.path=… is missing: the file or folder to read; for example data.path=data/wall")
+    if not isinstance(given["path"], str | int | float):
+        raise UsageError(f"data.path: expected one path, got {given['path']}")
+    given["path"] = path_of(given["path"])
+    return make(given, "data")
+
+
+def paths_of(node: Any) -> list[Any]:
+    """Return the paths that ``data`` names: one, or several in a list."""
+    return list(node.path) if not isinstance(node.path, str | None) else [node.path]
+
+
+def load_model(node: Any, device: str) -> Any:
+    """Load the model that ``model`` names.
+
+    Raises:
+        UsageError: there is none.
+    """
+    import torch
+
+    if node.get("path") is None:
+        raise UsageError(
+            "model=… is missing: the world model to plan with; for example model=wall, or model.path=FOLDER"
+        )
+    dtypes = {None: None, "auto": "auto", "float32": torch.float32, "bfloat16": torch.bfloat16}
+    if node.dtype not in dtypes:
+        raise UsageError(f"model.dtype: expected auto, float32, bfloat16 or null, got {node.dtype}")
+    path = str(node.path) if str(node.path).startswith("hf://") else path_of(node.path)
+    place = {"_target_": node._target_, "_args_": [str(path)]}
+    return make(place, "model", device=device, dtype=dtypes[node.dtype])
+
+
+def saved_encoder(path: str) -> Any:
+    """Return the encoder of a store, of a saved model or of a packaged one.
+
+    Args:
+        path: the store's or model's folder, or the packaged model's name. For example base.
+    """
+    from ..encoders.files import load_encoder
+    from ..models import WorldModel
+
+    folder = path_of(path)
+    return load_encoder(folder) if (folder / "encoder.json").exists() else WorldModel.load(path).encoder
+
+
+def is_first() -> bool:
+    """Whether this is the first of the processes that ``torchrun`` started, or the only one."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+@contextmanager
+def tracked(node: Any, folder: Path) -> Iterator[tuple[Report, Any]]:
+    """Give what a training is to tell: its progress, for a bar, and its log, for the tracker that was chosen."""
+    tracker = make(node, "tracker", folder=folder)
+    try:
+        with progress_bar("training", "steps") as progress:
+            yield progress, tracker
+    finally:
+        if tracker is not None and hasattr(tracker, "close"):
+            tracker.close()
+
+
+def path_of(text: Any) -> Path:
+    """Return a path; what begins with ~ lies at home, or is a name where there is no such user."""
+    return Path(os.path.expanduser(str(text)))
+
+
+def run_folder(config: Any, command: str, *, apart: Sequence[str] = (), about: Any = None) -> Path:
+    """Return the folder of a run: ``out``, or one whose name follows from the configuration.
+
+    So the same line finds the same folder, and goes on there where it was stopped.
+
+    Args:
+        config: of the run.
+        command: its name.
+        apart: keys that change nothing of what comes out.
+        about: what else decides it, as the digest of a model's weights; as JSON has it.
+    """
+    from omegaconf import OmegaConf
+
+    if config.out is not None:
+        return path_of(config.out)
+    plain: Any = OmegaConf.to_container(config, resolve=True)
+    kept = {name: value for name, value in plain.items() if name not in ("out", *apart)}
+    return OUTPUTS / command / digest_of(kept, about)
+
+
+def digest_of(*parts: Any) -> str:
+    """Return what tells plain values from others."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:12]
