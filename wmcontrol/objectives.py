@@ -124,7 +124,8 @@ class GoalDistance(Term):
             and at most 1: step ``h`` counts ``discount ** (H - 1 - h)``, so that the last counts most; weights sum
             to 1.
         weights: what each of the D dimensions of a token is multiplied by first, over 0; None: nothing. With
-            ``WorldModel.standardizing_weights()`` dimensions that vary little count like those that vary much.
+            ``WorldModel.standardizing_weights()`` dimensions that vary little count like those that vary much. For
+            example [1,0.5,0.5].
     """
 
     metric: Metric = "l2"
