@@ -12,7 +12,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # One thread per test process: more of them only get in one another's way.
 unit lowest wheel oracle: export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test check lint unit lowest wheel oracle bench assets clean
+.PHONY: demo test check lint unit lowest wheel oracle bench docs assets clean
 
 demo: $(STAMP)                 ## from nothing to agents that plan on Wall, and a report: minutes
 	$(BIN)/wmcontrol demo
@@ -59,6 +59,10 @@ bench:                         ## measure what the library costs, beside other p
 	$(PYTHON) -m venv .venv-bench
 	.venv-bench/bin/pip install --quiet -e ".[bench]"
 	for name in planners agents data envs training speed; do .venv-bench/bin/python -m experiments.benchmarks.$$name || exit 1; done
+
+docs: $(STAMP)                 ## the documentation as a site, in site/
+	$(BIN)/pip install --quiet -e ".[docs]"
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 assets: $(STAMP)               ## make the packaged models anew: hours; killed, it goes on when it is run again
 	$(BIN)/python -m experiments.assets --into wmcontrol/assets

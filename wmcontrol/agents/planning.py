@@ -193,8 +193,10 @@ class PlanningAgent:
         """Take note of what another acts, such as a demonstrator before the agent takes over; nothing is planned.
 
         Args:
-            observation, state, episode_start: as for ``predict``.
+            observation: as for ``predict``.
+            state: as for ``predict``.
             actions: what is done now, (a,) or (B, a).
+            episode_start: as for ``predict``.
         """
         known, batched = self._read(observation, state, episode_start)
         taken = np.asarray(actions, np.float32)

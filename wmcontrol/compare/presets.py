@@ -44,7 +44,8 @@ def demo(
     Args:
         seed: of training, tasks and agents.
         num_episodes: to train on; a sixth as many are for tasks.
-        num_steps, batch_size: of the optimiser.
+        num_steps: of the optimiser.
+        batch_size: windows of a step.
         num_tasks: in all.
         oracle_tasks: with the true simulator.
         num_iterations: of the planner, :func:`~wmcontrol.planners.fast`.

@@ -54,8 +54,8 @@ def compare(
         stages: the folder of stages, which comparisons may share; by default ``stages`` in ``folder``. With
             ``engine="ray"`` all machines must see it at the same path.
         jobs: stages at once, with a thread each; by default the cores of this machine, or of the cluster.
-        engine, engine_address: ``"processes"`` of this machine, or ``"ray"`` and the cluster's address, see
-            :func:`~wmcontrol.engine.run_parallel`.
+        engine: ``"processes"`` of this machine, or ``"ray"``, see :func:`~wmcontrol.engine.run_parallel`.
+        engine_address: of the Ray cluster.
         progress: is told how many stages are done, and of how many.
 
     Raises:

@@ -60,7 +60,8 @@ def encode(
         fit_frames: how many frames an encoder is fitted to.
         seed: which frames these are.
         jobs: processes that share the work, some thousand frames each at a time.
-        engine, engine_address: what runs them, as for :func:`wmcontrol.engine.run_parallel`.
+        engine: what runs them, as for :func:`wmcontrol.engine.run_parallel`.
+        engine_address: of the Ray cluster.
         progress: is told how many frames are encoded, of how many.
 
     Raises:

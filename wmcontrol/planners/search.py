@@ -27,7 +27,11 @@ class Search:
     """The problems of B rows, and what is known of them so far.
 
     Args:
-        cost, init, low, high, generators: as for :meth:`Planner.plan`.
+        cost: as for :meth:`Planner.plan`, as all that follow.
+        init: (B, H, A), or with further candidates (B, K, H, A).
+        low: (A,).
+        high: (A,).
+        generators: one for each row, or None.
 
     Attributes:
         starts: (B, K, H, A), inside the bounds; the first of them is the start.
