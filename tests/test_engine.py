@@ -61,10 +61,12 @@ def test_an_item_that_kills_every_worker_is_found_and_the_others_are_done() -> N
 
 
 PARENT = """
+import signal
 import sys
 from pathlib import Path
 import toy_items
 from wmcontrol.engine import run_parallel
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background process ignores
 run_parallel(toy_items.wait, [Path(sys.argv[1])] * 2, jobs=2)
 """
 

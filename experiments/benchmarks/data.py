@@ -5,19 +5,16 @@ Each measurement runs in a process of its own, on one core.
 
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-import gymnasium as gym
 import imageio.v3 as imageio
 import numpy as np
 import torch
 
 from wmcontrol import PyramidEncoder
-from wmcontrol.data import Clips, LatentStore, Trajectory, TrajectoryDataset, encode, open_dataset
-from wmcontrol.data.collecting import collect_batches
+from wmcontrol.data import Clips, LatentStore, TrajectoryDataset, collect, encode, open_dataset
 from wmcontrol.data.policies import random
 from wmcontrol.memory import peak_memory
 from wmcontrol.training import ClipSource, WindowSource
@@ -31,57 +28,29 @@ BATCH = 256
 VIDEO_SIZE = 224
 
 
-@dataclass(frozen=True)
-class _Frames:
-    """Frames that the environment draws from states when they are read."""
-
-    env: Any
-    states: Any
-
-    def __len__(self) -> int:
-        return len(self.states)
-
-    def read(self, indices: Any) -> Any:
-        return self.env.draw(self.states[np.asarray(indices)])
+def _collected(episodes: int, image_size: int = 64) -> TrajectoryDataset:
+    """Return episodes of random actions in Wall."""
+    return collect(ENV, random(ENV, num_frames=FRAMES), episodes, seed=0, keep_pixels=image_size)
 
 
-class _Collected(TrajectoryDataset):
-    """Episodes of random actions in Wall."""
-
-    def __init__(self, episodes: int, image_size: int = 64):
-        env: Any = gym.make(ENV, image_size=image_size).unwrapped
-        env.reset(seed=0)
-        batches = collect_batches(ENV, random(ENV, num_frames=FRAMES), episodes, seed=0)
-        self._trajectories = [trajectory for batch in batches for trajectory in batch]
-        self.lengths = np.full(episodes, FRAMES)
-        self.control_rate, self.env_id, self.action_bounds = env.control_rate, ENV, None
-        self._env = env
-
-    def trajectory(self, index: int) -> Trajectory:
-        found = self._trajectories[index]
-        return replace(found, frames=_Frames(self._env, found.states))
-
-    def fingerprint(self) -> str:
-        return f"{len(self)} random episodes"
-
-    def frames(self, count: int) -> Any:
-        """Return the first ``count`` frames."""
-        trajectories = (self.trajectory(i).frames for i in range(-(-count // FRAMES)))
-        return np.concatenate([drawn.read(range(FRAMES)) for drawn in trajectories if drawn is not None])[:count]
+def _frames(dataset: TrajectoryDataset, count: int) -> Any:
+    """Return the first ``count`` frames."""
+    trajectories = (dataset.trajectory(i).frames for i in range(-(-count // FRAMES)))
+    return np.concatenate([drawn.read(range(FRAMES)) for drawn in trajectories if drawn is not None])[:count]
 
 
 def collecting(folder: Path, episodes: int, lasting: float) -> tuple[str, float, str]:
     """Collect states."""
     start = perf_counter()
-    collected = _Collected(episodes)
+    collected = _collected(episodes)
     return "collecting, states only", FRAMES * len(collected) / (perf_counter() - start), "frames"
 
 
 def encoding(folder: Path, episodes: int, lasting: float) -> tuple[str, float, str]:
     """Build the store that the next two read: draw frames, encode and write them."""
-    collected = _Collected(episodes)
+    collected = _collected(episodes)
     encoder = PyramidEncoder()
-    encoder.fit(torch.from_numpy(collected.frames(min(5000, FRAMES * episodes))))
+    encoder.fit(torch.from_numpy(_frames(collected, min(5000, FRAMES * episodes))))
     start = perf_counter()
     store = encode(collected, encoder, folder / "stores")
     return "building the store: drawing 64 px, pyramid", len(store.tokens) / (perf_counter() - start), "frames"
@@ -110,7 +79,7 @@ def clips(folder: Path, episodes: int, lasting: float) -> tuple[str, float, str]
 def video(folder: Path, episodes: int, lasting: float) -> tuple[str, float, str]:
     """Decode clips of variable frame rate from a video."""
     (folder / "videos").mkdir()
-    frames = _Collected(min(20, episodes), VIDEO_SIZE).frames(FRAMES * min(20, episodes))
+    frames = _frames(_collected(min(20, episodes), VIDEO_SIZE), FRAMES * min(20, episodes))
     imageio.imwrite(folder / "videos" / "wall.mp4", frames, fps=10, codec="libx264")
     read = Clips(open_dataset(folder / "videos"), step_seconds=(0.1, 1.0), seed=0)
     rate = 1 / mean_seconds(lambda step: read[step], lasting)

@@ -177,8 +177,10 @@ def describe(value: Any) -> Any:
         for name, tensor in sorted(numbers, key=lambda entry: entry[0]):
             digest.update(name.encode() + _bytes(tensor))
         return {"type": type(value).__name__, "weights": digest.hexdigest()[:16]}
-    if isinstance(value, (torch.Tensor, np.ndarray)):
-        return hashlib.sha256(_bytes(torch.as_tensor(value))).hexdigest()[:16]
+    if isinstance(value, np.ndarray):
+        value = torch.from_numpy(np.ascontiguousarray(value))
+    if isinstance(value, torch.Tensor):
+        return hashlib.sha256(_bytes(value)).hexdigest()[:16]
     if isinstance(value, Mapping):
         return {str(key): describe(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
