@@ -15,10 +15,10 @@ class UsageError(Exception):
     """A mistake of the user's, told in one line."""
 
 
-def shortened(text: str) -> str:
+def shortened(text: str, most: int = 100) -> str:
     """Return what fits in a line."""
     text = " ".join(text.split())
-    return text if len(text) <= 100 else f"{text[:100]}…"
+    return text if len(text) <= most else f"{text[:most]}…"
 
 
 def did_you_mean(kind: str, word: str, known: Iterable[str]) -> UsageError:
@@ -114,4 +114,4 @@ def _unreadable(word: str, error: Exception) -> UsageError:
 
 
 def _first_line(error: BaseException) -> str:
-    return shortened(str(error).strip().partition("\n")[0]) or type(error).__name__
+    return shortened(str(error).strip().partition("\n")[0], most=400) or type(error).__name__  # it may name a long path
