@@ -18,6 +18,10 @@ _SCHEMA = Record({"kind": Text(), "settings": MapOf(AnyJson())}, others=AnyJson(
 _PACKAGES = ("wmcontrol", "torch", "numpy", "gymnasium")
 
 
+class OtherRunError(ValueError):
+    """A folder holds the results of another run."""
+
+
 @contextmanager
 def open_run(folder: str | Path, kind: str, settings: Mapping[str, Any]) -> Iterator[Path]:
     """Hold a folder for the results of a run; it is made if need be, with ``run.json`` in it.
@@ -31,8 +35,9 @@ def open_run(folder: str | Path, kind: str, settings: Mapping[str, Any]) -> Iter
         settings: all that decides what comes out: plain values, paths, and lists and mappings of these.
 
     Raises:
-        ValueError: the folder holds results of another kind or other settings, each of which is named with both
-            values; or its record is broken.
+        OtherRunError: the folder holds results of another kind or other settings, each of which is named with both
+            values.
+        ValueError: its record is broken.
         OSError: nothing can be written there, or another process does.
         TypeError: a setting is something else.
     """
@@ -73,12 +78,12 @@ def _write(folder: Path, kind: str, settings: Mapping[str, Any]) -> None:
 def _check_same(folder: Path, kind: str, settings: Mapping[str, Any]) -> None:
     record = read_run(folder)
     if record["kind"] != kind:
-        raise ValueError(f"{folder} holds results of {record['kind']}, not of {kind}; choose another folder")
+        raise OtherRunError(f"{folder} holds results of {record['kind']}, not of {kind}; choose another folder")
     there, here = _flat(record["settings"]), _flat(settings)
     differ = [name for name in {**here, **there} if (name in here, here.get(name)) != (name in there, there.get(name))]
     if differ:
         changes = ", ".join(f"{name} is {there.get(name)!r} there and {here.get(name)!r} here" for name in differ)
-        raise ValueError(f"{folder} holds results of other settings: {changes}; choose another folder")
+        raise OtherRunError(f"{folder} holds results of other settings: {changes}; choose another folder")
 
 
 def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

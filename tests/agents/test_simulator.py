@@ -1,5 +1,6 @@
 """The true simulator in place of a world model."""
 
+import pickle
 from typing import Any
 
 import gymnasium as gym
@@ -59,7 +60,11 @@ def test_workers_give_the_same_as_this_process() -> None:
     here = SimulatorModel(model, WALL, num_workers=0)
     context = here.context([Observation(BLANK, BLANK, start) for start in starts])
     with SimulatorModel(model, WALL, num_workers=1) as there:
-        torch.testing.assert_close(there.rollout(context, actions), here.rollout(context, actions), rtol=0, atol=0)
+        expected = here.rollout(context, actions)
+        torch.testing.assert_close(there.rollout(context, actions), expected, rtol=0, atol=0)
+        copy = pickle.loads(pickle.dumps(there))  # in a process of a pool it starts none of its own
+    assert (copy.num_workers, there.num_workers) == (0, 1)
+    torch.testing.assert_close(copy.rollout(context, actions), expected, rtol=0, atol=0)
 
 
 def test_the_same_agent_plans_with_it() -> None:

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 import small_compare
 
+from wmcontrol.cli.main import main
 from wmcontrol.compare import compare, presets
 from wmcontrol.compare.plan import TASKS
 from wmcontrol.evaluation import Evaluation
-from wmcontrol.experiments.cli import main
 
 AGENTS = ["scratch", "full", "no-op", "random actions", "true simulator"]
 

@@ -26,10 +26,10 @@ TRAINED = "train pusht full 16650 seed 0"
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from wmcontrol.experiments.cli import main
+    from wmcontrol.cli.main import main
 
     folder = tmp_path_factory.mktemp("own") / "wall"
-    assert main(["collect", "env=wall", "episodes=20", "frames=40", f"out={folder}"]) == 0
+    assert main(["collect", "env=wall", "num_episodes=20", "policy.num_frames=40", f"out={folder}"]) == 0
     return folder
 
 

@@ -32,7 +32,8 @@ class SimulatorModel:
     Push-T's states do not hold contacts that are under load, so there the copies are not perfect; see its environment.
     Where a goal is drawn into the frames, as with Push-T's ``success="coverage"``, it is drawn where it usually is.
 
-    Candidates are spread over processes, which start when they are first needed. As with everything that starts
+    Candidates are spread over processes, which start when they are first needed; a copy that is pickled for another
+    process starts none. As with everything that starts
     processes, a script that uses this must do so under ``if __name__ == "__main__":``. Close it, or use it in a
     ``with`` statement, and the processes end.
 
@@ -119,7 +120,8 @@ class SimulatorModel:
         return tokens
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_pool": None}  # in another process it starts processes of its own
+        # In another process, one of a pool, it starts none: the cores are taken, and a pool's start method is its own.
+        return {**self.__dict__, "_pool": None, "num_workers": 0}
 
     def close(self) -> None:
         """End the processes; they start again if they are needed again."""

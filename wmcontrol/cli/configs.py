@@ -62,12 +62,13 @@ class SavedObjective:
     """The distance to the goal that suits the model: null is as the model was saved with.
 
     Args:
-        metric: l2, squared, l1 or cosine. For example squared.
+        metric: l2, squared, l1 or cosine; one that is given is not standardized unless you say that too. For example
+            squared.
         metric_steps: which model steps of a plan the distance counts: last, mean, or a discount over 0 and at most 1.
             Null, where the model does not say: mean where the next plan comes before this one ends, else last. For
             example mean.
         standardize: from 0 to 2, the power of its standard deviation that each number of a token is divided by before
-            the distance. For example 0.
+            the distance; 0 where you say the metric. For example 0.
     """
 
     metric: str | None = None

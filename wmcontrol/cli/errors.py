@@ -93,14 +93,13 @@ def _full_name(word: str, of_error: str) -> str:
 
 
 def _unknown_key(name: str, keys: Mapping[str, "Key"], groups: Mapping[str, Iterable[str]]) -> UsageError:
-    parent, _, last = name.rpartition(".")
-    if parent:
-        beside = [key.removeprefix(f"{parent}.") for key in keys if key.startswith(f"{parent}.")]
-        if beside:
-            told = did_you_mean("key", last, beside)
-            return UsageError(f"{parent}: {told}")
-    first = name.partition(".")[0] if parent else last
-    return did_you_mean("key", first, {*(key.partition(".")[0] for key in keys), *groups})
+    parts = name.split(".")
+    for depth in range(len(parts) - 1, 0, -1):
+        parent = ".".join(parts[:depth])
+        beside = {key.removeprefix(f"{parent}.").partition(".")[0] for key in keys if key.startswith(f"{parent}.")}
+        if beside - {parts[depth]}:
+            return UsageError(f"{parent}: {did_you_mean('key', parts[depth], beside)}")
+    return did_you_mean("key", parts[0], {*(key.partition(".")[0] for key in keys), *groups})
 
 
 def _unreadable(word: str, error: Exception) -> UsageError:

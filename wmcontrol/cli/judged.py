@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from omegaconf import OmegaConf
+
 from ..agents import PlanningAgent, SimulatorModel
 from ..data import Subset, TrajectoryDataset, held_out_split
 from ..envs.contract import check_fits, image_size
@@ -25,10 +27,10 @@ from ..evaluation.episodes import make_env
 from ..evaluation.specs import describe, env_label
 from ..evaluation.tasks import Tasks
 from ..models import WorldModel
-from ..models.checkpoint import find_folder
+from ..models.checkpoint import CONFIG, WEIGHTS, find_folder
 from ..untrusted import AnyJson, MapOf, Record, read_json
 from .errors import UsageError
-from .objects import load_model, make, open_data
+from .objects import load_model, make, open_data, planning_changes, reader_of
 from .progress import progress_bar
 
 _FILE = "tasks.jsonl"
@@ -71,7 +73,9 @@ def find_tasks(config: Any, protocol: Protocol, model: WorldModel | None) -> Tas
                 f"context_steps={config.context_steps} replays the steps before a task, which only tasks of "
                 "data.path=PATH have"
             )
-        return RandomTasks(config.env.id, protocol.num_tasks, seed=config.seed, env_settings=dict(config.env.settings))
+        if reader_of(config.data):
+            raise UsageError(f"with env=NAME no data are read; leave data.{', data.'.join(reader_of(config.data))} out")
+        return RandomTasks(config.env.id, protocol.num_tasks, seed=config.seed, env_settings=_env_settings(config))
     suits = model.planning.context_steps if model is not None else 0
     context_steps = suits if config.context_steps is None else config.context_steps
     dataset = _members(config, context_steps)
@@ -94,21 +98,26 @@ def _members(config: Any, context_steps: int) -> TrajectoryDataset:
     if config.split not in ("held_out", "all"):
         raise UsageError(f"split: expected held_out or all, got {config.split}")
     whole = open_data(config.data)
-    if whole.env_id is None:
-        raise UsageError(
-            f"data: {config.data.path} does not say which environment it is of; tasks cannot be made of it"
-        )
     try:
         chosen = range(len(whole)) if config.split == "all" else held_out_split(len(whole), config.split_seed)[1]
         members = Subset(whole, [int(member) for member in chosen])
     except ValueError as error:
         raise UsageError(f"data: {error}") from error
-    members.env_settings = {**whole.env_settings, **dict(config.env.settings)}
+    if whole.env_id is None:
+        raise UsageError(
+            f"data: {config.data.path} does not say which environment it is of; tasks cannot be made of it"
+        )
+    members.env_settings = {**whole.env_settings, **_env_settings(config)}
     if context_steps and members.env_settings.get("action_mode") != whole.env_settings.get("action_mode"):
         raise UsageError(
             "env.settings: with another action_mode than that of data, context_steps cannot replay its actions"
         )
     return members
+
+
+def _env_settings(config: Any) -> dict[str, Any]:
+    plain: Any = OmegaConf.to_container(config.env.settings)
+    return dict(plain)
 
 
 def check_environment(path: Any, env_id: str) -> None:
@@ -140,7 +149,9 @@ def find_specs(
         found = baselines(_actions(None, tasks))
         chosen = [spec for spec in found if spec.name == _BASELINES[kind]]
         if not chosen:
-            raise UsageError(f"agent={kind}: there is no such action in {tasks.env_id} with {dict(tasks.env_settings)}")
+            raise UsageError(
+                f"agent={kind}: in {tasks.env_id} with {dict(tasks.env_settings)} zero is an action that does something"
+            )
         return [replace(chosen[0], file=_FILE), *(spec for spec in found if spec is not chosen[0])]
     made = _own(config) if model is None else _planning(config, model, tasks, protocol, stack)
     return [made, *baselines(_actions(made.agent, tasks))]
@@ -149,13 +160,22 @@ def find_specs(
 def _planning(config: Any, model: WorldModel, tasks: Tasks, protocol: Protocol, stack: ExitStack) -> AgentSpec:
     kind = config.agent.kind
     imagines: Any = model
+    own = make(config.objective, "objective")
+    changes = {} if own else planning_changes(config.objective)
+    try:
+        power = replace(model.planning, **changes).standardize
+    except ValueError as error:
+        raise UsageError(f"objective: {error}") from error
+    if own is None and power and model.token_std is None:
+        raise UsageError(
+            "objective: to standardize, a model must know how its tokens vary, and this one was saved without: say "
+            "objective.standardize=0, or fine-tune it anew in another folder"
+        )
+    if config.context_frames is not None:
+        changes["context_frames"] = config.context_frames
     try:
         if kind == "simulator":
             imagines = stack.enter_context(SimulatorModel(model, tasks.env_id, env_settings=tasks.env_settings))
-        own = make(config.objective, "objective")
-        changes = {} if own else {name: value for name, value in config.objective.items() if value is not None}
-        if config.context_frames is not None:
-            changes["context_frames"] = config.context_frames
         agent = PlanningAgent.from_model(
             imagines,
             make(config.planner, "planner"),
@@ -166,8 +186,15 @@ def _planning(config: Any, model: WorldModel, tasks: Tasks, protocol: Protocol, 
         )
     except (TypeError, ValueError) as error:
         raise UsageError(f"agent={kind}: {error}") from error
-    role: Any = "oracle" if kind == "simulator" else "model"
-    return AgentSpec(_PLANS[kind], agent, {"model": str(config.model.path)}, role=role, file=_FILE)
+    folder = find_folder(config.model.path)
+    about = {
+        "model": str(config.model.path),
+        "weights": _digest(folder / WEIGHTS),
+        "config": _digest(folder / CONFIG),
+        "dtype": str(model.dtype).removeprefix("torch."),
+        **({"standardize": power} if own is None else {}),
+    }
+    return AgentSpec(_PLANS[kind], agent, about, role="oracle" if kind == "simulator" else "model", file=_FILE)
 
 
 def _own(config: Any) -> AgentSpec:
@@ -176,10 +203,15 @@ def _own(config: Any) -> AgentSpec:
     about: dict[str, Any] = {name: value for name, value in config.agent.items() if name != "_target_"}
     for name in ("path", "vecnormalize"):
         if about.get(name) is not None and Path(str(about[name])).is_file():
-            with Path(str(about[name])).open("rb") as file:
-                about[f"{name}_sha256"] = hashlib.file_digest(file, "sha256").hexdigest()
+            about[f"{name}_sha256"] = _digest(Path(about[name]))
     name = about["algorithm"] + " policy" if "algorithm" in about else type(agent).__name__
     return AgentSpec(name, agent, about, file=_FILE)
+
+
+def _digest(path: Path) -> str:
+    """Return the SHA-256 digest of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _actions(agent: Any, tasks: Tasks) -> Any:

@@ -307,8 +307,10 @@ def _complete(words: list[str]) -> int:
 
 def _told(command: str, error: BaseException) -> int:
     """Tell in one line what went wrong, and return the exit code."""
+    from ..runs import OtherRunError
+
     if os.environ.get("WMCONTROL_TRACEBACK", "0") not in ("", "0"):
         traceback.print_exception(error)
     said = " ".join(str(error).split()) or type(error).__name__
     print(f"{command}: {said}", file=sys.stderr)
-    return 2 if isinstance(error, UsageError) else 1
+    return 2 if isinstance(error, UsageError | OtherRunError) else 1

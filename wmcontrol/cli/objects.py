@@ -59,7 +59,7 @@ def made() -> Iterator[None]:
     """Tell what is refused while things are made of the keys as a mistake of the user's."""
     try:
         yield
-    except (TypeError, ValueError) as error:
+    except (OSError, TypeError, ValueError) as error:
         raise UsageError(str(error)) from error
 
 
@@ -130,9 +130,23 @@ def open_data(node: Any, path: Any = None) -> Any:
     return make(given, "data")
 
 
+def reader_of(node: Any) -> dict[str, Any]:
+    """Return the settings of a reader that ``data`` has, without the path."""
+    return {name: value for name, value in node.items() if value is not None and name not in ("path", "_target_")}
+
+
 def paths_of(node: Any) -> list[Any]:
     """Return the paths that ``data`` names: one, or several in a list."""
     return list(node.path) if not isinstance(node.path, str | None) else [node.path]
+
+
+def planning_changes(node: Any) -> dict[str, Any]:
+    """Return what ``objective=saved`` changes of the ``PlanningSettings`` that a model was saved with.
+
+    A metric that is given is taken as it is: it is standardized only where that is given too.
+    """
+    changes = {str(name): value for name, value in node.items() if value is not None}
+    return {"standardize": 0.0, **changes} if "metric" in changes else changes
 
 
 def load_model(node: Any, device: str) -> Any:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from ..files import exclusive_lock
+from ..runs import OtherRunError
 from ..untrusted import AnyJson, Boolean, Integer, Nullable, Number, Record, Text, parse_json
 from .tasks import as_json
 
@@ -73,7 +74,8 @@ def recording(path: str | os.PathLike[str] | None, header: Mapping[str, Any]) ->
 
     Raises:
         OSError: it cannot be written, or another process writes it.
-        ValueError: it is of another evaluation, or is none; it names the file and the line.
+        OtherRunError: it is of another evaluation, or of none.
+        ValueError: a line of it is broken; it names the file and the line.
     """
     head = _head(header)
     if path is None:
@@ -94,7 +96,7 @@ def check_begun(path: Path, header: Mapping[str, Any]) -> None:
     """Refuse a file that is of another evaluation, before any work is done.
 
     Raises:
-        ValueError: it names the file and what differs.
+        OtherRunError: it names the file and what differs.
     """
     if path.exists():
         _begun(path, path.read_bytes(), _head(header))
@@ -114,9 +116,9 @@ def _begun(path: Path, text: bytes, head: Mapping[str, Any]) -> tuple[int, dict[
     whole = text[: text.rfind(b"\n") + 1]
     found, lines = parse(path, whole)
     if found is None and not _first_line(head).startswith(text):
-        raise ValueError(f"{path} is not the file of an evaluation; give another one")
+        raise OtherRunError(f"{path} is not the file of an evaluation; give another one")
     if found not in (None, head):
-        raise ValueError(f"{path} is of another evaluation: {_first_difference(found, head)}; give another file")
+        raise OtherRunError(f"{path} is of another evaluation: {_first_difference(found, head)}; give another file")
     return len(whole), lines
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from ..objects import make, run_folder
+from ..objects import made, make, run_folder
 from ..progress import progress_bar
 
 
@@ -35,18 +35,22 @@ def run(config: Any) -> None:
     from omegaconf import OmegaConf
 
     from ...data import collect
+    from ...data.collecting import collect_batches
 
     policy = make(config.policy, "policy")
     told: Any = OmegaConf.to_container(config, resolve=True)
+    env_id, settings = config.env.id, told["env"]["settings"]
+    with made():  # what is refused is refused now, and not when a folder has been begun
+        collect_batches(env_id, policy, config.num_episodes, seed=config.seed, env_settings=settings)
     out = run_folder(config, "collect")
     with progress_bar("collecting", "episodes") as progress:
         data = collect(
-            config.env.id,
+            env_id,
             policy,
             config.num_episodes,
             folder=out,
             seed=config.seed,
-            env_settings=told["env"]["settings"],
+            env_settings=settings,
             keep_pixels=config.keep_pixels,
             about={"policy": told["policy"]},
             progress=progress,

@@ -3,7 +3,18 @@
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..objects import digest_of, fail, made, make, path_of, paths_of, protocol_of, show_comparison
+from ..objects import (
+    digest_of,
+    fail,
+    made,
+    make,
+    path_of,
+    paths_of,
+    planning_changes,
+    protocol_of,
+    reader_of,
+    show_comparison,
+)
 
 
 @dataclass
@@ -59,9 +70,12 @@ class Config:
 
 def run(config: Any) -> None:
     """Do what is not yet done, and save the report."""
+    from ...engine import run_parallel
+
     with made():
         asked = _comparison(config)
         asked.check()  # what cannot be done is told before a folder is made
+        run_parallel(str, (), jobs=config.jobs, engine=config.engine)
     root = path_of(config.out)
     name = "_".join([*config.envs, config.protocol, digest_of(asked.as_dict(), asked.base_digests)])
     show_comparison(asked, root / name, config, stages=root / "stages")
@@ -75,12 +89,12 @@ def _comparison(config: Any) -> Any:
         raise fail(f"envs: expected one or more, each once; got {', '.join(config.envs) or 'none'}")
     if config.data.path is not None and len(paths) != len(config.envs):
         raise fail(f"data.path: expected {len(config.envs)} of them, one for each environment; got {len(paths)}")
-    reader = {
-        name: value for name, value in config.data.items() if value is not None and name not in ("path", "_target_")
-    }
+    reader = reader_of(config.data)
     if config.data.path is None and reader:
         raise fail(f"without data.path=PATH nothing is read; leave data.{', data.'.join(reader)} out")
-    changes = {name: value for name, value in config.objective.items() if value is not None}
+    if "_target_" in config.objective:
+        raise fail("objective: a comparison has the distance of each model, objective=saved, with its keys")
+    changes = planning_changes(config.objective)
     environments = {}
     for i, name in enumerate(config.envs):
         if name not in ENVIRONMENTS:
