@@ -48,8 +48,7 @@ MAY_IMPORT = {
     "agents": {"envs", "models", "planners", "objectives"},
     "evaluation": {"agents", "envs", "data", "engine", "memory"},
     "compare": EVERYTHING,
-    "experiments": EVERYTHING | {"compare"},
-    "cli": EVERYTHING | {"compare", "experiments"},
+    "cli": EVERYTHING | {"compare"},
     "__main__": {"cli"},
 }
 SOURCES = sorted(PACKAGE.rglob("*.py"))

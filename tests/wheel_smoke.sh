@@ -99,5 +99,5 @@ PY
 "$venv/bin/wmcontrol" evaluate model=wall env=wall planner._target_=mine.planner planner.candidates=4 \
     objective._target_=mine.Nearness num_tasks=1 videos=0 out=result
 test -s result/report.html
-"$venv/bin/wmcontrol" show envs out=pictures
-test -s pictures/environments.png
+"$venv/bin/wmcontrol" show data.path=data out=sheet.png
+test -s sheet.png

@@ -32,7 +32,6 @@ def error_line(capsys: Captured) -> str:
         (["colect"], ["'colect'", "'collect'"]),
         (["fly"], ["'fly'", *COMMANDS]),
         (["colect", "--help"], ["'collect'"]),
-        (["show", "env"], ["'show env'", "'show envs'"]),
         (["--verbose"], ["'--verbose'"]),
         (["collect", "--verbose"], ["'--verbose'"]),
         (["collect", "--seed", "1"], ["'--seed'", "seed=VALUE"]),

@@ -130,9 +130,10 @@ def run_line(words: list[str], folder: Path) -> None:
     """Run a line, and look at what is told."""
     import os
 
-    from wmcontrol.cli.main import main
     from wmcontrol.experiments import cli
     from wmcontrol.experiments.jobs import Job, load_job
+
+    from wmcontrol.cli.main import main
 
     # What takes long is asked for and checked, and not done.
     long = ("assets", "compare", "demo")

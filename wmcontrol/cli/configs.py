@@ -94,8 +94,7 @@ def register() -> None:
         store.store(group="schema", name=name, node=_node(name, [*settings_of(place).keys.values(), *target]))
     for command in COMMANDS:
         groups = [Key(group, object, default=None) for group in groups_of(command)]
-        name = command.replace(" ", "_")
-        store.store(group="schema", name=name, node=_node(name, [*own_keys(command).values(), *groups]))
+        store.store(group="schema", name=command, node=_node(command, [*own_keys(command).values(), *groups]))
     for group in (path.name for path in CONF.iterdir() if path.is_dir()):
         if has_custom(group):
             anything = OmegaConf.create({"_target_": MISSING}, flags={"struct": False})

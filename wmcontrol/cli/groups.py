@@ -107,7 +107,7 @@ def places_of(command: str) -> list[str]:
     """Return where a command's own keys are read from."""
     from .commands import SETTINGS
 
-    return [f"cli/commands/{_name(command)}.py:Config", *SETTINGS.get(command, ())]
+    return [f"cli/commands/{command}.py:Config", *SETTINGS.get(command, ())]
 
 
 def _choice(group: str, name: str) -> Choice:
@@ -137,11 +137,7 @@ def _with_values(keys: Mapping[str, Key], content: Mapping[str, Any], prefix: st
 
 
 def _file(command: str) -> Path:
-    return CONF / f"{_name(command)}.yaml"
-
-
-def _name(command: str) -> str:
-    return command.replace(" ", "_")
+    return CONF / f"{command}.yaml"
 
 
 def _defaults(path: Path) -> dict[str, str | None]:

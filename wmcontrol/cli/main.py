@@ -75,17 +75,12 @@ def _main(words: list[str]) -> int:
 
 
 def _command(words: list[str]) -> tuple[str, list[str]]:
-    """Split the name of a command from what follows: the first word of names of two is a command's name too."""
+    """Split the name of a command from what follows."""
     if not words:
         raise UsageError("say which command to run; wmcontrol --help lists them")
     first, *rest = words
     if first.startswith("-"):
         raise UsageError(f"unknown option {shortened(first)!r}; say the command first; wmcontrol --help lists them")
-    if rest and any(name.startswith(f"{first} ") for name in COMMANDS) and re.fullmatch(r"\w+", rest[0]):
-        name = f"{first} {rest[0]}"
-        if name not in COMMANDS:
-            raise did_you_mean("command", name, [other for other in COMMANDS if other.startswith(f"{first} ")])
-        return name, rest[1:]
     if first not in COMMANDS:
         raise did_you_mean("command", first, COMMANDS)
     return first, rest
@@ -129,9 +124,9 @@ def _hydra(command: str, words: list[str]) -> None:
 
     register()
     with _as_process(["wmcontrol", *words]):
-        decorated = hydra.main(
-            version_base="1.3", config_path="pkg://wmcontrol.cli.conf", config_name=command.replace(" ", "_")
-        )(run_configured)
+        decorated = hydra.main(version_base="1.3", config_path="pkg://wmcontrol.cli.conf", config_name=command)(
+            run_configured
+        )
         try:
             decorated()
         except SystemExit as error:
@@ -165,7 +160,7 @@ def run_configured(config: Any) -> None:
     from omegaconf.errors import OmegaConfBaseException
 
     about = HydraConfig.get()
-    name = about.job.name.replace("_", " ")
+    name = about.job.name
     swept = about.mode is not None and about.mode.name == "MULTIRUN"
     words: Any = OmegaConf.to_container(about.overrides.task)
     command = " ".join(["wmcontrol", name, *(words if swept else ())])
@@ -177,7 +172,7 @@ def run_configured(config: Any) -> None:
         _check_complete(config, keys)
         OmegaConf.to_container(config, resolve=True)  # its errors name the key
         OmegaConf.resolve(config)
-        import_module(f".commands.{about.job.name}", __package__).run(config)
+        import_module(f".commands.{name}", __package__).run(config)
     except OmegaConfBaseException as error:
         code = _told(command, explain(error, keys, {}))
     except (UsageError, *_ORDINARY) as error:
@@ -295,7 +290,7 @@ def _check_sweep(words: Sequence[str]) -> None:
 def _complete(words: list[str]) -> int:
     """Print a script for tab completion, or what could stand where the cursor is (``COMP_LINE``)."""
     typed = os.environ.get("COMP_LINE", "").split(" ")
-    names = sorted({name.split()[0] for name in COMMANDS})
+    names = sorted(COMMANDS)
     if words[1:2] and words[1].startswith("query=") and (len(typed) < 3 or typed[1] not in COMMANDS):
         print(" ".join(names))
         return 0

@@ -13,7 +13,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .blur import blur_pixels, blur_samples
 from .encoder import Encoder
 from .pyramid_shape import PyramidShape, checked_shape
 
@@ -237,13 +236,13 @@ def _steps(
             colors = (
                 torch.tensor(_OPPONENT, dtype=torch.float64, device="cpu").T * weights / 255
             )  # from red, green, blue
-            by_rows, by_columns = blur_pixels(height, rows, blur), blur_pixels(width, columns, blur)
+            by_rows, by_columns = _blur_pixels(height, rows, blur), _blur_pixels(width, columns, blur)
         else:
             colors = torch.eye(3, dtype=torch.float64, device="cpu")
             missing = math.sqrt(blur**2 - shape.blurs[index - 1] ** 2)
             before_rows, before_columns = shape.grids[index - 1]
-            by_rows = blur_samples(before_rows, rows, missing)
-            by_columns = blur_samples(before_columns, columns, missing)
+            by_rows = _blur_samples(before_rows, rows, missing)
+            by_columns = _blur_samples(before_columns, columns, missing)
         # (columns, W) -> (W * 3, columns * 3), each colour by itself
         with_colors = torch.einsum("cw,ij->wicj", by_columns, colors).reshape(by_columns.shape[1] * 3, columns * 3)
         steps.append((by_rows.to(device, dtype), with_colors.to(device, dtype)))
@@ -255,3 +254,24 @@ def _batches(frames: Tensor | Iterable[Tensor]) -> Iterator[Tensor]:
         yield frames
     else:
         yield from frames
+
+
+def _centers(count: int) -> Tensor:
+    return (torch.arange(count, dtype=torch.float64, device="cpu") + 0.5) / count
+
+
+def _blur_pixels(size: int, samples: int, width: float) -> Tensor:
+    """Return the matrix (samples, size) that blurs pixels, steps of constant colour, along one axis.
+
+    ``width`` is that of the Gaussian, as a fraction of the axis.
+    """
+    edges = torch.arange(size + 1, dtype=torch.float64, device="cpu") / size
+    below = torch.special.ndtr((edges - _centers(samples)[:, None]) / width)
+    weights = below.diff(dim=1)
+    return torch.nn.functional.normalize(weights, p=1.0, dim=1)
+
+
+def _blur_samples(size: int, samples: int, width: float) -> Tensor:
+    """Return the matrix (samples, size) that blurs what has been sampled from something smooth; as above."""
+    away = (_centers(size) - _centers(samples)[:, None]) / width
+    return torch.softmax(-(away**2) / 2, dim=1)

@@ -1,6 +1,6 @@
 """The commands, one file each: a dataclass ``Config`` and a function ``run`` that calls one function of the library.
 
-A name may have two words, ``show envs``, whose file is ``show_envs.py``. Files are imported when their command runs.
+Files are imported when their command runs.
 """
 
 from collections.abc import Mapping
@@ -15,8 +15,6 @@ COMMANDS: Mapping[str, str] = {
     "finetune": "train a predictor with actions, in one of three ways",
     "pretrain": "train a predictor without actions, on video",
     "show": "draw a contact sheet of a data set",
-    "show episodes": "play one episode of each environment with a scripted policy",
-    "show envs": "draw the environments and what about them may vary",
 }
 # Settings classes of the library whose fields are keys of a command, beside those of its Config.
 SETTINGS: Mapping[str, tuple[str, ...]] = {

@@ -22,7 +22,7 @@ class Config:
 
 def run(config: Any) -> None:
     """Draw it."""
-    from ...experiments.data_sheet import save_sheet
+    from ...data.sheet import save_sheet
 
     out = path_of(config.out)
     if out.suffix.lower() != ".png":

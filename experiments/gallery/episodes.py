@@ -1,9 +1,10 @@
-"""``wmcontrol show episodes``: one episode of each environment, to look at.
+"""Play one episode of each environment with a scripted policy: a video of each, and a contact sheet.
 
 The policies are scripts written for these environments, which know the state and the layout. They show what the
 environments do; they say nothing of what planning from pixels can do.
 """
 
+import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -16,8 +17,9 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from .. import ENV_IDS
-from ..evaluation.reports.film import save_film
+from wmcontrol import ENV_IDS
+from wmcontrol.evaluation.reports.film import save_film
+
 from .scripted import Policy, policy_for
 from .sheets import Captioned, Picture, enlarged, save_sheet
 
@@ -127,3 +129,19 @@ def _pick(moments: Sequence[Moment]) -> list[Captioned]:
         distance = "success" if moment.success else f"distance {moment.distance}"
         picked.append((f"step {step}, {distance}", moment.frame))
     return picked
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--out", type=Path, default=Path("outputs/episodes"), help="the folder to save in (default: %(default)s)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="which episodes (default: %(default)s)")
+    args = parser.parse_args(argv)
+    args.out.mkdir(parents=True, exist_ok=True)
+    play_episodes(args.out, args.seed)
+
+
+if __name__ == "__main__":
+    main()

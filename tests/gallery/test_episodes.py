@@ -1,3 +1,5 @@
+"""One episode of each environment is filmed, and the scripts that act in it reach their goals."""
+
 from pathlib import Path
 
 import gymnasium as gym
@@ -6,12 +8,9 @@ import numpy as np
 import pytest
 
 import wmcontrol
-from wmcontrol.experiments.cli import main
-from wmcontrol.experiments.files import whole_file
-from wmcontrol.experiments.record import read_record
-from wmcontrol.experiments.scripted import policy_for
-from wmcontrol.experiments.sheets import enlarged
-from wmcontrol.experiments.show_episodes import play_episodes
+from experiments.gallery.episodes import main, play_episodes
+from experiments.gallery.scripted import policy_for
+from experiments.gallery.sheets import enlarged
 
 STEPS = 5
 NAMES = [env_id.removeprefix("wmcontrol/").removesuffix("-v0") for env_id in wmcontrol.ENV_IDS]
@@ -51,13 +50,12 @@ def test_the_contact_sheet_shows_something(out: Path) -> None:
 def test_showing_episodes_says_where_its_files_lie(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("wmcontrol.experiments.show_episodes.ENV_IDS", ("wmcontrol/Wall-v0",))
-    assert main(["show", "episodes", f"out={tmp_path / 'new' / 'folder'}", "seed=1"]) == 0
+    monkeypatch.setattr("experiments.gallery.episodes.ENV_IDS", ("wmcontrol/Wall-v0",))
+    main(["--out", str(tmp_path / "new" / "folder"), "--seed", "1"])
     lines = capsys.readouterr().out.splitlines()
     assert str(tmp_path / "new" / "folder" / "Wall.mp4") in lines
     assert str(tmp_path / "new" / "folder" / "contact_sheet.png") in lines
     assert any("Wall: at the goal" in line for line in lines)
-    assert read_record(tmp_path / "new" / "folder")["seeds"] == {"seed": 1}
 
 
 @pytest.mark.parametrize("env_id", wmcontrol.ENV_IDS)
@@ -73,21 +71,6 @@ def test_the_scripted_policies_reach_their_goals_within_bounds(env_id: str) -> N
         assert info["success"]
         assert info["clipped"] == 0
     env.close()
-
-
-def test_a_file_whose_writing_fails_is_not_there_and_an_old_one_stays(tmp_path: Path) -> None:
-    path = tmp_path / "video.mp4"
-    path.write_text("old")
-
-    def fail() -> None:
-        with whole_file(path) as temporary:
-            temporary.write_text("half")
-            raise RuntimeError
-
-    with pytest.raises(RuntimeError):
-        fail()
-    assert [p.name for p in tmp_path.iterdir()] == ["video.mp4"]
-    assert path.read_text() == "old"
 
 
 def test_enlarging_repeats_pixels() -> None:

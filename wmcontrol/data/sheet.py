@@ -9,9 +9,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from ..data import Trajectory, TrajectoryDataset
-from ..evaluation.reports.figures import literal
-from .files import whole_file
+from ..files import atomic_write
+from .dataset import TrajectoryDataset
+from .trajectory import Trajectory
 
 Floats = NDArray[np.float64]
 
@@ -62,7 +62,8 @@ def save_sheet(dataset: TrajectoryDataset, path: Path) -> None:
     figure = Figure((13, height + 3.9), dpi=100, facecolor="white")
     FigureCanvasAgg(figure)
     top = 1 - 0.55 / (height + 3.9)
-    figure.suptitle(literal(_title(dataset)), fontsize=12, y=1 - 0.15 / (height + 3.9), va="top")
+    name = _title(dataset)
+    figure.suptitle(name, fontsize=12, y=1 - 0.15 / (height + 3.9), va="top", parse_math=False)
     split = 3.3 / (height + 3.9)
     if rows:
         grid = figure.add_gridspec(len(rows), _COLUMNS, left=0.03, right=0.99, bottom=split, top=top, wspace=0.04)
@@ -79,8 +80,8 @@ def save_sheet(dataset: TrajectoryDataset, path: Path) -> None:
         _draw_displacement(next(axes), group, sample)
     if lengths is not None:
         _draw_histogram(next(axes), lengths, "length of trajectories", "frames")
-    with whole_file(path) as temporary:
-        figure.savefig(temporary)
+    with atomic_write(path) as file:
+        figure.savefig(file, format="png")
 
 
 def _spread(count: int, most: int) -> list[int]:

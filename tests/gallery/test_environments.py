@@ -1,14 +1,16 @@
+"""The pictures of the environments are drawn, small and not blank."""
+
 from pathlib import Path
 
 import imageio.v3 as iio
 import numpy as np
 import pytest
 
-from wmcontrol.experiments.cli import main
+from experiments.gallery.environments import save_pictures
 
 
 def test_pictures_are_small_and_not_blank(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["show", "envs", f"out={tmp_path}"]) == 0
+    save_pictures(tmp_path)
     files = sorted(tmp_path.iterdir())
     stems = ["environments", "variations_PointMaze_UMaze", "variations_PushT", "variations_Wall"]
     assert [f.name for f in files] == [f"{stem}.png" for stem in stems]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from wmcontrol.data import ArrayFrames, Provenance, Trajectory, TrajectoryDataset
-from wmcontrol.experiments.data_sheet import STEPS, displacements, save_sheet
+from wmcontrol.data.sheet import STEPS, displacements, save_sheet
 
 
 class Walks(TrajectoryDataset):

@@ -9,7 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from .files import whole_file
+from wmcontrol.files import atomic_write
 
 Picture = NDArray[np.uint8]
 Captioned = tuple[str, Picture]  # what stands above a picture, and the picture (H, W, 3)
@@ -52,5 +52,5 @@ def save_sheet(path: Path, rows: Mapping[str, Sequence[Captioned]], cell: int) -
             axes.spines[:].set(color="0.7", linewidth=0.5)
             axes.imshow(picture, interpolation="nearest" if len(picture) <= cell else "antialiased")
             axes.set_title(title, fontsize=7, pad=2)
-    with whole_file(path) as temporary:
-        figure.savefig(temporary)
+    with atomic_write(path) as file:
+        figure.savefig(file, format="png")

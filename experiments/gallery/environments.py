@@ -1,6 +1,7 @@
-"""``wmcontrol show envs``: what the environments look like, and what about them may vary."""
+"""Draw every environment at several sizes, and everything that may vary from episode to episode."""
 
-from collections.abc import Mapping
+import argparse
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,10 @@ import gymnasium as gym
 import numpy as np
 from rich.console import Console
 
-from .. import ENV_IDS
-from ..envs.goal_env import GoalEnv
-from ..envs.variation import Variation
+from wmcontrol import ENV_IDS
+from wmcontrol.envs.goal_env import GoalEnv
+from wmcontrol.envs.variation import Variation
+
 from .sheets import Captioned, Picture, save_sheet
 
 _SIZES = (64, 96, 224)
@@ -104,3 +106,18 @@ def _look(
 def _render(env: gym.Env[Any, Any]) -> Picture:
     frame: Any = env.render()
     return np.asarray(frame, np.uint8)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--out", type=Path, default=Path("docs/pictures"), help="the folder to save in (default: %(default)s)"
+    )
+    args = parser.parse_args(argv)
+    args.out.mkdir(parents=True, exist_ok=True)
+    save_pictures(args.out)
+
+
+if __name__ == "__main__":
+    main()

@@ -12,12 +12,12 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.policies import block_pushes as pushes
-from ..data.policies.block_pushes import CLEAR
-from ..data.policies.maze_waypoint import cell_of, middle_of, next_cells, steer
-from ..data.policies.wall_door import way_through
-from ..envs.pusht.physics import AGENT_RADIUS, BAR, CENTER_OF_GRAVITY, FIELD, STEM
-from ..envs.wall.dynamics import DOOR_Y, WALL_X
+from wmcontrol.data.policies import block_pushes as pushes
+from wmcontrol.data.policies.block_pushes import CLEAR
+from wmcontrol.data.policies.maze_waypoint import cell_of, middle_of, next_cells, steer
+from wmcontrol.data.policies.wall_door import way_through
+from wmcontrol.envs.pusht.physics import AGENT_RADIUS, BAR, CENTER_OF_GRAVITY, FIELD, STEM
+from wmcontrol.envs.wall.dynamics import DOOR_Y, WALL_X
 
 Floats = NDArray[np.float64]
 Policy = Callable[[dict[str, Floats]], Floats]
