@@ -12,6 +12,7 @@ from naming import naming
 
 from wmcontrol.encoders import PyramidEncoder
 from wmcontrol.models import ActionConditioned, ActionNormalizer, Predictor, WorldModel, products
+from wmcontrol.models.hardware import fast_dtype
 from wmcontrol.models.products import FixedLinear
 
 A, D = 6, 12
@@ -232,3 +233,10 @@ def test_fixed_linear_maps_are_linear_maps(rows: int, dtype: torch.dtype, monkey
         for found, right in zip((linear(x), linear.gelu(x), linear.plus(x, other)), expected, strict=True):
             assert found.dtype == dtype
             torch.testing.assert_close(found.double(), right, atol=6e-2 if dtype == torch.bfloat16 else 1e-5, rtol=1e-2)
+
+
+def test_maps_in_bfloat16_are_packed_where_the_processor_has_arithmetic_for_it() -> None:
+    if fast_dtype(torch.device("cpu")) != torch.bfloat16:
+        pytest.skip("this processor has no arithmetic for bfloat16")
+    linear = FixedLinear(torch.zeros(8, 4, dtype=torch.bfloat16), torch.zeros(8, dtype=torch.bfloat16))
+    assert linear._packed is not None, "PyTorch's operators have changed: rollouts are slower, see models/products.py"

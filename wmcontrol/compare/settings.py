@@ -1,7 +1,5 @@
 """All that decides the numbers of a comparison, and whether it can be made."""
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
@@ -161,10 +159,7 @@ class Comparison:
         """What tells the base's weights from others, and its encoder from others."""
         model = self.base_model
         assert isinstance(model.predictor, Predictor)
-        digest = hashlib.sha256(json.dumps(model.predictor.settings(), sort_keys=True).encode())
-        for name, tensor in sorted(model.predictor.state_dict().items()):
-            digest.update(name.encode() + tensor.float().numpy().tobytes())
-        return digest.hexdigest()[:16], encoder_digest(model.encoder)[:16]
+        return model.predictor.digest()[:16], encoder_digest(model.encoder)[:16]
 
     @property
     def image_size(self) -> int:

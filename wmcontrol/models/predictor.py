@@ -7,6 +7,8 @@ Letters: ``B`` clips, ``S`` candidates, ``T`` frames, ``P`` patches of a frame, 
 model action.
 """
 
+import hashlib
+import json
 from collections.abc import Callable, Iterable
 from typing import Any, cast
 
@@ -96,6 +98,13 @@ class Predictor(nn.Module):
             "mlp_ratio": self.mlp_ratio,
             "spatial_range": list(self.spatial_range),
         }
+
+    def digest(self) -> str:
+        """Return a SHA-256 digest of settings and weights: the same wherever the predictor lies or was saved."""
+        found = hashlib.sha256(json.dumps(self.settings(), sort_keys=True).encode())
+        for name, tensor in sorted(self.state_dict().items()):
+            found.update(name.encode() + tensor.detach().cpu().float().numpy().tobytes())
+        return found.hexdigest()
 
     def forward(
         self,

@@ -1,7 +1,6 @@
 """What pretraining and fine-tuning begin with: stores, a predictor, and a folder for what comes out."""
 
 import copy
-import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -65,10 +64,7 @@ def identity(model: WorldModel | None) -> str | None:
         return None
     predictor = model.predictor
     assert isinstance(predictor, Predictor)
-    digest = hashlib.sha256(json.dumps(predictor.settings()).encode())
-    for name, tensor in predictor.state_dict().items():
-        digest.update(name.encode() + tensor.detach().cpu().float().numpy().tobytes())
-    return digest.hexdigest()
+    return predictor.digest()
 
 
 @contextmanager
