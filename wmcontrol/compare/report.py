@@ -67,7 +67,7 @@ def about(asked: Comparison) -> Iterator[str]:
     """Say what was compared: base, data, training, tasks."""
     base, encoder = asked.base_digests
     given = asked.environments
-    name = "the packaged one" if asked.base == Comparison.base else f"`{asked.base}`"
+    name = "the packaged one" if asked.base == Comparison.base else str(asked.base)
     yield (
         f"Base: {name}, pretrained without actions; predictor {base}, encoder {encoder}. The mode "
         "scratch has its architecture and not its weights; action_only trains the action blocks alone; full trains "
@@ -116,7 +116,7 @@ def _data(asked: Comparison, name: str) -> str:
     data, count = asked.environments[name].data, f"{asked.num_trained_on(name):,}"
     if not isinstance(data, CollectSettings):
         return (
-            f"{count} of the {len(asked.own[name]):,} trajectories of `{data}`; the tasks are of the tenth that is "
+            f"{count} of the {len(asked.own[name]):,} trajectories of {data}; the tasks are of the tenth that is "
             "held out, which no model was fine-tuned on."
         )
     frames = " to ".join(str(number) for number in data.num_frames)
