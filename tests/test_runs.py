@@ -65,7 +65,7 @@ def test_the_same_settings_go_on_in_their_folder_wherever_it_is(tmp_path: Path) 
     assert (moved / RECORD).read_bytes() == first
 
 
-@pytest.mark.parametrize("text", ["1e3", "null", "'quoted'", "${seed}", "é\n"])
+@pytest.mark.parametrize("text", ["1e3", "yes", "null", "12", "'quoted'", "a: b", "???", "${seed}", "é\n"])
 def test_odd_words_come_back_as_they_were(text: str, tmp_path: Path) -> None:
     assert read_run(begun(tmp_path, text=text))["settings"]["text"] == text
     begun(tmp_path, text=text)
@@ -113,7 +113,21 @@ def test_one_run_at_a_time(tmp_path: Path) -> None:
         assert str(tmp_path) in str(caught.value)
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"kind": 1}', '{"kind": "evaluate"}', "\x00\xff", "[" * 3000])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "[]",
+        '{"kind": 1}',
+        '{"kind": "evaluate"}',
+        '{"kind": "evaluate", "settings": 3}',
+        '{"kind": "evaluate", "settings": ' + "[" * 3000,
+        '{"kind": NaN, "settings": {}}',
+        "\x00\xff",
+        "[" * 3000,
+        "#" * 2**21,
+    ],
+)
 def test_a_record_that_is_broken_is_named(content: str, tmp_path: Path) -> None:
     begun(tmp_path)
     (tmp_path / RECORD).write_bytes(content.encode("latin-1"))

@@ -4,6 +4,7 @@ import dataclasses
 import inspect
 import typing
 from importlib import import_module
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,10 @@ import pytest
 from hydra.utils import get_method
 from omegaconf import OmegaConf
 
+from wmcontrol import ENV_IDS
 from wmcontrol.cli.commands import COMMANDS
 from wmcontrol.cli.configs import register
-from wmcontrol.cli.groups import CONF, SCHEMAS, choices_of, keys_of, own_keys, places_of
+from wmcontrol.cli.groups import CONF, CUSTOM, SCHEMAS, choices_of, groups_of, keys_of, own_keys, places_of
 from wmcontrol.cli.help import example_of
 from wmcontrol.cli.keys import MISSING, Key, settings_of
 from wmcontrol.cli.main import main
@@ -73,30 +75,34 @@ def test_types_are_the_real_ones(place: str) -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_key_of_a_command_is_explained_with_an_example_that_is_accepted(command: str) -> None:
+def test_every_key_of_a_command_is_explained_with_an_example_that_is_accepted(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # All examples in one line, with the defaults, and then with the first choices of all groups, the second ones, …
     register()
-    chosen = [{}] + [{group: choice} for group in choices_and_groups(command) for choice in choices_of(group)]
-    for choice in chosen:
-        for name, key in keys_of(command, choice).items():
-            elsewhere = bool(choice) and name.partition(".")[0] not in choice  # told once, with the defaults
-            if elsewhere or str(key.default).startswith("${") or name == "agent.kind":
+    groups = {group: [choice for choice in choices_of(group) if choice != CUSTOM] for group in groups_of(command)}
+    rounds = zip_longest(*([(group, choice) for choice in choices] for group, choices in groups.items()))
+    for chosen in [{}, *(dict(filter(None, choices)) for choices in rounds)]:
+        examples = []
+        for name, key in keys_of(command, chosen).items():
+            if str(key.default).startswith("${") or name == "agent.kind":
                 continue
             assert key.about, name
             example = example_of(key)
             assert example != "null", name
-            words = [f"{group}={option}" for group, option in choice.items() if option != "custom"]
-            assert main([*command.split(), *words, f"{name}={example}", "--cfg", "job"]) == 0, (name, example)
-
-
-def choices_and_groups(command: str) -> list[str]:
-    from wmcontrol.cli.groups import groups_of
-
-    return list(groups_of(command))
+            examples.append(f"{name}={example}")
+        choices = [f"{group}={choice}" for group, choice in chosen.items()]
+        assert main([*command.split(), *choices, *examples, "--cfg", "job"]) == 0, capsys.readouterr().err
 
 
 def test_defaults_of_yaml_files_replace_those_of_the_class() -> None:
     assert choices_of("planner")["cem"].keys["std"].default == 2.0
     assert own_keys("collect")["num_episodes"].default == 2000
+
+
+def test_every_environment_has_a_short_name() -> None:
+    named = [OmegaConf.load(path).get("id") for path in CONF.glob("env/*.yaml")]
+    assert sorted(filter(None, named)) == sorted(ENV_IDS)
 
 
 @pytest.mark.parametrize("path", sorted(CONF.glob("*/*.yaml")), ids=lambda path: f"{path.parent.name}-{path.stem}")

@@ -50,6 +50,18 @@ def error_line(capsys: Captured) -> str:
         (["collect", "seed="], ["seed:", "whole number", "nothing"]),
         (["collect", "seed=null"], ["seed:", "whole number", "null"]),
         (["collect", "seed=[1]"], ["seed:", "whole number", "[1]"]),
+        (["collect", "seed=true"], ["seed:", "whole number", "true"]),
+        (["collect", "env=wall", "seed=${out}", "out=x"], ["seed:", "whole number", "x"]),
+        (["collect", "env=wall", "~seed"], ["seed:", "whole number"]),
+        (["collect", "+seed=1"], ["'seed'"]),
+        (["pretrain", "stores=x", "max_grad_norm=fast"], ["max_grad_norm:", "a number", "fast"]),
+        (["pretrain", "stores=x", "compile=maybe"], ["compile:", "true or false", "maybe"]),
+        (["pretrain", "stores=x", "weights=[1,x]"], ["weights:", "a number", "[1,x]"]),
+        (["pretrain", "weights=1"], ["stores=", "latent stores", "stores=[stores/1f2e,stores/3d4c]"]),
+        (["collect", "env=wall", "env.settings=3"], ["env.settings:", "{name:value}", "3"]),
+        (["collect", "env=wall", "env.settings={a:" + "[" * 300 + "]" * 300 + "}"], ["env.settings"]),
+        (["collect", "env=wall", "env.setings={a:1}"], ["env", "'setings'", "'settings'"]),
+        (["collect", "env=wall", "policy.demonstrations.path=x"], ["policy:", "'demonstrations'", "num_frames"]),
         (["collect", "seed.x=1"], ["seed"]),
         (["collect", "seed=1,2"], ["seed:", "1,2", "[1,2]", "-m"]),
         (["collect", "seed=range(0,3)"], ["seed", "-m"]),
@@ -71,6 +83,20 @@ def error_line(capsys: Captured) -> str:
         (["convert", "data.path=x"], ["out="]),
         (["convert", "out=x"], ["data.path="]),
         (["show", "data.path=nowhere"], ["data:", "nowhere"]),
+        (["show", "data.path=x", "data.control_rate=soon"], ["data.control_rate:", "a number", "null", "soon"]),
+        (["collect", "seed=interval(0,1)", "-m"], ["INTERVAL"]),
+        (["collect", "seed=shuffle(range(0,1e9))", "-m"], ["1e+09"]),
+        (["collect", "seed=range(0,inf)", "-m"], ["inf"]),
+        (["collect", "seed=range(0,200)", "num_episodes=range(1,200)", "-m"], ["39800"]),
+        (["collect", "seed=0,1", "env=wall,pusht", "out=a", "-m"], ["out=a/${seed}.${env}"]),
+        (["collect", "env=wall", "num_episodes=0"], ["num_episodes", "1", "0"]),
+        (["collect", "env=wall", "seed=-1"], ["seed", "0", "-1"]),
+        (["finetune", "store=x", "mode=half"], ["mode:", "scratch, action_only, full", "half"]),
+        (["evaluate", "agent=random", "env.id=Pendulun-v1"], ["env:", "`Pendulun`", "`Pendulum`"]),
+        (["evaluate", "agent=random", "env.id=Pendulum-v99"], ["env:", "v99"]),
+        (["evaluate", "agent=random", "env.id=moon"], ["env:", "moon"]),
+        (["evaluate", "agent=random", "env.id="], ["env:"]),
+        (["collect", "env=moon"], ["'moon'", "pusht", "wall"]),
     ],
 )
 def test_a_wrong_line_is_one_line_that_names_what_is_wrong(
@@ -84,6 +110,42 @@ def test_a_wrong_line_is_one_line_that_names_what_is_wrong(
     for fact in facts:
         assert fact in line
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("rate", ["0", "inf", "nan"])
+def test_a_rate_that_makes_no_sense_is_named(rate: str, capsys: Captured, tmp_path: Path) -> None:
+    assert main(["collect", "env=wall", "num_episodes=1", "policy.num_frames=2", f"out={tmp_path}"]) == 0
+    capsys.readouterr()
+    assert main(["show", f"data.path={tmp_path}", f"data.control_rate={rate}", f"out={tmp_path / 'x.png'}"]) == 2
+    line = error_line(capsys)
+    assert "control_rate" in line
+    assert rate in line
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["demo"],
+        ["show", "data.path=x"],
+        ["collect", "env=wall"],
+        ["encode", "data.path=x"],
+        ["pretrain", "stores=x"],
+        ["finetune", "store=x"],
+        ["evaluate", "agent=random", "env=wall"],
+    ],
+)
+def test_a_folder_that_cannot_be_made_is_one_line_and_exit_code_2(
+    words: list[str], tmp_path: Path, capsys: Captured
+) -> None:
+    in_the_way = tmp_path / "file"
+    in_the_way.write_text("not a folder")
+    name = "demo/sheet.png" if words[0] == "show" else "demo"
+    assert main([*words, f"out={in_the_way / name}"]) == 2
+    line = error_line(capsys)
+    assert line.startswith(f"wmcontrol {words[0]}: cannot save files in")
+    assert str(in_the_way) in line
+    assert line.endswith("out=FOLDER")
+    assert in_the_way.read_text() == "not a folder"
 
 
 @pytest.mark.parametrize(
@@ -131,6 +193,36 @@ def test_a_sweep_runs_every_combination_and_goes_on_after_one_that_fails(
 
 
 @pytest.mark.usefixtures("moody")
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["num_episodes=range(9,11)", "seed=choice(1,2)"], [("9", "1"), ("9", "2"), ("10", "1"), ("10", "2")]),
+        (["num_episodes=9,10", "out=a/${num_episodes}"], [("9", "0"), ("10", "0")]),
+        (["num_episodes=9,10", """out='"2024_01_05","1e3",c'"""], [("9", "0")] * 3 + [("10", "0")] * 3),
+        (["num_episodes=9"], [("9", "0")]),
+    ],
+)
+def test_a_sweep_is_every_combination_in_hydras_order(
+    words: list[str], expected: list[tuple[str, str]], capsys: Captured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = [word.replace("'", "") for word in words]  # as a shell does
+    assert main(["collect", "env=wall", *words, "-m"]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert [(line[0], line[2]) for line in lines] == expected
+
+
+def test_a_sweep_over_lists_needs_brackets(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from wmcontrol.cli.commands import pretrain
+
+    monkeypatch.chdir(tmp_path)
+    found = []
+    monkeypatch.setattr(pretrain, "run", lambda config: found.append(list(config.stores)))
+    assert main(["pretrain", "stores=[a,b],[c]", "-m"]) == 0
+    assert found == [["a", "b"], ["c"]]
+
+
+@pytest.mark.usefixtures("moody")
 def test_no_combination_runs_if_one_of_them_has_a_value_of_another_type(capsys: Captured) -> None:
     assert main(["collect", "--multirun", "env=wall", "num_episodes=9,x"]) == 2
     assert "num_episodes" in error_line(capsys)
@@ -149,6 +241,59 @@ def test_hydra_leaves_no_folders_changes_none_and_logs_nothing(
 
 
 @pytest.mark.parametrize(
+    ("word", "value"),
+    [
+        ("stores=[a,b]", ["a", "b"]),
+        ("stores=2024_01_05", ["2024_01_05"]),
+        ('stores=["010",b,"é"]', ["010", "b", "é"]),
+        ('stores=["~/a"]', [str(Path.home() / "a")]),
+        ("start=~/a", str(Path.home() / "a")),
+        ("weights=[1,2]", [1.0, 2.0]),
+        ("weights=2", [2.0]),
+        ("weights=[]", []),
+        ("weights=null", None),
+        ("learning_rate=2", 2.0),
+        ("learning_rate=1e-3", 0.001),
+        ("max_grad_norm=null", None),
+        ("compile=true", True),
+        ("compile=False", False),
+        ("start=12", "12"),
+        ("start=010", "010"),
+        ("start=1.50", "1.50"),
+        ("start='a, b'", "a, b"),
+        ("start=", ""),
+        ("start=run_${seed}", "run_0"),
+        ("device=null", None),
+    ],
+)
+def test_words_become_values_of_the_keys_types(word: str, value: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    from omegaconf import OmegaConf
+
+    from wmcontrol.cli.commands import pretrain
+
+    found = []
+    monkeypatch.setattr(pretrain, "run", lambda config: found.append(OmegaConf.to_container(config)))
+    assert main(["pretrain", "stores=x", "seed=1", "seed=0", word]) == 0  # the last of several words counts
+    (config,) = found
+    assert config["seed"] == 0
+    kept = config[word.partition("=")[0]]
+    assert kept == value
+    assert type(kept) is type(value)
+
+
+def test_settings_of_any_names_are_kept_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    from omegaconf import OmegaConf
+
+    from wmcontrol.cli.commands import collect
+
+    found = []
+    monkeypatch.setattr(collect, "run", lambda config: found.append(OmegaConf.to_container(config.env.settings)))
+    assert main(["collect", "env=wall", "env.settings={view:'all',sizes:[1,2]}"]) == 0
+    assert main(["collect", "env=wall"]) == 0
+    assert found == [{"view": "all", "sizes": [1, 2]}, {}]
+
+
+@pytest.mark.parametrize(
     ("word", "kept"),
     [
         ("2024_01_05", "2024_01_05"),
@@ -158,6 +303,8 @@ def test_hydra_leaves_no_folders_changes_none_and_logs_nothing(
         ("~nobody-of-this-name", "~nobody-of-this-name"),
         ("a=b", "a=b"),
         ("a b", "a b"),
+        ("a ", "a "),
+        ("010", "010"),
         ("é", "é"),
         ("'it, all'", "it, all"),
         ('"2024_01_05"', "2024_01_05"),

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 import small_compare
-from wmcontrol.experiments.cli import main
 
 from wmcontrol.cli.main import main
 from wmcontrol.compare import compare, presets

@@ -20,7 +20,8 @@ _MODULES = (
     *("h5py", "zarr", "numcodecs", "pyarrow.parquet", "av", "torch", "safetensors.torch", "PIL.Image", "hydra"),
     *("wmcontrol.data.formats", "wmcontrol.data.encoding", "wmcontrol.data.drawn", "wmcontrol.data.video"),
     *("wmcontrol.models.checkpoint", "wmcontrol.models.dino_wm", "wmcontrol.evaluation", "wmcontrol.agents"),
-    *("wmcontrol.data.formats.minari_writer", "wmcontrol.encoders.pyramid", "wmcontrol.experiments.cli"),
+    *("wmcontrol.data.formats.minari_writer", "wmcontrol.encoders.pyramid", "wmcontrol.cli.main"),
+    *("wmcontrol.cli.configs", "wmcontrol.cli.judged", "wmcontrol.training", "wmcontrol.compare"),
     *("wmcontrol.envs.wall", "wmcontrol.envs.pusht", "wmcontrol.envs.pointmaze", "wmcontrol.planners"),
 )
 

@@ -41,14 +41,14 @@ class Command:
 
 COMMANDS = {
     "collect": Command(
-        "collect env=wall policy=door episodes=600 frames=20 seed=3 out={out}",
+        "collect env=wall policy=door num_episodes=600 policy.num_frames=20 seed=3 out={out}",
         ("data/main_data.hdf5", "data/metadata.json"),
     ),
     "convert": Command(
-        "convert data={given}/collect out={out}", ("data/main_data.hdf5", "data/metadata.json"), ("collect",)
+        "convert data.path={given}/collect out={out}", ("data/main_data.hdf5", "data/metadata.json"), ("collect",)
     ),
     "encode": Command(
-        "encode data={given}/collect fit_frames=500 settings={{num_components:16}} out={out}",
+        "encode data.path={given}/collect fit_frames=500 encoder.num_components=16 out={out}",
         ("*/tokens.bin", "*/arrays.npz", "*/encoder.json", "*/encoder.safetensors"),
         ("collect",),
     ),
@@ -64,7 +64,7 @@ COMMANDS = {
     ),
     "evaluate": Command(
         "evaluate model=wall env=wall num_tasks=12 batch=2 videos=1 out={out} "
-        "planner_settings={{num_samples:20,num_iterations:2}}",
+        "planner.num_samples=20 planner.num_iterations=2",
         ("report.json", "episodes_1.mp4"),
     ),
     "compare": Command("small_compare {out}", ("report.json",)),
@@ -98,7 +98,7 @@ def _work(words: list[str]) -> int:
 
         make_assets(small_recipe.SMALL, Path(words[1]), Path(words[1]) / "models")
         return 0
-    from wmcontrol.experiments.cli import main
+    from wmcontrol.cli.main import main
 
     return main(words)
 
@@ -200,8 +200,8 @@ def main() -> int:
     import torch
 
     torch.set_num_threads(1)
-    for name in ("cli", "training", "evaluate_job", "collecting"):  # so that kills hit work, not imports
-        import_module(f"wmcontrol.experiments.{name}")
+    for name in ("cli.main", "cli.judged", "training", "data", "compare"):  # so that kills hit work, not imports
+        import_module(f"wmcontrol.{name}")
     wrong = trials(given.commands, given.kills, given.seed)
     print(json.dumps({"wrong": wrong}, indent=1))
     return 1 if wrong else 0

@@ -7,7 +7,7 @@ from .commands import COMMANDS
 from .groups import CONF, CUSTOM, SCHEMAS, groups_of, has_custom, own_keys
 from .keys import MISSING, Key, settings_of
 
-_NO_TARGET = ("Env", "Kind", "SavedObjective")
+_NO_TARGET = ("Env", "Kind", "PlanningSettings", "SavedObjective")
 
 
 @dataclass

@@ -40,6 +40,7 @@ SCHEMAS: Mapping[str, str] = {
     "VAEEncoder": "encoders/vae_encoder.py:VAEEncoder",
     "saved_encoder": "cli/objects.py:saved_encoder",
     "GoalDistance": "objectives.py:GoalDistance",
+    "PlanningSettings": "models/planning_settings.py:PlanningSettings",
     "SavedObjective": "cli/configs.py:SavedObjective",
     "Model": "cli/configs.py:Model",
     "Kind": "cli/configs.py:Kind",

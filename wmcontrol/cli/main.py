@@ -34,6 +34,7 @@ _WITH_VALUE: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(("--experimental-rerun",), ()),
 }
 _MOST = 10_000  # combinations of a sweep; more are a slip of the hand
+_SHARING = ("compare", "encode")  # commands that make folders of their own in out
 _codes: list[int] | None = None  # of the runs in this process, while it runs a command line
 
 
@@ -134,7 +135,8 @@ def _hydra(command: str, words: list[str]) -> None:
                 raise UsageError("Hydra cannot take these options; wmcontrol --hydra-help lists them") from error
         except (HydraException, OmegaConfBaseException, RecursionError, *_ORDINARY) as error:
             if isinstance(error, RecursionError):
-                raise UsageError("a value is nested too deep") from error
+                deepest = max(words, key=lambda word: word.count("[") + word.count("{"))
+                raise UsageError(f"{deepest.partition('=')[0]}: it is nested too deep") from error
             groups = {group: tuple(choices_of(group)) for group in groups_of(command)}
             raise explain(error, keys_of(command, _chosen(command, words)), groups) from error
 
@@ -172,6 +174,8 @@ def run_configured(config: Any) -> None:
         _check_complete(config, keys)
         OmegaConf.to_container(config, resolve=True)  # its errors name the key
         OmegaConf.resolve(config)
+        _go_home(config)
+        _check_choices(config, keys)
         import_module(f".commands.{name}", __package__).run(config)
     except OmegaConfBaseException as error:
         code = _told(command, explain(error, keys, {}))
@@ -192,6 +196,27 @@ def _check_complete(config: Any, keys: Mapping[str, Key]) -> None:
         group = name.partition(".")[0]
         choose = f"; or choose {group}={'|'.join(choices_of(group))}" if "." in name else ""
         raise UsageError(f"{name}=… is missing{about}{choose}")
+
+
+def _go_home(node: Any) -> None:
+    """Replace ~ at the beginning of a value by the user's home; it is a name where there is no such user."""
+    from omegaconf import OmegaConf
+
+    for place in range(len(node)) if OmegaConf.is_list(node) else list(node):
+        value = node[place]
+        if OmegaConf.is_config(value):
+            _go_home(value)
+        elif isinstance(value, str) and value.startswith("~"):
+            node[place] = os.path.expanduser(value)
+
+
+def _check_choices(config: Any, keys: Mapping[str, Key]) -> None:
+    from omegaconf import OmegaConf
+
+    for name, key in keys.items():
+        value = OmegaConf.select(config, name) if key.choices else None
+        if value is not None and value not in key.choices:
+            raise UsageError(f"{name}: expected {key.expected}; got {shortened(str(value))}")
 
 
 def _missing(node: Any, prefix: str = "") -> list[str]:
@@ -227,7 +252,7 @@ def _prepared(command: str, words: list[str]) -> list[str]:
     if targets or any(word in ("-cd", "--config-dir") for word in words):
         # A user's own module lies in the folder that the command is run in, unless it is installed.
         sys.path += [] if os.getcwd() in sys.path else [os.getcwd()]
-    _check_sweep(words)
+    _check_sweep(command, words)
     keys = keys_of(command, _chosen(command, [*own, *words]))
     return [*own, *(_quoted(word, keys) for word in words)]
 
@@ -265,8 +290,8 @@ def _quoted(word: str, keys: Mapping[str, Key]) -> str:
     return f"{name}=[{words}]" if key.many else f"{name}={words}"
 
 
-def _check_sweep(words: Sequence[str]) -> None:
-    """Refuse a sweep over nothing, or over more than anyone waits for, before its combinations are made."""
+def _check_sweep(command: str, words: Sequence[str]) -> None:
+    """Refuse a sweep over nothing, over more than anyone waits for, or into one folder, before anything is run."""
     total = 1.0
     for word in words:
         value = word.partition("=")[2]
@@ -285,6 +310,25 @@ def _check_sweep(words: Sequence[str]) -> None:
             total *= count
     if total > _MOST:
         raise UsageError(f"cannot sweep: there are {total:g} combinations, at most {_MOST} are run")
+    out = next((word for word in reversed(words) if word.startswith("out=")), "out=null")
+    swept = [] if command in _SHARING else _swept(words)
+    if swept and "out" not in swept and out != "out=null" and "${" not in out:
+        place = ".".join(f"${{{name}}}" for name in swept)
+        raise UsageError(f"cannot sweep: all combinations would save in {out}; write {out}/{place}, in quotes")
+
+
+def _swept(words: Sequence[str]) -> list[str]:
+    """Return the keys that a sweep gives several values."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    if not {"-m", "--multirun"} & {*words}:
+        return []
+    try:
+        overrides = OverridesParser.create().parse_overrides([word for word in words if not word.startswith("-")])
+    except (HydraException, RecursionError):
+        return []  # for Hydra to say
+    return [override.key_or_group for override in overrides if override.is_sweep_override()]
 
 
 def _complete(words: list[str]) -> int:

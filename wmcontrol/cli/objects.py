@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, replace
@@ -29,6 +30,7 @@ def make(node: Any, key: str, **more: Any) -> Any:
 
     Raises:
         UsageError: its settings do not go together, or there is no such class; bugs in it are left as they are.
+        ImportError: a package that it needs is not installed.
     """
     from hydra.errors import InstantiationException
     from hydra.utils import instantiate
@@ -39,8 +41,11 @@ def make(node: Any, key: str, **more: Any) -> Any:
         return instantiate(node, _convert_="all", **more)
     except InstantiationException as error:
         cause = error.__cause__ or error
+        if isinstance(cause, ImportError) and not str(error).startswith("Error locating target"):
+            raise cause from error  # it is there, and a package that it needs is not
         if isinstance(cause, UsageError | ValueError | TypeError | OSError | ImportError | InstantiationException):
-            raise UsageError(f"{key}: {_without_hydra(cause)}") from error
+            inside = re.search(rf"full_key: ({re.escape(key)}\.\S+)", str(error))
+            raise UsageError(f"{inside[1] if inside else key}: {_without_hydra(cause)}") from error
         raise
 
 
@@ -126,7 +131,7 @@ def open_data(node: Any, path: Any = None) -> Any:
         raise UsageError("data.path=… is missing: the file or folder to read; for example data.path=data/wall")
     if not isinstance(given["path"], str | int | float):
         raise UsageError(f"data.path: expected one path, got {given['path']}")
-    given["path"] = path_of(given["path"])
+    given["path"] = Path(str(given["path"]))
     return make(given, "data")
 
 
@@ -164,8 +169,7 @@ def load_model(node: Any, device: str) -> Any:
     dtypes = {None: None, "auto": "auto", "float32": torch.float32, "bfloat16": torch.bfloat16}
     if node.dtype not in dtypes:
         raise UsageError(f"model.dtype: expected auto, float32, bfloat16 or null, got {node.dtype}")
-    path = str(node.path) if str(node.path).startswith("hf://") else path_of(node.path)
-    place = {"_target_": node._target_, "_args_": [str(path)]}
+    place = {"_target_": node._target_, "_args_": [node.path]}
     return make(place, "model", device=device, dtype=dtypes[node.dtype])
 
 
@@ -178,7 +182,7 @@ def saved_encoder(path: str) -> Any:
     from ..encoders.files import load_encoder
     from ..models import WorldModel
 
-    folder = path_of(path)
+    folder = Path(path)
     return load_encoder(folder) if (folder / "encoder.json").exists() else WorldModel.load(path).encoder
 
 
@@ -199,9 +203,17 @@ def tracked(node: Any, folder: Path) -> Iterator[tuple[Report, Any]]:
             tracker.close()
 
 
-def path_of(text: Any) -> Path:
-    """Return a path; what begins with ~ lies at home, or is a name where there is no such user."""
-    return Path(os.path.expanduser(str(text)))
+def out_folder(text: str | Path) -> Path:
+    """Return the path of a folder to save in, which is not made yet.
+
+    Raises:
+        UsageError: nothing can be saved there.
+    """
+    path = Path(text)
+    there = next(place for place in (path, *path.parents) if os.path.exists(place))
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        raise UsageError(f"cannot save files in {path}: {there} is no folder to write to; choose another: out=FOLDER")
+    return path
 
 
 def run_folder(config: Any, command: str, *, apart: Sequence[str] = (), about: Any = None) -> Path:
@@ -214,14 +226,17 @@ def run_folder(config: Any, command: str, *, apart: Sequence[str] = (), about: A
         command: its name.
         apart: keys that change nothing of what comes out.
         about: what else decides it, as the digest of a model's weights; as JSON has it.
+
+    Raises:
+        UsageError: nothing can be saved there.
     """
     from omegaconf import OmegaConf
 
     if config.out is not None:
-        return path_of(config.out)
+        return out_folder(config.out)
     plain: Any = OmegaConf.to_container(config, resolve=True)
     kept = {name: value for name, value in plain.items() if name not in ("out", *apart)}
-    return OUTPUTS / command / digest_of(kept, about)
+    return out_folder(OUTPUTS / command / digest_of(kept, about))
 
 
 def digest_of(*parts: Any) -> str:

@@ -15,8 +15,8 @@ class PlanningSettings:
     Args:
         context_frames: how many frames, one model step apart, the model sees at most. More than 1 where one frame does
             not show all that matters, such as a speed; for example 3.
-        context_steps: environment steps that the agent observes before its first plan, so that it has these frames;
-            for example 10, which are 2 model steps of 5.
+        context_steps: environment steps that the agent observes before its first plan, so that it has these frames: 2
+            model steps of 5, before a third frame. For example 10.
         metric: of :class:`~wmcontrol.GoalDistance`: l2, squared, l1 or cosine; for example squared.
         metric_steps: which model steps of a plan the distance counts: last, mean, or a discount over 0 and at most 1.
             None: mean where the next plan comes before this one ends, else last. With the last step only, each replan

@@ -101,7 +101,9 @@ class ClipSource:
         seed: int,
     ):
         if not stores or len(stores) != len(weights):
-            raise ValueError(f"expected a weight for each of {len(stores)} stores, at least one; got {len(weights)}")
+            raise ValueError(
+                f"weights: expected one for each of {len(stores)} stores, at least one; got {len(weights)}"
+            )
         if not all(0 < weight < np.inf for weight in weights):
             raise ValueError(f"weights must be numbers over 0, got {list(weights)}")
         shapes = {tuple(store.tokens.shape[1:]) for store in stores}

@@ -8,7 +8,7 @@ from ..objects import (
     fail,
     made,
     make,
-    path_of,
+    out_folder,
     paths_of,
     planning_changes,
     protocol_of,
@@ -76,7 +76,7 @@ def run(config: Any) -> None:
         asked = _comparison(config)
         asked.check()  # what cannot be done is told before a folder is made
         run_parallel(str, (), jobs=config.jobs, engine=config.engine)
-    root = path_of(config.out)
+    root = out_folder(config.out)
     name = "_".join([*config.envs, config.protocol, digest_of(asked.as_dict(), asked.base_digests)])
     show_comparison(asked, root / name, config, stages=root / "stages")
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from ..objects import path_of, show_comparison
+from ..objects import out_folder, show_comparison
 
 
 @dataclass
@@ -29,4 +29,4 @@ def run(config: Any) -> None:
     """Do it."""
     from ...compare import demo
 
-    show_comparison(demo(config.seed), path_of(config.out), config)
+    show_comparison(demo(config.seed), out_folder(config.out), config)

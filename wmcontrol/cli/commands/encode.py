@@ -1,9 +1,9 @@
 """``wmcontrol encode``."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
-from ..objects import make, open_data, path_of, paths_of
+from ..objects import made, make, open_data, out_folder, paths_of
 from ..progress import progress_bar
 
 
@@ -19,7 +19,7 @@ class Config:
 
     Args:
         out: the folder of stores. For example stores.
-        dtype: number type of tokens on disk: float16, bfloat16 or float32. For example bfloat16.
+        dtype: number type of tokens on disk. For example bfloat16.
         fit_frames: how many frames an encoder is fitted to that needs it, as pyramid. For example 5000.
         seed: which frames these are. For example 1.
         device: where the encoder works. For example cuda.
@@ -27,7 +27,7 @@ class Config:
     """
 
     out: str = "outputs/stores"
-    dtype: str = "float16"
+    dtype: Literal["float16", "bfloat16", "float32"] = "float16"
     fit_frames: int = 20_000
     seed: int = 0
     device: str = "cpu"
@@ -38,8 +38,11 @@ def run(config: Any) -> None:
     """Encode them."""
     from ...data import encode, fit_encoder
     from ...encoders import PyramidEncoder
+    from ...training.distributed import usable_device
 
-    out, paths = path_of(config.out), paths_of(config.data)
+    out, paths = out_folder(config.out), paths_of(config.data)
+    with made():
+        usable_device(config.device)
     datasets = [open_data(config.data, path) for path in paths]
     encoder = make(config.encoder, "encoder")
     if isinstance(encoder, PyramidEncoder) and not encoder.fitted:

@@ -2,7 +2,7 @@
 
 import sys
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from ..keys import MISSING
 from ..objects import is_first, run_folder, settings, tracked
@@ -31,16 +31,17 @@ class Config:
 
     store: str = MISSING
     base: str | None = None
-    mode: str = "full"
+    mode: Literal["scratch", "action_only", "full"] = "full"
     device: str | None = None
     out: str | None = None
 
 
 def run(config: Any) -> None:
     """Train it."""
+    from ...models import PlanningSettings
     from ...training import FinetuneSettings, finetune
 
-    asked = settings(FinetuneSettings, config)
+    asked, planning = settings(FinetuneSettings, config), settings(PlanningSettings, config.planning)
     out = run_folder(config, "finetune", apart=("device", "tracker"))
     with tracked(config.tracker, out) as (progress, on_log):
         result = finetune(
@@ -48,6 +49,7 @@ def run(config: Any) -> None:
             base=config.base,
             mode=config.mode,
             settings=asked,
+            planning=planning,
             folder=out,
             device=config.device,
             progress=progress,

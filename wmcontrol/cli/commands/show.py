@@ -1,10 +1,11 @@
 """``wmcontrol show``."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ..errors import UsageError
-from ..objects import open_data, path_of
+from ..objects import open_data, out_folder
 
 
 @dataclass
@@ -24,9 +25,10 @@ def run(config: Any) -> None:
     """Draw it."""
     from ...data.sheet import save_sheet
 
-    out = path_of(config.out)
+    out = Path(config.out)
     if out.suffix.lower() != ".png":
         raise UsageError(f"out: expected a file that ends in .png, got '{out}'")
+    out_folder(out.parent)
     dataset = open_data(config.data)
     out.parent.mkdir(parents=True, exist_ok=True)
     save_sheet(dataset, out)
