@@ -11,7 +11,7 @@ import pytest
 import small_compare
 
 from wmcontrol.cli.main import main
-from wmcontrol.compare import compare, presets
+from wmcontrol.compare import compare
 from wmcontrol.compare.plan import TASKS
 from wmcontrol.evaluation import Evaluation
 
@@ -91,7 +91,7 @@ def test_a_second_run_does_nothing_again_and_says_where_all_lies(
     made: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = {path: path.stat().st_mtime_ns for path in made.glob("stages/*/*")}
-    monkeypatch.setattr(presets, "demo", small_compare.small_comparison)
+    monkeypatch.setattr("wmcontrol.compare.demo", small_compare.small_comparison)
     assert main(["demo", f"out={made}"]) == 0
     assert {path: path.stat().st_mtime_ns for path in made.glob("stages/*/*")} == before
     lines = capsys.readouterr().out.splitlines()
