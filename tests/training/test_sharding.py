@@ -42,14 +42,13 @@ def sharded(
     folder.mkdir(exist_ok=True)
     trained = model(mode)
     trainer = Trainer(
-        settings=settings(**{"num_steps": 9} | change),
+        settings=settings(**{"num_steps": 9, "shard": True} | change),
         folder=folder,
         validate=validate,
         every=2,
         validate_every=4,
         dtype=torch.float32,
         save_seconds=save_seconds,
-        shard=True,
     )
     trainer.train(trained, source or Toy(), GRID, where)
     return trained

@@ -76,8 +76,8 @@ def model(mode: Any = "full") -> ActionConditioned:
 
 
 def settings(**change: Any) -> TrainingSettings:
-    defaults = {"num_steps": 12, "learning_rate": 3e-3, "warmup_steps": 3, "weight_decay": 0.01, "max_grad_norm": 1.0}
-    return TrainingSettings(**defaults | change)
+    constant = {"optimizer": "adamw", "learning_rate": 3e-3, "warmup_steps": 3, "min_lr_ratio": 1.0}
+    return TrainingSettings(**{"num_steps": 12, "weight_decay": 0.01, **constant} | change)
 
 
 def train(folder: Path, trained: Any = None, source: Any = None, **change: Any) -> ActionConditioned:
@@ -419,7 +419,7 @@ def test_other_settings_and_broken_states_are_refused(tmp_path: Path) -> None:
 
 
 def test_the_rate_warms_up_and_stays_or_falls() -> None:
-    paper = TrainingSettings(num_steps=300_000)
+    paper = TrainingSettings(num_steps=300_000, learning_rate=1e-4, min_lr_ratio=1.0, warmup_steps=5000)
     assert paper.rate(0) == pytest.approx(1e-4 / 5000)
     assert paper.rate(4999) == paper.rate(299_999) == pytest.approx(1e-4)
     falling = TrainingSettings(num_steps=1100, warmup_steps=100, learning_rate=1.0, min_lr_ratio=0.1)

@@ -18,6 +18,7 @@ MISSING = "???"  # as Hydra and OmegaConf mark a value that must be given
 _PLAIN: Mapping[str, type] = {"int": int, "float": float, "bool": bool, "str": str}
 _WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a word or path", dict: "{name:value}"}
 _UNKNOWN = object()  # a default that is computed; a YAML file says it
+_Field = tuple[ast.expr | None, ast.expr | None]  # its type and its default
 _LISTS = ("list", "tuple", "Sequence")
 
 
@@ -77,33 +78,47 @@ class Settings:
 
 @cache
 def settings_of(place: str) -> Settings:
-    """Read what ``"planners/cem.py:CEM"`` takes: a dataclass's fields, or else the arguments it is called with."""
+    """Read what ``"planners/cem.py:CEM"`` takes: a dataclass's fields, or else the arguments it is called with.
+
+    Fields of dataclasses that it inherits from count too, where they stand in the same file.
+    """
     file, _, name = place.partition(":")
     tree = ast.parse((PACKAGE / file).read_text(encoding="utf-8"))
     found = next(node for node in tree.body if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == name)
-    about, told = _docstring(found)
-    fields: list[tuple[str, ast.expr | None, ast.expr | None]] = []
-    if isinstance(found, ast.ClassDef):
-        fields = [
-            (node.target.id, node.annotation, node.value)
-            for node in found.body
-            if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
-        ]
-        init = next((node for node in found.body if getattr(node, "name", "") == "__init__"), None)
-        if isinstance(init, ast.FunctionDef):
-            fields, told = _arguments(init)[1:], {**told, **_docstring(init)[1]}
-    else:
-        fields = _arguments(found)
-    keys = {name: _key(name, kind, default, told.get(name, "")) for name, kind, default in fields}
-    return Settings(name, about, {name: key for name, key in keys.items() if key is not None})
+    fields, told = (
+        _of_class(tree, found) if isinstance(found, ast.ClassDef) else (_arguments(found), _docstring(found)[1])
+    )
+    keys = {name: _key(name, kind, default, told.get(name, "")) for name, (kind, default) in fields.items()}
+    return Settings(name, _docstring(found)[0], {name: key for name, key in keys.items() if key is not None})
 
 
-def _arguments(function: ast.FunctionDef) -> list[tuple[str, ast.expr | None, ast.expr | None]]:
+def _of_class(tree: ast.Module, found: ast.ClassDef) -> tuple[dict[str, _Field], dict[str, str]]:
+    """Return a class's fields, or what its constructor takes, and what is said of them."""
+    told = _docstring(found)[1]
+    init = next((node for node in found.body if isinstance(node, ast.FunctionDef) and node.name == "__init__"), None)
+    if init is not None:
+        fields = _arguments(init)
+        del fields["self"]
+        return fields, {**told, **_docstring(init)[1]}
+    fields = {
+        node.target.id: (node.annotation, node.value)
+        for node in found.body
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
+    }
+    bases = {ast.unparse(base) for base in found.bases}
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef) and node.name in bases and node.decorator_list:  # a dataclass
+            before, said = _of_class(tree, node)
+            fields, told = {**before, **fields}, {**said, **told}
+    return fields, told
+
+
+def _arguments(function: ast.FunctionDef) -> dict[str, _Field]:
     given = function.args
     positional = [*given.posonlyargs, *given.args]
     defaults: list[ast.expr | None] = [None] * (len(positional) - len(given.defaults)) + list(given.defaults)
     every = [*zip(positional, defaults, strict=True), *zip(given.kwonlyargs, given.kw_defaults, strict=True)]
-    return [(argument.arg, argument.annotation, default) for argument, default in every]
+    return {argument.arg: (argument.annotation, default) for argument, default in every}
 
 
 def _key(name: str, annotation: ast.expr | None, value: ast.expr | None, told: str) -> Key | None:

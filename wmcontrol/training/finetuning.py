@@ -1,7 +1,7 @@
 """Fine-tuning a predictor with actions."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, get_args
@@ -142,15 +142,13 @@ def finetune(
             model = WorldModel.load(out / MODEL, dtype=torch.float32)
             result = read_json(out / RESULT, _RESULT, fix="remove it, and training goes on")
         else:
-            # What is not pretrained, or does not learn, has no rate of its own.
-            alike = replace(settings, backbone_lr_scale=1.0, backbone_freeze_fraction=0.0)
             trainer = Trainer(
-                settings=settings if mode == "full" else alike,
+                settings=settings,
                 folder=out,
                 validate=partial(_relative_error, batch=validated, grid=store.grid, context=context),
-                compile=settings.compile,
                 on_log=on_log,
-                shard=settings.shard,
+                # What is not pretrained, or does not learn, has no rate of its own.
+                backbone_scale=settings.backbone_scale if mode == "full" else lambda _: 1.0,
             )
             seconds = trainer.train(predictor, source, store.grid, where, progress)
             model = WorldModel(

@@ -110,9 +110,7 @@ def pretrain(
             model = WorldModel.load(out / MODEL, dtype=torch.float32)
             seconds = float(read_json(out / RESULT, _RESULT, fix="remove it, and training goes on")["seconds"])
         else:
-            trainer = Trainer(
-                settings=settings, folder=out, compile=settings.compile, on_log=on_log, shard=settings.shard
-            )
+            trainer = Trainer(settings=settings, folder=out, on_log=on_log)
             seconds = trainer.train(predictor, source, store.grid, where, progress)
             rates = [s.control_rate for s in opened if s.control_rate]
             model = WorldModel(

@@ -16,7 +16,10 @@ _Check = tuple[str, Callable[[Any], bool]]  # what is expected, in words, and wh
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingSettings:
-    """What :class:`~wmcontrol.training.Trainer` does; defaults are DINO-world's (arXiv 2507.19468, 3.2 and appendix A).
+    """What :class:`~wmcontrol.training.Trainer` does; defaults are for the tiny size.
+
+    DINO-world's (arXiv 2507.19468, 3.2 and appendix A) are optimizer=adamw learning_rate=1e-4 min_lr_ratio=1
+    warmup_steps=5000 weight_decay=0.4 max_grad_norm=null.
 
     Args:
         num_steps: optimiser steps. For example 300000.
@@ -25,40 +28,38 @@ class TrainingSettings:
         learning_rate: after the warm-up. For example 1e-4.
         warmup_steps: over which the learning rate grows linearly. For example 5000.
         min_lr_ratio: the learning rate at the end over that after the warm-up, along half a cosine; 1 keeps it
-            constant, as the paper does. For example 1.
-        backbone_lr_scale: factor of the learning rate for the backbone: the pretrained predictor that an
-            :class:`~wmcontrol.models.ActionConditioned` wraps. For example 0.3.
-        backbone_freeze_fraction: share of the steps, from the first, in which the backbone is frozen and only the
-            action blocks are trained (Kumar et al., arXiv 2202.10054, train the new head first likewise). For example
-            0.3.
+            constant. For example 1.
         weight_decay: of matrices; biases, scales and the query have none. For example 0.4.
-        max_grad_norm: gradients with a larger norm are scaled down to it; None for no clipping. For example 1.
+        max_grad_norm: gradients with a larger norm are scaled down to it; null for no clipping. For example 0.5.
         grad_accum_steps: parts that each process splits its batch into, to save memory. For example 4.
-        ema_decay: decay per step of an exponential moving average of the weights, which is then what is kept; 0: none.
-            For example 0.999.
+        ema_decay: decay per step of an exponential moving average of the weights, which is then what is kept; 0 for
+            none. For example 0.999.
         rollout_steps: passes of :class:`~wmcontrol.training.PredictionLoss`; 1 is teacher forcing. For example 2.
         backprop_through_rollout: let gradients flow through all of these passes, not only through the last. For
             example true.
-        seed: of fresh weights and of the order of the data. For example 1.
+        seed: of fresh weights, of the order of the data, and of the split. For example 1.
+        compile: let torch.compile make it faster: a minute at first. For example true.
+        shard: share out weights and the optimiser's state over the processes of torchrun, rather than have all of them
+            in each; by default for large and giant. For example true.
 
     Raises:
         ValueError: a setting is not what is expected; it is named.
     """
 
     num_steps: int
-    optimizer: str = "adamw"
-    learning_rate: float = 1e-4
-    warmup_steps: int = 5000
-    min_lr_ratio: float = 1.0
-    backbone_lr_scale: float = 1.0
-    backbone_freeze_fraction: float = 0.0
-    weight_decay: float = 0.4
-    max_grad_norm: float | None = None
+    optimizer: str = "muon"
+    learning_rate: float = 5e-3
+    warmup_steps: int = 500
+    min_lr_ratio: float = 0.0
+    weight_decay: float = 0.05
+    max_grad_norm: float | None = 1.0
     grad_accum_steps: int = 1
     ema_decay: float = 0.0
     rollout_steps: int = 1
     backprop_through_rollout: bool = False
     seed: int = 0
+    compile: bool = False
+    shard: bool | None = None
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -80,36 +81,16 @@ class TrainingSettings:
         cosine = self.min_lr_ratio + (1 - self.min_lr_ratio) * 0.5 * (1 + math.cos(math.pi * done))
         return self.learning_rate * warm * cosine
 
-    def backbone_scale(self, step: int) -> float:
-        """Return the factor of a step's rate for the backbone."""
-        return 0.0 if step < self.backbone_freeze_fraction * self.num_steps else self.backbone_lr_scale
-
 
 @dataclass(frozen=True, kw_only=True)
 class PretrainSettings(TrainingSettings):
-    """How :func:`~wmcontrol.training.pretrain` trains; defaults are for the tiny size.
-
-    The paper's are optimizer=adamw learning_rate=1e-4 min_lr_ratio=1 warmup_steps=5000 weight_decay=0.4
-    num_steps=300000 batch_size=1024.
+    """How :func:`~wmcontrol.training.pretrain` trains; the paper's also are num_steps=300000 batch_size=1024.
 
     Args:
         size: of the predictor: tiny, base, large or giant. For example base.
         num_frames: frames of a clip. For example 4.
         step_seconds: the shortest and the longest time from one frame to the next. For example 0.05,1.0.
-        num_steps: optimiser steps. For example 300000.
         batch_size: clips of a step, of all processes together. For example 1024.
-        optimizer: adamw, or muon, which learns in fewer steps. For example adamw.
-        learning_rate: after the warm-up. For example 1e-4.
-        min_lr_ratio: the learning rate at the end over that after the warm-up; 1 is constant. For example 1.
-        warmup_steps: steps over which the learning rate grows. For example 5000.
-        weight_decay: of matrices. For example 0.4.
-        max_grad_norm: gradients with a larger norm are scaled down to it; null for no clipping. For example 0.5.
-        ema_decay: decay of an exponential moving average of the weights, which is then what is kept; 0 for none. For
-            example 0.999.
-        grad_accum_steps: parts that a batch is split into, to save memory. For example 4.
-        seed: of weights and clips. For example 1.
-        compile: let torch.compile make it faster: a minute at first. For example true.
-        shard: shard the weights over the processes of torchrun; by default for large and giant. For example true.
     """
 
     size: str = "tiny"
@@ -117,24 +98,11 @@ class PretrainSettings(TrainingSettings):
     step_seconds: tuple[float, float] = (0.1, 0.6)
     num_steps: int = 10_000
     batch_size: int = 256
-    optimizer: str = "muon"
-    learning_rate: float = 5e-3
-    min_lr_ratio: float = 0.0
-    warmup_steps: int = 500
-    weight_decay: float = 0.05
-    max_grad_norm: float | None = 1.0
-    ema_decay: float = 0.0
-    grad_accum_steps: int = 1
-    seed: int = 0
-    compile: bool = False
-    shard: bool | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class FinetuneSettings(TrainingSettings):
-    """How :func:`~wmcontrol.training.finetune` trains; defaults are for the tiny size.
-
-    The paper's are optimizer=adamw learning_rate=1e-4 num_frames=4.
+    """How :func:`~wmcontrol.training.finetune` trains; the paper's also are num_frames=4 and no backbone_….
 
     Args:
         num_train_trajectories: train on only so many trajectories; by default on all that are not held out. For
@@ -143,51 +111,27 @@ class FinetuneSettings(TrainingSettings):
         frameskip: environment steps of a model step. For example 4.
         num_frames: frames of a window; the paper's is 4, but a plan of 5 steps after 3 frames sees 7 before the last.
             For example 4.
-        rollout_steps: passes of the rollout loss; 1 is teacher forcing. For example 2.
-        backprop_through_rollout: let gradients flow through all of these passes, not only through the last. For
-            example true.
-        num_steps: optimiser steps. For example 10000.
         batch_size: windows of a step, of all processes together. For example 1024.
-        optimizer: adamw, or muon, which learns in fewer steps. For example adamw.
-        learning_rate: after the warm-up. For example 1e-4.
-        min_lr_ratio: the learning rate at the end over that after the warm-up; 1 is constant. For example 1.
-        warmup_steps: steps over which the learning rate grows. For example 5000.
         backbone_lr_scale: with mode=full, factor of the learning rate for what was pretrained. For example 1.
         backbone_freeze_fraction: with mode=full, share of the steps, from the first, in which what was pretrained is
-            frozen. For example 0.
-        weight_decay: of matrices. For example 0.4.
-        max_grad_norm: gradients with a larger norm are scaled down to it; null for no clipping. For example 0.5.
-        ema_decay: decay of an exponential moving average of the weights, which is then what is kept; 0 for none. For
-            example 0.999.
-        grad_accum_steps: parts that a batch is split into, to save memory. For example 4.
-        seed: of the split, weights and windows. For example 1.
+            frozen (Kumar et al., arXiv 2202.10054, train the new head first likewise). For example 0.
         split_seed: decides which trajectories are held out; by default seed. For example 0.
-        compile: let torch.compile make it faster: a minute at first. For example true.
-        shard: shard the weights over the processes of torchrun; by default for large and giant. For example true.
     """
 
     num_train_trajectories: int | None = None
     size: str = "tiny"
     frameskip: int = 5
     num_frames: int = 8
-    rollout_steps: int = 1
-    backprop_through_rollout: bool = False
     num_steps: int = 4000
     batch_size: int = 128
-    optimizer: str = "muon"
-    learning_rate: float = 5e-3
-    min_lr_ratio: float = 0.0
     warmup_steps: int = 200
     backbone_lr_scale: float = 0.3
     backbone_freeze_fraction: float = 0.3
-    weight_decay: float = 0.05
-    max_grad_norm: float | None = 1.0
-    ema_decay: float = 0.0
-    grad_accum_steps: int = 1
-    seed: int = 0
     split_seed: int | None = None
-    compile: bool = False
-    shard: bool | None = None
+
+    def backbone_scale(self, step: int) -> float:
+        """Return the factor of a step's rate for what was pretrained."""
+        return 0.0 if step < self.backbone_freeze_fraction * self.num_steps else self.backbone_lr_scale
 
 
 def _whole(least: int) -> _Check:

@@ -23,6 +23,7 @@ from .settings import TrainingSettings
 from .sharding import too_large_to_copy
 from .state import Log, OnLog, load_state, save_state
 
+_NOT_LEARNED = ("compile", "shard")  # settings that a run may go on with others of
 Validate = Callable[[Predictor | ActionConditioned], dict[str, Any]]
 
 
@@ -38,10 +39,9 @@ class Trainer:
         validate_every: steps from one validation to the next.
         save_seconds: from one saved state to the next.
         dtype: to compute in; by default bfloat16 where the device is fast at it, else float32. Weights are float32.
-        compile: let ``torch.compile`` make the loss faster: a minute at first.
         on_log: is told every line of the log, its step and its numbers, in the first process.
-        shard: share out weights and the optimiser's state over the processes, rather than have all of them in each;
-            by default for the sizes large and giant. It means nothing to one process.
+        backbone_scale: gives the factor of a step's learning rate for the backbone, the pretrained predictor that an
+            :class:`~wmcontrol.models.ActionConditioned` wraps; by default it learns as the rest.
     """
 
     settings: TrainingSettings
@@ -51,9 +51,8 @@ class Trainer:
     validate_every: int = 1000
     save_seconds: float = 60.0
     dtype: torch.dtype | None = None
-    compile: bool = False
     on_log: OnLog | None = None
-    shard: bool | None = None
+    backbone_scale: Callable[[int], float] = lambda _: 1.0
 
     @torch.inference_mode(False)
     @torch.enable_grad()
@@ -84,7 +83,7 @@ class Trainer:
         """
         settings = self.settings
         predictor.float().train()
-        sharded = where.world_size > 1 and (too_large_to_copy(predictor) if self.shard is None else self.shard)
+        sharded = where.world_size > 1 and (too_large_to_copy(predictor) if settings.shard is None else settings.shard)
         if sharded and settings.optimizer == "muon":
             raise ValueError("muon needs whole matrices, and these are sharded; say optimizer=adamw, or shard=false")
         learner = Learner.of(
@@ -101,14 +100,14 @@ class Trainer:
             sharded=sharded,
         )
         optimizer = learner.optimizer
-        if self.compile:
+        if settings.compile:
             learner.loss.compile()
         step, before = self._resume(learner)
         log = Log(self.folder, step, self.on_log) if where.first else None
         saved = started = time.monotonic()
         begun = step
         while step < settings.num_steps:
-            optimizer.set_rate(settings.rate(step), settings.backbone_scale(step))
+            optimizer.set_rate(settings.rate(step), self.backbone_scale(step))
             batch = source.batch(step, where.rank, where.world_size)
             value = self._gradients(step, learner.loss, batch, where)
             norm = learner.clip(settings.max_grad_norm)
@@ -197,7 +196,9 @@ class Trainer:
             return 0, 0.0
         now, before = dataclasses.asdict(self.settings), state["settings"]
         differ = "; ".join(
-            f"{name} {before.get(name)} there, {now[name]} here" for name in now if before.get(name) != now[name]
+            f"{name} {before.get(name)} there, {now[name]} here"
+            for name in now
+            if name not in _NOT_LEARNED and before.get(name) != now[name]
         )
         if differ:
             raise ValueError(f"{self.folder} holds a run with other settings ({differ}); take another folder")
