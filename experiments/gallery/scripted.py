@@ -17,7 +17,7 @@ from wmcontrol.data.policies.block_pushes import CLEAR
 from wmcontrol.data.policies.maze_waypoint import cell_of, middle_of, next_cells, steer
 from wmcontrol.data.policies.wall_door import way_through
 from wmcontrol.envs.pusht.physics import AGENT_RADIUS, BAR, CENTER_OF_GRAVITY, FIELD, STEM
-from wmcontrol.envs.wall.dynamics import DOOR_Y, WALL_X
+from wmcontrol.envs.wall.physics import DOOR_Y, WALL_X
 
 Floats = NDArray[np.float64]
 Policy = Callable[[dict[str, Floats]], Floats]

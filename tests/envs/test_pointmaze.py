@@ -6,7 +6,7 @@ import pytest
 
 import wmcontrol  # noqa: F401
 from wmcontrol.envs.pointmaze.mazes import MAZES, cells
-from wmcontrol.envs.pointmaze.simulation import Simulation
+from wmcontrol.envs.pointmaze.physics import Simulation
 
 MASS = 1000 * 4 / 3 * np.pi * 0.1**3
 DAMPING, GEAR, TIMESTEP = 1.0, 100.0, 0.01

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import wmcontrol
-from wmcontrol.envs import window
+from wmcontrol.envs import goal_env
 from wmcontrol.envs.canvas import Camera, draw_discs, draw_polygons, rectangle, supersample
 
 ALL = pytest.mark.parametrize("env_id", wmcontrol.ENV_IDS)
@@ -129,7 +129,7 @@ def test_no_window_without_a_display(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_no_window_with_a_headless_opencv(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DISPLAY", ":0")
-    monkeypatch.setattr(window.cv2, "getBuildInformation", lambda: "  GUI:                           NONE\n")
+    monkeypatch.setattr(goal_env.cv2, "getBuildInformation", lambda: "  GUI:                           NONE\n")
     with pytest.raises(RuntimeError, match="opencv-python"):
         gym.make("wmcontrol/Wall-v0", render_mode="human")
 
@@ -138,10 +138,10 @@ def test_with_a_display_frames_go_to_the_window(monkeypatch: pytest.MonkeyPatch)
     shown: list[np.ndarray] = []
     closed: list[str] = []
     monkeypatch.setenv("DISPLAY", ":0")
-    monkeypatch.setattr(window.cv2, "getBuildInformation", lambda: "  GUI:                           QT5\n")
-    monkeypatch.setattr(window.cv2, "imshow", lambda _, frame: shown.append(frame.copy()))
-    monkeypatch.setattr(window.cv2, "waitKey", lambda _: -1)
-    monkeypatch.setattr(window.cv2, "destroyWindow", closed.append)
+    monkeypatch.setattr(goal_env.cv2, "getBuildInformation", lambda: "  GUI:                           QT5\n")
+    monkeypatch.setattr(goal_env.cv2, "imshow", lambda _, frame: shown.append(frame.copy()))
+    monkeypatch.setattr(goal_env.cv2, "waitKey", lambda _: -1)
+    monkeypatch.setattr(goal_env.cv2, "destroyWindow", closed.append)
     env = gym.make("wmcontrol/Wall-v0", render_mode="human", render_size=100)
     env.reset(seed=0)
     env.step(np.float32([1, 0]))

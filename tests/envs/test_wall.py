@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import wmcontrol  # noqa: F401
-from wmcontrol.envs.wall.dynamics import Layout, move
+from wmcontrol.envs.wall.physics import Layout, move
 
 FIXED = Layout(np.array([32.0]), np.array([30.0]))
 

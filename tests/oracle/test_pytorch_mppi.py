@@ -5,7 +5,8 @@ import torch
 from torch import Tensor
 
 from wmcontrol.planners import MPPI
-from wmcontrol.planners.mppi import path_weights, spread, weighted_moments
+from wmcontrol.planners.cem import moments
+from wmcontrol.planners.mppi import path_weights, spread
 
 K, T, NX = 200, 6, 3
 MIXING = torch.linspace(-1.0, 1.0, 4 * NX).view(4, NX)
@@ -54,7 +55,7 @@ def test_update_around_a_plan_with_its_control_cost(
     assert float((theirs.cost_total - theirs.cost_total.mean()).abs().max()) > 1  # or all weights would be the same
 
     weights = path_weights(theirs.cost_total[None], torch.tensor([temperature]))
-    mean, std = weighted_moments((start + theirs.noise)[None], weights, around=start[None])
+    mean, std = moments((start + theirs.noise)[None], weights[:, :, None, None], around=start[None])
 
     torch.testing.assert_close(weights[0], theirs.omega, rtol=1e-5, atol=1e-6)
     torch.testing.assert_close(mean[0], theirs.U, rtol=1e-5, atol=1e-5)

@@ -8,7 +8,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from ..envs.checks import check_actions
+from ..envs.making import check_actions
 from ..planners.checks import check_whole
 from .observations import batch_size
 

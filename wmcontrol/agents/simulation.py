@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..envs.checks import check_actions
+from ..envs.making import check_actions
 
 _NEEDED = ("get_state", "set_state", "variations")
 

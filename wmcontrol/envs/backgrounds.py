@@ -1,17 +1,41 @@
-"""Still backgrounds, painted once and kept."""
+"""Still backgrounds, painted once and kept; and what may lie on the floor to distract."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
-from .canvas import Frames
-from .distractor import Distractor
+from .canvas import Camera, Frames, Rows, draw_discs, paint_polygons
 from .variation import Values
-from .world import Rows
 
-_Key = tuple[bytes, tuple[Distractor, ...]]
+
+@dataclass(frozen=True)
+class Distractor:
+    """A coloured disc or square on the floor, which moves nothing and means nothing.
+
+    Centre and radius are in world units, the angle in radians, the colour 0 to 255.
+    """
+
+    round: bool
+    center: tuple[float, float]
+    radius: float
+    angle: float
+    color: tuple[float, float, float]
+
+    def paint(self, frames: Frames, camera: Camera) -> None:
+        """Paint it on one frame (1, S, S, 3). It stays where it is in the world when the camera moves."""
+        center, color = np.array(self.center), np.array([[self.color]])
+        if self.round:
+            draw_discs(frames, camera, center[None, None], np.array([[self.radius]]), color)
+        else:
+            angles = self.angle + np.arange(4) * np.pi / 2
+            corners = center + self.radius * np.stack([np.cos(angles), np.sin(angles)], -1)
+            paint_polygons(frames, camera, corners[None, None], color)
+
+
+Distractors = tuple[Distractor, ...]
 # Paints a picture (size, size, 3) of one world: its size, values and distractors.
-Painter = Callable[[int, Values, tuple[Distractor, ...]], Frames]
+Painter = Callable[[int, Values, Distractors], Frames]
 
 
 class Backgrounds:
@@ -20,17 +44,15 @@ class Backgrounds:
     def __init__(self, painter: Painter, num_worlds: int):
         self._painter = painter
         self._looks: list[Values] = [{}] * num_worlds
-        self._keys: list[_Key] = [(b"", ())] * num_worlds
-        self._painted: dict[tuple[_Key, int], Frames] = {}
+        self._keys: list[tuple[bytes, Distractors]] = [(b"", ())] * num_worlds
+        self._painted: dict[tuple[tuple[bytes, Distractors], int], Frames] = {}
 
-    def change(self, row: int, values: Values, distractors: tuple[Distractor, ...]) -> None:
+    def change(self, row: int, values: Values, distractors: Distractors) -> None:
         """Say what one world looks like from now on."""
         key = (b"".join(value.tobytes() for value in values.values()), distractors)
-        if key == self._keys[row]:
-            return
-        self._keys[row], self._looks[row] = key, values
-        kept = set(self._keys)
-        self._painted = {k: picture for k, picture in self._painted.items() if k[0] in kept}
+        if key != self._keys[row]:
+            self._keys[row], self._looks[row] = key, values
+            self._painted = {k: picture for k, picture in self._painted.items() if k[0] in self._keys}
 
     def frames(self, rows: Rows, size: int) -> Frames:
         """Return new frames (R, size, size, 3) that hold the backgrounds of these worlds."""
@@ -38,11 +60,8 @@ class Backgrounds:
 
     def pictures(self, rows: Rows, size: int) -> list[Frames]:
         """Return the backgrounds of these worlds, each (size, size, 3), to be read only."""
-        return [self._picture(self._keys[row], size, row) for row in rows.tolist()]
-
-    def _picture(self, key: "_Key", size: int, row: int) -> Frames:
-        if (key, size) not in self._painted:
-            look, distractors = self._looks[row], key[1]
-            assert look, "change() comes before pictures()"
-            self._painted[key, size] = self._painter(size, look, distractors)
-        return self._painted[key, size]
+        for row in rows.tolist():
+            key = self._keys[row]
+            if (key, size) not in self._painted:
+                self._painted[key, size] = self._painter(size, self._looks[row], key[1])
+        return [self._painted[self._keys[row], size] for row in rows.tolist()]

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Frames = NDArray[np.uint8]
+Rows = NDArray[np.intp]  # which of N worlds an operation concerns
 
 _SHIFT = 6  # OpenCV takes sub-pixel coordinates as integers, here in 64ths of a pixel
 _ONE = 1 << _SHIFT

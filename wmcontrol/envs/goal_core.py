@@ -11,10 +11,10 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from . import variation
-from .canvas import Floats, Frames
-from .checks import as_numbers, check_choice, check_positive
-from .world import Bools, Bounds, Rows, World
+from ..checks import check_choice, check_whole
+from .canvas import Floats, Frames, Rows
+from .variation import Values, Variation, resolve
+from .world import Bools, Bounds, World
 
 ObsType = Literal["pixels_state", "pixels", "state"]
 RewardType = Literal["sparse", "dense"]
@@ -29,7 +29,7 @@ _DRAWS = 1000  # tries to find a start that is not the goal already
 class Episode:
     """How an episode starts: the values of the variations, and two states (n,)."""
 
-    values: variation.Values
+    values: Values
     state: Floats
     goal_state: Floats
 
@@ -43,85 +43,95 @@ class Outcome(NamedTuple):
 
 
 class GoalCore:
-    """Goals, observations and rewards of N worlds. Rows are independent of one another."""
+    """N worlds with goals: what :class:`GoalEnv` and :class:`GoalVectorEnv` have in common.
+
+    Subclasses say of what ``world_class`` they are; settings that this does not know are the world's. Rows are
+    independent of one another.
+    """
+
+    world_class: type[World]
+    action_space: gym.Space[Any]  # of one world, or of all
 
     def __init__(
-        self, world: World, obs_type: ObsType, image_size: int, reward_type: RewardType, asked_variation: object
+        self,
+        num_worlds: int,
+        *,
+        obs_type: ObsType = "pixels_state",
+        image_size: int = 64,
+        reward_type: RewardType = "sparse",
+        terminate_on_success: bool = True,
+        variation: object = None,
+        render_size: int = 512,
+        **world_settings: Any,
     ):
         check_choice("obs_type", obs_type, ObsType)
         check_choice("reward_type", reward_type, RewardType)
-        check_positive("image_size", image_size)
+        check_whole("image_size", image_size)
+        check_whole("render_size", render_size)
         if image_size > _MAX_SIDE:
             raise ValueError(f"image_size must be at most {_MAX_SIDE} pixels, got {image_size!r}")
-        self.world = world
-        self.obs_type = obs_type
-        self.image_size = image_size
-        self.reward_type = reward_type
-        variation.resolve(asked_variation, world.variations, np.random.default_rng(0))  # refused here, if at all
-        self.variation = asked_variation
-        self.all_rows = np.arange(world.num_worlds)
-        self.desired = np.zeros((world.num_worlds, world.goal_bounds.low.size))
-        self.clipped = np.zeros(world.num_worlds, dtype=np.int64)
-        self.goal_pixels: Frames | None = None
+        self._world = world = self.world_class(num_worlds, **world_settings)
+        resolve(variation, world.variations, np.random.default_rng(0))  # refused here, if at all
+        self._variation = variation
+        self._obs_type = obs_type
+        self._image_size = image_size
+        self._reward_type = reward_type
+        self._terminate_on_success = terminate_on_success
+        self.render_size = render_size
+        self._all_rows = np.arange(num_worlds)
+        self._started = np.zeros(num_worlds, dtype=bool)
+        self._clipped = np.zeros(num_worlds, dtype=np.int64)
+        self._desired = np.zeros((num_worlds, world.goal_bounds.low.size))
+        self._goal_pixels: Frames | None = None
         if obs_type != "state":
-            self.goal_pixels = np.zeros((world.num_worlds, image_size, image_size, 3), np.uint8)
+            self._goal_pixels = np.zeros((num_worlds, image_size, image_size, 3), np.uint8)
+        if obs_type != "pixels":
+            # An attribute, not a method: its presence tells Stable-Baselines3 that observations have goals.
+            self.compute_reward = self._compute_reward
+
+    @property
+    def control_rate(self) -> float:
+        """Actions per second, Hz."""
+        return self._world.control_rate
+
+    @property
+    def state_labels(self) -> tuple[str, ...]:
+        """What the n numbers of a state are."""
+        return self._world.state_labels
+
+    @property
+    def observed_variations(self) -> tuple[str, ...]:
+        """The variations whose values, one number each, follow the state in the vector observation."""
+        return self._world.redrawn
+
+    @property
+    def variations(self) -> dict[str, Variation]:
+        """What ``reset(options={"variation": …})`` may change, with ranges and defaults."""
+        return dict(self._world.variations)
 
     # Spaces of one world
 
-    def action_space(self) -> gym.spaces.Box:
-        """Return the space of one world's action."""
-        bounds = self.world.action_bounds
+    def _one_action_space(self) -> gym.spaces.Box:
+        bounds = self._world.action_bounds
         return gym.spaces.Box(bounds.low.astype(np.float32), bounds.high.astype(np.float32), dtype=np.float32)
 
-    def observation_space(self) -> gym.spaces.Dict:
-        """Return the space of one world's observation."""
-
+    def _one_observation_space(self) -> gym.spaces.Dict:
         def box(bounds: Bounds) -> gym.spaces.Box:
             return gym.spaces.Box(bounds.low, bounds.high, dtype=np.float64)
 
         spaces: dict[str, gym.Space[Any]] = {}
-        if self.obs_type != "state":
-            image = gym.spaces.Box(0, 255, (self.image_size, self.image_size, 3), np.uint8)
+        if self._obs_type != "state":
+            image = gym.spaces.Box(0, 255, (self._image_size, self._image_size, 3), np.uint8)
             spaces |= {"pixels": image, "goal_pixels": image}
-        if self.obs_type != "pixels":
-            goal = box(self.world.goal_bounds)
-            spaces |= {
-                "observation": box(self.world.observation_bounds),
-                "achieved_goal": goal,
-                "desired_goal": goal,
-            }
+        if self._obs_type != "pixels":
+            goal = box(self._world.goal_bounds)
+            observation = box(self._world.observation_bounds)
+            spaces |= {"observation": observation, "achieved_goal": goal, "desired_goal": goal}
         return gym.spaces.Dict(spaces)
 
     # Episodes
 
-    def check_state(self, value: object, key: str) -> Floats:
-        """Return a user's state as (n,), velocities filled in, or raise a ValueError that says what is wrong."""
-        world = self.world
-        labels, poses = world.state_labels, world.pose_size
-        shapes = f"({len(labels)},)" if poses == len(labels) else f"({len(labels)},) or, at rest, ({poses},)"
-        state = as_numbers(key, value)
-        if state.shape not in {(len(labels),), (poses,)}:
-            raise ValueError(f"{key} must have shape {shapes}: {', '.join(labels)}; got shape {state.shape}")
-        state = np.concatenate([state, np.zeros(len(labels) - len(state))])
-        bounds = world.state_bounds
-        wrong = ~((state >= bounds.low) & (state <= bounds.high))
-        if wrong.any():
-            i = int(wrong.argmax())
-            raise ValueError(
-                f"{key}: {labels[i]} must be from {bounds.low[i]:g} to {bounds.high[i]:g}, got {state[i]:g}"
-            )
-        return state
-
-    def check_state_within(self, row: int, value: object, key: str) -> Floats:
-        """Return a state to put one world into, within its episode; as ``check_state``, and not inside a wall."""
-        state = self.check_state(value, key)
-        values = {name: held[row] for name, held in self.world.values.items()}
-        reason = self.world.in_wall(values, state)
-        if reason is not None:
-            raise ValueError(f"{key}: {reason}")
-        return state
-
-    def prepare(self, rng: np.random.Generator, options: Mapping[str, Any] | None) -> Episode:
+    def _prepare(self, rng: np.random.Generator, options: Mapping[str, Any] | None) -> Episode:
         """Decide how an episode starts, without starting it.
 
         Raises:
@@ -133,37 +143,23 @@ class GoalCore:
         unknown = [key for key in options if key not in _OPTIONS]
         if unknown:
             raise ValueError(f"options has unknown {unknown}; known are {list(_OPTIONS)}")
-        asked = options.get("variation", self.variation)
+        asked = options.get("variation", self._variation)
         before = rng.bit_generator.state
         try:
-            values = variation.resolve(asked, self.world.variations, rng, self.world.redrawn)
+            values = resolve(asked, self._world.variations, rng, self._world.redrawn)
             return Episode(values, *self._start_and_goal(values, rng, options))
         except (ValueError, TypeError):
             rng.bit_generator.state = before  # what is refused leaves no trace
             raise
 
-    def start(self, rows: Rows, episodes: Sequence[Episode], rngs: Sequence[np.random.Generator]) -> None:
-        """Start the episodes in these worlds."""
-        world = self.world
-        for row, episode, rng in zip(rows, episodes, rngs, strict=True):
-            world.vary(int(row), episode.values, rng)
-        if len(rows):
-            world.set_states(rows, np.stack([episode.state for episode in episodes]))
-            goals = np.stack([episode.goal_state for episode in episodes])
-            world.goal_states[rows] = goals
-            self.desired[rows] = world.achieved(goals)
-            self.clipped[rows] = 0
-            if self.goal_pixels is not None:
-                self.goal_pixels[rows] = world.draw(rows, goals, self.image_size)
-
     def _start_and_goal(
-        self, values: variation.Values, rng: np.random.Generator, options: Mapping[str, Any]
+        self, values: Values, rng: np.random.Generator, options: Mapping[str, Any]
     ) -> tuple[Floats, Floats]:
-        world = self.world
+        world = self._world
         given = []
         for name in ("state", "goal_state"):
             value, key = options.get(name), f'options["{name}"]'
-            state = None if value is None else self.check_state(value, key)
+            state = None if value is None else self._check_state(value, key)
             reason = None if state is None else world.refuse(values, state)
             if reason is not None:
                 raise ValueError(f"{key}: {reason}")
@@ -180,51 +176,117 @@ class GoalCore:
             'Give options["state"] and options["goal_state"] both to start there all the same'
         )
 
-    def step(self, rows: Rows, actions: NDArray[Any]) -> None:
-        """Clip actions (R, A) to the bounds, count those that were outside, and apply them.
+    def _start(self, rows: Rows, episodes: Sequence[Episode], rngs: Sequence[np.random.Generator]) -> None:
+        """Start the episodes in these worlds."""
+        world = self._world
+        for row, episode, rng in zip(rows, episodes, rngs, strict=True):
+            world.vary(int(row), episode.values, rng)
+        if len(rows):
+            world.set_states(rows, np.stack([episode.state for episode in episodes]))
+            goals = np.stack([episode.goal_state for episode in episodes])
+            world.goal_states[rows] = goals
+            self._desired[rows] = world.achieved(goals)
+            self._clipped[rows] = 0
+            self._started[rows] = True
+            if self._goal_pixels is not None:
+                self._goal_pixels[rows] = world.draw(rows, goals, self._image_size)
 
-        Raises:
-            ValueError: a wrong shape, or an action that is not a number.
-        """
-        bounds = self.world.action_bounds
+    def _check_started(self, verb: str) -> None:
+        if not self._started.all():
+            raise RuntimeError(f"call reset() before {verb}()")
+
+    def _check_actions(self, actions: object) -> Floats:
+        """Return a user's actions as an array of the action space's shape."""
         asked = as_numbers("the action", actions)
-        if asked.shape != (len(rows), bounds.low.size):
-            expected = (bounds.low.size,) if self.world.num_worlds == 1 else (self.world.num_worlds, bounds.low.size)
-            got = asked.shape[1:] if self.world.num_worlds == 1 else asked.shape
-            raise ValueError(f"the action must have shape {expected}, got {got}")
-        within = (asked >= bounds.low) & (asked <= bounds.high)
-        if not within.all():
-            if np.isnan(asked).any():
-                row = int(np.isnan(asked).any(1).argmax())
-                raise ValueError(f"the action of environment {rows[row]} is not a number: {asked[row].tolist()}")
-            self.clipped[rows] += ~within.all(1)
-            asked = np.clip(asked, bounds.low, bounds.high)
-        self.world.step(rows, asked)
+        if asked.shape != self.action_space.shape:
+            raise ValueError(f"the action must have shape {self.action_space.shape}, got {asked.shape}")
+        return asked
 
-    def outcome(self, rows: Rows) -> Outcome:
+    def _step(self, rows: Rows, actions: Floats) -> None:
+        """Clip actions (R, A) to the bounds, count those that were outside, and apply them."""
+        bounds = self._world.action_bounds
+        within = (actions >= bounds.low) & (actions <= bounds.high)
+        if not within.all():
+            if np.isnan(actions).any():
+                row = int(np.isnan(actions).any(1).argmax())
+                raise ValueError(f"the action of environment {rows[row]} is not a number: {actions[row].tolist()}")
+            self._clipped[rows] += ~within.all(1)
+            actions = np.clip(actions, bounds.low, bounds.high)
+        self._world.step(rows, actions)
+
+    def _outcome(self, rows: Rows) -> Outcome:
         """Return what these worlds look like now, in arrays of their own."""
-        world = self.world
+        world = self._world
         states = world.get_states(rows)
-        achieved, desired = world.achieved(states), self.desired[rows]
+        achieved, desired = world.achieved(states), self._desired[rows]
         success = world.is_success(achieved, desired)
-        sparse = self.reward_type == "sparse"
-        rewards = success.astype(float) if sparse else world.dense_reward(achieved, desired)
+        rewards = success.astype(float) if self._reward_type == "sparse" else world.dense_reward(achieved, desired)
         observation: Observation = {}
-        if self.goal_pixels is not None:
-            observation["pixels"] = world.draw(rows, states, self.image_size)
-            observation["goal_pixels"] = self.goal_pixels[rows]
-        if self.obs_type != "pixels":
+        if self._goal_pixels is not None:
+            observation["pixels"] = world.draw(rows, states, self._image_size)
+            observation["goal_pixels"] = self._goal_pixels[rows]
+        if self._obs_type != "pixels":
             observation["observation"] = world.observe(rows, states)
             observation["achieved_goal"] = achieved
             observation["desired_goal"] = desired
         return Outcome(observation, rewards, success)
 
-    def compute_reward(self, achieved: NDArray[Any], desired: NDArray[Any]) -> Floats:
-        """Reward achieved for desired goals, both (…, g), shape (…)."""
-        achieved, desired = np.asarray(achieved, float), np.asarray(desired, float)
-        size = self.world.goal_bounds.low.size
+    def _compute_reward(self, achieved_goal: NDArray[Any], desired_goal: NDArray[Any], info: Any) -> Any:
+        """Reward goals (…, g) without stepping: what ``step`` returns for the same goals. ``info`` is not read."""
+        achieved, desired = np.asarray(achieved_goal, float), np.asarray(desired_goal, float)
+        size = self._world.goal_bounds.low.size
         if achieved.shape[-1:] != (size,) or desired.shape[-1:] != (size,):
             raise ValueError(f"goals must have shape (…, {size}), got {achieved.shape} and {desired.shape}")
-        if self.reward_type == "sparse":
-            return self.world.is_success(achieved, desired).astype(float)
-        return self.world.dense_reward(achieved, desired)
+        if self._reward_type == "sparse":
+            rewards = self._world.is_success(achieved, desired).astype(float)
+        else:
+            rewards = self._world.dense_reward(achieved, desired)
+        return rewards if rewards.ndim else float(rewards)
+
+    def _check_state(self, value: object, key: str, row: int | None = None) -> Floats:
+        """Return a user's state as (n,), velocities filled in.
+
+        Args:
+            value: what was given.
+            key: what it is called in errors.
+            row: the world that it is for, within its episode: then it must not be inside that world's walls.
+
+        Raises:
+            ValueError: a wrong shape, or a state that cannot be.
+        """
+        world = self._world
+        labels, poses = world.state_labels, world.pose_size
+        shapes = f"({len(labels)},)" if poses == len(labels) else f"({len(labels)},) or, at rest, ({poses},)"
+        state = as_numbers(key, value)
+        if state.shape not in {(len(labels),), (poses,)}:
+            raise ValueError(f"{key} must have shape {shapes}: {', '.join(labels)}; got shape {state.shape}")
+        state = np.concatenate([state, np.zeros(len(labels) - len(state))])
+        bounds = world.state_bounds
+        wrong = ~((state >= bounds.low) & (state <= bounds.high))
+        if wrong.any():
+            i = int(wrong.argmax())
+            raise ValueError(
+                f"{key}: {labels[i]} must be from {bounds.low[i]:g} to {bounds.high[i]:g}, got {state[i]:g}"
+            )
+        if row is not None:
+            reason = world.in_wall({name: held[row] for name, held in world.values.items()}, state)
+            if reason is not None:
+                raise ValueError(f"{key}: {reason}")
+        return state
+
+    def _draw_with_goals(self) -> Frames:
+        """Draw all worlds with their goals overlaid, (N, render_size, render_size, 3)."""
+        self._check_started("render")
+        states = self._world.get_states(self._all_rows)
+        return self._world.draw(self._all_rows, states, self.render_size, overlay_goals=True)
+
+
+def as_numbers(name: str, value: object) -> Floats:
+    """Return ``value`` as an array of floats, or raise a ValueError that shows it."""
+    try:
+        array = np.asarray(value)
+    except (TypeError, ValueError, RuntimeError) as error:  # ragged lists; tensors that need gradients
+        raise ValueError(f"{name} must be an array of numbers: {error}") from None
+    if array.dtype.kind not in "fiu":
+        raise ValueError(f"{name} must be an array of numbers, got {value!r}")
+    return array.astype(float)

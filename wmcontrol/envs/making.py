@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import gymnasium as gym
+import numpy as np
 from gymnasium.vector import AutoresetMode
-
-from .checks import check_actions
 
 _NEEDED = ("get_state", "variation", "control_rate")
 
@@ -56,3 +55,13 @@ def make_vector(env_id: str, num_envs: int, settings: Mapping[str, Any]) -> Any:
         env.close()
         raise ValueError(f"agents cannot act in {env_id}: its vector form has no {', '.join(missing)}")
     return env
+
+
+def check_actions(space: object) -> gym.spaces.Box:
+    """Return an environment's action space, or raise a TypeError unless it is one that actions can be planned in."""
+    if isinstance(space, gym.spaces.Box) and len(space.shape) == 1 and np.issubdtype(space.dtype, np.floating):
+        return space
+    raise TypeError(
+        f"actions must be a Box of floating-point numbers of shape (a,), got {space}; "
+        "gymnasium.wrappers.TransformAction makes such actions of others, where that has a meaning"
+    )

@@ -38,15 +38,17 @@ class Variation:
 
     def check(self, name: str, value: object) -> NDArray[np.float64]:
         """Return ``value`` as an array of shape (k,), or raise a ValueError that names the range."""
-        expected = f"{self.low.size} number(s) from {self.low.tolist()} to {self.high.tolist()} ({self.unit})"
         try:
             array = np.atleast_1d(np.asarray(value, dtype=float))
         except (TypeError, ValueError):
-            raise ValueError(f'options["variation"]["{name}"] must be {expected}, got {value!r}') from None
+            array = np.zeros(0)
         slack = 1e-6 * (self.high - self.low)  # for bounds that went through single precision
         inside = array.shape == self.low.shape and np.all((array >= self.low - slack) & (array <= self.high + slack))
         if not inside or (self.integer and np.any(array % 1)):
-            raise ValueError(f'options["variation"]["{name}"] must be {expected}, got {value!r}')
+            raise ValueError(
+                f'options["variation"]["{name}"] must be {self.low.size} number(s) from {self.low.tolist()} to '
+                f"{self.high.tolist()} ({self.unit}), got {value!r}"
+            )
         return np.asarray(np.clip(array, self.low, self.high))
 
 
@@ -61,14 +63,13 @@ def color(default: tuple[int, int, int]) -> Variation:
     return Variation(low=np.zeros(3), high=np.full(3, 255.0), default=np.array(default, float), unit="RGB, 0 to 255")
 
 
-def camera_offset() -> Variation:
-    """Make a shift of the camera: right and down, as fractions of the frame."""
-    return Variation(low=np.full(2, -0.1), high=np.full(2, 0.1), default=np.zeros(2), unit="fractions of the frame")
-
-
-def distractors() -> Variation:
-    """Make a number of coloured shapes painted on the floor, where they have no effect on the physics."""
-    return scalar(0, 8, 0, "shapes", integer=True)
+# Where the camera looks and what lies on the floor vary in every environment; distractors have no effect on physics.
+CAMERA_AND_DISTRACTORS = {
+    "camera_offset": Variation(
+        low=np.full(2, -0.1), high=np.full(2, 0.1), default=np.zeros(2), unit="fractions of the frame"
+    ),
+    "distractors": scalar(0, 8, 0, "shapes", integer=True),
+}
 
 
 def resolve(
@@ -89,10 +90,10 @@ def resolve(
     requests: Mapping[str, object]
     if asked is None:
         requests = {}
-    elif isinstance(asked, str):
-        requests = dict.fromkeys(variations if asked == "all" else [asked], "random")
     elif isinstance(asked, Mapping):
         requests = asked
+    elif isinstance(asked, str):
+        requests = dict.fromkeys(variations if asked == "all" else [asked], "random")
     elif isinstance(asked, Sequence) and all(isinstance(name, str) for name in asked):
         requests = dict.fromkeys(asked, "random")
     else:

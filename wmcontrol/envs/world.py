@@ -1,8 +1,7 @@
 """What an environment is made of: physics, task and drawing of ``N`` independent worlds.
 
-A :class:`World` knows nothing of Gymnasium: :mod:`wmcontrol.envs.goal_env` gives one world the single-environment
-interface and :mod:`wmcontrol.envs.goal_vector_env` gives ``N`` worlds the vector interface. Both therefore compute
-the same numbers, and a world's rows never influence one another.
+A :class:`World` knows nothing of Gymnasium: :mod:`wmcontrol.envs.goal_env` and :mod:`wmcontrol.envs.goal_vector_env`
+give it Gymnasium's interfaces. Both therefore compute the same numbers, and a world's rows never influence one another.
 
 Letters: ``N`` worlds, ``R`` rows of them that an operation concerns, ``n`` numbers in a state, ``g`` in a goal.
 """
@@ -14,13 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .canvas import Camera, Floats, Frames
-from .checks import check_positive
-from .distractor import Distractor, place
+from ..checks import check_whole
+from .backgrounds import Distractor, Distractors
+from .canvas import Camera, Floats, Frames, Rows
 from .variation import Values, Variation
 
 Bools = NDArray[np.bool_]
-Rows = NDArray[np.intp]
 
 
 @dataclass(frozen=True)
@@ -79,7 +77,7 @@ class World(ABC):
     window_origin: tuple[float, float]
 
     def __init__(self, num_worlds: int):
-        check_positive("num_envs", num_worlds)
+        check_whole("num_envs", num_worlds)
         self.num_worlds = num_worlds
         self.values: Values = {
             name: np.repeat(variation.default[None], num_worlds, 0) for name, variation in self.variations.items()
@@ -91,14 +89,20 @@ class World(ABC):
         for name, value in values.items():
             self.values[name][row] = value
 
-    def spot(self, rng: np.random.Generator) -> tuple[float, float]:
-        """Draw a place for a distractor: anywhere that the frame shows."""
-        x, y = np.array(self.window_origin) + self.side * rng.uniform(0.05, 0.95, 2)
-        return float(x), float(y)
+    def spot(self, rng: np.random.Generator) -> Floats:
+        """Draw a place (2,) for a distractor: anywhere that the frame shows."""
+        return np.asarray(np.array(self.window_origin) + self.side * rng.uniform(0.05, 0.95, 2))
 
-    def place_distractors(self, values: Values, rng: np.random.Generator) -> tuple[Distractor, ...]:
-        """Place as many distractors as the values say."""
-        return place(int(values["distractors"][0]), rng, self.side, self.spot)
+    def place_distractors(self, values: Values, rng: np.random.Generator) -> Distractors:
+        """Place as many distractors as the values say, of 2 to 6 % of the frame's side."""
+
+        def draw() -> Distractor:
+            round, (x, y) = bool(rng.random() < 0.5), self.spot(rng)
+            radius, angle = self.side * rng.uniform(0.02, 0.06), rng.uniform(0, np.pi / 2)
+            color = (rng.uniform(0, 255), rng.uniform(0, 255), rng.uniform(0, 255))
+            return Distractor(round, (float(x), float(y)), radius, angle, color)
+
+        return tuple(draw() for _ in range(int(values["distractors"][0])))
 
     @abstractmethod
     def sample(self, values: Values, rng: np.random.Generator) -> tuple[Floats, Floats]:

@@ -1,11 +1,12 @@
 """The cross-entropy method."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from .checks import check_elites, check_number, check_positive, check_whole
+from ..checks import check_number, check_whole
 from .planner import Planner
 from .search import Search
 
@@ -41,10 +42,10 @@ class CEM(Planner):
         check_whole("num_samples", self.num_samples)
         check_elites(self.num_elites, self.num_samples)
         check_whole("num_iterations", self.num_iterations)
-        check_positive("std", self.std)
-        check_number("min_std", self.min_std, below=1e6)
-        check_number("momentum", self.momentum, below=1.0)
-        check_number("tolerance", self.tolerance)
+        check_number("std", self.std, "(0, 1e6]")
+        check_number("min_std", self.min_std, "[0, 1e6]")
+        check_number("momentum", self.momentum, "[0, 1)")
+        check_number("tolerance", self.tolerance, "[0, inf)")
 
     def minimise(self, search: Search) -> None:
         """Run the iterations; the last elites stay with the plan."""
@@ -65,6 +66,15 @@ class CEM(Planner):
                     return
 
 
+def check_elites(num_elites: Any, num_samples: int) -> None:
+    """Refuse more elites than candidates."""
+    check_whole("num_elites", num_elites)
+    if num_elites > num_samples:
+        raise ValueError(
+            f"num_elites must be at most num_samples, {num_samples}, of which they are the best; got {num_elites}"
+        )
+
+
 def elites_around(
     search: Search,
     mean: Tensor,
@@ -82,7 +92,7 @@ def elites_around(
     """
     actions, costs = search.score(drawn_around(search, mean, std, given, num_samples, noise_beta))
     least, index = costs.topk(num_elites, dim=1, largest=False)
-    elites = actions[torch.arange(len(actions), dtype=torch.int64, device=actions.device)[:, None], index]
+    elites = actions.take_along_dim(index[:, :, None, None], 1)
     counts = least.isfinite()
     if not counts[:, 0].all():
         none = ~counts[:, :1]

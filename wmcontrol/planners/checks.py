@@ -1,47 +1,9 @@
-"""Checks of what planners are given: what was expected, what came."""
+"""Checks of the problem that a planner is given: what was expected, what came."""
 
 from collections.abc import Sequence
-from numbers import Integral
-from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
-
-_LARGEST = 1e6
-
-
-def check_whole(name: str, value: Any, least: int = 1) -> None:
-    """Refuse what is not a whole number from ``least`` up."""
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
-        raise ValueError(f"{name} must be a whole number from {least} up, got {value!r}")
-
-
-def check_number(name: str, value: Any, *, least: float = 0.0, below: float = float("inf")) -> None:
-    """Refuse what is not a number with ``least <= value < below``."""
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not least <= value < below:
-        raise ValueError(f"{name} must be a number from {least:g} up and below {below:g}, got {value!r}")
-
-
-def check_positive(name: str, value: Any) -> None:
-    """Refuse what is not a number over 0 of a size that normalised units leave room for."""
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not 0 < value <= _LARGEST:
-        raise ValueError(f"{name} must be a number over 0 and at most {_LARGEST:g}, got {value!r}")
-
-
-def check_switch(name: str, value: Any) -> None:
-    """Refuse what is neither true nor false."""
-    if not isinstance(value, (bool, np.bool_)):
-        raise ValueError(f"{name} must be True or False, got {value!r}")
-
-
-def check_elites(num_elites: Any, num_samples: int) -> None:
-    """Refuse more elites than candidates."""
-    check_whole("num_elites", num_elites)
-    if num_elites > num_samples:
-        raise ValueError(
-            f"num_elites must be at most num_samples, {num_samples}, of which they are the best; got {num_elites}"
-        )
 
 
 def check_start(init: Tensor) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from .checks import check_positive, check_whole
+from ..checks import check_number, check_whole
 from .planner import Planner
 from .search import Search
 
@@ -31,7 +31,7 @@ class CMA(Planner):
     def __post_init__(self) -> None:
         check_whole("num_samples", self.num_samples, least=4)
         check_whole("num_iterations", self.num_iterations)
-        check_positive("std", self.std)
+        check_number("std", self.std, "(0, 1e6]")
 
     def minimise(self, search: Search) -> None:
         """Ask each row's process for candidates, score all rows at once, and tell."""

@@ -2,13 +2,13 @@
 
 import math
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 from torch import Tensor
 
+from ..checks import check_choice, check_number, check_whole
 from .cem import CEM
-from .checks import check_positive, check_whole
 from .icem import ICEM
 from .planner import Planner
 from .search import Search
@@ -43,22 +43,34 @@ class Gradient(Planner):
     def __post_init__(self) -> None:
         check_whole("num_samples", self.num_samples)
         check_whole("num_iterations", self.num_iterations)
-        check_positive("std", self.std)
-        check_positive("learning_rate", self.learning_rate)
-        if not isinstance(self.optimizer, str) or self.optimizer not in get_args(Optimizer):
-            raise ValueError(f"optimizer must be one of {list(get_args(Optimizer))}, got {self.optimizer!r}")
+        check_number("std", self.std, "(0, 1e6]")
+        check_number("learning_rate", self.learning_rate, "(0, 1e6]")
+        check_choice("optimizer", self.optimizer, Optimizer)
 
     def minimise(self, search: Search) -> None:
         """Descend."""
         given = search.starts[:, : self.num_samples]
         drawn = search.starts[:, :1] + self.std * search.normal(self.num_samples - given.shape[1])
         actions = torch.cat([given, drawn], 1)
-        direction = _Adam() if self.optimizer == "adam" else _SGD()
-        for iteration in range(self.num_iterations - 1):
+        scale, first, second = None, torch.zeros_like(actions), torch.zeros_like(actions)
+        for step in range(1, self.num_iterations):
             actions, _, gradients = search.score_and_gradient(actions)
-            rate = self.learning_rate * 0.5 * (1 + math.cos(math.pi * iteration / self.num_iterations))
-            actions = actions - rate * direction(gradients)
+            scale = _root_mean_square(gradients) if scale is None else scale
+            direction = gradients / scale
+            if self.optimizer == "adam":
+                first = 0.9 * first + 0.1 * direction
+                second = 0.999 * second + 0.001 * direction**2
+                direction = first / (1 - 0.9**step) / ((second / (1 - 0.999**step)).sqrt() + 1e-8)
+            rate = self.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - 1) / self.num_iterations))
+            actions = actions - rate * direction
         search.score(actions)
+
+
+def _root_mean_square(gradients: Tensor) -> Tensor:
+    """Return that of each candidate's gradient (B, S, H, A), (B, S, 1, 1); over 0."""
+    # The largest is taken out before squaring, so that tiny and huge costs lose no digits.
+    largest = gradients.abs().amax((2, 3), keepdim=True).clamp_min(torch.finfo(gradients.dtype).tiny)
+    return largest * (gradients / largest).square().mean((2, 3), keepdim=True).sqrt().clamp_min(1e-6)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,35 +97,3 @@ class Hybrid(Planner):
         assert search.elites is not None
         search.starts = torch.cat([search.best[:, None], search.elites[:, 1:]], 1)
         self.refinement.minimise(search)
-
-
-class _Adam:
-    """Adam's direction, whatever the cost's units."""
-
-    def __init__(self) -> None:
-        self._scaled = _SGD()
-        self._steps = 0
-        self._first: Tensor | float = 0.0
-        self._second: Tensor | float = 0.0
-
-    def __call__(self, gradients: Tensor) -> Tensor:
-        self._steps += 1
-        gradients = self._scaled(gradients)
-        self._first = 0.9 * self._first + 0.1 * gradients
-        self._second = 0.999 * self._second + 0.001 * gradients**2
-        first, second = self._first / (1 - 0.9**self._steps), self._second / (1 - 0.999**self._steps)
-        return first / (second.sqrt() + 1e-8)
-
-
-class _SGD:
-    """The gradient itself, in units of each candidate's first."""
-
-    def __init__(self) -> None:
-        self._scale: Tensor | None = None
-
-    def __call__(self, gradients: Tensor) -> Tensor:
-        if self._scale is None:
-            # The largest is taken out before squaring, so that tiny and huge costs lose no digits.
-            largest = gradients.abs().amax((2, 3), keepdim=True).clamp_min(torch.finfo(gradients.dtype).tiny)
-            self._scale = largest * (gradients / largest).square().mean((2, 3), keepdim=True).sqrt().clamp_min(1e-6)
-        return gradients / self._scale

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import embedding_bag
 
-from .cem import drawn_around
-from .checks import check_number, check_positive, check_switch, check_whole
+from ..checks import check_number, check_whole
+from .cem import drawn_around, moments
 from .planner import Planner
 from .search import Search
 
@@ -42,11 +41,12 @@ class MPPI(Planner):
     def __post_init__(self) -> None:
         check_whole("num_samples", self.num_samples)
         check_whole("num_iterations", self.num_iterations)
-        check_positive("temperature", self.temperature)
-        check_positive("std", self.std)
-        check_switch("adapt_std", self.adapt_std)
-        check_number("min_std", self.min_std, below=1e6)
-        check_number("noise_beta", self.noise_beta, below=10.0)
+        check_number("temperature", self.temperature, "(0, 1e6]")
+        check_number("std", self.std, "(0, 1e6]")
+        if not isinstance(self.adapt_std, (bool, np.bool_)):
+            raise ValueError(f"adapt_std must be True or False, got {self.adapt_std!r}")
+        check_number("min_std", self.min_std, "[0, 1e6]")
+        check_number("noise_beta", self.noise_beta, "[0, 10)")
 
     def minimise(self, search: Search) -> None:
         """Run the iterations."""
@@ -56,8 +56,7 @@ class MPPI(Planner):
         for _ in range(self.num_iterations):
             actions, costs = search.score(drawn_around(search, mean, std, given, self.num_samples, self.noise_beta))
             weights = path_weights(costs, self.temperature * spread(costs))
-            mean, weighted_std = weighted_moments(actions, weights, around=mean)
-            del actions, costs  # so that the next candidates take their memory
+            mean, weighted_std = moments(actions, weights[:, :, None, None], around=mean)
             if self.adapt_std:
                 std = weighted_std.clamp_min(self.min_std * self.std)
             given = torch.stack([mean, search.best], 1)[:, : self.num_samples]
@@ -72,30 +71,6 @@ def path_weights(costs: Tensor, temperature: Tensor) -> Tensor:
     return torch.softmax(scaled.nan_to_num(0.0, neginf=-float("inf")), 1)
 
 
-def weighted_moments(actions: Tensor, weights: Tensor, around: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the mean of candidates (B, S, H, A) by weights (B, S), and the deviation from ``around``, both (B, H, A).
-
-    Weights sum to 1. Why deviations are from ``around``, says :func:`~wmcontrol.planners.cem.moments`.
-    """
-    B, S, H, A = actions.shape
-    places = torch.arange(B * S, dtype=torch.int64, device=actions.device)
-
-    def average(numbers: Tensor) -> Tensor:
-        # One pass with no product in between; and a row's sum is the same beside any others, which that of a batched
-        # matrix product is not.
-        flat, shares = numbers.reshape(B * S, H * A), weights.to(numbers).flatten()
-        return embedding_bag(places, flat, places[::S], mode="sum", per_sample_weights=shares).view(B, H, A)
-
-    return average(actions), average((actions - around[:, None]).square_()).sqrt()
-
-
 def spread(costs: Tensor) -> Tensor:
     """Return how far the median of the finite costs (B, S) lies above the least of them, (B,)."""
-    least = costs.amin(1)
-    if not costs.sum().isfinite():
-        return costs.where(costs.isfinite(), float("nan")).nanmedian(1).values - least
-    if costs.device.type != "cpu":
-        return costs.median(1).values - least
-    # The same number in a fifth of the time: NumPy's selection does not branch on what it reads.
-    middle = (costs.shape[1] - 1) // 2
-    return torch.from_numpy(np.partition(costs.numpy(), middle, axis=1)[:, middle]) - least
+    return costs.where(costs.isfinite(), float("nan")).nanmedian(1).values - costs.amin(1)

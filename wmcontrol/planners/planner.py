@@ -11,7 +11,7 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
-from .checks import check_whole
+from ..checks import check_whole
 from .search import CostFn, Search
 
 

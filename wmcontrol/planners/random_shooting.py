@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from .checks import check_whole
+from ..checks import check_whole
 from .planner import Planner
 from .search import Search
 
@@ -37,5 +37,4 @@ class RandomShooting(Planner):
             candidates = search.uniform(self.num_samples)
             candidates[:, : given.shape[1]] = given
             search.score(candidates)
-            del candidates  # so that the next candidates take their memory
             given = given[:, :0]

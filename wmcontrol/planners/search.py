@@ -69,7 +69,7 @@ class Search:
         self._low = low.expand_as(starts[0, 0]).contiguous()
         self._high = high.expand_as(starts[0, 0]).contiguous()
         self.low, self.high = self._low[0], self._high[0]
-        self.starts = self._inside(starts)
+        self.starts = starts.clamp(self._low, self._high)
         self.best = self.starts[:, 0]
         self.best_cost = starts.new_full((B,), _INFINITY)
         self.elites: Tensor | None = None
@@ -95,7 +95,7 @@ class Search:
     def uniform(self, num_samples: int) -> Tensor:
         """Draw candidates (B, num_samples, H, A) uniformly between the bounds, each row from its own generator."""
         share = self._drawn(num_samples, lambda numbers, g: numbers.uniform_(generator=g))
-        return torch.addcmul(self._low, self._high - self._low, share, out=share)
+        return torch.addcmul(self._low, self._high - self._low, share)
 
     def _drawn(self, num_samples: int, draw: Callable[[Tensor, torch.Generator], Tensor]) -> Tensor:
         """Return what is drawn for each row, (B, num_samples, H, A); 0 for rows that have finished."""
@@ -113,27 +113,17 @@ class Search:
         return int(torch.randint(2**63 - 1, (), generator=generator, dtype=torch.int64, device=generator.device))
 
     def score(self, candidates: Tensor) -> tuple[Tensor, Tensor]:
-        """Move candidates into the bounds, in place, and score them: one iteration, which may be the last.
-
-        Args:
-            candidates: (B, S, H, A).
+        """Score candidates (B, S, H, A): one iteration, which may be the last.
 
         Returns:
-            The candidates, and their costs (B, S), infinite where the cost is not finite.
+            The candidates, moved into the bounds, and their costs (B, S), infinite where the cost is not finite.
 
         Raises:
             ValueError: costs of another shape; not a finite one in a row so far; or a cost that writes into candidates.
         """
-        if candidates.shape[:1] + candidates.shape[2:] != self.starts.shape[:1] + self.starts.shape[2:]:
-            B, _, H, A = self.starts.shape
-            raise ValueError(f"candidates must have shape ({B}, S, {H}, {A}), got {tuple(candidates.shape)}")
         with torch.no_grad():
-            actions = candidates.detach()
-            if 0 in actions.stride():  # an expanded view, of which several candidates are one piece of memory
-                actions = actions.clone()
-            actions.clamp_(self._low, self._high)
-            costs = self._costs(actions)
-        return actions, self._remember(actions, costs.detach())
+            actions = self._inside(candidates.detach())
+            return actions, self._remember(actions, self._costs(actions))
 
     def score_and_gradient(self, candidates: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Score as ``score`` does, and return also the gradients of the costs (B, S, H, A); not finite ones are 0.
@@ -154,12 +144,11 @@ class Search:
 
     def keep(self, elites: Tensor) -> Tensor:
         """Make these the elites (B, K, H, A), and return them; rows that have finished keep theirs."""
-        if self.elites is None or all(self.active):
-            self.elites = elites
-        else:
+        if self.elites is not None and not all(self.active):
             searching = torch.tensor(self.active, dtype=torch.bool, device=elites.device)[:, None, None, None]
-            self.elites = elites.where(searching, self.elites)
-        return self.elites
+            elites = elites.where(searching, self.elites)
+        self.elites = elites
+        return elites
 
     def finish(self, rows: Tensor) -> None:
         """Finish rows (B,) bool: nothing more is drawn for them, and their best plan no longer changes.
@@ -168,8 +157,11 @@ class Search:
         """
         self.active = [active and not finished for active, finished in zip(self.active, rows.tolist(), strict=True)]
 
-    def _inside(self, actions: Tensor) -> Tensor:
-        return actions.clamp(self._low, self._high)
+    def _inside(self, candidates: Tensor) -> Tensor:
+        if candidates.shape[:1] + candidates.shape[2:] != self.starts.shape[:1] + self.starts.shape[2:]:
+            B, _, H, A = self.starts.shape
+            raise ValueError(f"candidates must have shape ({B}, S, {H}, {A}), got {tuple(candidates.shape)}")
+        return candidates.clamp(self._low, self._high)
 
     def _costs(self, actions: Tensor) -> Tensor:
         """Call the cost and check that it did not modify the candidates."""
@@ -186,31 +178,27 @@ class Search:
         return costs
 
     def _remember(self, actions: Tensor, costs: Tensor) -> Tensor:
-        costs = costs.to(torch.promote_types(costs.dtype, self.starts.dtype))
-        num_samples, counts = costs.shape[1], self.counts
-        active = torch.tensor(self.active, dtype=torch.bool, device="cpu")
-        if not costs.sum().isfinite():  # a tenth of the time of looking at each, and right whenever it says yes
-            finite = costs.isfinite()
-            costs = costs.where(finite, _INFINITY)
-            lost = (num_samples - finite.sum(1)).cpu() * active
-            counts["non_finite"] += lost
-            none = (lost == num_samples) & self.best_cost.isinf().cpu()
-            if none.any():
-                row = int(none.nonzero()[0])
-                raise ValueError(
-                    f"row {row}, iteration {len(self.history)}: the costs of all {num_samples} candidates are NaN or "
-                    "infinite, and no other was scored before; look for NaN in the observation, the goal or the model"
-                )
+        """Note the best of these candidates and count them; return their costs, infinite where not finite."""
+        num_samples, active = costs.shape[1], torch.tensor(self.active, dtype=torch.bool, device="cpu")
+        finite = costs.isfinite()
+        costs = costs.to(torch.promote_types(costs.dtype, self.starts.dtype)).where(finite, _INFINITY)
+        lost = (num_samples - finite.sum(1)).cpu() * active
+        nothing = (lost == num_samples) & self.best_cost.isinf().cpu()
+        if nothing.any():
+            row = int(nothing.nonzero()[0])
+            raise ValueError(
+                f"row {row}, iteration {len(self.history)}: the costs of all {num_samples} candidates are NaN or "
+                "infinite, and no other was scored before; look for NaN in the observation, the goal or the model"
+            )
         value, index = costs.min(1)
-        better = value < self.best_cost
-        if not all(self.active):
-            better &= active.to(better.device)
-        chosen = actions[torch.arange(len(actions), dtype=torch.int64, device=actions.device), index]
+        better = (value < self.best_cost) & active.to(value.device)
+        chosen = actions.take_along_dim(index[:, None, None, None], 1)[:, 0]
         self.best = chosen.where(better[:, None, None], self.best)
         self.best_cost = value.where(better, self.best_cost)
         self.history.append(self.best_cost)
-        counts["evaluations"] += num_samples * active
-        counts["iterations"] += active
+        self.counts["evaluations"] += num_samples * active
+        self.counts["iterations"] += active
+        self.counts["non_finite"] += lost
         return costs
 
 

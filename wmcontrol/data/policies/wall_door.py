@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ...envs.wall.dynamics import BORDER, HALF_WIDTH
+from ...envs.wall.physics import BORDER, HALF_WIDTH
 from ..collecting import View
 from .common import Floats, ScriptBase, lasting_noise
 

@@ -4,13 +4,15 @@ The reference's camera hangs over the median of the model's parts, as far up as 
 flipped, so that x runs to the right and y down.
 """
 
+from typing import Any
+
 import numpy as np
 
+from ..backgrounds import Distractors
 from ..canvas import Camera, Floats, Frames, draw_discs, draw_polygons, paint_polygons, rectangle, supersample
-from ..distractor import Distractor, paint
 from ..variation import Values
-from .mazes import BALL_RADIUS, BODY_ORIGIN, WALL_ORIGIN, cells
-from .simulation import compiled
+from .mazes import BALL_RADIUS, BODY_ORIGIN, WALL_ORIGIN, cells, model_xml
+from .physics import compiled, mujoco  # never imported before its way of drawing is chosen
 
 # As MuJoCo lights them.
 FLOOR = (51, 76, 102)  # of the light squares
@@ -23,6 +25,7 @@ _SQUARE = 2.0  # side of a square of the floor
 _TOP, _BASE = 0.2, -0.1  # heights of the walls' tops and of the floor
 _BALL_DRAWN = 2 * BALL_RADIUS
 _FIELD_OF_VIEW = np.deg2rad(45)
+_HIDDEN = (100.0, 100.0)  # out of every frame
 
 
 class View:
@@ -47,7 +50,7 @@ class View:
         return np.asarray(self.center + (points - self.center) * (self.distance / (self.distance - height)))
 
 
-def paint_background(size: int, values: Values, distractors: tuple[Distractor, ...], maze: str, view: View) -> Frames:
+def paint_background(size: int, values: Values, distractors: Distractors, maze: str, view: View) -> Frames:
     """Paint floor, distractors and walls: (size, size, 3)."""
     camera = Camera(np.array([view.origin]) + values["camera_offset"] * view.side, view.side)
     dark = np.maximum(values["background_color"] - _DARKER, 0)
@@ -57,7 +60,8 @@ def paint_background(size: int, values: Values, distractors: tuple[Distractor, .
     def painting(frames: Frames) -> None:
         frames[:] = values["background_color"]
         paint_polygons(frames, camera, squares[None], np.tile(dark, (1, len(squares), 1)))
-        paint(frames, camera, distractors)
+        for distractor in distractors:
+            distractor.paint(frames, camera)
         for height, color in ((_BASE, _SIDE * values["wall_color"]), (_TOP, values["wall_color"])):
             corners = view.at_height(walls, height)
             paint_polygons(frames, camera, corners[None], np.tile(color, (1, len(corners), 1)))
@@ -86,3 +90,42 @@ def draw_goals(frames: Frames, camera: Camera, positions: Floats, radius: float,
     centers = positions[:, None, None] + BODY_ORIGIN
     draw_polygons(frames, camera, centers + pieces, np.repeat(colors[:, None], len(pieces), 1))
     draw_discs(frames, camera, centers[:, 0], np.full((len(positions), 1), 0.1), colors[:, None])
+
+
+class MujocoScene:
+    """Draws one maze by MuJoCo's own renderer: shaded, and a hundred times slower than the flat frames."""
+
+    def __init__(self, maze: str, view: View):
+        self._maze, self._view = maze, view
+        self._renderers: dict[tuple[float, int], mujoco.Renderer] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_renderers": {}}  # a copy makes its own
+
+    def draw(self, positions: Floats, sizes: Floats, size: int, goals: Floats | None) -> Frames:
+        """Draw balls at positions (N, 2), and red targets at goals (N, 2) if given: (N, size, size, 3)."""
+        camera = mujoco.MjvCamera()
+        camera.type = mujoco.mjtCamera.mjCAMERA_FREE
+        camera.lookat = np.array([*self._view.center, 0.0])
+        camera.distance = self._view.distance
+        camera.azimuth, camera.elevation = 90, -90
+        frames = np.empty((len(positions), size, size, 3), np.uint8)
+        for i, (position, agent_size) in enumerate(zip(positions, sizes.tolist(), strict=True)):
+            renderer = self._renderer(agent_size, size)
+            data = mujoco.MjData(renderer.model)
+            data.qpos[:] = position
+            mujoco.mj_kinematics(renderer.model, data)
+            target = renderer.model.site("target_site").id
+            data.site_xpos[target, :2] = _HIDDEN if goals is None else goals[i] + BODY_ORIGIN
+            renderer.update_scene(data, camera)
+            frames[i] = renderer.render()[::-1]
+        return frames
+
+    def _renderer(self, agent_size: float, size: int) -> "mujoco.Renderer":
+        key = (agent_size, size)
+        if key not in self._renderers:
+            if len(self._renderers) >= 4:  # each holds graphics memory
+                self._renderers.pop(next(iter(self._renderers))).close()
+            model = mujoco.MjModel.from_xml_string(model_xml(self._maze, agent_size=agent_size, offscreen=size))
+            self._renderers[key] = mujoco.Renderer(model, size, size)
+        return self._renderers[key]

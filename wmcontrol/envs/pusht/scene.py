@@ -2,10 +2,12 @@
 
 import numpy as np
 
+from ..backgrounds import Distractors
 from ..canvas import (
     Camera,
     Floats,
     Frames,
+    Rows,
     draw_discs,
     draw_polygons,
     edge_reach,
@@ -14,9 +16,7 @@ from ..canvas import (
     rectangle,
     supersample,
 )
-from ..distractor import Distractor, paint
 from ..variation import Values
-from ..world import Rows
 from .geometry import placed
 from .physics import AGENT_RADIUS, BAR, FIELD, STEM
 
@@ -44,13 +44,14 @@ def _with_light(color: Floats) -> Floats:
     return np.minimum(color[:, None] * [[1.0], [_LIGHTER]], 255)
 
 
-def paint_background(size: int, values: Values, distractors: tuple[Distractor, ...], target: Floats | None) -> Frames:
+def paint_background(size: int, values: Values, distractors: Distractors, target: Floats | None) -> Frames:
     """Paint the floor, distractors, target ``(x, y, angle)`` and walls: (size, size, 3)."""
 
     def painting(frames: Frames) -> None:
         frames[:] = values["background_color"]
         camera = Camera(np.array([WINDOW_ORIGIN]) + values["camera_offset"] * FIELD, FIELD)
-        paint(frames, camera, distractors)
+        for distractor in distractors:
+            distractor.paint(frames, camera)
         if target is not None:
             draw_target(frames, camera, target[None], values["block_size"], values["goal_color"][None])
         paint_polygons(frames, camera, _WALLS[None], np.repeat(values["wall_color"][None, None], 4, 1))

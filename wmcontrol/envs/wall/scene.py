@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..backgrounds import Distractors
 from ..canvas import Camera, Floats, Frames, supersample
-from ..distractor import Distractor, paint
 from ..variation import Values
-from .dynamics import BORDER, HALF_DOOR, HALF_WIDTH, SIZE
+from .physics import BORDER, HALF_DOOR, HALF_WIDTH, SIZE
 
 WHITE, BLACK, RED, GREEN = (255, 255, 255), (0, 0, 0), (255, 0, 0), (0, 170, 0)
 DOT_SIGMA = 1.7  # of the Gaussian dot
@@ -15,21 +15,22 @@ WINDOW_ORIGIN = (-0.5, -0.5)
 _REACH = 4.0  # how many sigmas of the dot are drawn
 
 
-def paint_background(size: int, values: Values, distractors: tuple[Distractor, ...]) -> Frames:
+def paint_background(size: int, values: Values, distractors: Distractors) -> Frames:
     """Paint the floor, distractors and walls: (size, size, 3)."""
     floor = np.broadcast_to(values["background_color"], (size, size, 3))
     if distractors:
 
         def painting(frames: Frames) -> None:
             frames[:] = values["background_color"]
-            paint(frames, Camera(_origin(values)[None], SIZE), distractors)
+            for distractor in distractors:
+                distractor.paint(frames, Camera(_origin(values)[None], SIZE))
 
         floor = supersample(size, painting).astype(float)
     cover = _wall_cover(size, values)[..., None]
     return np.rint(floor + cover * (values["wall_color"] - floor)).astype(np.uint8)
 
 
-def paint_floor_mask(size: int, values: Values, distractors: tuple[Distractor, ...]) -> Frames:
+def paint_floor_mask(size: int, values: Values, distractors: Distractors) -> Frames:
     """Paint the floor white and the walls black, (size, size, 3): dots are seen only on the floor."""
     return np.repeat(np.rint(255 * (1 - _wall_cover(size, values)))[..., None], 3, -1).astype(np.uint8)
 

@@ -11,8 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..canvas import Floats
-from ..world import Rows
+from ..canvas import Floats, Rows
 from .mazes import MAX_SPEED, model_xml
 
 # MuJoCo chooses its way of drawing when it is imported; without a display only EGL and OSMesa work.
