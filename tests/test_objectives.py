@@ -260,9 +260,17 @@ def test_a_cost_keeps_only_the_latents_that_are_read() -> None:
     assert seen == [1, 4, 4]
 
 
-def test_objectives_without_a_report_say_so() -> None:
+def test_nothing_is_imagined_for_a_report_that_says_nothing() -> None:
+    seen: list[int] = []
+
+    class Watched(Walk):
+        def rollout(self, context: Tensor, actions: Tensor, *, last_only: bool = False) -> Tensor:
+            seen.append(actions.shape[2])
+            return super().rollout(context, actions, last_only=last_only)
+
     rail = Guardrail(lambda latents: latents[..., 0, 0], limit=0.5)
-    assert GoalDistance().silent
-    assert (GoalDistance() + 0.1 * ActionPenalty()).silent
-    assert not rail.silent
-    assert not (GoalDistance() + rail).silent
+    for objective, rollouts in ((GoalDistance(), 0), (GoalDistance() + 0.1 * ActionPenalty(), 0), (rail, 1)):
+        seen.clear()
+        cost = LatentCost(Watched(), torch.zeros(1, 2), torch.zeros(1, 1, 2), objective)  # type: ignore[arg-type]
+        told = cost.report(torch.zeros(1, 4, 2))
+        assert (len(seen), "guardrail_kept" in told) == (rollouts, bool(rollouts))

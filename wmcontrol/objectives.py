@@ -11,11 +11,13 @@ import reprlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from .checks import check_choice, check_number, check_whole
 
 Objective = Callable[[Tensor, Tensor, Tensor], Tensor]
 """Latents (B, S, H, P, D), goal (B, P, D) and actions (B, S, H, A), in normalised units, to costs (B, S)."""
@@ -25,6 +27,8 @@ Metric = Literal["l2", "squared", "l1", "cosine"]
 
 class Term(ABC):
     """An objective that can be summed and weighted.
+
+    What a method ``report`` of the same arguments says of a plan, each (B, S), joins the plan's ``info``.
 
     Attributes:
         last_only: whether it reads only the last of the H latents, so that the others need not be kept: it then takes
@@ -36,15 +40,6 @@ class Term(ABC):
     @abstractmethod
     def __call__(self, latents: Tensor, goal: Tensor, actions: Tensor) -> Tensor:
         """Return the costs (B, S)."""
-
-    def report(self, latents: Tensor, goal: Tensor, actions: Tensor) -> Mapping[str, Tensor]:
-        """Say of each candidate what its plan's ``info`` should tell, each (B, S)."""
-        return {}
-
-    @property
-    def silent(self) -> bool:
-        """Whether ``report`` has nothing to say, so that nothing need be imagined for it."""
-        return type(self).report is Term.report
 
     def __add__(self, other: Objective) -> "Sum":
         if not callable(other) or isinstance(other, type):
@@ -92,24 +87,24 @@ class Sum(Term):
             costs.append(weight * cost)
         return torch.stack(costs).sum(0)
 
-    def report(self, latents: Tensor, goal: Tensor, actions: Tensor) -> Mapping[str, Tensor]:
-        """Say what all of them say; where two say the same word, the second gets a number."""
-        told: dict[str, Tensor] = {}
-        for _, term in self.terms:
-            if isinstance(term, Term):
-                for word, value in term.report(latents, goal, actions).items():
-                    count = sum(name.split(" ")[0] == word for name in told)
-                    told[f"{word} {count + 1}" if count else word] = value
-        return told
-
-    @property
-    def silent(self) -> bool:
-        """Whether all of them are."""
-        return all(term.silent for _, term in self.terms if isinstance(term, Term))
-
 
 def _terms(objective: Objective) -> tuple[tuple[float, Objective], ...]:
     return objective.terms if isinstance(objective, Sum) else ((1.0, objective),)
+
+
+def reports(objective: Objective, latents: Callable[[], Tensor], goal: Tensor, actions: Tensor) -> Mapping[str, Tensor]:
+    """Return what those terms of an objective that have a method ``report`` say of candidates, each (B, S).
+
+    Latents are only made if there is one. Where two say the same word, the second gets a number.
+    """
+    told: dict[str, Tensor] = {}
+    speakers: list[Any] = [term for _, term in _terms(objective) if hasattr(term, "report")]
+    imagined = latents() if speakers else None
+    for speaker in speakers:
+        for word, value in speaker.report(imagined, goal, actions).items():
+            count = sum(name.split(" ")[0] == word for name in told)
+            told[f"{word} {count + 1}" if count else word] = value
+    return told
 
 
 @dataclass(frozen=True)
@@ -133,8 +128,7 @@ class GoalDistance(Term):
     weights: Sequence[float] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.metric, str) or self.metric not in get_args(Metric):
-            raise ValueError(f"metric must be one of {list(get_args(Metric))}, got {self.metric!r}")
+        check_choice("metric", self.metric, Metric)
         discount = isinstance(self.steps, (int, float)) and not isinstance(self.steps, bool) and 0 < self.steps <= 1
         if not discount and not (isinstance(self.steps, str) and self.steps in ("last", "mean")):
             raise ValueError(f'steps must be "last", "mean" or a discount over 0 and at most 1, got {self.steps!r}')
@@ -207,8 +201,7 @@ class Smoothness(Term):
     last_only = True
 
     def __post_init__(self) -> None:
-        if isinstance(self.frameskip, bool) or not isinstance(self.frameskip, int) or self.frameskip < 1:
-            raise ValueError(f"frameskip must be a whole number from 1 up, got {self.frameskip!r}")
+        check_whole("frameskip", self.frameskip)
 
     def __call__(self, latents: Tensor, goal: Tensor, actions: Tensor) -> Tensor:
         """Return the costs (B, S)."""
@@ -245,11 +238,8 @@ class Guardrail(Term):
     def __post_init__(self) -> None:
         if not callable(self.probe):
             raise TypeError(f"probe must be a function of latents, got {self.probe!r}")
-        limit: Any = self.limit
-        if not isinstance(limit, (int, float)) or not -float("inf") < limit < float("inf"):
-            raise ValueError(f"limit must be a finite number, got {self.limit!r}")
-        if not 0 < self.height < float("inf"):
-            raise ValueError(f"height must be a finite number over 0, got {self.height!r}")
+        check_number("limit", self.limit, "(-inf, inf)")
+        check_number("height", self.height, "(0, inf)")
 
     def __call__(self, latents: Tensor, goal: Tensor, actions: Tensor) -> Tensor:
         """Return the costs (B, S)."""

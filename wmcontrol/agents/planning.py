@@ -9,13 +9,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..models import WorldModel
+from ..checks import check_whole
+from ..models import ActionNormalizer, WorldModel
 from ..models.ordinary import ordinary_tensors
 from ..objectives import GoalDistance, Objective
 from ..planners import CEM, Planner
-from ..planners.checks import check_whole
-from .explanation import Explanation, explain
-from .latent_cost import LatentCost, context_of, steps_of
+from .imagining import Explanation, LatentCost, context_of, explain, steps_of
 from .observations import read, read_starts
 from .simulator import SimulatorModel
 from .state import Actions, AgentState, EnvState, Observation, Pixels, PlanRecord, row_of
@@ -130,9 +129,7 @@ class PlanningAgent:
     @property
     def action_bounds(self) -> tuple[Actions, Actions]:
         """The lowest and the highest action, both (a,)."""
-        assert self.model.normalizer is not None
-        low, high = self.model.normalizer.low, self.model.normalizer.high
-        return low.cpu().numpy(), high.cpu().numpy()
+        return self._normalizer.low.cpu().numpy(), self._normalizer.high.cpu().numpy()
 
     @property
     def reads_state(self) -> bool:
@@ -201,7 +198,7 @@ class PlanningAgent:
         known, batched = self._read(observation, state, episode_start)
         taken = np.asarray(actions, np.float32)
         taken = taken if batched else taken[None]
-        size = self._action_size
+        size = len(self._normalizer.mean)
         if taken.shape != (len(known), size):
             raise ValueError(f"actions must have shape {(len(known), size) if batched else (size,)}, got {taken.shape}")
         envs = []
@@ -215,9 +212,9 @@ class PlanningAgent:
         return tuple(explain(self.model, env.last_plan, self._memory) for env in state.envs)
 
     @property
-    def _action_size(self) -> int:
+    def _normalizer(self) -> ActionNormalizer:
         assert self.model.normalizer is not None
-        return self.model.normalizer.action_dim // self.model.frameskip
+        return self.model.normalizer
 
     @property
     def _memory(self) -> int:
@@ -275,21 +272,20 @@ class PlanningAgent:
         return replace(env, taken=taken[-max(1, self._memory) :], queue=queue if len(queue) else None)
 
     def _plan(self, envs: list[EnvState], waiting: Sequence[int]) -> None:
-        """Plan for these environments: those of the same kind in one batch."""
-        if not waiting:
-            return
+        """Plan for these environments: those with as many frames and as many starts in one batch."""
         self._encode(envs, waiting)
-        groups: dict[tuple[int, int], list[int]] = {}
-        starts = {i: self._start(envs[i]) for i in waiting}
+        groups: dict[tuple[int, int], list[tuple[int, Tensor]]] = {}
         for i in waiting:
+            start = self._start(envs[i])
             frames = len(steps_of(envs[i], self._memory, self.model.frameskip))
-            groups.setdefault((frames, starts[i].shape[1]), []).append(i)
-        for members in groups.values():
-            self._plan_together(envs, members, torch.cat([starts[i] for i in members]))
+            groups.setdefault((frames, start.shape[1]), []).append((i, start))
+        for group in groups.values():
+            members, starts = zip(*group, strict=True)
+            self._plan_together(envs, members, torch.cat(starts))
 
     def _encode(self, envs: list[EnvState], waiting: Sequence[int]) -> None:
         """Encode frames and goals that are not yet encoded, all in one batch."""
-        missing: list[tuple[int, int | None, Pixels]] = []
+        missing: list[tuple[int, int | None, Pixels]] = []  # environment, step (None for its goal), frame
         for i in waiting:
             env, newest = envs[i], envs[i].newest
             assert newest is not None
@@ -300,27 +296,23 @@ class PlanningAgent:
         if not missing:
             return
         frames = torch.from_numpy(np.stack([pixels for *_, pixels in missing]))
-        for (i, step, _), tokens in zip(missing, self.model.encode(frames[:, None])[:, 0], strict=True):
-            env = envs[i]
-            if step is None:
-                envs[i] = replace(env, goal=tokens.clone())
-            else:
-                envs[i] = replace(env, tokens={**env.tokens, step: tokens.clone()})
+        for (i, step, _), encoded in zip(missing, self.model.encode(frames[:, None])[:, 0], strict=True):
+            tokens = encoded.clone()
+            change = {"goal": tokens} if step is None else {"tokens": {**envs[i].tokens, step: tokens}}
+            envs[i] = replace(envs[i], **change)
 
     def _start(self, env: EnvState) -> Tensor:
         """Return where the search starts, (1, K, H, A): what is left of the last plan, or the mean action."""
-        left = self.horizon - self.replan_every // self.model.frameskip
-        if env.last_plan is not None and left:
-            return env.last_plan.plan.shift(self.horizon - left, elites=True)
-        assert self.model.normalizer is not None
-        shape = (1, 1, self.horizon, self.model.normalizer.action_dim)
+        executed = self.replan_every // self.model.frameskip
+        if env.last_plan is not None and executed < self.horizon:
+            return env.last_plan.plan.shift(executed, elites=True)
+        shape = (1, 1, self.horizon, self._normalizer.action_dim)
         return torch.zeros(shape, dtype=torch.float32, device=self.model.device)
 
     def _plan_together(self, envs: list[EnvState], members: Sequence[int], starts: Tensor) -> None:
-        normalizer, chosen = self.model.normalizer, [envs[i] for i in members]
-        assert normalizer is not None
+        chosen = [envs[i] for i in members]
         goal = torch.stack([env.goal for env in chosen if env.goal is not None])
-        low, high = normalizer.bounds()
+        low, high = self._normalizer.bounds()
         context = context_of(self.model, chosen, self._memory)
         plan = self.planner.plan(
             LatentCost(self.model, context, goal, self.objective),
@@ -329,7 +321,7 @@ class PlanningAgent:
             high=high,
             generators=[env.generator() for env in chosen],
         )
-        actions = normalizer.to_environment(plan.actions).flatten(1, 2).cpu().numpy().astype(np.float32)
+        actions = self._normalizer.to_environment(plan.actions).flatten(1, 2).cpu().numpy().astype(np.float32)
         for k, (i, env) in enumerate(zip(members, chosen, strict=True)):
             envs[i] = replace(
                 env,

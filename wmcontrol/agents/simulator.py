@@ -1,22 +1,25 @@
 """The true simulator in place of a world model: what a planner reaches with a model that makes no errors.
 
 Letters: ``B`` environments, ``S`` candidates, ``H`` model steps ahead, ``A`` numbers in a model action, ``P`` patches
-of a frame, ``D`` dimensions of a token.
+of a frame, ``D`` dimensions of a token, ``L`` environment steps, ``a`` numbers in an environment action, ``n`` in a
+state, ``K`` moments of which frames are drawn.
 """
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
 from multiprocessing import get_context
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from ..checks import check_whole
+from ..envs.making import make_one, make_vector
 from ..models import WorldModel
-from ..planners.checks import check_whole
-from .simulation import Job, Simulation, begin_worker, run_in_worker
 from .state import Observation
 
 # Candidates that are simulated and encoded at once. It is fixed, so that results do not depend on the number of cores.
@@ -33,9 +36,8 @@ class SimulatorModel:
     Where a goal is drawn into the frames, as with Push-T's ``success="coverage"``, it is drawn where it usually is.
 
     Candidates are spread over processes, which start when they are first needed; a copy that is pickled for another
-    process starts none. As with everything that starts
-    processes, a script that uses this must do so under ``if __name__ == "__main__":``. Close it, or use it in a
-    ``with`` statement, and the processes end.
+    process starts none. A script that uses this must do so under ``if __name__ == "__main__":``, as with everything
+    that starts processes. Close it, or use it in a ``with`` statement, and the processes end.
 
     Args:
         model: whose encoder, timing and action statistics are used; its predictor is not.
@@ -70,10 +72,10 @@ class SimulatorModel:
         check_whole("num_workers", self.num_workers, least=0)
         self.model, self.normalizer, self.encode = model, model.normalizer, model.encode
         self.frameskip, self.frame_size, self.control_rate = model.frameskip, model.frame_size, model.control_rate
-        settings = {"obs_type": "state", "image_size": height, "terminate_on_success": False}
         # On the CPU, frames are encoded where they are drawn; to another device they are sent from here.
         encoder = model.encoder if model.device.type == "cpu" else None
-        self._simulation = Simulation(env_id, {**(env_settings or {}), **settings}, encoder)
+        settings = {**(env_settings or {}), "obs_type": "state", "image_size": height}
+        self._simulation = _Simulation(env_id, settings, encoder)
         self._simulation.check()
         self._pool: ProcessPoolExecutor | None = None
 
@@ -112,16 +114,12 @@ class SimulatorModel:
         if self.num_workers == 0:
             parts = [self._simulation.run(job) for job in jobs]
         else:
-            parts = list(self._workers().map(run_in_worker, jobs))
+            parts = list(self._workers().map(_run_in_worker, jobs))
         found = torch.from_numpy(np.concatenate(parts))  # (B * S, K, …)
         if self._simulation.encoder is None:
             found = self.model.encode(found)
         tokens: Tensor = found.to(self.device, self.dtype).unflatten(0, (B, S))
         return tokens
-
-    def __getstate__(self) -> dict[str, Any]:
-        # In another process, one of a pool, it starts none: the cores are taken, and a pool's start method is its own.
-        return {**self.__dict__, "_pool": None, "num_workers": 0}
 
     def close(self) -> None:
         """End the processes; they start again if they are needed again."""
@@ -135,21 +133,92 @@ class SimulatorModel:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _jobs(self, context: tuple[Observation, ...], actions: Tensor, steps: tuple[int, ...]) -> Iterator[Job]:
+    def __getstate__(self) -> dict[str, Any]:
+        # In another process, one of a pool, it starts none: the cores are taken, and a pool's start method is its own.
+        return {**self.__dict__, "_pool": None, "num_workers": 0}
+
+    def _jobs(self, context: tuple[Observation, ...], actions: Tensor, steps: tuple[int, ...]) -> "Iterator[_Job]":
         done = self.normalizer.to_environment(actions).flatten(2, 3).cpu().numpy().astype(np.float32)
         drawn_after = tuple(step * self.frameskip for step in steps)
         for observation, candidates in zip(context, done, strict=True):
             assert observation.state is not None
             for begin in range(0, len(candidates), _CHUNK):
                 part = candidates[begin : begin + _CHUNK]
-                yield Job(observation.state, dict(observation.variation), part, drawn_after)
+                yield _Job(observation.state, dict(observation.variation), part, drawn_after)
 
     def _workers(self) -> ProcessPoolExecutor:
         if self._pool is None:
             self._pool = ProcessPoolExecutor(
                 self.num_workers,
                 mp_context=get_context("spawn"),  # a fork of a process that runs threads may hang
-                initializer=begin_worker,
+                initializer=_begin_worker,
                 initargs=(self._simulation,),
             )
         return self._pool
+
+
+class _Job(NamedTuple):
+    """Candidates of one environment."""
+
+    state: NDArray[np.float64]  # (n,) where they start
+    variation: Mapping[str, NDArray[np.float64]]  # of this world
+    actions: NDArray[np.float32]  # (s, L, a)
+    drawn_after: tuple[int, ...]  # how many steps, K numbers
+
+
+@dataclass
+class _Simulation:
+    """Copies of an environment; they are made when first needed, and do not travel to other processes."""
+
+    env_id: str
+    settings: Mapping[str, Any]
+    encoder: Callable[[Tensor], Tensor] | None  # encodes what is drawn; None to hand out the frames
+    _made: dict[int, tuple[Any, bytes]] = field(default_factory=dict, repr=False)
+
+    def check(self) -> None:
+        """Make the environment once, and see that it can be put into states and drawn."""
+        make_vector(self.env_id, 1, self.settings, needs=("get_state", "set_state", "variations"))
+        if not hasattr(make_one(self.env_id, self.settings), "draw"):
+            raise ValueError(f"{self.env_id} cannot be simulated: it has no draw")
+
+    def run(self, job: _Job) -> NDArray[Any]:
+        """Return what the candidates reach: tokens (s, K, P, D), or frames (s, K, side, side, 3) without an encoder."""
+        worlds = self._like(job, len(job.actions))
+        worlds.set_state(np.repeat(job.state[None], len(job.actions), 0))
+        reached = []
+        for step in range(job.actions.shape[1]):
+            worlds.step(job.actions[:, step])
+            if step + 1 in job.drawn_after:
+                reached.append(worlds.get_state())
+        states = np.stack(reached, 1)  # (s, K, n)
+        found = self._like(job, 0).draw(states.reshape(-1, states.shape[-1]))
+        if self.encoder is not None:
+            found = self.encoder(torch.from_numpy(found)).float().numpy()
+        return np.asarray(found.reshape(*states.shape[:2], *found.shape[1:]))
+
+    def _like(self, job: _Job, count: int) -> Any:
+        """Return ``count`` copies that look as the world of a job does; for 0 a single one, to draw with."""
+        looks = b"".join(name.encode() + value.tobytes() for name, value in sorted(job.variation.items()))
+        env, before = self._made.get(count, (None, None))
+        if env is None:
+            env = make_vector(self.env_id, count, self.settings) if count else make_one(self.env_id, self.settings)
+        if looks != before:
+            env.reset(seed=0, options={"variation": dict(job.variation)})
+            self._made[count] = (env, looks)
+        return env
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_made": {}}
+
+
+_IN_WORKER: list[_Simulation] = []
+
+
+def _begin_worker(simulation: _Simulation) -> None:
+    """Prepare a worker process: one thread, since there are as many processes as cores."""
+    torch.set_num_threads(1)
+    _IN_WORKER[:] = [simulation]
+
+
+def _run_in_worker(job: _Job) -> NDArray[Any]:
+    return _IN_WORKER[0].run(job)

@@ -1,13 +1,13 @@
 """Making the environments that agents act in, whose ids and settings a file of data may have named."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 from gymnasium.vector import AutoresetMode
 
-_NEEDED = ("get_state", "variation", "control_rate")
+NEEDS = ("get_state", "variation", "control_rate")  # of a vector environment that agents act in
 
 
 def make_one(env_id: str, settings: Mapping[str, Any]) -> Any:
@@ -31,12 +31,18 @@ def make_one(env_id: str, settings: Mapping[str, Any]) -> Any:
         raise ValueError(f"{env_id} cannot be made with the settings {dict(settings)}: {error}") from error
 
 
-def make_vector(env_id: str, num_envs: int, settings: Mapping[str, Any]) -> Any:
+def make_vector(env_id: str, num_envs: int, settings: Mapping[str, Any], needs: Sequence[str] = NEEDS) -> Any:
     """Make the vector form of an environment: episodes end neither at goals nor by themselves.
+
+    Args:
+        env_id: which.
+        num_envs: how many.
+        settings: what it is made with.
+        needs: the attributes that it must have.
 
     Raises:
         ValueError: there is no such environment, it cannot be made with the settings, its actions cannot be planned,
-            or it lacks what agents need.
+            or it lacks an attribute.
     """
     try:
         env: Any = gym.make_vec(
@@ -50,7 +56,7 @@ def make_vector(env_id: str, num_envs: int, settings: Mapping[str, Any]) -> Any:
         check_actions(env.single_action_space)
     except (TypeError, gym.error.Error) as error:
         raise ValueError(f"agents cannot act in {env_id}: {error}") from error
-    missing = [name for name in _NEEDED if not hasattr(env, name)]
+    missing = [name for name in needs if not hasattr(env, name)]
     if missing:
         env.close()
         raise ValueError(f"agents cannot act in {env_id}: its vector form has no {', '.join(missing)}")

@@ -1,17 +1,23 @@
-"""The cost of candidate actions: imagined by a world model from what an agent has seen, judged by an objective."""
+"""What a model imagines for an agent: from what the agent has seen, at what cost, and how it compares with what came.
+
+Letters: ``B`` environments, ``S`` candidates, ``H`` model steps ahead, ``A`` numbers in a model action, ``a`` in an
+environment action, ``P`` patches of a frame, ``D`` dimensions of a token, ``k`` model steps since a plan was made.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ..models import WorldModel
 from ..models.ordinary import ordinary_tensors
-from ..objectives import Objective
+from ..objectives import Objective, reports
 from .simulator import SimulatorModel
-from .state import EnvState
+from .state import EnvState, PlanRecord
 
 
 @dataclass(frozen=True)
@@ -43,11 +49,8 @@ class LatentCost:
 
     def report(self, actions: Tensor) -> Mapping[str, Any]:
         """Return what the objective has to say of plans (B, H, A), each (B,): whether guardrails are kept."""
-        report = getattr(self.objective, "report", None)
-        if report is None or getattr(self.objective, "silent", False):
-            return {}
         candidates = actions[:, None]
-        told = report(self._latents(candidates), self.goal, candidates)
+        told = reports(self.objective, lambda: self._latents(candidates), self.goal, candidates)
         return {word: values[:, 0] for word, values in told.items()}
 
     def _latents(self, actions: Tensor) -> Tensor:
@@ -85,3 +88,61 @@ def _taken(model: WorldModel, env: EnvState, count: int) -> Tensor:
     assert env.taken is not None
     done = torch.from_numpy(env.taken[-count * normalizer.frameskip :]).to(normalizer.mean.device)
     return normalizer.to_model(done.unflatten(0, (count, normalizer.frameskip)))
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """What the last plan of one environment imagined, and what came of it.
+
+    Attributes:
+        step: of the episode, at which it was made.
+        cost: imagined, of the plan.
+        history: (iterations,) the best cost so far, in each of the planner's iterations.
+        actions: (H * frameskip, a) the whole plan, in the environment's units.
+        surprise: (k,) how far the frames that came are from those imagined, as far as they have come: the root mean
+            square over all numbers of their tokens, one model step after another.
+        change: (k,) the same from the frame that the plan began with: a model that imagines nothing has a surprise of
+            this size.
+        info: what the planner and the objective say: evaluations, whether guardrails are kept.
+    """
+
+    step: int
+    cost: float
+    history: NDArray[np.float64]
+    actions: NDArray[np.float32]
+    surprise: NDArray[np.float64]
+    change: NDArray[np.float64]
+    info: Mapping[str, Any]
+
+
+@torch.no_grad()
+def explain(model: WorldModel | SimulatorModel, last_plan: PlanRecord | None, memory: int) -> Explanation | None:
+    """Explain a plan; the model imagines it once more, and encodes what was seen since."""
+    if last_plan is None:
+        return None
+    plan, env, normalizer = last_plan.plan, last_plan.made_from, model.normalizer
+    assert normalizer is not None
+    surprise = change = np.zeros(0)
+    if last_plan.seen:
+        k = len(last_plan.seen)
+        seen = model.encode(torch.from_numpy(np.stack(last_plan.seen))[None])[0]
+        imagined = model.rollout(context_of(model, [env], memory), plan.actions[:, None])[0, 0, :k]
+        surprise, change = _apart(imagined, seen), _apart(env.tokens[env.step][None], seen)
+    return Explanation(
+        step=env.step,
+        cost=float(plan.cost[0]),
+        history=plan.history[:, 0].double().cpu().numpy(),
+        actions=normalizer.to_environment(plan.actions)[0].flatten(0, 1).float().cpu().numpy(),
+        surprise=surprise,
+        change=change,
+        info={word: _first(value) for word, value in plan.info.items() if word != "elites"},
+    )
+
+
+def _apart(one: Tensor, other: Tensor) -> NDArray[np.float64]:
+    distance: NDArray[np.float64] = (one.double() - other.double()).square().mean((1, 2)).sqrt().cpu().numpy()
+    return distance
+
+
+def _first(value: Any) -> Any:
+    return value[0].item() if isinstance(value, Tensor) and value.shape == (1,) else value

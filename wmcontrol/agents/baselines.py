@@ -8,8 +8,8 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
+from ..checks import check_whole
 from ..envs.making import check_actions
-from ..planners.checks import check_whole
 from .observations import batch_size
 
 
