@@ -56,16 +56,15 @@ def test_walls_hold() -> None:
 
 def test_one_world_and_many_take_the_same_steps_bit_for_bit() -> None:
     one, many = Simulation("umaze", 1, 5), Simulation("umaze", 3, 5)
-    start = np.array([[1.0, 1.0, 0.0, 0.0]])
-    one.set_states(np.arange(1), start)
-    many.set_states(np.arange(3), np.repeat(start, 3, 0))
+    state = np.array([[1.0, 1.0, 0.0, 0.0]])
+    states = np.repeat(state, 3, 0)
     rng = np.random.default_rng(0)
     for step in range(500):
         if step % 10 == 0:
             force = rng.uniform(-1, 1, (1, 2))
-        one.step(np.arange(1), force)
-        many.step(np.arange(3), np.concatenate([-force, force, force]))
-        np.testing.assert_array_equal(one.get_states(np.arange(1))[0], many.get_states(np.arange(3))[1])
+        state = one.step(np.arange(1), state, force)
+        states = many.step(np.arange(3), states, np.concatenate([-force, force, force]))
+        np.testing.assert_array_equal(state[0], states[1])
 
 
 @pytest.mark.parametrize("name", ["UMaze", "Medium", "Large"])

@@ -3,7 +3,7 @@
 Letters: ``B`` environments, ``n`` numbers in a state.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -40,11 +40,21 @@ def read(observation: Any, frame_size: tuple[int, int], *, with_state: bool = Fa
     if not len(pixels):
         raise ValueError("the observation is a batch of no environments")
     # Copies, since an environment may write its next observation into the same memory.
+    frames = [(p.copy(), g.copy()) for p, g in zip(pixels, goals, strict=True)]
     if not with_state:
-        return [Observation(p.copy(), g.copy()) for p, g in zip(pixels, goals, strict=True)], batched
-    states, variations = _worlds(observation, len(pixels), batched)
-    shown = zip(pixels, goals, states, variations, strict=True)
-    return [Observation(p.copy(), g.copy(), state, variation) for p, g, state, variation in shown], batched
+        return [Observation(*pair) for pair in frames], batched
+    if "state" not in observation:
+        raise ValueError(
+            'the simulator as a model needs the true state: add "state" to the observation, env.get_state(), and '
+            '"variation" where the environment varies, env.variation'
+        )
+    states = _numbers("state", observation["state"], len(frames), batched)
+    values = {
+        name: _numbers(f'variation "{name}"', value, len(frames), batched)
+        for name, value in observation.get("variation", {}).items()
+    }
+    worlds = [(states[i], {name: value[i] for name, value in values.items()}) for i in range(len(frames))]
+    return [Observation(*pair, *world) for pair, world in zip(frames, worlds, strict=True)], batched
 
 
 def check_dict(observation: Any) -> None:
@@ -102,22 +112,9 @@ def _image(observation: Mapping[str, Any], key: str, frame_size: tuple[int, int]
     )
 
 
-def _worlds(
-    observation: Mapping[str, Any], rows: int, batched: bool
-) -> tuple[Sequence[NDArray[np.float64]], list[dict[str, NDArray[np.float64]]]]:
-    if "state" not in observation:
-        raise ValueError(
-            'the simulator as a model needs the true state: add "state" to the observation, env.get_state(), and '
-            '"variation" where the environment varies, env.variation'
-        )
-    lead = (rows,) if batched else ()
-    state = np.asarray(observation["state"], dtype=np.float64)
-    if state.ndim != len(lead) + 1 or state.shape[:-1] != lead:
-        raise ValueError(f"state must have shape {(*lead, 'n')}, got {state.shape}")
-    values = {name: np.asarray(value, np.float64) for name, value in observation.get("variation", {}).items()}
-    for name, value in values.items():
-        if value.ndim != len(lead) + 1 or value.shape[:-1] != lead:
-            raise ValueError(f'variation "{name}" must have shape {(*lead, "k")}, got {value.shape}')
-    if not batched:
-        state, values = state[None], {name: value[None] for name, value in values.items()}
-    return list(state.copy()), [{name: value[i].copy() for name, value in values.items()} for i in range(rows)]
+def _numbers(name: str, value: Any, rows: int, batched: bool) -> NDArray[np.float64]:
+    """Return a copy of numbers (n,) of one environment, or (B, n), as (B, n)."""
+    found = np.array(value, np.float64)
+    if found.ndim != 1 + batched or (batched and len(found) != rows):
+        raise ValueError(f"{name} must have shape {f'({rows}, n)' if batched else '(n,)'}, got {found.shape}")
+    return found if batched else found[None]

@@ -132,13 +132,13 @@ class World(ABC):
     def step(self, rows: Rows, actions: Floats) -> None:
         """Apply one action (R, A), already within the bounds, for one control period."""
 
-    @abstractmethod
     def observe(self, rows: Rows, states: Floats) -> Floats:
         """Return what an agent may know of states (R, n) besides pixels."""
+        return states.copy()
 
-    @abstractmethod
     def achieved(self, states: Floats) -> Floats:
-        """Return the goals (R, g) that states (R, n) achieve."""
+        """Return the goals (R, g) that states (R, n) achieve: their first numbers."""
+        return states[..., : self.goal_bounds.low.size].copy()
 
     @abstractmethod
     def is_success(self, achieved: Floats, desired: Floats) -> Bools:

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from ..bounds import rounded_inwards
-from .checks import check_bounds, check_generators, check_start
 
 CostFn = Callable[[Tensor], Tensor]
 """Candidates (B, S, H, A) to costs (B, S). Planners that follow gradients need it differentiable.
@@ -52,8 +51,8 @@ class Search:
         high: Tensor,
         generators: Sequence[torch.Generator] | None = None,
     ):
-        check_start(init)
-        check_bounds(low, high, init.shape[-1])
+        _check_start(init)
+        _check_bounds(low, high, init.shape[-1])
         starts = init[:, None] if init.ndim == 3 else init
         # What is scored is what is returned, so nothing may be rounded in between.
         starts = starts.detach().to(torch.promote_types(init.dtype, torch.float32))
@@ -61,7 +60,7 @@ class Search:
         if generators is None:
             seeds = torch.randint(2**63 - 1, (B,), dtype=torch.int64, device="cpu").tolist()
             generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-        check_generators(generators, B)
+        _check_generators(generators, B)
         self._cost = cost
         self._generators = generators
         # One number for each of a plan's: clamping broadcasts over whole plans in a third of the time.
@@ -222,3 +221,47 @@ def _filter(horizon: int, beta: float) -> Tensor:
     kernel = torch.fft.irfft(amplitudes, n=horizon)
     kernel = kernel / kernel.norm()
     return torch.stack([kernel.roll(step) for step in range(horizon)]).float()
+
+
+def _check_start(init: Tensor) -> None:
+    """Refuse a start that is not (B, H, A), or (B, K, H, A) with further candidates, of finite real numbers."""
+    if not isinstance(init, Tensor) or not init.is_floating_point():
+        kind = f"a tensor of {init.dtype}" if isinstance(init, Tensor) else type(init).__name__
+        raise TypeError(f"init must be a tensor of floating-point numbers, got {kind}")
+    if init.ndim not in (3, 4) or not init.numel():
+        raise ValueError(
+            "init must have shape (B, H, A), none of them 0, or (B, K, H, A) with further candidates; "
+            f"got {tuple(init.shape)}"
+        )
+    if not init.isfinite().all():
+        row = int((~init.isfinite()).flatten(1).any(1).nonzero()[0])
+        raise ValueError(f"init must be finite; row {row} is not")
+
+
+def _check_bounds(low: Tensor, high: Tensor, action_dim: int) -> None:
+    """Refuse bounds that are not (A,) each, NaN, or the wrong way round."""
+    for name, bound in (("low", low), ("high", high)):
+        if not isinstance(bound, Tensor):
+            raise TypeError(f"{name} must be a tensor of shape ({action_dim},), got {type(bound).__name__}")
+        if tuple(bound.shape) != (action_dim,):
+            raise ValueError(f"{name} must have shape ({action_dim},), as init's last axis, got {tuple(bound.shape)}")
+        if bound.is_complex() or bound.isnan().any():
+            raise ValueError(f"{name} must be real numbers and not NaN, got {bound.tolist()}")
+    if not (low <= high).all():
+        number = int((low > high).nonzero()[0])
+        raise ValueError(f"low must not be over high; number {number} has {low[number]:g} and {high[number]:g}")
+    if (low == float("inf")).any() or (high == -float("inf")).any():
+        raise ValueError(f"no action lies between low {low.tolist()} and high {high.tolist()}")
+
+
+def _check_generators(generators: Sequence[torch.Generator], rows: int) -> None:
+    """Refuse anything but one generator of its own for each row."""
+    if not hasattr(generators, "__len__"):
+        raise TypeError(f"generators must be a list of {rows}, one for each row of init, got {generators!r}")
+    if len(generators) != rows:
+        raise ValueError(f"generators must be {rows}, one for each row of init, got {len(generators)}")
+    for row, generator in enumerate(generators):
+        if not isinstance(generator, torch.Generator):
+            raise TypeError(f"generators[{row}] must be a torch.Generator, got {type(generator).__name__}")
+    if len({id(generator) for generator in generators}) < rows:
+        raise ValueError("generators must differ: with one generator in two rows, each plan would depend on the other")

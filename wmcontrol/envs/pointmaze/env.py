@@ -72,6 +72,7 @@ class PointMazeWorld(World):
                 **CAMERA_AND_DISTRACTORS,
             }
         super().__init__(num_worlds)
+        self._states = np.zeros((num_worlds, 4))
         self._simulation = Simulation(maze, num_worlds, frame_skip)
         self._backgrounds = Backgrounds(partial(scene.paint_background, maze=maze, view=view), num_worlds)
         self._mujoco = scene.MujocoScene(maze, view) if render_backend == "mujoco" else None
@@ -102,19 +103,13 @@ class PointMazeWorld(World):
         return None
 
     def set_states(self, rows: Rows, states: Floats) -> None:
-        self._simulation.set_states(rows, states)
+        self._states[rows] = states
 
     def get_states(self, rows: Rows) -> Floats:
-        return self._simulation.get_states(rows)
+        return self._states[rows]
 
     def step(self, rows: Rows, actions: Floats) -> None:
-        self._simulation.step(rows, actions)
-
-    def observe(self, rows: Rows, states: Floats) -> Floats:
-        return states.copy()
-
-    def achieved(self, states: Floats) -> Floats:
-        return states[..., :2].copy()
+        self._states[rows] = self._simulation.step(rows, self._states[rows], actions)
 
     def is_success(self, achieved: Floats, desired: Floats) -> Bools:
         return np.asarray(distance(achieved, desired) < self._success_radius)

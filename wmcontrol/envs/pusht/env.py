@@ -67,13 +67,12 @@ class PushTWorld(World):
         }
         super().__init__(num_worlds)
         self._spaces = [PushTSpace() for _ in range(num_worlds)]
-        self._builds = [Build() for _ in range(num_worlds)]
         self._with_target = Backgrounds(partial(scene.paint_background, target=scene.TARGET_POSE), num_worlds)
         self._without_target = Backgrounds(partial(scene.paint_background, target=None), num_worlds)
 
     def vary(self, row: int, values: Values, rng: np.random.Generator) -> None:
         super().vary(row, values, rng)
-        self._builds[row] = Build(
+        self._spaces[row].build = Build(
             agent_radius=AGENT_RADIUS * float(values["agent_size"][0]),
             block_scale=float(values["block_size"][0]),
             friction=float(values["friction"][0]),
@@ -99,7 +98,7 @@ class PushTWorld(World):
 
     def set_states(self, rows: Rows, states: Floats) -> None:
         for row, state in zip(rows, states, strict=True):
-            self._spaces[row].set_state(state, self._builds[row])
+            self._spaces[row].set_state(state)
 
     def get_states(self, rows: Rows) -> Floats:
         return np.array([self._spaces[row].get_state() for row in rows]).reshape(-1, 7)
@@ -108,7 +107,7 @@ class PushTWorld(World):
         for row, (x, y) in zip(rows, actions.tolist(), strict=True):
             space = self._spaces[row]
             if self._relative:
-                agent_x, agent_y = space.agent_position()
+                agent_x, agent_y = space.agent_position
                 x = min(max(agent_x + REACH * x, 0.0), FIELD)
                 y = min(max(agent_y + REACH * y, 0.0), FIELD)
             space.step(x, y)

@@ -52,17 +52,16 @@ class PushTSpace:
     """One agent and one block in one pymunk space."""
 
     def __init__(self) -> None:
-        self.build = Build()
+        self.build = Build()  # of the space from the next ``set_state`` on
         self._assemble()
 
-    def set_state(self, state: NDArray[np.float64], build: Build) -> None:
+    def set_state(self, state: NDArray[np.float64]) -> None:
         """Put the world into ``state``: agent x, y, block x, y, angle, agent velocity x, y.
 
         The seven numbers leave out the velocity that contacts give the block, which the engine keeps from one step
         to the next. It is computed anew here: on a fresh space the agent is set back by one simulation step of its
         velocity and stepped once, so that contacts are found and resolved exactly where the bodies are.
         """
-        self.build = build
         self._assemble()
         agent_x, agent_y, block_x, block_y, angle, velocity_x, velocity_y = map(float, state)
         # The angle first: setting it turns the block about its centre of gravity and so moves its origin.
@@ -83,10 +82,12 @@ class PushTSpace:
         return self.get_state(), self.build
 
     def __setstate__(self, state: tuple[list[float], Build]) -> None:
-        self.set_state(np.array(state[0]), state[1])
+        values, self.build = state
+        self.set_state(np.array(values))
 
+    @property
     def agent_position(self) -> tuple[float, float]:
-        """Return where the agent is, pixels."""
+        """Where the agent is, pixels."""
         x, y = self._agent.position
         return x, y
 

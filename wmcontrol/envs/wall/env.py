@@ -95,9 +95,6 @@ class WallWorld(World):
     def observe(self, rows: Rows, states: Floats) -> Floats:
         return np.concatenate([states, *(self.values[name][rows] for name in self.redrawn)], -1)
 
-    def achieved(self, states: Floats) -> Floats:
-        return states.copy()
-
     def is_success(self, achieved: Floats, desired: Floats) -> Bools:
         return np.asarray(distance(achieved, desired) < SUCCESS_DISTANCE)
 
