@@ -17,7 +17,7 @@ import wmcontrol
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = Path(wmcontrol.__file__).parent
 LINKS = ("envs", "planners", "agents")
-EVERYONE_MAY = {"untrusted", "files", "runs", "__version__", "ENV_IDS"}
+EVERYONE_MAY = {"checks", "untrusted", "files", "runs", "__version__", "ENV_IDS"}
 EVERYTHING = {
     "envs",
     "planners",
@@ -33,6 +33,7 @@ EVERYTHING = {
 }
 MAY_IMPORT = {
     "bounds": set(),
+    "checks": set(),
     "files": set(),
     "runs": set(),
     "engine": set(),
