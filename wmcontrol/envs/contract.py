@@ -5,7 +5,7 @@ the environment that they learn in, its ``VecNormalize``) or by those of our age
 ``control_rate``, ``frame_size``). What a policy does not say is not compared.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import gymnasium as gym
@@ -85,9 +85,12 @@ def _trained_in(policy: Any) -> Any:
 
 def _check_wrappers(policy: Any) -> None:
     """Refuse a policy whose environment changes actions or observations on the way, in a way that is unknown here."""
-    env = _trained_in(policy)
-    names = [type(layer).__name__ for layer in _layers(env) if hasattr(layer, "venv")]
-    unknown = [name for name in names if name not in _VEC_WRAPPERS]
+    env = layer = _trained_in(policy)
+    unknown = []
+    while layer is not None:
+        if hasattr(layer, "venv") and type(layer).__name__ not in _VEC_WRAPPERS:
+            unknown.append(type(layer).__name__)
+        layer = layer.__dict__.get("venv")
     if not unknown and env is not None and _asked(lambda: any(env.env_is_wrapped(gym.ActionWrapper))):
         unknown = ["a gymnasium.ActionWrapper"]
     if unknown:
@@ -95,12 +98,6 @@ def _check_wrappers(policy: Any) -> None:
             f"the policy was trained behind {unknown[0]}, which is not there when it is judged or collected with; give "
             "an agent whose predict does what the wrapper did, or train without it"
         )
-
-
-def _layers(env: Any) -> Iterator[Any]:
-    while env is not None:
-        yield env
-        env = env.__dict__.get("venv")
 
 
 def _asked(question: Any) -> Any:
@@ -129,24 +126,17 @@ def _check_actions(policy: Any, expected: gym.spaces.Box) -> None:
         bounds = space.low, space.high
     low, high = (np.asarray(bound) for bound in bounds)
     for name, own, asked in (("low", low, expected.low), ("high", high, expected.high)):
-        if own.shape != expected.shape or not _same_bounds(own, asked, low == high, expected).all():
+        same = own.shape == expected.shape
+        if same:
+            # Where the agent holds a number, or the environment has no bound, the agent's may lie inside.
+            free = (low == high) | (np.abs(asked) >= np.finfo(np.float32).max)
+            inside = (expected.low <= own) & (own <= expected.high)
+            same = bool((np.isclose(own, asked) | (free & inside)).all())
+        if not same:
             raise ValueError(
                 f"the agent's actions have the {name}est values {own.tolist()}, the environment's "
                 f"{asked.tolist()}; make the environment with the settings of the agent's training, such as action_mode"
             )
-
-
-def _same_bounds(
-    own: NDArray[Any], asked: NDArray[Any], held: NDArray[np.bool_], expected: gym.spaces.Box
-) -> NDArray[np.bool_]:
-    """Say of each number whether its bound is the environment's, or may be another inside the environment's.
-
-    So may that of a number that an agent holds, and of one that the environment does not bound.
-    """
-    inside = (expected.low <= own) & (own <= expected.high)
-    unbounded = np.abs(asked) >= np.finfo(np.float32).max
-    same: NDArray[np.bool_] = np.isclose(own, asked) | (inside & (held | unbounded))
-    return same
 
 
 def _check_observations(policy: Any, expected: gym.spaces.Dict) -> None:

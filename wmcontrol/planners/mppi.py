@@ -55,8 +55,8 @@ class MPPI(Planner):
         given = search.starts[:, : self.num_samples]
         for _ in range(self.num_iterations):
             actions, costs = search.score(drawn_around(search, mean, std, given, self.num_samples, self.noise_beta))
-            weights = path_weights(costs, self.temperature * spread(costs))
-            mean, weighted_std = moments(actions, weights[:, :, None, None], around=mean)
+            weights = path_weights(costs, self.temperature * spread(costs)).to(actions)[:, :, None, None]
+            mean, weighted_std = moments(actions, weights, around=mean)
             if self.adapt_std:
                 std = weighted_std.clamp_min(self.min_std * self.std)
             given = torch.stack([mean, search.best], 1)[:, : self.num_samples]

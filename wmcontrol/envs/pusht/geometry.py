@@ -5,7 +5,7 @@ import numpy as np
 from ..canvas import Floats, rectangle
 from .physics import BAR, CENTER_OF_GRAVITY, FREE, STEM
 
-_T = np.stack([rectangle(*BAR), rectangle(*STEM)])  # (2 parts, 4 corners, 2)
+T = np.stack([rectangle(*BAR), rectangle(*STEM)])  # (2 parts, 4 corners, 2), in the block's own frame
 AREA = 120.0 * 30.0 + 30.0 * 90.0  # of the T, square pixels
 # Where edges coincide they must count once: the first shape's edges count out to this far beyond the second, the
 # second's only this far within the first. Pixels.
@@ -24,7 +24,7 @@ def placed(poses: Floats, shapes: Floats) -> Floats:
 
 def corners(poses: Floats, scale: Floats | float = 1.0) -> Floats:
     """Return the corners (…, 2, 4, 2) of the bars and stems of blocks at ``poses`` (…, 3), of sizes ``scale`` (…)."""
-    return placed(poses, np.asarray(scale)[..., None, None, None] * _T)
+    return placed(poses, np.asarray(scale)[..., None, None, None] * T)
 
 
 def center_of_gravity(pose: Floats, scale: float) -> Floats:

@@ -17,7 +17,7 @@ from ..canvas import (
     supersample,
 )
 from ..variation import Values
-from .geometry import placed
+from .geometry import T, placed
 from .physics import AGENT_RADIUS, BAR, FIELD, STEM
 
 WHITE = (255, 255, 255)
@@ -34,7 +34,6 @@ _LIGHTER = 1.2  # the inside of a shape against its outline
 
 # For drawing without a seam, the target's stem begins at the bar's outer edge.
 _TARGET = np.stack([rectangle(*BAR), rectangle(STEM[0], BAR[1], STEM[2], STEM[3])])
-_PARTS = np.stack([rectangle(*BAR), rectangle(*STEM)])
 _OUTWARD = rectangle(-1, -1, 1, 1)  # where each corner goes when a rectangle grows by 1
 _WALLS = np.stack([rectangle(*box) for box in ((3, 3, 508, 7), (504, 3, 508, 508), (3, 504, 508, 508), (3, 3, 7, 508))])
 
@@ -69,7 +68,7 @@ def draw_bodies(frames: Frames, camera: Camera, states: Floats, values: Values, 
     """Draw agents and blocks in states (R, 7) on frames of ``rows``; ``values`` hold (N, k)."""
     # Each part twice: out to the outer edge of its outline, and inside of it.
     borders = np.array([_BORDER, -_BORDER]) - edge_reach(frames, camera)
-    parts = values["block_size"][rows, :, None, None, None] * _PARTS[:, None] + borders[:, None, None] * _OUTWARD
+    parts = values["block_size"][rows, :, None, None, None] * T[:, None] + borders[:, None, None] * _OUTWARD
     block = placed(states[:, 2:5], parts.reshape(-1, 4, 4, 2))
     fill_polygons(frames, camera, block, np.tile(_with_light(values["block_color"][rows]), (1, 2, 1)))
     agent = np.repeat(states[:, None, :2], 2, 1)
