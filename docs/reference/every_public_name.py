@@ -1,4 +1,7 @@
-"""A hook of mkdocs: a line ``@@ wmcontrol.planners`` becomes the documentation of every public name of that module."""
+"""Hooks of mkdocs: ``@@ wmcontrol.planners`` becomes the documentation of every public name of that module.
+
+Roles of Sphinx in docstrings, which editors know, become links.
+"""
 
 import importlib
 import inspect
@@ -9,6 +12,12 @@ from typing import Any
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Return a page with the entries in the place of such lines."""
     return re.sub(r"^@@ (\S+)$", lambda found: "\n\n".join(_entries(found[1])), markdown, flags=re.MULTILINE)
+
+
+def on_page_content(html: str, **_: Any) -> str:
+    """Return a page in which roles are links to what they name, where it is documented."""
+    role = r":(?:func|class|meth|mod|data|attr):<code>~?([\w.]*?)(\w+)</code>"
+    return re.sub(role, r'<autoref optional identifier="\1\2"><code>\2</code></autoref>', html)
 
 
 def _entries(module_name: str) -> list[str]:

@@ -3,10 +3,11 @@
 import gymnasium as gym
 import numpy as np
 import pytest
+from foreign_envs import BALL
 
 import wmcontrol
 
-ALL = pytest.mark.parametrize("env_id", wmcontrol.ENV_IDS)
+ALL = pytest.mark.parametrize("env_id", [*wmcontrol.ENV_IDS, BALL])
 
 
 @ALL

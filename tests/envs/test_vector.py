@@ -3,12 +3,14 @@
 import gymnasium as gym
 import numpy as np
 import pytest
+from foreign_envs import BALL
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from naming import naming
 
 import wmcontrol
 
-ALL = pytest.mark.parametrize("env_id", wmcontrol.ENV_IDS)
+ALL = pytest.mark.parametrize("env_id", [*wmcontrol.ENV_IDS, BALL])
+OURS = pytest.mark.parametrize("env_id", wmcontrol.ENV_IDS)  # they have variations
 N = 5
 
 
@@ -62,7 +64,7 @@ def test_same_as_gymnasiums_own_vector_of_single_environments(
     assert ended >= 3 * N
 
 
-@ALL
+@OURS
 def test_rows_with_their_own_variations_states_and_looks_do_not_mix(env_id: str) -> None:
     ours = gym.make_vec(env_id, num_envs=3, image_size=32)
     names = list(gym.make(env_id).unwrapped.variations)

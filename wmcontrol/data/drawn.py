@@ -10,7 +10,8 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import ENV_IDS
+from ..envs import ENV_IDS
+from ..envs.registration import is_goal_env
 from .trajectory import Floats, Pixels, checked_indices
 
 _Looks = tuple[int, tuple[tuple[str, bytes], ...]]
@@ -27,7 +28,7 @@ class DrawnFrames:
     trajectory's first state decides, always the same, and not where they lay when it was recorded.
 
     Args:
-        env_id: one of ``wmcontrol.ENV_IDS``.
+        env_id: an environment with goals that is registered here.
         states: (T, n), as the environment's ``get_state()`` gives them.
         image_size: side of the frames, pixels.
         variation: how this world looked, by name, as the environment's ``variation`` gives it; the rest is as usual.
@@ -44,8 +45,11 @@ class DrawnFrames:
     env_settings: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.env_id not in ENV_IDS:
-            raise ValueError(f"frames can be drawn for {', '.join(ENV_IDS)}; not for {self.env_id!r}")
+        if not is_goal_env(self.env_id):
+            raise ValueError(
+                f"frames are drawn by {', '.join(ENV_IDS)}, and by environments that register_goal_env has registered; "
+                f"not by {self.env_id!r}"
+            )
 
     def __len__(self) -> int:
         return len(self.states)

@@ -7,8 +7,8 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from .. import ENV_IDS
 from ..envs.making import make_one
+from ..envs.registration import is_goal_env
 from .trajectory import Floats
 
 # Settings of how an environment is looked at or rewarded: the same actions do the same whatever they are.
@@ -17,7 +17,7 @@ _OF_VIEW = frozenset(("image_size", "obs_type", "render_mode", "render_size", "r
 
 @dataclass(frozen=True)
 class Environment:
-    """One of our environments, as it was made.
+    """An environment with goals, as it was made.
 
     Attributes:
         env_id: its Gymnasium id.
@@ -37,14 +37,14 @@ class Environment:
 
     @staticmethod
     def of(env_id: str | None, settings: Mapping[str, Any]) -> "Environment | None":
-        """Make the environment and ask it; None where it is not one of ours.
+        """Make the environment and ask it; None where it is not one with goals that is registered here.
 
         Raises:
             ValueError: it cannot be made with these settings.
         """
         if not isinstance(settings, Mapping):
             raise ValueError(f"settings of an environment are names and values, got {settings!r}")
-        if env_id not in ENV_IDS:
+        if env_id is None or not is_goal_env(env_id):
             return None
         kept = world_settings(env_id, settings)
         env = make_one(env_id, {**kept, "obs_type": "state"})

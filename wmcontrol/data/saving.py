@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import ENV_IDS
+from ..envs import ENV_IDS
 from ..envs.making import make_vector
+from ..envs.registration import bare_id, is_goal_env
 from ..runs import open_run
 from .collecting import Length, collect_batches, policy_of
 from .dataset import TrajectoryDataset
@@ -80,8 +81,8 @@ def collect(
     again, and a finished one is read.
 
     Args:
-        env_id: one of ``wmcontrol.ENV_IDS``, or an environment whose vector form has ``get_state``, ``control_rate``
-            and ``variation`` as theirs.
+        env_id: one of ``wmcontrol.ENV_IDS``, or of an environment that :func:`~wmcontrol.envs.register_goal_env`
+            registered; or any whose vector form has ``get_state``, ``control_rate`` and ``variation`` as theirs.
         policy: who acts: a function of :mod:`wmcontrol.data.policies`, an agent as ``evaluate`` takes them, such as a
             ``PlanningAgent`` or a policy that Stable-Baselines3 has trained, or a
             :class:`~wmcontrol.data.collecting.CollectPolicy`.
@@ -90,8 +91,8 @@ def collect(
         seed: of all of them.
         num_frames: how many frames an agent's episodes have, or from how many to how many; other policies know.
         env_settings: further settings of the environment.
-        keep_pixels: in a folder, save frames with this side in pixels. By default frames are drawn from the states when
-            they are read, 64 pixels wide.
+        keep_pixels: in a folder, save frames with this side in pixels. By default frames of our environments are drawn
+            from the states when they are read, and those of others are saved, 64 pixels wide.
         about: in a folder, what else tells these data from others, such as the policy's name, as JSON has it; it is
             kept with them, and other values in the same folder are refused.
         progress: is told how many episodes are done, of how many.
@@ -105,6 +106,7 @@ def collect(
             collected from, an agent that does not fit it, or a folder of other data; it says what differs.
         OSError: the folder cannot be written to.
     """
+    env_id = bare_id(env_id)
     acting = policy_of(policy, num_frames)
     # What is refused is refused now, and not when a folder has been begun.
     collect_batches(env_id, acting, num_episodes, seed=seed, env_settings=env_settings)
@@ -121,6 +123,8 @@ def collect(
             for trajectory in batch:
                 yield _drawn(env_id, chosen, trajectory, keep_pixels or 64)
 
+    if keep_pixels is None and env_id not in ENV_IDS and is_goal_env(env_id):
+        keep_pixels = 64  # who reads the set may not have the environment
     if folder is None:
         return _Collected(list(trajectories(0, progress)), env_id, rate, bounds, chosen)
     settings = {**(about or {}), "seed": seed, "env_settings": chosen, "pixels": keep_pixels}
@@ -182,7 +186,7 @@ def convert(
 
 
 def _drawn(env_id: str, settings: Mapping[str, Any], trajectory: Trajectory, size: int) -> Trajectory:
-    if env_id not in ENV_IDS:
+    if not is_goal_env(env_id):
         return trajectory
     assert trajectory.states is not None
     frames = DrawnFrames(env_id, trajectory.states, size, trajectory.variation, world_settings(env_id, settings))

@@ -135,7 +135,8 @@ class GoalEnv(GoalCore, gym.Env[Observation, NDArray[np.float32]]):
         return None
 
     def close(self) -> None:
-        """Close the window, if there is one."""
+        """Close the world, and the window if there is one."""
+        self._world.close()
         if self._window_is_open:
             cv2.destroyWindow(type(self).__name__)
             self._window_is_open = False

@@ -128,6 +128,10 @@ class GoalVectorEnv(GoalCore, VectorEnv[Observation, NDArray[Any], NDArray[Any]]
             infos |= self._infos(self._all_rows, success)
         return observation, rewards, terminated, truncated, infos
 
+    def close_extras(self, **_: Any) -> None:
+        """Close the worlds."""
+        self._world.close()
+
     def get_state(self) -> NDArray[np.float64]:
         """Return the states (N, n)."""
         self._check_started("get_state")

@@ -84,6 +84,9 @@ class World(ABC):
         }
         self.goal_states = np.zeros((num_worlds, len(self.state_labels)))
 
+    def close(self) -> None:  # noqa: B027
+        """Give back what the worlds hold, if anything."""
+
     def vary(self, row: int, values: Values, rng: np.random.Generator) -> None:
         """Give one world the values of its variations; ``rng`` places what they leave open."""
         for name, value in values.items():

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ... import ENV_IDS
+from ...envs.registration import is_goal_env
 from ...untrusted.schema import MAX_BYTES
 from ..dataset import TrajectoryDataset
 from ..drawn import DrawnFrames
@@ -137,7 +137,7 @@ class MinariTrajectories(TrajectoryDataset):
             self.action_bounds = self._maze.bounds(*self.action_bounds) if self.action_bounds else None
         elif self._environment is not None:
             self.env_settings, self.action_bounds = self._environment.settings, self._environment.action_bounds
-        elif not self._ours and self.env_id in ENV_IDS:
+        elif not self._ours and is_goal_env(self.env_id):
             self.env_id, self.env_settings = None, {}
 
     def trajectory(self, index: int) -> Trajectory:
@@ -173,7 +173,7 @@ class MinariTrajectories(TrajectoryDataset):
         if self._environment is not None and states is not None:
             states, variation = _world_states(self._environment, states, variation, provenance)
         drawable = self._maze is not None or self._environment is not None or self._ours is not None
-        if frames is None and states is not None and drawable and self.env_id in ENV_IDS:
+        if frames is None and states is not None and drawable and self.env_id and is_goal_env(self.env_id):
             side = side_of(self._image_size)
             frames = DrawnFrames(self.env_id, states, side, variation or {}, self.env_settings)
         return Trajectory(

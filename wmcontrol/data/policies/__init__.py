@@ -1,7 +1,7 @@
 """Policies for collecting trajectories in our environments; each knows the state and the layout of one of them.
 
 ``num_frames`` is how many frames an episode has, or from how many to how many. Defaults are those of the references'
-sets: 50 in Wall, 100 in PointMaze, 100 to 300 in Push-T.
+sets, 50 in Wall, 100 in PointMaze, 100 to 300 in Push-T, and 100 in an environment of somebody else.
 """
 
 from functools import partial
@@ -10,6 +10,7 @@ from typing import Any
 import gymnasium as gym
 
 from ...envs import ENV_IDS
+from ...envs.registration import bare_id, is_goal_env
 from ..collecting import AgentPolicy, CollectPolicy, Length, Lengths
 from ..dataset import TrajectoryDataset
 from .common import Scripted
@@ -17,18 +18,22 @@ from .common import Scripted
 __all__ = ["door", "from_agent", "noisy_replay", "pushes", "random", "waypoint"]
 
 _LENGTHS: dict[str, Length] = {"PushT": (100, 300), "Wall": 50, "PointMaze": 100}
+_FOREIGN = 100  # frames of an episode in an environment of somebody else
+_HOLD = 5  # steps that a random action lasts there, on average: single ones mostly cancel out
 _RELATIVE = {"action_mode": "relative"}
 
 
 def random(env_id: str, *, num_frames: Length | None = None) -> CollectPolicy:
     """Act at random: in Wall a walk that keeps its heading for a while, elsewhere uniformly within the bounds.
 
+    In an environment of somebody else an action lasts for 5 steps on average.
+
     Args:
-        env_id: one of our environments.
+        env_id: an environment with goals.
         num_frames: of an episode, or from how many to how many; None as in the references' sets. For example [100,300].
 
     Raises:
-        ValueError: another environment, or fewer frames than 2.
+        ValueError: another environment, fewer frames than 2, or actions without bounds.
     """
     from .random_actions import Drifting, Uniform
 
@@ -36,7 +41,13 @@ def random(env_id: str, *, num_frames: Length | None = None) -> CollectPolicy:
     if kind == "Wall":
         return Scripted(Drifting, lengths)
     settings = _RELATIVE if kind == "PushT" else {}
-    return Scripted(partial(Uniform, space=_action_space(env_id)), lengths, settings)
+    space, hold = _action_space(env_id), 1 if kind else _HOLD
+    if not space.is_bounded():
+        raise ValueError(
+            f"random draws actions within their bounds, and those of {env_id} have none: {space}; collect with an "
+            "agent or a policy of your own"
+        )
+    return Scripted(partial(Uniform, space=space, hold=hold), lengths, settings)
 
 
 def door(env_id: str, *, num_frames: Length | None = None) -> CollectPolicy:
@@ -122,17 +133,21 @@ def from_agent(env_id: str, agent: Any, *, num_frames: Length | None = None) -> 
     return AgentPolicy(agent, _lengths(env_id, num_frames), {"action_mode": "absolute"} if absolute else {})
 
 
-def _kind(env_id: str, policy: str, only: str = "") -> str:
+def _kind(env_id: str, policy: str, only: str | None = None) -> str:
+    """Return which of our environments this is; nothing for one of somebody else, where the policy acts there too."""
     for kind in _LENGTHS:
-        if env_id in ENV_IDS and env_id.startswith(f"wmcontrol/{kind}") and only in ("", kind):
+        if env_id in ENV_IDS and env_id.startswith(f"wmcontrol/{kind}") and only in (None, kind):
             return kind
-    known = [known for known in ENV_IDS if known.startswith(f"wmcontrol/{only}")]
-    raise ValueError(f"{policy} is a policy for {', '.join(known)}, not for {env_id!r}")
+    if only is None and is_goal_env(bare_id(env_id)):
+        return ""
+    known = [known for known in ENV_IDS if known.startswith(f"wmcontrol/{only or ''}")]
+    more = "" if only else ", and for environments that register_goal_env has registered"
+    raise ValueError(f"{policy} is a policy for {', '.join(known)}{more}; not for {env_id!r}")
 
 
 def _lengths(env_id: str, num_frames: Length | None) -> Lengths:
-    kind = next(kind for kind in _LENGTHS if env_id.startswith(f"wmcontrol/{kind}"))
-    return Lengths.of(_LENGTHS[kind] if num_frames is None else num_frames)
+    usual = next((frames for kind, frames in _LENGTHS.items() if env_id.startswith(f"wmcontrol/{kind}")), _FOREIGN)
+    return Lengths.of(usual if num_frames is None else num_frames)
 
 
 def _action_space(env_id: str) -> gym.spaces.Box:

@@ -15,11 +15,22 @@ _CROSSING = 0.25  # the share of episodes that begin by looking for the door
 
 
 class Uniform(ScriptBase):
-    """Every action is drawn uniformly within the bounds of ``space``, and independently of the one before."""
+    """Every action is drawn uniformly within the bounds of ``space``, and independently of the one before.
 
-    def __init__(self, num_frames: int, rng: np.random.Generator, space: gym.spaces.Box):
+    Args:
+        num_frames: of the episode.
+        rng: draws everything.
+        space: what actions there are.
+        hold: how many steps an action lasts, on average; how many is drawn for each.
+    """
+
+    def __init__(self, num_frames: int, rng: np.random.Generator, space: gym.spaces.Box, hold: float = 1):
         super().__init__(num_frames)
-        self._actions = iter(rng.uniform(space.low, space.high, (num_frames - 1, *space.shape)))
+        actions = rng.uniform(space.low, space.high, (num_frames - 1, *space.shape))
+        if hold > 1:
+            begins = np.insert(rng.random(num_frames - 2) < 1 / hold, 0, True)
+            actions = actions[np.flatnonzero(begins)[np.cumsum(begins) - 1]]
+        self._actions = iter(actions)
 
     def act(self, view: View) -> Floats:
         """Return the next of the actions that were drawn beforehand."""

@@ -4,22 +4,15 @@ An action period starts from positions and velocities alone (the solver's warm s
 says all there is to know about the future.
 """
 
-import os
-import sys
 from functools import lru_cache
 from typing import Any
 
+import mujoco as mujoco
+import mujoco.rollout
 import numpy as np
 
 from ..canvas import Floats, Rows
 from .mazes import MAX_SPEED, model_xml
-
-# MuJoCo chooses its way of drawing when it is imported; without a display only EGL and OSMesa work.
-if sys.platform.startswith("linux") and not os.environ.get("DISPLAY"):
-    os.environ.setdefault("MUJOCO_GL", "egl")
-
-import mujoco as mujoco
-import mujoco.rollout
 
 TIMESTEP = 0.01  # s
 MAX_ACCELERATION = 100 / 4.18879  # of the motors on the ball, m/s²

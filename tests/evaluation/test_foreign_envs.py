@@ -1,0 +1,98 @@
+"""An environment of somebody else, from collecting to a report."""
+
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from foreign_envs import BALL, Ball
+from naming import naming
+
+from wmcontrol.data import collect, open_dataset, policies
+from wmcontrol.envs.registration import bare_id
+from wmcontrol.evaluation import AgentSpec, DatasetTasks, RandomTasks, evaluate_agents
+
+
+class Straight:
+    """Goes straight to the goal, which it reads from the states."""
+
+    def predict(
+        self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = True
+    ) -> Any:
+        way = observation["desired_goal"] - observation["achieved_goal"]
+        return np.clip(way, -1, 1).astype(np.float32), None
+
+
+@pytest.fixture(scope="module")
+def data() -> Any:
+    return collect(BALL, policies.random(BALL, num_frames=60), 6, seed=1)
+
+
+def test_actions_last_for_some_steps_and_lead_where_they_should(data: Any) -> None:
+    for i in range(len(data)):
+        trajectory = data.trajectory(i)
+        same = (np.diff(trajectory.actions, axis=0) == 0).all(1).mean()
+        assert 0.6 < same < 0.95  # four of five
+        moved = np.clip(trajectory.states[:-1] + trajectory.actions, -10, 10)
+        np.testing.assert_allclose(trajectory.states[1:], moved, atol=1e-6)
+
+
+def test_frames_are_what_an_agent_sees(data: Any) -> None:
+    trajectory = data.trajectory(2)
+    env: Any = gym.make(BALL).unwrapped
+    env.reset(options={"state": trajectory.states[0], "goal_state": [9, 9]})
+    for action, frame in zip(trajectory.actions[:5], trajectory.frames.read(range(1, 6)), strict=True):
+        np.testing.assert_array_equal(env.step(action)[0]["pixels"], frame)
+
+
+def test_saved_data_keep_their_frames(data: Any, tmp_path: Path) -> None:
+    pytest.importorskip("h5py")
+    saved = collect(BALL, policies.random(BALL, num_frames=60), 2, seed=1, folder=tmp_path / "set")
+    registered = gym.registry.pop(BALL)
+    try:  # as where the environment is not at hand
+        found = open_dataset(tmp_path / "set")
+        assert found.env_id == BALL
+        np.testing.assert_array_equal(found.trajectory(1).frames.read([3]), data.trajectory(1).frames.read([3]))
+    finally:
+        gym.registry[BALL] = registered
+    np.testing.assert_array_equal(saved.trajectory(1).states, data.trajectory(1).states)
+
+
+@pytest.mark.parametrize("kind", ["data", "random"])
+def test_agents_are_judged_there(kind: str, data: Any) -> None:
+    tasks = DatasetTasks(data, 8, goal_offset=25) if kind == "data" else RandomTasks(BALL, 8)
+    space = gym.make(BALL).action_space
+    still = type("Still", (), {"predict": lambda self, o, **_: (np.zeros((len(o["pixels"]), *space.shape)), None)})()
+    rows = evaluate_agents([AgentSpec("straight", Straight()), AgentSpec("still", still)], tasks, "paper")
+    reached = {row.agent: row.evaluation.success_end.value for row in rows}
+    assert reached["straight"] == (
+        1.0 if kind == "data" else pytest.approx(1.0, abs=0.3)
+    )  # 25 steps of 1, up to 20 away
+    assert reached["still"] == 0.0
+
+
+def test_actions_without_bounds_are_not_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Ball, "action_space", gym.spaces.Box(-np.inf, np.inf, (2,), np.float32))
+    with pytest.raises(ValueError, match=naming("random", BALL, "bounds")):
+        policies.random(BALL)
+
+
+def test_policies_of_our_environments_stay_there() -> None:
+    with pytest.raises(ValueError, match=naming("waypoint", BALL)):
+        policies.waypoint(BALL)
+    with pytest.raises(ValueError, match=naming("random", "register_goal_env", "CartPole-v1")):
+        policies.random("CartPole-v1")
+
+
+def test_an_id_brings_its_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "my_balls.py").write_text(
+        "from foreign_envs import make_ball, near\n"
+        "from wmcontrol.envs import register_goal_env\n"
+        'register_goal_env("mine/Ball-v0", make_ball, success=near)\n'
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    assert bare_id("my_balls:mine/Ball-v0") == "mine/Ball-v0"
+    assert collect("my_balls:mine/Ball-v0", policies.random("mine/Ball-v0"), 1).env_id == "mine/Ball-v0"
+    with pytest.raises(ImportError, match="no_such"):
+        bare_id("no_such:mine/Ball-v0")

@@ -1,0 +1,217 @@
+"""Any Gymnasium environment that draws frames as an environment with goals.
+
+Goals are states; a goal's picture is what the environment draws there.
+"""
+
+from collections.abc import Sequence
+from operator import attrgetter, methodcaller
+from typing import Any
+
+import cv2
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+
+from ..canvas import Floats, Frames, Rows
+from ..goal_core import as_numbers
+from ..goal_env import GoalEnv
+from ..goal_vector_env import GoalVectorEnv
+from ..making import check_actions
+from ..registration import GetState, Goal, Make, SetState, Success
+from ..variation import Values
+from ..world import Bools, Bounds, World
+
+_GOAL_ACTIONS = 10  # at random, from a start to the goal that is drawn for it
+_HOLD = 5  # steps that each of them is held: single ones mostly cancel out
+
+
+class ForeignWorld(World):
+    """Environments of somebody else. See :func:`~wmcontrol.envs.register_goal_env` for the arguments."""
+
+    def __init__(
+        self,
+        num_worlds: int,
+        *,
+        make: Make | str,
+        success: Success,
+        goal: Goal | Sequence[float] | None,
+        state: tuple[GetState, SetState] | None,
+        state_labels: Sequence[str] | None,
+        control_rate: float | None,
+    ):
+        self.variations = {}
+        self._success, self._goal = success, goal
+        # Where starts are drawn and frames are rendered: no episode is disturbed, and a frame depends on nothing but
+        # its state. (What MuJoCo draws of an environment that was stepped is the state of one physics step before.)
+        self._aside = _made(make)
+        _start(self._aside)
+        self._space = check_actions(self._aside.action_space)
+        self._get, self._set = state or state_access(self._aside.unwrapped)
+        size = self._state_of(self._aside).size
+        labels = tuple(state_labels or (f"state_{i}" for i in range(size)))
+        if len(labels) != size:
+            raise ValueError(f"state_labels: expected {size} names, one for each number of a state, got {len(labels)}")
+        self.state_labels, self.pose_size = labels, size
+        everywhere = Bounds(np.full(size, -np.inf), np.full(size, np.inf))
+        self.state_bounds = self.observation_bounds = self.goal_bounds = everywhere
+        self.action_bounds = Bounds(self._space.low.astype(float), self._space.high.astype(float))
+        self.control_rate = control_rate or _control_rate(self._aside)
+        super().__init__(num_worlds)
+        self._envs = [_made(make) for _ in range(num_worlds)]
+        self._seeds = [0] * num_worlds
+        for env in self._envs:
+            _start(env)
+
+    def close(self) -> None:
+        for env in (self._aside, *self._envs):
+            env.close()
+
+    def vary(self, row: int, values: Values, rng: np.random.Generator) -> None:
+        super().vary(row, values, rng)
+        self._seeds[row] = int(rng.integers(2**31))
+
+    def sample(self, values: Values, rng: np.random.Generator) -> tuple[Floats, Floats]:
+        env = self._aside
+        env.reset(seed=int(rng.integers(2**31)))
+        start = self._state_of(env)
+        if self._goal is None:
+            actions = gym.spaces.Box(self._space.low, self._space.high, dtype=self._space.dtype, seed=rng)
+            for action in (actions.sample() for _ in range(_GOAL_ACTIONS)):
+                for _ in range(_HOLD):
+                    env.step(action)
+            goal = self._state_of(env)
+            env.reset(seed=0)  # as nothing that was done may show in frames
+            return start, goal
+        goal = as_numbers("goal", self._goal(rng, start) if callable(self._goal) else self._goal)
+        if goal.shape != start.shape:
+            raise ValueError(f"goal must be a state of {start.size} numbers, got shape {goal.shape}")
+        return start, goal
+
+    def refuse(self, values: Values, state: Floats) -> str | None:
+        return None
+
+    def set_states(self, rows: Rows, states: Floats) -> None:
+        for row, state in zip(rows, states, strict=True):
+            self._envs[row].reset(seed=self._seeds[row])  # what the environment counts by itself begins anew
+            self._set(self._envs[row].unwrapped, state.copy())
+
+    def get_states(self, rows: Rows) -> Floats:
+        return np.stack([self._state_of(self._envs[row]) for row in rows])
+
+    def step(self, rows: Rows, actions: Floats) -> None:
+        for row, action in zip(rows, actions.astype(self._space.dtype), strict=True):
+            self._envs[row].step(action)
+
+    def is_success(self, achieved: Floats, desired: Floats) -> Bools:
+        found = np.asarray(self._success(achieved, desired))
+        expected = np.broadcast_shapes(achieved.shape, desired.shape)[:-1]
+        if found.dtype != bool or found.shape != expected:
+            raise ValueError(
+                f"success must return bool of shape {expected} for states {achieved.shape} and goal states "
+                f"{desired.shape}, got {found.dtype} of shape {found.shape}"
+            )
+        return found
+
+    def dense_reward(self, achieved: Floats, desired: Floats) -> Floats:
+        return -np.asarray(np.linalg.norm(achieved - desired, axis=-1))
+
+    def draw(self, rows: Rows, states: Floats, size: int, overlay_goals: bool = False) -> Frames:
+        frames = np.zeros((len(rows), size, size, 3), np.uint8)
+        for frame, state in zip(frames, states, strict=True):
+            self._set(self._aside.unwrapped, state.copy())
+            frame[:] = resized(self._aside.render(), size)
+        if overlay_goals:
+            goals = self.draw(rows, self.goal_states[rows], size)
+            frames = (frames // 3 * 2 + goals // 3).astype(np.uint8)
+        return frames
+
+    def _state_of(self, env: gym.Env[Any, Any]) -> Floats:
+        state = as_numbers("the state", self._get(env.unwrapped))
+        if state.ndim != 1:
+            raise ValueError(f"a state must be a vector, got shape {state.shape}")
+        return state.copy()
+
+
+def _start(env: gym.Env[Any, Any]) -> None:
+    """Let an environment draw its first frame: MuJoCo's camera looks at where things are in it from then on."""
+    env.reset(seed=0)
+    env.render()
+
+
+def _made(make: Make | str) -> gym.Env[Any, Any]:
+    env: Any = gym.make(make, render_mode="rgb_array") if isinstance(make, str) else make()
+    if not isinstance(env, gym.Env):
+        raise TypeError(f"make must return a gymnasium.Env, got {env!r}")
+    if env.render_mode != "rgb_array":
+        raise ValueError(f'{env} must be made with render_mode="rgb_array", got {env.render_mode!r}')
+    return env
+
+
+def state_access(env: Any) -> tuple[GetState, SetState]:
+    """Return how an unwrapped environment's state is read and set.
+
+    Raises:
+        ValueError: it is not known how.
+    """
+    if all(hasattr(env, name) for name in ("model", "data", "set_state")) and hasattr(env.data, "qpos"):
+        return _mujoco_state, _set_mujoco_state
+    if callable(getattr(env, "get_state", None)) and callable(getattr(env, "set_state", None)):
+        return methodcaller("get_state"), _set_state
+    if isinstance(getattr(env, "state", None), (np.ndarray, tuple, list)):
+        return attrgetter("state"), _set_attribute
+    raise ValueError(
+        f"{type(env).__name__} has neither MuJoCo's model and data, nor get_state() and set_state(state), nor an "
+        "attribute state: say how its state is read and set, state=(get, set)"
+    )
+
+
+def _set_state(env: Any, state: Floats) -> None:
+    env.set_state(state)
+
+
+def _set_attribute(env: Any, state: Floats) -> None:
+    env.state = state
+
+
+def _mujoco_state(env: Any) -> Floats:
+    return np.concatenate([env.data.qpos, env.data.qvel])
+
+
+def _set_mujoco_state(env: Any, state: Floats) -> None:
+    env.set_state(state[: env.model.nq], state[env.model.nq :])
+
+
+def _control_rate(env: gym.Env[Any, Any]) -> float:
+    dt = getattr(env.unwrapped, "dt", None)
+    # MuJoCo's environments have dt as the time of a step; in others, such as Pendulum, it is that of the physics too.
+    rate = 1 / dt if isinstance(dt, float) and dt > 0 else env.metadata.get("render_fps")
+    if not rate:
+        raise ValueError(f"{env} does not say how many actions it takes a second: give control_rate, in Hz")
+    return float(rate)
+
+
+def resized(frame: Any, size: int) -> NDArray[np.uint8]:
+    """Return what ``render`` returned with another side, in pixels.
+
+    Raises:
+        ValueError: it is no frame.
+    """
+    if not isinstance(frame, np.ndarray) or frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3:
+        got = f"{frame.dtype} of shape {frame.shape}" if isinstance(frame, np.ndarray) else repr(frame)
+        raise ValueError(f"render() must return uint8 frames (height, width, 3), got {got}")
+    if frame.shape[:2] == (size, size):
+        return frame
+    how = cv2.INTER_AREA if min(frame.shape[:2]) > size else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(frame, (size, size), interpolation=how), np.uint8)
+
+
+class ForeignGoalEnv(GoalEnv):
+    """One environment that was registered by :func:`~wmcontrol.envs.register_goal_env`."""
+
+    world_class = ForeignWorld
+
+
+class ForeignGoalVectorEnv(GoalVectorEnv):
+    """Several of them, stepped one after another."""
+
+    world_class = ForeignWorld

@@ -1,0 +1,122 @@
+"""The Gymnasium ids of environments with goals: ours, and those that users register.
+
+``import wmcontrol`` registers ours; Gymnasium 1.0 gave up registration by entry points.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.envs.registration import register, registry
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Make = Callable[[], gym.Env[Any, Any]]
+GetState = Callable[[Any], Any]
+SetState = Callable[[Any, Floats], object]
+Success = Callable[[Floats, Floats], Any]
+Goal = Callable[[np.random.Generator, Floats], Any]
+
+# id: (module, class prefix, settings, steps until truncation as in the references)
+_ENVIRONMENTS: dict[str, tuple[str, str, dict[str, str], int]] = {
+    "wmcontrol/PushT-v0": ("pusht", "PushT", {}, 300),
+    "wmcontrol/Wall-v0": ("wall", "Wall", {}, 300),
+    "wmcontrol/PointMaze_UMaze-v0": ("pointmaze", "PointMaze", {"maze": "umaze"}, 300),
+    "wmcontrol/PointMaze_Medium-v0": ("pointmaze", "PointMaze", {"maze": "medium"}, 600),
+    "wmcontrol/PointMaze_Large-v0": ("pointmaze", "PointMaze", {"maze": "large"}, 800),
+}
+ENV_IDS = tuple(_ENVIRONMENTS)
+_FOREIGN = "wmcontrol.envs.foreign:ForeignGoalEnv"
+
+
+def register_envs() -> None:
+    """Register all ids, once. Nothing is imported until an environment is made."""
+    # MuJoCo chooses its way of drawing when it is imported; without a display only EGL and OSMesa work.
+    if sys.platform.startswith("linux") and not os.environ.get("DISPLAY"):
+        os.environ.setdefault("MUJOCO_GL", "egl")
+    for env_id, (module, name, settings, steps) in _ENVIRONMENTS.items():
+        if env_id not in registry:
+            register(
+                id=env_id,
+                entry_point=f"wmcontrol.envs.{module}:{name}Env",
+                vector_entry_point=f"wmcontrol.envs.{module}:{name}VectorEnv",
+                kwargs=settings,
+                max_episode_steps=steps,
+            )
+
+
+def register_goal_env(
+    env_id: str,
+    make: Make | str,
+    *,
+    success: Success,
+    goal: Goal | Sequence[float] | None = None,
+    state: tuple[GetState, SetState] | None = None,
+    state_labels: Sequence[str] | None = None,
+    control_rate: float | None = None,
+    max_episode_steps: int | None = None,
+) -> None:
+    """Register a Gymnasium environment as one with goals, which agents plan in and every command takes.
+
+    Do this in a module of yours, ``my_module.py``; then ``gymnasium.make("my_module:ID")``, ``gymnasium.make_vec`` and
+    ``wmcontrol … env.id=my_module:ID`` import it and make the environment. Observations, options and infos are those of
+    :class:`~wmcontrol.envs.goal_env.GoalEnv`. The environment's own rewards and ends are not read: an episode ends at
+    its goal or after its budget.
+
+    Args:
+        env_id: the id to register, such as ``"mine/Reacher-v0"``.
+        make: returns the environment, with ``render_mode="rgb_array"``; or the id of one that has no settings. Square
+            frames of about the size that agents look at are drawn fastest.
+        success: says of states (…, n) and goal states (…, n) which are at their goals: (…) bool.
+        goal: the goal state (n,) of every episode that is given none; or a function of a random generator and the start
+            state that draws one. By default the state after 50 random steps.
+        state: how the state is read, ``get(env)``, and set, ``set(env, state)``, where ``env`` is unwrapped. By default
+            MuJoCo's positions and velocities; the environment's ``get_state()`` and ``set_state(state)``; or its
+            attribute ``state``.
+        state_labels: a name for each number of a state.
+        control_rate: actions per second, Hz. By default 1 / ``dt`` of MuJoCo's environments, or ``render_fps``.
+        max_episode_steps: after so many steps an episode is truncated.
+
+    Raises:
+        ValueError: ``env_id`` is taken. What is wrong with the environment itself is raised when it is made;
+            :func:`~wmcontrol.envs.check_goal_env` tells more.
+    """
+    if env_id in registry:
+        raise ValueError(f"there is an environment {env_id} already; choose another id, or register it once")
+    settings = {
+        "make": make,
+        "success": success,
+        "goal": goal,
+        "state": state,
+        "state_labels": state_labels,
+        "control_rate": control_rate,
+    }
+    register(
+        id=env_id,
+        entry_point=_FOREIGN,
+        vector_entry_point=_FOREIGN.replace("Env", "VectorEnv"),
+        kwargs=settings,
+        max_episode_steps=max_episode_steps,
+    )
+
+
+def is_goal_env(env_id: str | None) -> bool:
+    """Say whether an id is of an environment with goals whose frames can be drawn from its states."""
+    spec = registry.get(env_id or "")
+    return env_id in ENV_IDS or (spec is not None and spec.entry_point == _FOREIGN)
+
+
+def bare_id(env_id: str) -> str:
+    """Return an id without the module that is named before it, as in ``my_module:mine/Reacher-v0``, and import that.
+
+    Raises:
+        ImportError: there is no such module.
+    """
+    module, _, name = env_id.rpartition(":")
+    if module:
+        import_module(module)
+    return name

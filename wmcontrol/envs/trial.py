@@ -1,0 +1,82 @@
+"""Trying an environment that was made one with goals."""
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+_MOST_UNLIKE = 64  # of 255, by which frames of one state may differ: two renderers smooth edges differently
+
+
+def _unlike_its_own(env: Any) -> int:
+    """Return the largest difference between an environment's own frame and that of its state alone."""
+    from .foreign.env import resized
+
+    world = env._world
+    row = np.arange(1)
+    world._set(world._envs[0].unwrapped, world.get_states(row)[0])
+    own = resized(world._envs[0].render(), env._image_size)
+    alone = world.draw(row, world.get_states(row), env._image_size)[0]
+    return int(np.abs(own.astype(int) - alone).max())
+
+
+def check_goal_env(env_id: str, *, num_steps: int = 20, seed: int = 0) -> list[str]:
+    """Try what planning and judging rely on, and say what does not hold and what to do about it.
+
+    Args:
+        env_id: an environment that :func:`~wmcontrol.envs.register_goal_env` registered.
+        num_steps: random steps that are tried.
+        seed: of the trial.
+
+    Returns:
+        A sentence for each thing that is wrong; none if all is well.
+
+    Raises:
+        ValueError, TypeError: the environment cannot be made.
+    """
+    made: Any = gym.make(env_id, disable_env_checker=True, terminate_on_success=False)
+    env, found = made.unwrapped, []
+    try:
+        try:
+            first, info = env.reset(seed=seed)
+        except ValueError as refused:
+            return [f"no episode can be begun: {refused}"]
+        start, goal = env.get_state(), first["desired_goal"]
+        again = env.reset(seed=seed)[0]
+        if not np.array_equal(again["observation"], first["observation"]):
+            found.append("reset(seed=…) draws another start the second time: seed everything from self.np_random")
+        env.reset(seed=seed, options={"state": start, "goal_state": start})
+        rng = np.random.default_rng(seed)
+        low, high = np.maximum(env.action_space.low, -1e3), np.minimum(env.action_space.high, 1e3)
+        actions = rng.uniform(low, high, (num_steps, *env.action_space.shape))
+        shown = [env.step(action)[0] for action in actions]
+        states = np.stack([observation["observation"] for observation in shown])
+        if np.array_equal(states[-1], start):
+            found.append(f"{num_steps} random steps change nothing of the state: does it hold what actions move?")
+        observation, info = env.reset(seed=seed, options={"state": states[-1], "goal_state": states[-1]})
+        missed = np.abs(observation["observation"] - states[-1]).max()
+        if missed > 1e-6 * max(1.0, np.abs(states[-1]).max()):
+            found.append(
+                f"a state that was set is read back with an error of {missed:.3g}: set is not the inverse of get; give "
+                "state=(get, set), or keep more in the state"
+            )
+        elif not info["is_success"]:
+            found.append("success is false in the very goal state")
+        most = _unlike_its_own(env)
+        if most > _MOST_UNLIKE:
+            found.append(
+                "frames of the environment itself show something that is not in the state (a pixel differs by "
+                f"{most} of 255 from the frame of the same state elsewhere); agents are shown the state alone"
+            )
+        half = num_steps // 2
+        env.reset(seed=seed, options={"state": states[half - 1], "goal_state": goal})
+        replayed = np.stack([env.step(action)[0]["observation"] for action in actions[half:]])
+        error = np.abs(replayed - states[half:]).max()
+        if error > 1e-4 * max(1.0, np.abs(states).max()):
+            found.append(
+                f"the same actions from the same state lead elsewhere, by {error:.3g} after {num_steps - half} steps: "
+                "the state lacks something, or steps draw random numbers"
+            )
+    finally:
+        env.close()
+    return found
