@@ -97,14 +97,14 @@ def reports(objective: Objective, latents: Callable[[], Tensor], goal: Tensor, a
 
     Latents are only made if there is one. Where two say the same word, the second gets a number.
     """
-    told: dict[str, Tensor] = {}
-    speakers: list[Any] = [term for _, term in _terms(objective) if hasattr(term, "report")]
-    imagined = latents() if speakers else None
-    for speaker in speakers:
-        for word, value in speaker.report(imagined, goal, actions).items():
-            count = sum(name.split(" ")[0] == word for name in told)
-            told[f"{word} {count + 1}" if count else word] = value
-    return told
+    found: dict[str, Tensor] = {}
+    reporting: list[Any] = [term for _, term in _terms(objective) if hasattr(term, "report")]
+    imagined = latents() if reporting else None
+    for term in reporting:
+        for word, values in term.report(imagined, goal, actions).items():
+            count = sum(name.split(" ")[0] == word for name in found)
+            found[f"{word} {count + 1}" if count else word] = values
+    return found
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ FAST = CEM(num_samples=40, num_elites=6, num_iterations=4)
 BLANK = np.zeros((64, 64, 3), np.uint8)
 
 
-def sight(env: Any) -> Observation:
+def observed(env: Any) -> Observation:
     return Observation(BLANK, BLANK, env.get_state(), env.variation)
 
 
@@ -38,7 +38,7 @@ def test_a_rollout_is_what_the_environment_shows(env_id: str, options: dict[str,
     env = gym.make(env_id)
     env.reset(seed=3, options=options)
     inner: Any = env.unwrapped
-    context = simulator.context([sight(inner)])
+    context = simulator.context([observed(inner)])
     actions = torch.rand(1, 3, 2, 10, generator=torch.Generator().manual_seed(0)) * 2 - 1
     tokens = simulator.rollout(context, actions)
     assert tokens.shape == (1, 3, 2, 1, 2)

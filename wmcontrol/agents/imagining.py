@@ -50,8 +50,8 @@ class LatentCost:
     def report(self, actions: Tensor) -> Mapping[str, Any]:
         """Return what the objective has to say of plans (B, H, A), each (B,): whether guardrails are kept."""
         candidates = actions[:, None]
-        told = reports(self.objective, lambda: self._latents(candidates), self.goal, candidates)
-        return {word: values[:, 0] for word, values in told.items()}
+        found = reports(self.objective, lambda: self._latents(candidates), self.goal, candidates)
+        return {word: values[:, 0] for word, values in found.items()}
 
     def _latents(self, actions: Tensor) -> Tensor:
         return self.model.rollout(self.context, actions, last_only=getattr(self.objective, "last_only", False))

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..checks import check_whole
-from ..envs.making import make_one, make_vector
+from ..envs.making import make_vector
 from ..models import WorldModel
 from .state import Observation
 
@@ -76,7 +76,7 @@ class SimulatorModel:
         encoder = model.encoder if model.device.type == "cpu" else None
         settings = {**(env_settings or {}), "obs_type": "state", "image_size": height}
         self._simulation = _Simulation(env_id, settings, encoder)
-        self._simulation.check()
+        self._simulation.worlds(1, {})  # refused here, if at all
         self._pool: ProcessPoolExecutor | None = None
 
     @property
@@ -175,15 +175,9 @@ class _Simulation:
     encoder: Callable[[Tensor], Tensor] | None  # encodes what is drawn; None to hand out the frames
     _made: dict[int, tuple[Any, bytes]] = field(default_factory=dict, repr=False)
 
-    def check(self) -> None:
-        """Make the environment once, and see that it can be put into states and drawn."""
-        make_vector(self.env_id, 1, self.settings, needs=("get_state", "set_state", "variations"))
-        if not hasattr(make_one(self.env_id, self.settings), "draw"):
-            raise ValueError(f"{self.env_id} cannot be simulated: it has no draw")
-
     def run(self, job: _Job) -> NDArray[Any]:
         """Return what the candidates reach: tokens (s, K, P, D), or frames (s, K, side, side, 3) without an encoder."""
-        worlds = self._like(job, len(job.actions))
+        worlds = self.worlds(len(job.actions), job.variation)
         worlds.set_state(np.repeat(job.state[None], len(job.actions), 0))
         reached = []
         for step in range(job.actions.shape[1]):
@@ -191,19 +185,24 @@ class _Simulation:
             if step + 1 in job.drawn_after:
                 reached.append(worlds.get_state())
         states = np.stack(reached, 1)  # (s, K, n)
-        found = self._like(job, 0).draw(states.reshape(-1, states.shape[-1]))
+        found = worlds.draw(states.reshape(-1, states.shape[-1]))
         if self.encoder is not None:
             found = self.encoder(torch.from_numpy(found)).float().numpy()
         return np.asarray(found.reshape(*states.shape[:2], *found.shape[1:]))
 
-    def _like(self, job: _Job, count: int) -> Any:
-        """Return ``count`` copies that look as the world of a job does; for 0 a single one, to draw with."""
-        looks = b"".join(name.encode() + value.tobytes() for name, value in sorted(job.variation.items()))
+    def worlds(self, count: int, variation: Mapping[str, NDArray[np.float64]]) -> Any:
+        """Return ``count`` copies with these values of their variations.
+
+        Raises:
+            ValueError: there is no such environment, it takes other settings, its actions cannot be planned, or it
+                cannot be put into states and drawn.
+        """
+        looks = b"".join(name.encode() + value.tobytes() for name, value in sorted(variation.items()))
         env, before = self._made.get(count, (None, None))
         if env is None:
-            env = make_vector(self.env_id, count, self.settings) if count else make_one(self.env_id, self.settings)
+            env = make_vector(self.env_id, count, self.settings, needs=("get_state", "set_state", "draw"))
         if looks != before:
-            env.reset(seed=0, options={"variation": dict(job.variation)})
+            env.reset(seed=0, options={"variation": dict(variation)})
             self._made[count] = (env, looks)
         return env
 

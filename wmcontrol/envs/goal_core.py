@@ -109,6 +109,26 @@ class GoalCore:
         """What ``reset(options={"variation": …})`` may change, with ranges and defaults."""
         return dict(self._world.variations)
 
+    def draw(self, states: NDArray[Any]) -> NDArray[np.uint8]:
+        """Draw what an agent's ``pixels`` would be in states (R, n) of the (first) world's episode; nothing moves.
+
+        Returns:
+            (R, image_size, image_size, 3), equal to the observation's ``pixels`` in these states bit for bit.
+
+        Raises:
+            ValueError: the states have a wrong shape, or are not finite.
+        """
+        self._check_started("draw")
+        asked, labels = as_numbers("states", states), self.state_labels
+        if asked.ndim != 2 or asked.shape[1] != len(labels):
+            raise ValueError(f"states must have shape (R, {len(labels)}): {', '.join(labels)}; got {asked.shape}")
+        finite = np.isfinite(asked).all(1)
+        if not finite.all():
+            raise ValueError(f"states[{finite.argmin()}] is not finite: {asked[finite.argmin()].tolist()}")
+        if not len(asked):
+            return np.zeros((0, self._image_size, self._image_size, 3), np.uint8)
+        return self._world.draw(np.zeros(len(asked), np.intp), asked, self._image_size)
+
     # Spaces of one world
 
     def _one_action_space(self) -> gym.spaces.Box:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..checks import check_choice
-from .goal_core import GoalCore, Observation, Outcome, as_numbers
+from .goal_core import GoalCore, Observation, Outcome
 from .variation import Values
 
 RenderMode = Literal["rgb_array", "human"]
@@ -101,26 +101,6 @@ class GoalEnv(GoalCore, gym.Env[Observation, NDArray[np.float32]]):
         """Put the world into a state, within the episode. The next observation comes from the next step."""
         self._check_started("set_state")
         self._world.set_states(self._all_rows, self._check_state(state, "state", row=0)[None])
-
-    def draw(self, states: NDArray[Any]) -> NDArray[np.uint8]:
-        """Draw what an agent's ``pixels`` would be in states (R, n), with this episode's looks; nothing moves.
-
-        Returns:
-            (R, image_size, image_size, 3), equal to the observation's ``pixels`` in these states bit for bit.
-
-        Raises:
-            ValueError: the states have a wrong shape, or are not finite.
-        """
-        self._check_started("draw")
-        asked, labels = as_numbers("states", states), self.state_labels
-        if asked.ndim != 2 or asked.shape[1] != len(labels):
-            raise ValueError(f"states must have shape (R, {len(labels)}): {', '.join(labels)}; got {asked.shape}")
-        finite = np.isfinite(asked).all(1)
-        if not finite.all():
-            raise ValueError(f"states[{finite.argmin()}] is not finite: {asked[finite.argmin()].tolist()}")
-        if not len(asked):
-            return np.zeros((0, self._image_size, self._image_size, 3), np.uint8)
-        return self._world.draw(np.zeros(len(asked), np.intp), asked, self._image_size)
 
     def render(self) -> NDArray[np.uint8] | None:
         """Draw the world with its goal overlaid: (render_size, render_size, 3), or show it in a window."""

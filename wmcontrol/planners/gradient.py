@@ -86,10 +86,10 @@ class Hybrid(Planner):
     refinement: Gradient = field(default_factory=lambda: Gradient(num_samples=10, learning_rate=0.05))
 
     def __post_init__(self) -> None:
-        for name, kinds in (("sampling", (CEM, ICEM)), ("refinement", (Gradient,))):
-            if not isinstance(getattr(self, name), kinds):
-                expected = " or ".join(kind.__name__ for kind in kinds)
-                raise TypeError(f"{name} must be a {expected}, got {getattr(self, name)!r}")
+        if not isinstance(self.sampling, (CEM, ICEM)):
+            raise TypeError(f"sampling must be a CEM or an ICEM, got {self.sampling!r}")
+        if not isinstance(self.refinement, Gradient):
+            raise TypeError(f"refinement must be a Gradient, got {self.refinement!r}")
 
     def minimise(self, search: Search) -> None:
         """Sample, then descend from the elites, the best candidate of all before them."""
