@@ -3,8 +3,7 @@
 The single and the vector environment share this; they differ only in how they hand it out.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import gymnasium as gym
@@ -25,8 +24,7 @@ _MAX_SIDE = 2**14  # pixels; OpenCV draws no larger pictures
 _DRAWS = 1000  # tries to find a start that is not the goal already
 
 
-@dataclass(frozen=True)
-class Episode:
+class Episode(NamedTuple):
     """How an episode starts: the values of the variations, and two states (n,)."""
 
     values: Values
@@ -43,10 +41,10 @@ class Outcome(NamedTuple):
 
 
 class GoalCore:
-    """N worlds with goals: what :class:`GoalEnv` and :class:`GoalVectorEnv` have in common.
+    """N worlds with goals: what the single and the vector environment have in common.
 
-    Subclasses say of what ``world_class`` they are; settings that this does not know are the world's. Rows are
-    independent of one another.
+    Settings are documented in :class:`~wmcontrol.envs.goal_env.GoalEnv`; those that are not named here go to
+    ``world_class``, which each environment sets. Rows are independent of one another.
     """
 
     world_class: type[World]
@@ -178,12 +176,10 @@ class GoalCore:
         world = self._world
         given = []
         for name in ("state", "goal_state"):
-            value, key = options.get(name), f'options["{name}"]'
-            state = None if value is None else self._check_state(value, key)
-            reason = None if state is None else world.refuse(values, state)
-            if reason is not None:
-                raise ValueError(f"{key}: {reason}")
-            given.append(state)
+            value = options.get(name)
+            given.append(
+                value if value is None else self._check_state(value, f'options["{name}"]', values, world.refuse)
+            )
         if given[0] is not None and given[1] is not None:
             return given[0], given[1]
         for _ in range(_DRAWS):
@@ -263,13 +259,16 @@ class GoalCore:
             rewards = self._world.dense_reward(achieved, desired)
         return rewards if rewards.ndim else float(rewards)
 
-    def _check_state(self, value: object, key: str, row: int | None = None) -> Floats:
+    def _check_state(
+        self, value: object, key: str, values: Values, refuse: Callable[[Values, Floats], str | None]
+    ) -> Floats:
         """Return a user's state as (n,), velocities filled in.
 
         Args:
             value: what was given.
             key: what it is called in errors.
-            row: the world that it is for, within its episode: then it must not be inside that world's walls.
+            values: of the variations of the world that it is for.
+            refuse: ``World.refuse`` for a start or a goal, ``World.in_wall`` for a state within an episode.
 
         Raises:
             ValueError: a wrong shape, or a state that cannot be.
@@ -288,10 +287,9 @@ class GoalCore:
             raise ValueError(
                 f"{key}: {labels[i]} must be from {bounds.low[i]:g} to {bounds.high[i]:g}, got {state[i]:g}"
             )
-        if row is not None:
-            reason = world.in_wall({name: held[row] for name, held in world.values.items()}, state)
-            if reason is not None:
-                raise ValueError(f"{key}: {reason}")
+        reason = refuse(values, state)
+        if reason is not None:
+            raise ValueError(f"{key}: {reason}")
         return state
 
     def _draw_with_goals(self) -> Frames:

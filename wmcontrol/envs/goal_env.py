@@ -100,7 +100,8 @@ class GoalEnv(GoalCore, gym.Env[Observation, NDArray[np.float32]]):
     def set_state(self, state: NDArray[Any]) -> None:
         """Put the world into a state, within the episode. The next observation comes from the next step."""
         self._check_started("set_state")
-        self._world.set_states(self._all_rows, self._check_state(state, "state", row=0)[None])
+        checked = self._check_state(state, "state", self.variation, self._world.in_wall)
+        self._world.set_states(self._all_rows, checked[None])
 
     def render(self) -> NDArray[np.uint8] | None:
         """Draw the world with its goal overlaid: (render_size, render_size, 3), or show it in a window."""

@@ -142,7 +142,10 @@ class GoalVectorEnv(GoalCore, VectorEnv[Observation, NDArray[Any], NDArray[Any]]
         self._check_started("set_state")
         if np.ndim(states) != 2 or len(states) != self.num_envs:
             raise ValueError(f"states must be {self.num_envs} vectors, got shape {np.shape(states)}")
-        checked = [self._check_state(state, f"states[{row}]", row) for row, state in enumerate(states)]
+        checked = []
+        for row, state in enumerate(states):
+            values = {name: held[row] for name, held in self._world.values.items()}
+            checked.append(self._check_state(state, f"states[{row}]", values, self._world.in_wall))
         self._world.set_states(self._all_rows, np.array(checked))
 
     def render(self) -> tuple[NDArray[np.uint8], ...] | None:

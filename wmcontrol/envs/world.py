@@ -119,9 +119,9 @@ class World(ABC):
         """Say why the world cannot be in ``state`` (n,), not even on its way, or None."""
         return self.refuse(values, state)
 
-    @abstractmethod
     def refuse(self, values: Values, state: Floats) -> str | None:
         """Say why an episode cannot start from (or aim at) ``state`` (n,) in a world with these values, or None."""
+        return None
 
     @abstractmethod
     def set_states(self, rows: Rows, states: Floats) -> None:

@@ -87,9 +87,6 @@ class ForeignWorld(World):
             raise ValueError(f"goal must be a state of {start.size} numbers, got shape {goal.shape}")
         return start, goal
 
-    def refuse(self, values: Values, state: Floats) -> str | None:
-        return None
-
     def set_states(self, rows: Rows, states: Floats) -> None:
         for row, state in zip(rows, states, strict=True):
             self._envs[row].reset(seed=self._seeds[row])  # what the environment counts by itself begins anew
