@@ -10,27 +10,6 @@ import gymnasium as gym
 ALGORITHMS = ("A2C", "DDPG", "PPO", "SAC", "TD3")
 
 
-class NormalizedPolicy:
-    """A policy and the ``VecNormalize`` that it was trained behind, each from its file.
-
-    Its observation space is that before normalisation; observations are to be normalised before they come to its
-    ``predict``, as ``evaluate`` and ``collect`` do.
-
-    Args:
-        policy: a model of Stable-Baselines3.
-        statistics: its ``VecNormalize``.
-    """
-
-    def __init__(self, policy: Any, statistics: Any):
-        self.policy, self.statistics = policy, statistics
-        self.observation_space, self.action_space = policy.observation_space, policy.action_space
-        self.predict = policy.predict
-
-    def get_vec_normalize_env(self) -> Any:
-        """Return the statistics, as the models of Stable-Baselines3 do."""
-        return self.statistics
-
-
 def load_policy(
     algorithm: str, path: str | os.PathLike[str], vecnormalize: str | os.PathLike[str] | None = None
 ) -> Any:
@@ -71,7 +50,9 @@ def load_policy(
         model: Any = cls.load(path, device="cpu", custom_objects=custom)
     except Exception as error:  # a class of somebody else's, and unpickling, may raise anything
         raise ValueError(f"{path}: {algorithm} cannot read it: {type(error).__name__}: {error}") from error
-    return model if vecnormalize is None else NormalizedPolicy(model, _statistics(vecnormalize, model))
+    if vecnormalize is not None:
+        _put_behind(model, vecnormalize)
+    return model
 
 
 def _class_of(algorithm: str) -> type[Any]:
@@ -90,14 +71,14 @@ def _class_of(algorithm: str) -> type[Any]:
     return cls
 
 
-def _statistics(path: str | os.PathLike[str], model: Any) -> Any:
+def _put_behind(model: Any, path: str | os.PathLike[str]) -> None:
+    """Make the ``VecNormalize`` of a file the environment of a model, where ``evaluate`` and ``collect`` find it."""
     from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
     try:
-        statistics = VecNormalize.load(os.fspath(path), DummyVecEnv([lambda: _Spaces(model)]))
+        model.set_env(VecNormalize.load(os.fspath(path), DummyVecEnv([lambda: _Spaces(model)] * model.n_envs)))
     except Exception as error:  # unpickling may raise anything
         raise ValueError(f"{path}: it holds no VecNormalize of this policy's observations: {error}") from error
-    return statistics
 
 
 class _Spaces(gym.Env[Any, Any]):
