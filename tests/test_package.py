@@ -47,7 +47,7 @@ MAY_IMPORT = {
     "data": {"bounds", "encoders", "engine", "envs"},
     "training": {"models", "data"},
     "agents": {"envs", "models", "planners", "objectives"},
-    "evaluation": {"agents", "envs", "data", "engine", "memory"},
+    "evaluation": {"agents", "data", "engine", "envs", "memory", "models", "objectives", "planners"},
     "compare": EVERYTHING,
     "cli": EVERYTHING | {"compare"},
     "__main__": {"cli"},

@@ -8,9 +8,6 @@ one after another: run nothing else meanwhile. With fewer tasks than 128 the int
 import sys
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
-from typing import Any
-
-import gymnasium as gym
 
 from wmcontrol import CEM, CMA, ICEM, MPPI, Gradient, Hybrid, Planner, PlanningAgent, RandomShooting, WorldModel
 from wmcontrol.data import open_dataset
@@ -52,11 +49,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.data is not None:
         steps = model.planning.context_steps
         tasks = DatasetTasks(open_dataset(args.data), args.num_tasks, seed=args.seed, context_steps=steps)
-    env: Any = gym.make(tasks.env_id, **tasks.env_settings)
     specs = [AgentSpec(name, PlanningAgent.from_model(model, PLANNERS[name], seed=args.seed)) for name in names]
     # One task at a time, so that the time of a decision is that of one environment.
     rows = evaluate_agents(
-        [*specs, *baselines(env.action_space)],
+        [*specs, *baselines(tasks)],
         tasks,
         "paper",
         args.out,

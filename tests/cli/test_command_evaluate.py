@@ -277,7 +277,7 @@ def test_a_model_from_before_deviations_were_saved_is_judged_without(
     (old / "config.json").write_text(json.dumps(config))
     words = ["evaluate", f"model.path={old}", "env=pusht", "num_tasks=1", "videos=0", "planner=random_shooting"]
     said = refused([*words, "objective.standardize=1"], tmp_path / "none", capsys)
-    assert "objective.standardize=0" in said
+    assert "standardize=0" in said
     assert main([*words, "planner.num_samples=2", f"out={tmp_path / 'out'}"]) == 0
     assert about_of(tmp_path / "out")["standardize"] == 0
 

@@ -38,17 +38,16 @@ def planner(**settings: Any) -> PlanningAgent:
 
 
 def test_baselines_are_those_that_the_actions_allow() -> None:
-    assert [spec.name for spec in baselines(SPACE)] == ["no-op", "random actions"]
-    assert {spec.role for spec in baselines(SPACE)} == {"baseline"}
-    places = gym.spaces.Box(0, 1, (2,), np.float32)
+    found = baselines(RandomTasks(WALL, 1), seed=3)
+    assert [(spec.name, spec.role) for spec in found] == [("no-op", "baseline"), ("random actions", "baseline")]
+    assert found[1].agent.seed == 3
+    places = RandomTasks("wmcontrol/PushT-v0", 1, env_settings={"action_mode": "absolute"})
     assert [spec.name for spec in baselines(places)] == ["random actions"]
-    unbounded = gym.spaces.Box(-np.inf, np.inf, (2,), np.float32)
-    assert [spec.name for spec in baselines(unbounded)] == ["no-op"]
 
 
 def test_each_agent_is_evaluated_on_the_same_tasks_and_once(walks: Walks, tmp_path: Path) -> None:
     tasks, told = DatasetTasks(walks, 3), []
-    specs = [AgentSpec("dot: CEM/5", planner(horizon=5), {"note": "mine"}), *baselines(SPACE)]
+    specs = [AgentSpec("dot: CEM/5", planner(horizon=5), {"note": "mine"}), *baselines(tasks)]
     settings: Any = {"protocol": Protocol(name="short", budget=25), "seed": 3, "batch": 2}
     rows = evaluate_agents(specs, tasks, folder=tmp_path / "out", progress=lambda *done: told.append(done), **settings)
     assert [(row.env, row.agent, row.role) for row in rows] == [
@@ -80,7 +79,7 @@ def test_results_of_another_agent_are_refused_before_any_work(tmp_path: Path) ->
     trained = planner(horizon=1, replan_every=5)
     with torch.no_grad():
         trained.model.predictor.gain += 1
-    specs = [*baselines(SPACE), AgentSpec("mine", trained)]
+    specs = [*baselines(tasks), AgentSpec("mine", trained)]
     with pytest.raises(ValueError, match=r"mine\.jsonl .*agent\.model\.weights"):
         evaluate_agents(specs, tasks, SHORT, tmp_path)
     searching = replace(agent, planner=replace(agent.planner, num_samples=13))

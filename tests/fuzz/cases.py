@@ -21,7 +21,7 @@ _MODULES = (
     *("wmcontrol.data.formats", "wmcontrol.data.encoding", "wmcontrol.data.drawn", "wmcontrol.data.video"),
     *("wmcontrol.models.checkpoint", "wmcontrol.models.dino_wm", "wmcontrol.evaluation", "wmcontrol.agents"),
     *("wmcontrol.data.formats.minari_writer", "wmcontrol.encoders.pyramid", "wmcontrol.cli.main"),
-    *("wmcontrol.cli.configs", "wmcontrol.cli.judged", "wmcontrol.training", "wmcontrol.compare"),
+    *("wmcontrol.cli.configs", "wmcontrol.training", "wmcontrol.compare"),
     *("wmcontrol.envs.wall", "wmcontrol.envs.pusht", "wmcontrol.envs.pointmaze", "wmcontrol.planners"),
 )
 

@@ -200,7 +200,7 @@ def main() -> int:
     import torch
 
     torch.set_num_threads(1)
-    for name in ("cli.main", "cli.judged", "training", "data", "compare"):  # so that kills hit work, not imports
+    for name in ("cli.main", "evaluation", "training", "data", "compare"):  # so that kills hit work, not imports
         import_module(f"wmcontrol.{name}")
     wrong = trials(given.commands, given.kills, given.seed)
     print(json.dumps({"wrong": wrong}, indent=1))

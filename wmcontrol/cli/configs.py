@@ -43,21 +43,6 @@ class Data:
 
 
 @dataclass
-class Model:
-    """A saved world model.
-
-    Args:
-        path: its folder, a packaged name, or hf://owner/name. For example models/wall/model.
-        dtype: what it computes in; null is what it was saved in, float32 for packaged ones; auto is bfloat16 where the
-            device has arithmetic for it, which is faster, and plans then differ from machine to machine; or float32 or
-            bfloat16. For example auto.
-    """
-
-    path: str | None = None
-    dtype: str | None = None
-
-
-@dataclass
 class SavedObjective:
     """The distance to the goal that suits the model: null is as the model was saved with.
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from .errors import UsageError
 from .progress import Report, progress_bar
@@ -54,18 +54,13 @@ def _without_hydra(error: BaseException) -> str:
     return " ".join(lines)
 
 
-def fail(said: str) -> UsageError:
-    """Return the error of a mistake of the user's."""
-    return UsageError(said)
-
-
 @contextmanager
-def made() -> Iterator[None]:
-    """Tell what is refused while things are made of the keys as a mistake of the user's."""
+def made(key: str = "") -> Iterator[None]:
+    """Tell what is refused while things are made of the keys as a mistake of the user's, after the name of a key."""
     try:
         yield
     except (OSError, TypeError, ValueError) as error:
-        raise UsageError(str(error)) from error
+        raise UsageError(f"{key}: {error}" if key else str(error)) from error
 
 
 def settings(kind: type[_T], config: Any, **more: Any) -> _T:
@@ -154,23 +149,26 @@ def planning_changes(node: Any) -> dict[str, Any]:
     return {"standardize": 0.0, **changes} if "metric" in changes else changes
 
 
-def load_model(node: Any, device: str) -> Any:
-    """Load the model that ``model`` names.
+def saved_model(
+    path: str | None = None, dtype: Literal["auto", "float32", "bfloat16"] | None = None, **place: Any
+) -> Any:
+    """Load a saved world model.
 
-    Raises:
-        UsageError: there is none.
+    Args:
+        path: its folder, a packaged name, or hf://owner/name. For example models/wall/model.
+        dtype: what it computes in; null is what it was saved in, float32 for packaged ones; auto is bfloat16 where the
+            device has arithmetic for it, which is faster, and plans then differ from machine to machine. For example
+            auto.
+        place: the device.
     """
     import torch
 
-    if node.get("path") is None:
-        raise UsageError(
-            "model=… is missing: the world model to plan with; for example model=wall, or model.path=FOLDER"
-        )
-    dtypes = {None: None, "auto": "auto", "float32": torch.float32, "bfloat16": torch.bfloat16}
-    if node.dtype not in dtypes:
-        raise UsageError(f"model.dtype: expected auto, float32, bfloat16 or null, got {node.dtype}")
-    place = {"_target_": node._target_, "_args_": [node.path]}
-    return make(place, "model", device=device, dtype=dtypes[node.dtype])
+    from ..models import WorldModel
+
+    if path is None:
+        raise UsageError("the world model to plan with is missing: model=wall, or model.path=FOLDER")
+    kinds: Any = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+    return WorldModel.load(path, dtype=kinds.get(dtype, dtype), **place)
 
 
 def saved_encoder(path: str) -> Any:

@@ -1,11 +1,11 @@
 """Evaluating agents: tasks, protocols, success with intervals, reports."""
 
-from .evaluate import evaluate
+from .evaluate import evaluate, evaluate_agents, evaluate_and_report
 from .intervals import Interval, difference_over_seeds, paired_difference, seeds_and_tasks, wilson
 from .protocols import PROTOCOLS, Protocol
 from .reports import Video, film, planner_plot, report
 from .result import Evaluation, difference
-from .specs import AgentSpec, ResultRow, baselines, evaluate_agents
+from .specs import AgentSpec, ResultRow, baselines, planning_spec
 from .tasks import DatasetTasks, RandomTasks, Task, Tasks
 
 __all__ = [
@@ -25,9 +25,11 @@ __all__ = [
     "difference_over_seeds",
     "evaluate",
     "evaluate_agents",
+    "evaluate_and_report",
     "film",
     "paired_difference",
     "planner_plot",
+    "planning_spec",
     "report",
     "seeds_and_tasks",
     "wilson",

@@ -1,17 +1,21 @@
-"""Evaluating an agent on tasks."""
+"""Evaluating agents on tasks: one, several on the same, and one beside the baselines with a report."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from ..engine import run_parallel
 from ..envs.contract import check_fits, image_size
 from .episodes import check_protocol, make_env, run, task_seed
 from .protocols import Protocol, protocol_named
-from .records import recording
+from .records import check_begun, recording
+from .reports import Video, film, report
 from .result import Evaluation
+from .specs import AgentSpec, ResultRow, baselines, describe, env_label
 from .tasks import Tasks
 
 
@@ -55,14 +59,9 @@ def evaluate(
         OSError: the file cannot be written, or another process is writing it.
     """
     protocol = protocol_named(protocol)
-    for name, value, least in (("seed", seed, 0), ("batch", batch, 1), ("jobs", jobs, 1)):
-        if not isinstance(value, int) or isinstance(value, bool) or value < least:
-            raise ValueError(f"{name} must be a whole number from {least} up, got {value!r}")
-    check_protocol(agent, protocol)
+    check(agent, tasks, protocol, seed=seed, batch=batch, jobs=jobs)  # before a file is begun
     header = header_of(tasks, protocol, seed, batch, about or {})
     size, total = image_size(agent), len(tasks.tasks)
-    with closing(make_env(tasks.env_id, 1, tasks.env_settings, size)) as one:
-        check_fits(agent, one)  # before a file is begun
     work = partial(_run_batch, agent=agent, tasks=tasks, size=size, seed=seed, budget=protocol.budget)
     with recording(file, header) as records:
         batches = [range(begin, min(begin + batch, total)) for begin in range(0, total, batch)]
@@ -79,7 +78,13 @@ def evaluate(
             for numbers in todo:
                 keep(work(numbers))
         else:
-            run_parallel(work, todo, jobs=jobs, name=_batch_name, on_result=lambda _, found: keep(found))
+            run_parallel(
+                work,
+                todo,
+                jobs=jobs,
+                name=lambda numbers: f"tasks {numbers[0]} to {numbers[-1]}",
+                on_result=lambda _, found: keep(found),
+            )
         return Evaluation(records.header, tuple(records.lines[number] for number in range(total)))
 
 
@@ -93,8 +98,20 @@ def _run_batch(
     return [{"task": number, **record} for number, record in zip(numbers, found, strict=True)]
 
 
-def _batch_name(numbers: range) -> str:
-    return f"tasks {numbers[0]} to {numbers[-1]}"
+def check(
+    agent: Any, tasks: Tasks, protocol: Protocol | str = "paper", *, seed: int = 0, batch: int = 16, jobs: int = 1
+) -> None:
+    """Refuse what :func:`evaluate` cannot do, before anything is done.
+
+    Raises:
+        TypeError, ValueError: it says what does not fit.
+    """
+    for name, value, least in (("seed", seed, 0), ("batch", batch, 1), ("jobs", jobs, 1)):
+        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+            raise ValueError(f"{name} must be a whole number from {least} up, got {value!r}")
+    check_protocol(agent, protocol_named(protocol))
+    with closing(make_env(tasks.env_id, 1, tasks.env_settings, image_size(agent))) as env:
+        check_fits(agent, env)
 
 
 def header_of(tasks: Tasks, protocol: Protocol, seed: int, batch: int, about: Mapping[str, Any]) -> dict[str, Any]:
@@ -114,3 +131,124 @@ def header_of(tasks: Tasks, protocol: Protocol, seed: int, batch: int, about: Ma
         "batch": batch,
         "about": dict(about),
     }
+
+
+def evaluate_agents(
+    specs: Sequence[AgentSpec],
+    tasks: Tasks,
+    protocol: Protocol | str = "paper",
+    folder: str | os.PathLike[str] | None = None,
+    *,
+    seed: int = 0,
+    batch: int = 16,
+    jobs: int = 1,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> list[ResultRow]:
+    """Evaluate agents one after another on the same tasks; what is in the folder already is not done again.
+
+    Args:
+        specs: the agents.
+        tasks: what to do, and where.
+        protocol: see :func:`evaluate`; so are ``seed``, ``batch`` and ``jobs``.
+        folder: where their files lie, a line of JSON for each task; it is made if need be. None: nothing is written.
+        seed: of the agents' random numbers.
+        batch: how many tasks run side by side in one process.
+        jobs: how many batches run at once.
+        progress: is told an agent's name, how many of its tasks are done, and of how many.
+
+    Returns:
+        A row for each agent, for :func:`~.reports.report`.
+
+    Raises:
+        TypeError, ValueError: what does not fit; two agents of one name; a file in the folder that is of another agent,
+            as of a model that was trained anew since. It is raised before work starts.
+        OSError: a file cannot be written.
+    """
+    protocol = protocol_named(protocol)
+    names = [spec.results for spec in specs]
+    for spec in specs:
+        if names.count(spec.results) > 1:
+            raise ValueError(f"{spec.results} would hold the results of two agents; give {spec.name!r} another name")
+    about = [{**spec.about, "agent": describe(spec.agent)} for spec in specs]
+    files: list[Path | None] = [None] * len(specs)
+    if folder is not None:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        files = [Path(folder) / name for name in names]
+        for name, told in zip(names, about, strict=True):
+            check_begun(Path(folder) / name, header_of(tasks, protocol, seed, batch, told))
+    rows = []
+    for spec, file, told in zip(specs, files, about, strict=True):
+        evaluation = evaluate(
+            spec.agent,
+            tasks,
+            protocol,
+            file=file,
+            seed=seed,
+            batch=batch,
+            jobs=jobs,
+            about=told,
+            progress=progress and (lambda done, total, name=spec.name: progress(name, done, total)),
+        )
+        rows.append(ResultRow(env=env_label(tasks.env_id), agent=spec.name, evaluation=evaluation, role=spec.role))
+    return rows
+
+
+def evaluate_and_report(
+    spec: AgentSpec,
+    tasks: Tasks,
+    protocol: Protocol | str,
+    folder: str | os.PathLike[str],
+    *,
+    seed: int = 0,
+    batch: int = 16,
+    jobs: int = 1,
+    videos: int = 0,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> tuple[list[ResultRow], Path]:
+    """Evaluate an agent beside the baselines, film its first episodes, and save a report of it.
+
+    A call that was stopped goes on when it is made again; a finished one only reports anew.
+
+    Args:
+        spec: the agent; a baseline is compared with the other one. Its results are in ``tasks.jsonl``.
+        tasks: see :func:`evaluate_agents`; so are ``protocol``, ``seed``, ``batch``, ``jobs`` and ``progress``.
+        protocol: how.
+        folder: for all of it; it is made if need be.
+        seed: of the agents' random numbers.
+        batch: how many tasks run side by side in one process.
+        jobs: how many batches run at once.
+        videos: how many episodes are filmed, at most.
+        progress: is told an agent's name, how many of its tasks are done, and of how many.
+
+    Returns:
+        A row for each agent, the one asked for first; and the page, ``report.html`` in ``folder``.
+
+    Raises:
+        TypeError, ValueError, OSError: as of :func:`evaluate_agents`.
+    """
+    protocol, folder = protocol_named(protocol), Path(folder)
+    specs = [replace(spec, file="tasks.jsonl"), *(other for other in baselines(tasks) if other.name != spec.name)]
+    rows = evaluate_agents(specs, tasks, protocol, folder, seed=seed, batch=batch, jobs=jobs, progress=progress)
+    films = []
+    count = min(videos, len(tasks.tasks))
+    if count > 0:
+        path = folder / f"episodes_{count}.mp4"
+        if not path.exists():  # it is whole if it is there, and would show the same
+            film(spec.agent, tasks, protocol, path, num_episodes=count, seed=seed, title=spec.name)
+        solved = ["solved" if success else "not solved" for success in rows[0].evaluation.successes()[:count]]
+        films.append(Video(f"{spec.name}, the first tasks: {', '.join(solved)}", path))
+    told = {name: value for name, value in describe(spec.agent).items() if name not in ("type", "model", "policy")}
+    page = report(
+        rows,
+        folder,
+        title=f"{rows[0].env}: {spec.name}",
+        about=[f"{spec.name}: {_in_words({**spec.about, **told}, '; ')}."],
+        pairs=[(spec.name, row.agent) for row in rows[1:]] if spec.role != "baseline" else (),
+        videos=films,
+    )
+    return rows, page
+
+
+def _in_words(about: Mapping[str, Any], between: str) -> str:
+    parts = {n: f"({_in_words(v, ', ')})" if isinstance(v, Mapping) else v for n, v in about.items()}
+    return between.join(f"{name} {value}" for name, value in parts.items())

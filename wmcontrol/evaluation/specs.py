@@ -1,27 +1,32 @@
-"""Several agents on the same tasks: who is evaluated, and the rows of results that come of it."""
+"""Who is evaluated, and the rows of results that come of it."""
 
 import hashlib
 import math
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, fields, is_dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-import gymnasium as gym
 import numpy as np
 import torch
 
-from ..agents import NoOpAgent, RandomAgent
-from .evaluate import evaluate, header_of
+from ..agents import NoOpAgent, PlanningAgent, RandomAgent, SimulatorModel
+from ..models import WorldModel
+from ..models.checkpoint import CONFIG, WEIGHTS, find_folder
+from ..objectives import Objective
+from ..planners import Planner
+from ..untrusted import AnyJson, MapOf, Record, read_json
+from .episodes import make_env
 from .protocols import Protocol, protocol_named
-from .records import check_begun
 from .result import Evaluation
 from .tasks import Tasks
 
 Role = Literal["model", "baseline", "oracle"]
+_CARD = Record({}, {"errors": MapOf(AnyJson())}, others=AnyJson())  # what is read of it; by environments
 _MANY = 16  # items of a list, which a reader does not look at one by one
 
 
@@ -80,79 +85,75 @@ class ResultRow:
         )
 
 
-def baselines(space: gym.spaces.Box) -> list[AgentSpec]:
+def baselines(tasks: Tasks, seed: int = 0) -> list[AgentSpec]:
     """Return the agents that do nothing and that act at random.
 
     The first is left out where a zero action does something, the second where actions have no bounds.
 
     Args:
-        space: actions of the tasks' environment.
+        tasks: that they are to do.
+        seed: of random actions.
+
+    Raises:
+        ValueError: agents cannot act in the tasks' environment.
     """
+    with closing(make_env(tasks.env_id, 1, tasks.env_settings, None)) as env:
+        space = env.single_action_space
     found = []
-    for name, kind in (("no-op", NoOpAgent), ("random actions", RandomAgent)):
+    for name, make in (("no-op", NoOpAgent), ("random actions", partial(RandomAgent, seed=seed))):
         with suppress(ValueError):
-            found.append(AgentSpec(name, kind(space), role="baseline"))
+            found.append(AgentSpec(name, make(space), role="baseline"))
     return found
 
 
-def evaluate_agents(
-    specs: Sequence[AgentSpec],
+def planning_spec(
+    model: WorldModel | SimulatorModel,
+    planner: Planner | None,
     tasks: Tasks,
     protocol: Protocol | str = "paper",
-    folder: str | os.PathLike[str] | None = None,
     *,
-    seed: int = 0,
-    batch: int = 16,
-    jobs: int = 1,
-    progress: Callable[[str, int, int], None] | None = None,
-) -> list[ResultRow]:
-    """Evaluate agents one after another on the same tasks; what is in the folder already is not done again.
+    path: str | os.PathLike[str] | None = None,
+    objective: Objective | None = None,
+    **changes: Any,
+) -> AgentSpec:
+    """Return the agent that plans as a protocol says, and what a reader of its results should know of its model.
 
     Args:
-        specs: the agents.
-        tasks: what to do, and where.
-        protocol: see :func:`~.evaluate.evaluate`; so are ``seed``, ``batch`` and ``jobs``.
-        folder: where their files lie, a line of JSON for each task; it is made if need be. None: nothing is written.
-        seed: of the agents' random numbers.
-        batch: how many tasks run side by side in one process.
-        jobs: how many batches run at once.
-        progress: is told an agent's name, how many of its tasks are done, and of how many.
-
-    Returns:
-        A row for each agent, for :func:`~.reports.report`.
+        model: imagines; or the true simulator in its place, which makes it the oracle.
+        planner: see :meth:`PlanningAgent.from_model`; so are ``objective`` and ``changes``.
+        tasks: that it is to do.
+        protocol: whose horizon and replan interval it has.
+        path: the folder or packaged name that the model was loaded from, whose files' digests are noted.
+        objective: by default the distance that the model was saved with.
+        changes: of the settings that the model was saved with.
 
     Raises:
-        TypeError, ValueError: what does not fit; two agents of one name; a file in the folder that is of another agent,
-            as of a model that was trained anew since. It is raised before work starts.
-        OSError: a file cannot be written.
+        TypeError, ValueError: what does not fit, as a packaged model of another environment than the tasks'.
     """
     protocol = protocol_named(protocol)
-    names = [spec.results for spec in specs]
-    for spec in specs:
-        if names.count(spec.results) > 1:
-            raise ValueError(f"{spec.results} would hold the results of two agents; give {spec.name!r} another name")
-    about = [{**spec.about, "agent": describe(spec.agent)} for spec in specs]
-    files: list[Path | None] = [None] * len(specs)
-    if folder is not None:
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        files = [Path(folder) / name for name in names]
-        for name, told in zip(names, about, strict=True):
-            check_begun(Path(folder) / name, header_of(tasks, protocol, seed, batch, told))
-    rows = []
-    for spec, file, told in zip(specs, files, about, strict=True):
-        evaluation = evaluate(
-            spec.agent,
-            tasks,
-            protocol,
-            file=file,
-            seed=seed,
-            batch=batch,
-            jobs=jobs,
-            about=told,
-            progress=progress and (lambda done, total, name=spec.name: progress(name, done, total)),
-        )
-        rows.append(ResultRow(env=env_label(tasks.env_id), agent=spec.name, evaluation=evaluation, role=spec.role))
-    return rows
+    oracle = isinstance(model, SimulatorModel)
+    horizon, replan_every = protocol.horizon, protocol.replan_every
+    agent = PlanningAgent.from_model(
+        model, planner, objective=objective, horizon=horizon, replan_every=replan_every, **changes
+    )
+    about: dict[str, Any] = {"dtype": str(model.dtype).removeprefix("torch.")}
+    if path is not None:
+        folder = find_folder(path)
+        card = folder / "card.json"  # which packaged models have
+        known = [*read_json(card, _CARD).get("errors", {})] if card.exists() else []
+        if known and env_label(tasks.env_id).lower().split("_")[0] not in known:
+            raise ValueError(f"{path} is a model of {', '.join(known)}, and the tasks are in {env_label(tasks.env_id)}")
+        about |= {"model": str(path), "weights": file_digest(folder / WEIGHTS), "config": file_digest(folder / CONFIG)}
+    if objective is None:
+        saved = model.model.planning if isinstance(model, SimulatorModel) else model.planning
+        about["standardize"] = changes.get("standardize", saved.standardize)
+    return AgentSpec("true simulator" if oracle else "world model", agent, about, "oracle" if oracle else "model")
+
+
+def file_digest(path: str | os.PathLike[str]) -> str:
+    """Return the SHA-256 digest of a file."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def env_label(env_id: str) -> str:
@@ -163,9 +164,8 @@ def env_label(env_id: str) -> str:
 def describe(value: Any) -> Any:
     """Return what tells an agent, or a part of one, from others, as JSON can write it.
 
-    Settings of dataclasses are named; arrays, long lists and weights of networks are digests of their
-    numbers; of other objects the
-    type is told, and what they hold as ``model`` or ``policy``.
+    Settings of dataclasses are named; arrays, long lists and weights of networks are digests of their numbers; of other
+    objects the type is told, and what they hold as ``model`` or ``policy``.
     """
     if value is None or isinstance(value, (bool, int, str)):
         return value

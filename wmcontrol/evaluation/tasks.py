@@ -75,10 +75,12 @@ class DatasetTasks:
         goal_offset: environment steps from start to goal.
         context_steps: environment steps before the start, which are replayed while the agent looks on.
         env_id: the environment, if the data do not say which.
+        env_settings: what it is made with, over what the data say.
         progress: is told how many tasks are found, of how many.
 
     Raises:
-        ValueError: trajectories without states, or too few or too short ones.
+        ValueError: trajectories without states, or too few or too short ones; or an ``action_mode`` with which their
+            actions cannot be replayed.
     """
 
     def __init__(
@@ -90,6 +92,7 @@ class DatasetTasks:
         goal_offset: int = 25,
         context_steps: int = 0,
         env_id: str | None = None,
+        env_settings: Mapping[str, Any] | None = None,
         progress: Callable[[int, int], None] | None = None,
     ):
         _check_whole(
@@ -107,7 +110,9 @@ class DatasetTasks:
                 "trust it"
             )
         self.env_id = known
-        self.env_settings: Mapping[str, Any] = dict(dataset.env_settings)
+        self.env_settings: Mapping[str, Any] = {**dataset.env_settings, **(env_settings or {})}
+        if context_steps and self.env_settings.get("action_mode") != dataset.env_settings.get("action_mode"):
+            raise ValueError("env_settings: with another action_mode than that of the data, context_steps replays none")
         self._description = {
             "tasks": "dataset",
             "env_id": known,

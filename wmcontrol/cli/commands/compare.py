@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ..errors import UsageError
 from ..objects import (
     digest_of,
-    fail,
     made,
     make,
     out_folder,
@@ -86,19 +86,19 @@ def _comparison(config: Any) -> Any:
 
     protocol, paths = protocol_of(config), paths_of(config.data)
     if not config.envs or len(set(config.envs)) < len(config.envs):
-        raise fail(f"envs: expected one or more, each once; got {', '.join(config.envs) or 'none'}")
+        raise UsageError(f"envs: expected one or more, each once; got {', '.join(config.envs) or 'none'}")
     if config.data.path is not None and len(paths) != len(config.envs):
-        raise fail(f"data.path: expected {len(config.envs)} of them, one for each environment; got {len(paths)}")
+        raise UsageError(f"data.path: expected {len(config.envs)} of them, one for each environment; got {len(paths)}")
     reader = reader_of(config.data)
     if config.data.path is None and reader:
-        raise fail(f"without data.path=PATH nothing is read; leave data.{', data.'.join(reader)} out")
+        raise UsageError(f"without data.path=PATH nothing is read; leave data.{', data.'.join(reader)} out")
     if "_target_" in config.objective:
-        raise fail("objective: a comparison has the distance of each model, objective=saved, with its keys")
+        raise UsageError("objective: a comparison has the distance of each model, objective=saved, with its keys")
     changes = planning_changes(config.objective)
     environments = {}
     for i, name in enumerate(config.envs):
         if name not in ENVIRONMENTS:
-            raise fail(f"envs: expected some of {', '.join(ENVIRONMENTS)}; got {name}")
+            raise UsageError(f"envs: expected some of {', '.join(ENVIRONMENTS)}; got {name}")
         given = ENVIRONMENTS[name]
         if config.data.path is not None:
             given = replace(given, data=str(paths[i]), reader=reader)

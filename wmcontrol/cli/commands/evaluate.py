@@ -1,15 +1,22 @@
 """``wmcontrol evaluate``."""
 
-from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from omegaconf import OmegaConf
 
 from ..errors import UsageError
-from ..objects import made, protocol_of, run_folder
-from ..progress import progress_bars
+from ..objects import made, make, open_data, planning_changes, protocol_of, reader_of, run_folder
+from ..progress import progress_bar, progress_bars
+
+if TYPE_CHECKING:
+    from ...evaluation import AgentSpec, Protocol, Tasks
 
 _APART = ("videos", "device", "jobs")  # keys that change no number
+_PLAN = ("planning", "simulator")  # kinds of agents
+_BASELINES = {"noop": "no-op", "random": "random actions"}  # by kind of agent: how a report calls it
 
 
 @dataclass
@@ -43,7 +50,7 @@ class Config:
 
     context_frames: int | None = None
     context_steps: int | None = None
-    split: str = "held_out"
+    split: Literal["held_out", "all"] = "held_out"
     split_seed: int = 0
     seed: int = 0
     batch: int = 16
@@ -55,36 +62,96 @@ class Config:
 
 def run(config: Any) -> None:
     """Judge it."""
-    from ...evaluation import evaluate_agents
+    from ...evaluation import evaluate_and_report
+    from ...evaluation.evaluate import check
     from ...evaluation.specs import describe
     from ...runs import open_run
     from ...training.distributed import usable_device
-    from ..judged import find_specs, find_tasks, make_report, saved_model
 
-    for name, least in (("seed", 0), ("batch", 1), ("jobs", 1), ("videos", 0)):
-        if config[name] < least:
-            raise UsageError(f"{name}: expected a whole number from {least} up, got {config[name]}")
+    if config.videos < 0:
+        raise UsageError(f"videos: expected a whole number from 0 up, got {config.videos}")
     with made():
         usable_device(config.device)
-    protocol, model = protocol_of(config), saved_model(config)
-    tasks = find_tasks(config, protocol, model)
+    protocol = protocol_of(config)
+    model = make(config.model, "model", device=config.device) if config.agent.get("kind") in _PLAN else None
+    tasks = _tasks(config, protocol, model)
+    asked = {"seed": config.seed, "batch": config.batch, "jobs": config.jobs}
     with ExitStack() as stack:
-        specs = find_specs(config, model, tasks, protocol, stack)
-        about = {"spec": describe(specs[0].agent), **specs[0].about}
-        out = run_folder(config, "evaluate", apart=_APART, about=about)
-        stack.enter_context(open_run(out, "evaluate", _settings(config)))
+        spec = _spec(config, tasks, protocol, model, stack)
+        with made("agent"):
+            check(spec.agent, tasks, protocol, **asked)
+        out = run_folder(config, "evaluate", apart=_APART, about={"spec": describe(spec.agent), **spec.about})
+        plain: Any = OmegaConf.to_container(config)
+        settings = {name: value for name, value in plain.items() if name not in ("out", *_APART)}
+        stack.enter_context(open_run(out, "evaluate", settings))
         progress = stack.enter_context(progress_bars("tasks"))
-        rows = evaluate_agents(
-            specs, tasks, protocol, out, seed=config.seed, batch=config.batch, jobs=config.jobs, progress=progress
-        )
-        page = make_report(config, rows, specs[0], tasks, protocol, out)
+        rows, page = evaluate_and_report(spec, tasks, protocol, out, videos=config.videos, progress=progress, **asked)
     for row in rows:
         print(f"{row.env}, protocol {protocol.name}, {row}")
     print(page)
 
 
-def _settings(config: Any) -> Mapping[str, Any]:
-    from omegaconf import OmegaConf
+def _tasks(config: Any, protocol: "Protocol", model: Any) -> "Tasks":
+    from ...data import Subset, held_out_split
+    from ...evaluation import DatasetTasks, RandomTasks, baselines
 
-    plain: Any = OmegaConf.to_container(config)
-    return {name: value for name, value in plain.items() if name not in ("out", *_APART)}
+    env, settings = config.env.id, dict(config.env.settings)
+    if (env is None) == (config.data.path is None):
+        raise UsageError(
+            "give env=NAME, for tasks that the environment draws, or data.path=PATH, for tasks from trajectories; got "
+            f"{'neither' if env is None else 'both'} of them"
+        )
+    if env is not None:
+        if config.context_steps:
+            raise UsageError("context_steps replays the steps before a task, which only tasks of data.path=PATH have")
+        if reader_of(config.data):
+            raise UsageError(f"with env=NAME no data are read; leave data.{', data.'.join(reader_of(config.data))} out")
+        with made("env"):
+            tasks = RandomTasks(env, protocol.num_tasks, seed=config.seed, env_settings=settings)
+            baselines(tasks)  # whether there is such an environment
+            return tasks
+    suits = model.planning.context_steps if model is not None else 0
+    dataset = open_data(config.data)
+    with made("data"), progress_bar("finding tasks", "tasks") as progress:
+        if config.split == "held_out":
+            dataset = Subset(dataset, held_out_split(len(dataset), config.split_seed)[1])
+        return DatasetTasks(
+            dataset,
+            protocol.num_tasks,
+            seed=config.seed,
+            goal_offset=protocol.goal_offset,
+            context_steps=suits if config.context_steps is None else config.context_steps,
+            env_settings=settings,
+            progress=progress,
+        )
+
+
+def _spec(config: Any, tasks: "Tasks", protocol: "Protocol", model: Any, stack: ExitStack) -> "AgentSpec":
+    from ...agents import SimulatorModel
+    from ...evaluation import AgentSpec, baselines, planning_spec
+    from ...evaluation.specs import file_digest
+
+    kind = config.agent.get("kind")
+    if model is not None:
+        objective = make(config.objective, "objective")
+        changes = {} if objective else planning_changes(config.objective)
+        if config.context_frames is not None:
+            changes["context_frames"] = config.context_frames
+        with made(f"agent={kind}, model={config.model.path}"):
+            if kind == "simulator":
+                model = SimulatorModel(model, tasks.env_id, env_settings=tasks.env_settings)
+                stack.enter_context(model)
+            planner, path = make(config.planner, "planner"), config.model.path
+            return planning_spec(model, planner, tasks, protocol, path=path, objective=objective, **changes)
+    if kind in _BASELINES:
+        for spec in baselines(tasks):
+            if spec.name == _BASELINES[kind]:
+                return spec
+        raise UsageError(
+            f"agent={kind}: in {tasks.env_id} with {dict(tasks.env_settings)} zero is an action that does something"
+        )
+    agent = make(config.agent, "agent")
+    about: dict[str, Any] = {name: value for name, value in config.agent.items() if name != "_target_"}
+    files = {name: about.get(name) for name in ("path", "vecnormalize")}
+    about |= {f"{name}_sha256": file_digest(path) for name, path in files.items() if path and Path(path).is_file()}
+    return AgentSpec(about["algorithm"] + " policy" if "algorithm" in about else type(agent).__name__, agent, about)
