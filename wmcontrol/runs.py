@@ -79,11 +79,16 @@ def _check_same(folder: Path, kind: str, settings: Mapping[str, Any]) -> None:
     record = read_run(folder)
     if record["kind"] != kind:
         raise OtherRunError(f"{folder} holds results of {record['kind']}, not of {kind}; choose another folder")
-    there, here = _flat(record["settings"]), _flat(settings)
-    differ = [name for name in {**here, **there} if (name in here, here.get(name)) != (name in there, there.get(name))]
-    if differ:
-        changes = ", ".join(f"{name} is {there.get(name)!r} there and {here.get(name)!r} here" for name in differ)
-        raise OtherRunError(f"{folder} holds results of other settings: {changes}; choose another folder")
+    changes = differences(record["settings"], settings)
+    if changes:
+        raise OtherRunError(f"{folder} holds results of other settings: {', '.join(changes)}; choose another folder")
+
+
+def differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
+    """Say of each setting that differs its full name and both values."""
+    old, new = _flat(there), _flat(here)
+    differ = [name for name in {**new, **old} if (name in new, new.get(name)) != (name in old, old.get(name))]
+    return [f"{name} is {old.get(name)!r} there and {new.get(name)!r} here" for name in differ]
 
 
 def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
-import numpy as np
 import pytest
 import torch
 from dot_world import dot_model
 from walks_data import Walks
 
-from wmcontrol import CEM, GoalDistance, PlanningAgent
+from wmcontrol import CEM, GoalDistance, PlanningAgent, WorldModel
 from wmcontrol.agents import NoOpAgent, RandomAgent, SimulatorModel
 from wmcontrol.evaluation import (
     AgentSpec,
@@ -23,9 +22,12 @@ from wmcontrol.evaluation import (
     baselines,
     evaluate,
     evaluate_agents,
+    evaluate_and_report,
+    planning_spec,
     report,
 )
 from wmcontrol.evaluation.specs import describe
+from wmcontrol.models.checkpoint import packaged_folder
 
 WALL = "wmcontrol/Wall-v0"
 SPACE: Any = gym.make(WALL).action_space
@@ -115,3 +117,27 @@ def test_an_agents_description_tells_it_from_others() -> None:
     assert describe(print) == "print"
     assert describe({"a": (1.5, float("inf"))}) == {"a": [1.5, "inf"]}
     assert describe(torch.ones(3, dtype=torch.bfloat16)) != describe(torch.zeros(3, dtype=torch.bfloat16))
+
+
+def test_a_saved_model_is_evaluated_beside_baselines_filmed_and_reported(tmp_path: Path) -> None:
+    tasks, model = RandomTasks(WALL, 2), WorldModel.load("wall")
+    search = CEM(num_samples=12, num_elites=3, num_iterations=1)
+    spec = planning_spec(model, search, tasks, SHORT, path="wall", metric="l2", standardize=0.0)
+    card = json.loads((packaged_folder("wall") / "card.json").read_text())
+    assert (spec.name, spec.role) == ("world model", "model")
+    assert (spec.about["model"], spec.about["weights"], spec.about["standardize"]) == ("wall", card["sha256"], 0)
+    assert (spec.agent.horizon, spec.agent.replan_every, spec.agent.objective.metric) == (1, 5, "l2")
+    rows, page = evaluate_and_report(spec, tasks, SHORT, tmp_path, videos=1)
+    assert [row.agent for row in rows] == ["world model", "no-op", "random actions"]
+    assert Evaluation.read(tmp_path / "tasks.jsonl").distances.tolist() == rows[0].evaluation.distances.tolist()
+    assert (tmp_path / "episodes_1.mp4").stat().st_size > 1000
+    assert "standardize 0" in page.read_text()
+    assert len(json.loads((tmp_path / "report.json").read_text())["differences"]) == 2
+    noop = baselines(tasks)[0]
+    rows, _ = evaluate_and_report(noop, tasks, SHORT, tmp_path / "noop")
+    assert [row.agent for row in rows] == ["no-op", "random actions"]
+
+
+def test_a_packaged_model_is_refused_in_another_environment() -> None:
+    with pytest.raises(ValueError, match=r"wall.*PushT"):
+        planning_spec(WorldModel.load("wall"), None, RandomTasks("wmcontrol/PushT-v0", 1), path="wall")

@@ -26,8 +26,8 @@ from wmcontrol.evaluation import (
     wilson,
 )
 from wmcontrol.evaluation.reports import figures as drawing
-from wmcontrol.evaluation.reports.rows import differences, trained_on
-from wmcontrol.evaluation.reports.tables import json_text, ways_in_words
+from wmcontrol.evaluation.reports.report import json_text
+from wmcontrol.evaluation.reports.tables import differences, ways_in_words
 
 MODES = {"scratch": 0.5, "full": 0.75}
 
@@ -117,7 +117,7 @@ def video(tmp_path: Path) -> Path:
     return path
 
 
-def test_the_page_holds_everything_and_refers_to_nothing_outside(tmp_path: Path, picture: Path, video: Path) -> None:
+def test_the_page_holds_everything_and_refers_to_nothing_outside(tmp_path: Path, video: Path) -> None:
     nasty = "\"<script>alert(1)</script>&'>"
     rows = [*table4((5, 50)), ResultRow(env=nasty, agent=nasty, evaluation=evaluation(0.5, about={nasty: nasty}))]
     html = report(
@@ -127,20 +127,19 @@ def test_the_page_holds_everything_and_refers_to_nothing_outside(tmp_path: Path,
         about=[f"About {nasty}", "and https://example.org/ in words"],
         pairs=[("full", "scratch"), (nasty, "full")],
         videos=[Video(f"Video {nasty}", video)],
-        pictures=[(f"Picture {nasty}", picture)],
         scatter=True,
     )
     assert html == tmp_path / "new" / "out" / "report.html"
     text = html.read_text()
     page = Page(text)
     names = [tag for tag, _ in page.tags]
-    assert names.count("img") == 4  # success, labels, planners, and the picture given
+    assert names.count("img") == 3  # success, labels and planners
     assert names.count("video") == 1
     assert names.count("table") == 2
     assert {"script", "link", "iframe"}.isdisjoint(names)
     assert "details" in names
     sources = [attributes[key] or "" for _, attributes in page.tags for key in ("src", "href") if key in attributes]
-    assert len(sources) == 5
+    assert len(sources) == 4
     assert all(re.match(r"data:(image/png|video/mp4);base64,[A-Za-z0-9+/=]+$", source) for source in sources)
     assert not any(key.startswith("on") or key == "srcset" for _, attributes in page.tags for key in attributes)
     assert "url(" not in text
@@ -148,7 +147,7 @@ def test_the_page_holds_everything_and_refers_to_nothing_outside(tmp_path: Path,
     (player,) = [attributes for tag, attributes in page.tags if tag == "video"]
     assert {"controls", "loop", "muted"} <= set(player)
     words = "".join(page.words)
-    for part in ("Title", "About", "Video", "Picture"):
+    for part in ("Title", "About", "Video"):
         assert f"{part} {nasty}" in words
     assert "prefers-color-scheme: dark" in text
     assert '"digest"' in words  # the full settings
@@ -282,7 +281,7 @@ def test_what_cannot_be_compared_is_left_out_with_a_reason() -> None:
 
 def test_training_trajectories_are_told_in_words() -> None:
     rows = [model("Wall", "full", count, evaluation(0.5)) for count in (1800, 1000, None)]
-    assert [trained_on(row) for row in rows] == ["all (1,800)", "1,000", "–"]
+    assert [row.trained_on for row in rows] == ["all (1,800)", "1,000", "–"]
 
 
 def test_figures_are_drawn_where_there_is_something_to_draw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -357,8 +356,6 @@ def test_mistakes_are_told_before_anything_is_written(tmp_path: Path, picture: P
         ({"pairs": [("full",)]}, ValueError, "names of two agents"),
         ({"videos": [Video("v", tmp_path / "none.mp4")]}, OSError, r"none\.mp4"),
         ({"videos": [Video("v", picture)]}, ValueError, r"my picture\.png is not a MP4 file"),
-        ({"pictures": [("p", tmp_path / "none.png")]}, OSError, r"none\.png"),
-        ({"pictures": [("p", video)]}, ValueError, r"episodes\.mp4 is not a PNG file"),
     ):
         settings: Any = {"title": "t", **words}
         with pytest.raises(error, match=says):
@@ -394,13 +391,11 @@ def test_names_stand_in_markdown_as_they_are(name: str, tmp_path: Path) -> None:
     assert all(expected in found for found in places.values())
 
 
-def test_bars_in_names_do_not_break_tables_and_files_beside_are_linked(
-    tmp_path: Path, picture: Path, video: Path
-) -> None:
+def test_bars_in_names_do_not_break_tables_and_files_beside_are_linked(tmp_path: Path, video: Path) -> None:
     row = ResultRow(env="Wall", agent="a|b\nc", evaluation=evaluation(0.5))
     out = tmp_path / "out"
-    report([row], out, title="t", pictures=[("p", picture)], videos=[Video("v", video)])
+    report([row], out, title="t", videos=[Video("v", video)])
     text = (out / "report.md").read_text()
     assert "| a\\|b c |" in text
-    assert "![p](<../my picture.png>)" in text
+    assert "](<success.png>)" in text
     assert "[v](<../episodes.mp4>)" in text

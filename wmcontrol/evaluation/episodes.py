@@ -6,17 +6,19 @@ Letters: ``B`` tasks, ``a`` numbers in an action.
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..envs.contract import shown_to
+from ..checks import check_whole
+from ..envs.contract import check_fits, image_size, shown_to
 from ..envs.making import make_vector
 from ..memory import peak_memory
 from .protocols import Protocol
-from .tasks import Task
+from .tasks import Task, Tasks
 
 
 def make_env(env_id: str, num_envs: int, settings: Mapping[str, Any], image_size: int | None) -> Any:
@@ -49,7 +51,11 @@ def rollout_episodes(
 
     Nothing of success reaches the agent: observations as the environment makes them, and no rewards or infos.
     """
-    observation, infos = env.reset(seed=[task.seed for task in tasks], options=_options(tasks))
+    options: dict[str, Any] = {}
+    if tasks[0].state is not None:
+        options = {name: np.stack([getattr(task, name) for task in tasks]) for name in ("state", "goal_state")}
+        options["variation"] = [dict(task.variation) for task in tasks]
+    observation, infos = env.reset(seed=[task.seed for task in tasks], options=options)
     state = agent.start(seeds) if hasattr(agent, "start") else None
     looks_on = hasattr(agent, "observe")
     first = np.ones(len(tasks), bool)
@@ -79,7 +85,7 @@ def run(env: Any, agent: Any, tasks: Sequence[Task], seeds: Sequence[int], budge
     """
     steps = rollout_episodes(env, agent, tasks, seeds, budget)
     now = next(steps)
-    started = distances(now.observation)
+    started = distances(now.observation)["distance"]
     solved, when = np.zeros(len(tasks), bool), np.full(len(tasks), -1)
     seconds = 0.0
     for step, now in enumerate(steps, 1):
@@ -88,14 +94,16 @@ def run(env: Any, agent: Any, tasks: Sequence[Task], seeds: Sequence[int], budge
         solved |= now.success
     ended = distances(now.observation)
     decisions = getattr(now.state, "decisions", (budget,) * len(tasks))
-    memory = _peak_memory()
+    memory, torch = peak_memory(), sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        memory += torch.cuda.max_memory_allocated()
     return [
         {
             "source": task.source,
             "success_end": bool(now.success[i]),
             "success_any": bool(solved[i]),
             "first_success": int(when[i]) if solved[i] else None,
-            "start_distance": started["distance"][i],
+            "start_distance": started[i],
             **{name: values[i] for name, values in ended.items()},
             "decisions": int(decisions[i]),
             "seconds": seconds / len(tasks),
@@ -110,13 +118,15 @@ def task_seed(seed: int, number: int) -> int:
     return int(np.random.SeedSequence((seed, number)).generate_state(1, np.uint32)[0])
 
 
-def check_protocol(agent: Any, protocol: Protocol) -> None:
-    """Refuse what is no agent, and an agent that plans otherwise than the protocol says.
+def check(agent: Any, tasks: Tasks, protocol: Protocol, *, seed: int = 0, batch: int = 16) -> None:
+    """Refuse what is no agent, and an agent that fits neither the tasks' environment nor what the protocol says.
 
     Raises:
         TypeError: it cannot choose actions.
         ValueError: it says what differs.
     """
+    check_whole("seed", seed, least=0)
+    check_whole("batch", batch)
     if not callable(getattr(agent, "predict", None)):
         raise TypeError(
             f"an agent has a method predict(observation, state, episode_start, deterministic); got {agent!r}"
@@ -127,6 +137,8 @@ def check_protocol(agent: Any, protocol: Protocol) -> None:
                 f"the protocol {protocol.name} has {name}={expected}, the agent {getattr(agent, name)}; make the agent "
                 "so, or give a Protocol of your own"
             )
+    with closing(make_env(tasks.env_id, 1, tasks.env_settings, image_size(agent))) as env:
+        check_fits(agent, env)
 
 
 def distances(observation: Mapping[str, Any]) -> dict[str, list[float]]:
@@ -138,26 +150,8 @@ def distances(observation: Mapping[str, Any]) -> dict[str, list[float]]:
     return {"distance": np.linalg.norm(away[:, :4], axis=1).tolist(), "angle": turn.tolist()}
 
 
-def _options(tasks: Sequence[Task]) -> dict[str, Any]:
-    options: dict[str, Any] = {}
-    if tasks[0].state is not None:
-        options["state"] = np.stack([task.state for task in tasks if task.state is not None])
-        options["goal_state"] = np.stack([task.goal_state for task in tasks if task.goal_state is not None])
-        options["variation"] = [dict(task.variation) for task in tasks]
-    return options
-
-
 def _shown(agent: Any, env: Any, observation: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return what an agent is to see: a trained policy what it was trained on, the simulator's agent the state too."""
     if getattr(agent, "reads_state", False):
         return {**observation, "state": env.get_state(), "variation": env.variation}
     return shown_to(agent, observation)
-
-
-def _peak_memory() -> int:
-    """Return the most memory that this process has held, and on a GPU the most there, bytes."""
-    held = peak_memory()
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_initialized():
-        held += torch.cuda.max_memory_allocated()
-    return held

@@ -8,9 +8,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ..checks import check_whole
 from ..engine import run_parallel
-from ..envs.contract import check_fits, image_size
-from .episodes import check_protocol, make_env, run, task_seed
+from ..envs.contract import image_size
+from .episodes import check, make_env, run, task_seed
 from .protocols import Protocol, protocol_named
 from .records import check_begun, recording
 from .reports import Video, film, report
@@ -59,7 +60,8 @@ def evaluate(
         OSError: the file cannot be written, or another process is writing it.
     """
     protocol = protocol_named(protocol)
-    check(agent, tasks, protocol, seed=seed, batch=batch, jobs=jobs)  # before a file is begun
+    check_whole("jobs", jobs)
+    check(agent, tasks, protocol, seed=seed, batch=batch)  # before a file is begun
     header = header_of(tasks, protocol, seed, batch, about or {})
     size, total = image_size(agent), len(tasks.tasks)
     work = partial(_run_batch, agent=agent, tasks=tasks, size=size, seed=seed, budget=protocol.budget)
@@ -96,22 +98,6 @@ def _run_batch(
     with closing(make_env(tasks.env_id, len(chosen), tasks.env_settings, size)) as env:
         found = run(env, agent, chosen, [task_seed(seed, number) for number in numbers], budget)
     return [{"task": number, **record} for number, record in zip(numbers, found, strict=True)]
-
-
-def check(
-    agent: Any, tasks: Tasks, protocol: Protocol | str = "paper", *, seed: int = 0, batch: int = 16, jobs: int = 1
-) -> None:
-    """Refuse what :func:`evaluate` cannot do, before anything is done.
-
-    Raises:
-        TypeError, ValueError: it says what does not fit.
-    """
-    for name, value, least in (("seed", seed, 0), ("batch", batch, 1), ("jobs", jobs, 1)):
-        if not isinstance(value, int) or isinstance(value, bool) or value < least:
-            raise ValueError(f"{name} must be a whole number from {least} up, got {value!r}")
-    check_protocol(agent, protocol_named(protocol))
-    with closing(make_env(tasks.env_id, 1, tasks.env_settings, image_size(agent))) as env:
-        check_fits(agent, env)
 
 
 def header_of(tasks: Tasks, protocol: Protocol, seed: int, batch: int, about: Mapping[str, Any]) -> dict[str, Any]:
@@ -218,7 +204,7 @@ def evaluate_and_report(
         batch: how many tasks run side by side in one process.
         jobs: how many batches run at once.
         videos: how many episodes are filmed, at most.
-        progress: is told an agent's name, how many of its tasks are done, and of how many.
+        progress: is told an agent's name (or ``"filming"``), how many of its tasks are done, and of how many.
 
     Returns:
         A row for each agent, the one asked for first; and the page, ``report.html`` in ``folder``.
@@ -234,6 +220,8 @@ def evaluate_and_report(
     if count > 0:
         path = folder / f"episodes_{count}.mp4"
         if not path.exists():  # it is whole if it is there, and would show the same
+            if progress is not None:
+                progress("filming", 0, count)
             film(spec.agent, tasks, protocol, path, num_episodes=count, seed=seed, title=spec.name)
         solved = ["solved" if success else "not solved" for success in rows[0].evaluation.successes()[:count]]
         films.append(Video(f"{spec.name}, the first tasks: {', '.join(solved)}", path))

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from ..checks import check_whole
+
 
 @dataclass(frozen=True, kw_only=True)
 class Protocol:
@@ -32,9 +34,7 @@ class Protocol:
 
     def __post_init__(self) -> None:
         for name in ("goal_offset", "budget", "replan_every", "num_tasks", "horizon"):
-            value: Any = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise ValueError(f"{name} must be a whole number from 1 up, got {value!r}")
+            check_whole(name, getattr(self, name))
 
     def as_dict(self) -> dict[str, Any]:
         """Return the settings, as JSON can write them."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from ..files import exclusive_lock
-from ..runs import OtherRunError
+from ..runs import OtherRunError, differences
 from ..untrusted import AnyJson, Boolean, Integer, Nullable, Number, Record, Text, parse_json
 from .tasks import as_json
 
@@ -88,7 +88,7 @@ def recording(path: str | os.PathLike[str] | None, header: Mapping[str, Any]) ->
         size, lines = _begun(path, file.read(), head)
         file.truncate(size)
         if not size:
-            _append(file, _first_line(head))
+            _append(file, f"{as_json(head)}\n".encode())
         yield Records(file, head, lines)
 
 
@@ -107,18 +107,14 @@ def _head(header: Mapping[str, Any]) -> dict[str, Any]:
     return head
 
 
-def _first_line(head: Mapping[str, Any]) -> bytes:
-    return as_json(head).encode() + b"\n"
-
-
 def _begun(path: Path, text: bytes, head: Mapping[str, Any]) -> tuple[int, dict[int, dict[str, Any]]]:
     """Return how many bytes of a file are whole lines, and those of tasks."""
     whole = text[: text.rfind(b"\n") + 1]
     found, lines = parse(path, whole)
-    if found is None and not _first_line(head).startswith(text):
+    if found is None and not f"{as_json(head)}\n".encode().startswith(text):
         raise OtherRunError(f"{path} is not the file of an evaluation; give another one")
-    if found not in (None, head):
-        raise OtherRunError(f"{path} is of another evaluation: {_first_difference(found, head)}; give another file")
+    if found is not None and found != head:
+        raise OtherRunError(f"{path} is of another evaluation: {differences(found, head)[0]}; give another file")
     return len(whole), lines
 
 
@@ -147,13 +143,3 @@ def parse(path: Path, text: bytes) -> tuple[dict[str, Any] | None, dict[int, dic
             raise ValueError(f"{where}: task {value['task']} stands in an earlier line too")
         lines[value["task"]] = value
     return head, lines
-
-
-def _first_difference(found: Mapping[str, Any], asked: Mapping[str, Any], path: str = "") -> str:
-    for key in sorted({*found, *asked}):
-        old, new = found.get(key), asked.get(key)
-        if old != new:
-            if isinstance(old, dict) and isinstance(new, dict):
-                return _first_difference(old, new, f"{path}{key}.")
-            return f"{path}{key} is {old!r} there and {new!r} here"
-    return "it differs"

@@ -76,6 +76,19 @@ class ResultRow:
     num_train_trajectories: int | None = None
     all_train_trajectories: int | None = None
 
+    @property
+    def trained_on(self) -> str:
+        """How many trajectories it was trained on: ``50``, ``all (1,800)``; or a dash."""
+        count = self.num_train_trajectories
+        if count is None:
+            return "–"
+        return f"all ({count:,})" if count == self.all_train_trajectories else f"{count:,}"
+
+    @property
+    def name(self) -> str:
+        """Its name within its environment."""
+        return self.agent if self.num_train_trajectories is None else f"{self.agent}, {self.trained_on}"
+
     def __str__(self) -> str:
         """Return the row as a line tells it."""
         found = self.evaluation

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ..checks import check_whole
 from ..data import Trajectory, TrajectoryDataset
 from ..envs.making import make_one
 
@@ -95,12 +96,10 @@ class DatasetTasks:
         env_settings: Mapping[str, Any] | None = None,
         progress: Callable[[int, int], None] | None = None,
     ):
-        _check_whole(
-            ("num_tasks", num_tasks, 1),
-            ("seed", seed, 0),
-            ("goal_offset", goal_offset, 1),
-            ("context_steps", context_steps, 0),
-        )
+        check_whole("num_tasks", num_tasks)
+        check_whole("seed", seed, least=0)
+        check_whole("goal_offset", goal_offset)
+        check_whole("context_steps", context_steps, least=0)
         known = env_id or dataset.env_id
         if known is None:
             raise ValueError("the data do not say which environment they are of; give env_id")
@@ -161,7 +160,8 @@ class RandomTasks:
     def __init__(
         self, env_id: str, num_tasks: int = 512, *, seed: int = 0, env_settings: Mapping[str, Any] | None = None
     ):
-        _check_whole(("num_tasks", num_tasks, 1), ("seed", seed, 0))
+        check_whole("num_tasks", num_tasks)
+        check_whole("seed", seed, least=0)
         self.env_id = env_id
         self.env_settings: Mapping[str, Any] = dict(env_settings or {})
         self.redrawn: Mapping[str, int] = {}  # the environment itself draws no task that is solved at the start
@@ -251,16 +251,12 @@ def _digest(tasks: tuple[Task, ...]) -> str:
     return digest.hexdigest()
 
 
-def _check_whole(*given: tuple[str, Any, int]) -> None:
-    for name, value, least in given:
-        if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < least:
-            raise ValueError(f"{name} must be a whole number from {least} up, got {value!r}")
-
-
 def as_json(value: Any) -> str:
     """Write settings as JSON, arrays as lists; what JSON cannot write is a TypeError."""
-    return json.dumps(value, sort_keys=True, default=lambda v: v.tolist() if hasattr(v, "tolist") else _refuse(v))
 
+    def plain(other: Any) -> Any:
+        if hasattr(other, "tolist"):
+            return other.tolist()
+        raise TypeError(f"{other!r} cannot be written as JSON; describe it in words or numbers")
 
-def _refuse(value: Any) -> Any:
-    raise TypeError(f"{value!r} cannot be written as JSON; describe it in words or numbers")
+    return json.dumps(value, sort_keys=True, default=plain)

@@ -62,6 +62,7 @@ class Config:
 
 def run(config: Any) -> None:
     """Judge it."""
+    from ...checks import check_whole
     from ...evaluation import evaluate_and_report
     from ...evaluation.evaluate import check
     from ...evaluation.specs import describe

@@ -5,16 +5,18 @@ Letters: ``B`` episodes, ``T`` environment steps.
 
 import io
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from contextlib import closing
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ...envs.contract import check_fits, image_size
+from ...checks import check_whole
+from ...envs.contract import image_size
 from ...files import atomic_write
-from ..episodes import check_protocol, make_env, rollout_episodes, task_seed
+from ..episodes import check, make_env, rollout_episodes, task_seed
 from ..protocols import Protocol, protocol_named
 from ..tasks import Tasks
 from .costs import curves_of
@@ -55,31 +57,25 @@ def film(
         TypeError, ValueError: what does not fit, before an episode begins.
         OSError: the file cannot be written.
     """
-    path = Path(path)
-    protocol = protocol_named(protocol)
-    check_protocol(agent, protocol)
-    for name, value, least in (("num_episodes", num_episodes, 1), ("seed", seed, 0)):
-        if not isinstance(value, int) or isinstance(value, bool) or value < least:
-            raise ValueError(f"{name} must be a whole number from {least} up, got {value!r}")
+    path, protocol = Path(path), protocol_named(protocol)
+    check_whole("num_episodes", num_episodes)
+    check(agent, tasks, protocol, seed=seed)
     if path.suffix != ".mp4":
         raise ValueError(f"a film is an MP4 file: give a path that ends in .mp4, got {path}")
     path.parent.mkdir(parents=True, exist_ok=True)
-
     chosen = tasks.tasks[:num_episodes]
-    env = make_env(tasks.env_id, len(chosen), tasks.env_settings, image_size(agent))
-    try:
-        check_fits(agent, env)
+    with closing(make_env(tasks.env_id, len(chosen), tasks.env_settings, image_size(agent))) as env:
         seeds = [task_seed(seed, number) for number in range(len(chosen))]
         steps = list(rollout_episodes(env, agent, chosen, seeds, protocol.budget))
-    finally:
-        env.close()
     unit, curves = curves_of(agent, steps, context_steps=chosen[0].replay.shape[0])
     frames = np.stack([step.observation["pixels"] for step in steps], 1)  # (B, 1 + T, height, width, 3)
     solved = np.stack([step.success for step in steps], 1)
     goals = steps[0].observation["goal_pixels"]
-    episodes = [Episode(*episode) for episode in zip(frames, goals, solved, curves, strict=True)]
-    save_film(_pictures(Screen(episodes, title, unit), protocol.budget), path, _STEPS_PER_SECOND)
-    return [bool(episode.solved[-1]) for episode in episodes]
+    screen = Screen([Episode(*each) for each in zip(frames, goals, solved, curves, strict=True)], title, unit)
+    still = {0: _STANDS, protocol.budget: _STANDS}
+    pictures = ([screen.draw(step)] * still.get(step, 1) for step in range(protocol.budget + 1))
+    save_film(chain.from_iterable(pictures), path, _STEPS_PER_SECOND)
+    return [bool(each[-1]) for each in solved]
 
 
 def save_film(frames: Iterable[Any], path: Path, rate: float) -> None:
@@ -98,8 +94,3 @@ def save_film(frames: Iterable[Any], path: Path, rate: float) -> None:
             opened.write_frame(frame)
     with atomic_write(path) as file:
         file.write(film.getvalue())
-
-
-def _pictures(screen: Screen, budget: int) -> Iterator[NDArray[np.uint8]]:
-    for step in range(budget + 1):
-        yield from [screen.draw(step)] * (_STANDS if step in (0, budget) else 1)

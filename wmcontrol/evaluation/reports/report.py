@@ -1,11 +1,15 @@
 """A folder that tells what evaluations found: for readers, and for programs."""
 
 import base64
+import json
 import os
+import platform
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
@@ -13,17 +17,13 @@ from markupsafe import Markup
 from ...files import atomic_write
 from ..specs import ResultRow
 from .figures import has_train_counts, literal, planner_plot, success_plot, trajectories_plot
-from .rows import check_rows, differences
 from .tables import (
-    Table,
-    difference_numbers,
+    check_rows,
     difference_table,
-    json_text,
+    differences,
+    row_key,
     row_numbers,
-    row_settings,
-    row_times,
     success_table,
-    versions,
     ways_in_words,
 )
 
@@ -62,18 +62,6 @@ class Video:
     path: str | os.PathLike[str]
 
 
-@dataclass(frozen=True)
-class _Section:
-    """A part of a report: heading, table, paragraphs, a list, pictures, videos; whatever there is of these."""
-
-    heading: str
-    paragraphs: Sequence[str] = ()
-    table: Table | None = None
-    points: Sequence[str] = ()
-    pictures: Sequence[tuple[str, Path]] = ()
-    videos: Sequence[Video] = ()
-
-
 def report(
     rows: Sequence[ResultRow],
     folder: str | os.PathLike[str],
@@ -83,7 +71,6 @@ def report(
     run_notes: Sequence[str] = (),
     pairs: Sequence[tuple[str, str]] = (),
     videos: Sequence[Video] = (),
-    pictures: Sequence[tuple[str, Path]] = (),
     scatter: bool = False,
 ) -> Path:
     """Save a report of evaluations in a folder.
@@ -102,15 +89,14 @@ def report(
         pairs: names of agents whose difference in success is of interest, (first, second); the first less the second,
             in each environment and for each number of trajectories. Pairs that cannot be compared are named.
         videos: of episodes.
-        pictures: more pictures, each with its caption, PNG files.
         scatter: whether to plot success against seconds per decision.
 
     Returns:
         ``folder/report.html``.
 
     Raises:
-        TypeError, ValueError: rows of which no report can be made, or files that are not PNG or MP4.
-        OSError: a picture or a video cannot be read, or nothing can be saved in ``folder``.
+        TypeError, ValueError: rows of which no report can be made, or files that are not MP4.
+        OSError: a video cannot be read, or nothing can be saved in ``folder``.
     """
     folder = Path(folder)
     if not isinstance(title, str) or not title.strip():
@@ -121,35 +107,47 @@ def report(
     for pair in pairs:
         if len(pair) != 2 or pair[0] == pair[1]:
             raise ValueError(f"pairs must be of the names of two agents, got {pair!r}")
-    for _, path in pictures:
-        _check_begins(path, 0, b"\x89PNG\r\n\x1a\n", "PNG")
     for video in videos:
-        _check_begins(video.path, 4, b"ftyp", "MP4")
+        with Path(video.path).open("rb") as file:
+            if file.read(8)[4:] != b"ftyp":
+                raise ValueError(f"{video.path} is not a MP4 file; a report that opens everywhere takes only these")
     folder.mkdir(parents=True, exist_ok=True)
 
-    figures = _draw(rows, folder, scatter)
     found, left_out = differences(rows, pairs)
-    sections = [_Section("Success", (_SUCCESS_NOTE,), success_table(rows), pictures=figures)]
+    versions = {**{name: version(name) for name in ("wmcontrol", "torch")}, "python": platform.python_version()}
+    made_with = ", ".join(f"{name} {number}" for name, number in versions.items())
+    sections: list[dict[str, Any]] = [
+        {
+            "heading": "Success",
+            "paragraphs": [_SUCCESS_NOTE],
+            "table": success_table(rows),
+            "pictures": _draw(rows, folder, scatter),
+        }
+    ]
     if found or left_out:
-        table = difference_table(found) if found else None
         unknown = [f"Not compared: {reason}." for reason in left_out]
-        sections.append(_Section("Differences", (_DIFFERENCE_NOTE,), table, unknown))
-    if pictures:
-        sections.append(_Section("Pictures", pictures=pictures))
+        table = difference_table(found)
+        sections.append({"heading": "Differences", "paragraphs": [_DIFFERENCE_NOTE], "table": table, "points": unknown})
     if videos:
-        sections.append(_Section("Episodes", videos=videos))
-    made_with = ", ".join(f"{name} {number}" for name, number in versions().items())
-    sections.append(_Section("Tasks and protocol", points=[*ways_in_words(rows), f"Made with {made_with}."]))
-
-    settings = {"settings": [row_settings(row) for row in rows], "versions": versions()}
+        sections.append({"heading": "Episodes", "videos": videos})
+    sections.append({"heading": "Tasks and protocol", "points": [*ways_in_words(rows), f"Made with {made_with}."]})
+    settings = {"settings": [{**row_key(row), **row.evaluation.header} for row in rows], "versions": versions}
     numbers = {
         "title": title,
         "about": list(about),
         "rows": [row_numbers(row) for row in rows],
-        "differences": [difference_numbers(each) for each in found],
+        "differences": [each.numbers() for each in found],
         "not_compared": left_out,
         **settings,
     }
+    times = [
+        {
+            **row_key(row),
+            "seconds_per_decision": row.evaluation.seconds_per_decision,
+            "peak_memory_bytes": row.evaluation.peak_memory,
+        }
+        for row in rows
+    ]
     shown = {"title": title, "about": [*about, *run_notes], "sections": sections, "settings": json_text(settings)}
     loader = PackageLoader(__name__.rpartition(".")[0])
     html = Environment(loader=loader, autoescape=True, trim_blocks=True, keep_trailing_newline=True)
@@ -158,7 +156,7 @@ def report(
     markdown.filters["link"] = lambda path: _link(path, folder)
     texts = {
         "report.json": json_text(numbers),
-        "times.json": json_text({"rows": [row_times(row) for row in rows]}),
+        "times.json": json_text({"rows": times}),
         "report.md": markdown.get_template("report.md.j2").render(shown),
         "report.html": html.get_template("report.html.j2").render(shown),
     }
@@ -166,6 +164,12 @@ def report(
         with atomic_write(folder / name) as file:
             file.write(text.encode())
     return folder / "report.html"
+
+
+def json_text(value: Any) -> str:
+    """Write JSON that every reader of JSON can read: numbers that are not finite become words."""
+    plain = json.loads(json.dumps(value), parse_constant=lambda word: str(float(word)))
+    return json.dumps(plain, indent=1, ensure_ascii=False) + "\n"
 
 
 def _draw(rows: Sequence[ResultRow], folder: Path, scatter: bool) -> list[tuple[str, Path]]:
@@ -196,10 +200,3 @@ def _link(path: str | os.PathLike[str], folder: Path) -> Markup:
     """Return a link for angle brackets, as seen from a folder."""
     link = Path(os.path.relpath(path, folder)).as_posix().replace("\n", "%0A")
     return Markup(re.sub(r"([\\<>])", r"\\\1", link))
-
-
-def _check_begins(path: str | os.PathLike[str], place: int, expected: bytes, kind: str) -> None:
-    with Path(path).open("rb") as file:
-        begin = file.read(place + len(expected))
-    if begin[place:] != expected:
-        raise ValueError(f"{path} is not a {kind} file; a report that opens everywhere takes only these")
