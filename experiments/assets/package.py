@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from wmcontrol.compare.plan import model_of, store_of
+from wmcontrol.compare.plan import MODEL, store_of
 from wmcontrol.compare.stages import Stage
 from wmcontrol.data import LatentStore
 from wmcontrol.encoders import PyramidEncoder
@@ -104,7 +104,7 @@ def _package(stage: Stage, root: Path) -> dict[str, Any]:
     trained, *unseen = stage.needs
     folder = packaged_model(stage, root)
     shutil.rmtree(folder, ignore_errors=True)  # of an attempt that was killed
-    model = WorldModel.load(model_of(trained, root), dtype=torch.float32)
+    model = WorldModel.load(trained.folder(root) / MODEL, dtype=torch.float32)
     model.predictor.to(torch.bfloat16).float()
     model.planning = PlanningSettings(**stage.settings["planning"])
     save(model, folder, rounded={part: getattr(torch, name) for part, name in _TYPES.items()})

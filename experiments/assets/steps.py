@@ -7,16 +7,7 @@ from typing import Any
 
 import torch
 
-from wmcontrol.compare.plan import (
-    collecting,
-    encoded_facts,
-    model_of,
-    run_folder,
-    set_of,
-    store_of,
-    stores_in,
-    trained_facts,
-)
+from wmcontrol.compare.plan import MODEL, RUN, SET, STORES, collecting, encoded_facts, store_of, trained_facts
 from wmcontrol.compare.stages import Stage
 from wmcontrol.data import LatentStore, encode, fit_encoder, open_dataset
 from wmcontrol.encoders import PyramidEncoder
@@ -50,7 +41,7 @@ def plan(recipe: Recipe) -> dict[str, Stage]:
 
 def _fit(stage: Stage, root: Path) -> dict[str, Any]:
     settings, out = stage.settings, stage.folder(root)
-    datasets = [open_dataset(set_of(need, root), image_size=settings["image_size"]) for need in stage.needs]
+    datasets = [open_dataset(need.folder(root) / SET, image_size=settings["image_size"]) for need in stage.needs]
     encoder = PyramidEncoder(**settings["settings"])
     fit_encoder(encoder, datasets, num_frames=settings["fit_frames"], seed=settings["seed"], folder=out)
     # Rounded before anything is encoded, so that the half precision of what is packaged loses nothing.
@@ -62,9 +53,9 @@ def _fit(stage: Stage, root: Path) -> dict[str, Any]:
 
 def _encode(stage: Stage, root: Path) -> dict[str, Any]:
     encoder, data = stage.needs
-    dataset = open_dataset(set_of(data, root), image_size=stage.settings["image_size"])
+    dataset = open_dataset(data.folder(root) / SET, image_size=stage.settings["image_size"])
     fitted = load_encoder(encoder.folder(root) / "encoder")
-    encode(dataset, fitted, stores_in(stage, root), dtype=stage.settings["dtype"])
+    encode(dataset, fitted, stage.folder(root) / STORES, dtype=stage.settings["dtype"])
     return encoded_facts(stage, root)
 
 
@@ -76,7 +67,7 @@ def _pretrain(stage: Stage, root: Path) -> dict[str, Any]:
         weights=stage.settings["weights"],
         settings=PretrainSettings(**settings),
         start=_fresh(stores[0], stage.settings["predictor"], settings["seed"]),
-        folder=run_folder(stage, root),
+        folder=stage.folder(root) / RUN,
     )
     return trained_facts(stage, root)
 
@@ -86,10 +77,10 @@ def _finetune(stage: Stage, root: Path) -> dict[str, Any]:
     settings = {key: value for key, value in stage.settings.items() if key != "mode"}
     finetune(
         store_of(store, root),
-        base=model_of(base, root),
+        base=base.folder(root) / MODEL,
         mode=stage.settings["mode"],
         settings=FinetuneSettings(**settings),
-        folder=run_folder(stage, root),
+        folder=stage.folder(root) / RUN,
     )
     return trained_facts(stage, root)
 

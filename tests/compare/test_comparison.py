@@ -10,7 +10,7 @@ import pytest
 
 from wmcontrol.compare import ENVIRONMENTS, Comparison, EnvironmentSettings
 from wmcontrol.compare.plan import plan
-from wmcontrol.compare.report import about, in_words
+from wmcontrol.compare.run import about, in_words
 from wmcontrol.compare.settings import planner_settings
 from wmcontrol.evaluation import PROTOCOLS
 from wmcontrol.models import PlanningSettings

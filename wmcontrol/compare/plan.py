@@ -1,6 +1,5 @@
 """Which stages a comparison has, what each does, and on what it is built."""
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -14,6 +13,7 @@ from ..agents import NoOpAgent, PlanningAgent, RandomAgent, SimulatorModel
 from ..data import LatentStore, collect, encode, open_dataset
 from ..data.collecting import CollectPolicy
 from ..evaluation import DatasetTasks, Evaluation, evaluate, film
+from ..evaluation.specs import file_digest
 from ..models import WorldModel
 from ..models.checkpoint import CONFIG, WEIGHTS, find_folder
 from ..training import FinetuneSettings, finetune
@@ -21,6 +21,8 @@ from .settings import CollectSettings, Comparison, planner_settings
 from .stages import Stage
 
 TASKS, FILM = "tasks.jsonl", "film.mp4"
+SET, STORES, RUN = "set", "stores", "run"  # what stages collect, encode and train in their folders
+MODEL = f"{RUN}/model"
 NO_OP, RANDOM, SIMULATOR, FINISHED = "no-op", "random actions", "true simulator", "packaged"
 _DTYPE = "float16"  # of stored tokens
 _BATCH = 16  # tasks side by side
@@ -64,12 +66,9 @@ class Plan:
 
 def plan(comparison: Comparison) -> Plan:
     """Return the stages of a comparison; none of them has done anything yet."""
-    rows: list[Row] = []
-    films = {}
-    for name in comparison.environments:
-        found, films[name] = _plan_one(comparison, name)
-        rows += found
-    return Plan(tuple(rows), films)
+    found = {name: _plan_one(comparison, name) for name in comparison.environments}
+    rows = tuple(row for of_one, _ in found.values() for row in of_one)
+    return Plan(rows, {name: film for name, (_, film) in found.items()})
 
 
 def _plan_one(asked: Comparison, name: str) -> tuple[list[Row], Stage]:
@@ -84,31 +83,33 @@ def _plan_one(asked: Comparison, name: str) -> tuple[list[Row], Stage]:
         read["data"] = asked.own[name].fingerprint()
     store = Stage(f"encode {name}", read, sets, partial(_encode, asked=asked, name=name))
     most = asked.num_trained_on(name)
-    judging = partial(_evaluate, asked=asked, name=name)
+
+    def judged(agent: str, needs: tuple[Stage, ...], title: str, **trained: int) -> Stage:
+        count = asked.oracle_tasks if agent == SIMULATOR else asked.num_tasks
+        settings = {**_settings(asked, name, agent, count), **trained}
+        return Stage(f"evaluate {name} {title}", settings, needs, partial(_evaluate, asked=asked, name=name))
+
     rows: list[Row] = []
-    with_all: list[Stage] = []
     of_first_seed: dict[str, Stage] = {}
     for count in (None, *sorted(asked.num_train_trajectories, reverse=True)):
         for mode in asked.modes:
-            judged = []
+            stages = []
             for seed in asked.training_seeds:
-                title = f"{name} {mode} {count or most} seed {seed}"
+                title = f"{mode} {count or most} seed {seed}"
                 training = {"base": base, "mode": mode, **_training(asked, name, count, seed)}
-                model = Stage(f"train {title}", training, (store,), partial(_train, base=asked.base))
-                settings = _settings(asked, name, mode, asked.num_tasks)
-                settings |= {"num_train_trajectories": count or most, "training_seed": seed}
-                judged.append(Stage(f"evaluate {title}", settings, (model, *unseen), judging))
+                model = Stage(f"train {name} {title}", training, (store,), partial(_train, base=asked.base))
                 of_first_seed.setdefault(mode, model)
-            rows.append(Row(name, mode, count or most, tuple(judged)))
-            with_all += [] if count else judged
-    where = unseen or (store,)
-    if given.finished is not None:
-        rows.append(Row(name, FINISHED, None, (_judged(asked, name, FINISHED, where, judging),)))
-    rows += [Row(name, agent, None, (_judged(asked, name, agent, where, judging),)) for agent in (NO_OP, RANDOM)]
+                trained = {"num_train_trajectories": count or most, "training_seed": seed}
+                stages.append(judged(mode, (model, *unseen), title, **trained))
+            rows.append(Row(name, mode, count or most, tuple(stages)))
+    with_all = [stage for row in rows[: len(asked.modes)] for stage in row.stages]
+    others = dict.fromkeys((FINISHED, NO_OP, RANDOM), unseen or (store,))
+    if given.finished is None:
+        del others[FINISHED]
     if asked.oracle_tasks:
         # Its encoder and statistics of actions are those of any model that was trained on all.
-        model = of_first_seed["full" if "full" in asked.modes else asked.modes[-1]]
-        rows.append(Row(name, SIMULATOR, None, (_judged(asked, name, SIMULATOR, (model, *unseen), judging),)))
+        others[SIMULATOR] = (of_first_seed["full" if "full" in asked.modes else asked.modes[-1]], *unseen)
+    rows += [Row(name, agent, None, (judged(agent, needs, agent),)) for agent, needs in others.items()]
     settings = _settings(asked, name, "the best", min(_FILMED, asked.num_tasks))
     return rows, Stage(f"film {name}", settings, (*with_all, *unseen), partial(_film, asked=asked, name=name))
 
@@ -119,11 +120,6 @@ def _training(asked: Comparison, name: str, count: int | None, seed: int) -> dic
     if count is not None:
         given = replace(given, num_steps=asked.few_steps, warmup_steps=min(given.warmup_steps, asked.few_steps // 10))
     return asdict(replace(given, num_train_trajectories=count, seed=seed, split_seed=asked.seed))
-
-
-def _judged(asked: Comparison, name: str, agent: str, needs: tuple[Stage, ...], work: Any) -> Stage:
-    count = asked.oracle_tasks if agent == SIMULATOR else asked.num_tasks
-    return Stage(f"evaluate {name} {agent}", _settings(asked, name, agent, count), needs, work)
 
 
 def _settings(asked: Comparison, name: str, agent: str, count: int) -> dict[str, Any]:
@@ -139,15 +135,15 @@ def _settings(asked: Comparison, name: str, agent: str, count: int) -> dict[str,
         settings |= {"planner": planner_settings(asked.planner), "planning": asdict(given.planning)}
     if agent == FINISHED:
         folder = find_folder(given.finished or "")
-        settings |= {"weights": _file_digest(folder / WEIGHTS), "config": _file_digest(folder / CONFIG)}
+        settings |= {"weights": file_digest(folder / WEIGHTS), "config": file_digest(folder / CONFIG)}
     return settings
 
 
 def _encode(stage: Stage, root: Path, *, asked: Comparison, name: str) -> dict[str, Any]:
     read = {"image_size": stage.settings["image_size"]}
-    dataset = asked.own[name] if name in asked.own else open_dataset(set_of(stage.needs[0], root), **read)
+    dataset = asked.own[name] if name in asked.own else open_dataset(stage.needs[0].folder(root) / SET, **read)
     encoder = WorldModel.load(asked.base).encoder
-    encode(dataset, encoder, stores_in(stage, root), dtype=stage.settings["dtype"])
+    encode(dataset, encoder, stage.folder(root) / STORES, dtype=stage.settings["dtype"])
     return encoded_facts(stage, root)
 
 
@@ -159,7 +155,7 @@ def _train(stage: Stage, root: Path, *, base: str) -> dict[str, Any]:
         base=base,
         mode=stage.settings["mode"],
         settings=FinetuneSettings(**settings),
-        folder=run_folder(stage, root),
+        folder=stage.folder(root) / RUN,
     )
     return trained_facts(stage, root)
 
@@ -189,7 +185,7 @@ def _film(stage: Stage, root: Path, *, asked: Comparison, name: str) -> dict[str
     reached = [sum(Evaluation.read(need.folder(root) / TASKS).successes()) for need in judged]
     best = max(range(len(judged)), key=lambda i: (reached[i], i))
     tasks = _tasks(stage, root, asked, name)
-    agent = _planning(asked, name, WorldModel.load(model_of(_need(judged[best], "train"), root)))
+    agent = _planning(asked, name, WorldModel.load(_need(judged[best], "train").folder(root) / MODEL))
     path, count = stage.folder(root) / FILM, stage.settings["num_tasks"]
     found = film(agent, tasks, asked.protocol, path, num_episodes=count, seed=asked.seed, title=name)
     filmed = judged[best].settings
@@ -197,7 +193,7 @@ def _film(stage: Stage, root: Path, *, asked: Comparison, name: str) -> dict[str
 
 
 def _tasks(stage: Stage, root: Path, asked: Comparison, name: str) -> DatasetTasks:
-    dataset = asked.own[name] if name in asked.own else open_dataset(set_of(_need(stage, "collect"), root))
+    dataset = asked.own[name] if name in asked.own else open_dataset(_need(stage, "collect").folder(root) / SET)
     return asked.tasks(name, dataset, stage.settings["num_tasks"])
 
 
@@ -208,7 +204,7 @@ def _agent(stage: Stage, root: Path, asked: Comparison, name: str, tasks: Datase
         env.close()
         return NoOpAgent(env.action_space) if kind == NO_OP else RandomAgent(env.action_space, asked.seed)
     finished = asked.environments[name].finished or ""
-    model: Any = WorldModel.load(finished if kind == FINISHED else model_of(_need(stage, "train"), root))
+    model: Any = WorldModel.load(finished if kind == FINISHED else _need(stage, "train").folder(root) / MODEL)
     if kind == SIMULATOR:
         # In this process: all cores have stages of their own.
         model = SimulatorModel(model, tasks.env_id, env_settings=tasks.env_settings, num_workers=0)
@@ -243,30 +239,10 @@ def collecting(name: str, data: CollectSettings) -> tuple[Stage, Stage]:
     return found[0], found[1]
 
 
-def set_of(stage: Stage, root: Path) -> Path:
-    """Return the folder of the data set that a stage "collect …" made."""
-    return stage.folder(root) / "set"
-
-
-def stores_in(stage: Stage, root: Path) -> Path:
-    """Return the folder that a stage "encode …" makes its store in."""
-    return stage.folder(root) / "stores"
-
-
 def store_of(stage: Stage, root: Path) -> LatentStore:
     """Open the store that a stage "encode …" made."""
-    (found,) = stores_in(stage, root).glob("*/store.json")
+    (found,) = stage.folder(root).glob(f"{STORES}/*/store.json")
     return LatentStore.open(found.parent)
-
-
-def run_folder(stage: Stage, root: Path) -> Path:
-    """Return the folder that a stage "train …" trains in."""
-    return stage.folder(root) / "run"
-
-
-def model_of(stage: Stage, root: Path) -> Path:
-    """Return the folder of the model that a stage "train …" made."""
-    return run_folder(stage, root) / "model"
 
 
 def encoded_facts(stage: Stage, root: Path) -> dict[str, Any]:
@@ -278,12 +254,12 @@ def encoded_facts(stage: Stage, root: Path) -> dict[str, Any]:
 
 def trained_facts(stage: Stage, root: Path) -> dict[str, Any]:
     """Return the facts of a stage that trained."""
-    model = WorldModel.load(model_of(stage, root), dtype=torch.float32)
+    model = WorldModel.load(stage.folder(root) / MODEL, dtype=torch.float32)
     return {"parameters": sum(parameter.numel() for parameter in model.predictor.parameters())}
 
 
 def _collect(stage: Stage, root: Path, *, policy: Callable[[], CollectPolicy]) -> dict[str, Any]:
-    given, out = stage.settings, set_of(stage, root)
+    given, out = stage.settings, stage.folder(root) / SET
     about = {key: given[key] for key in ("policy", "seed", "num_frames")}
     lengths = collect(
         given["env_id"], policy(), given["num_episodes"], folder=out, seed=given["seed"], about=about
@@ -291,10 +267,5 @@ def _collect(stage: Stage, root: Path, *, policy: Callable[[], CollectPolicy]) -
     return {
         "episodes": len(lengths),
         "frames": int(lengths.sum()),
-        "sha256": _file_digest(out / "data" / "main_data.hdf5"),
+        "sha256": file_digest(out / "data" / "main_data.hdf5"),
     }
-
-
-def _file_digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

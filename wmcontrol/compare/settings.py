@@ -140,9 +140,11 @@ class Comparison:
     def resolved(self) -> "Comparison":
         """Return it with full paths, for processes that run elsewhere."""
         environments = {
-            name: given
-            if isinstance(given.data, CollectSettings)
-            else replace(given, data=Path(given.data).resolve(), finished=given.finished and _resolved(given.finished))
+            name: replace(
+                given,
+                data=given.data if isinstance(given.data, CollectSettings) else Path(given.data).resolve(),
+                finished=given.finished and _resolved(given.finished),
+            )
             for name, given in self.environments.items()
         }
         return replace(self, environments=environments, base=_resolved(self.base))

@@ -111,6 +111,11 @@ def run_stages(
     total, done = len(waiting), 0
     failed: dict[str, str] = {}
     first: ParallelError | None = None
+
+    def count(now: int, _: int) -> None:
+        if progress is not None:
+            progress(done + now, total)
+
     while waiting:
         # In waves: with few workers one of them may wait for the last stage of a wave, with many the longest chain of
         # stages takes as long as it would without.
@@ -129,7 +134,7 @@ def run_stages(
                 engine=engine,
                 engine_address=engine_address,
                 name=lambda stage: stage.name,
-                progress=progress and partial(_count, progress, done, total),
+                progress=count,
             )
         except ParallelError as error:
             first = first or error
@@ -138,10 +143,6 @@ def run_stages(
     if first:
         names = ", ".join(failed.values())
         raise ValueError(f"{len(failed)} of {total} stages failed, or need one that did ({names}). {first}") from first
-
-
-def _count(progress: Callable[[int, int], None], before: int, total: int, done: int, _: int) -> None:
-    progress(before + done, total)
 
 
 def _run_alone(stage: Stage, root: Path) -> None:
@@ -221,17 +222,12 @@ def machine() -> dict[str, Any]:
     """What computes here: processor, threads, GPU, and versions."""
     import torch
 
-    found: dict[str, Any] = {"cpu": _cpu(), "threads": torch.get_num_threads(), "torch": torch.__version__}
-    if torch.cuda.is_available():
-        found["gpu"] = torch.cuda.get_device_name()
-    return {**found, "wmcontrol": __version__}
-
-
-def _cpu() -> str:
     info = Path("/proc/cpuinfo")
     lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
     named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return named[0] if named else platform.processor() or platform.machine()
+    cpu = named[0] if named else platform.processor() or platform.machine()
+    gpu = {"gpu": torch.cuda.get_device_name()} if torch.cuda.is_available() else {}
+    return {"cpu": cpu, "threads": torch.get_num_threads(), "torch": torch.__version__, **gpu, "wmcontrol": __version__}
 
 
 def _write(path: Path, content: object) -> None:
