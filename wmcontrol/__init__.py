@@ -31,36 +31,15 @@ if TYPE_CHECKING:
     )
 
 __version__ = version("wmcontrol")
-# Where the names are that need torch; imported when first asked for.
-_LAZY = {
-    "ActionConditioned": "models",
-    "ActionNormalizer": "models",
-    "ActionPenalty": "objectives",
-    "CEM": "planners",
-    "CMA": "planners",
-    "Context": "models",
-    "CostFn": "planners",
-    "Encoder": "encoders",
-    "GoalDistance": "objectives",
-    "Gradient": "planners",
-    "Guardrail": "objectives",
-    "Hybrid": "planners",
-    "ICEM": "planners",
-    "MPPI": "planners",
-    "Objective": "objectives",
-    "Plan": "planners",
-    "Planner": "planners",
-    "PlanningAgent": "agents",
-    "PlanningSettings": "models",
-    "Predictor": "models",
-    "PyramidEncoder": "encoders",
-    "RandomShooting": "planners",
-    "Search": "planners",
-    "Smoothness": "objectives",
-    "TrajectoryDataset": "data",
-    "TransformersEncoder": "encoders",
-    "WorldModel": "models",
+_ROOMS = {
+    "agents": "PlanningAgent",
+    "data": "TrajectoryDataset",
+    "encoders": "Encoder PyramidEncoder TransformersEncoder",
+    "models": "ActionConditioned ActionNormalizer Context PlanningSettings Predictor WorldModel",
+    "objectives": "ActionPenalty GoalDistance Guardrail Objective Smoothness",
+    "planners": "CEM CMA CostFn Gradient Hybrid ICEM MPPI Plan Planner RandomShooting Search",
 }
+_LAZY = {name: room for room, names in _ROOMS.items() for name in names.split()}  # what needs torch, and where it is
 __all__ = [
     "CEM",
     "CMA",

@@ -1,10 +1,12 @@
 """The structured configs that Hydra checks values against, made of the library's own settings classes."""
 
+from copy import copy
 from dataclasses import dataclass, field, make_dataclass
+from functools import partial
 from typing import Any
 
 from .commands import COMMANDS
-from .groups import CONF, CUSTOM, SCHEMAS, groups_of, has_custom, own_keys
+from .groups import CONF, CUSTOM, groups_of, has_custom, own_keys, schemas
 from .keys import MISSING, Key, settings_of
 
 _NO_TARGET = ("Env", "Kind", "PlanningSettings", "SavedObjective")
@@ -74,9 +76,10 @@ def register() -> None:
     from omegaconf import OmegaConf
 
     store = ConfigStore.instance()
-    for name, place in SCHEMAS.items():
-        target = [Key("_target_", str)] if name not in _NO_TARGET else []
-        store.store(group="schema", name=name, node=_node(name, [*settings_of(place).keys.values(), *target]))
+    for place in schemas():
+        settings = settings_of(place)
+        target = [Key("_target_", str)] if settings.name not in _NO_TARGET else []
+        store.store(group="schema", name=place, node=_node(settings.name, [*settings.keys.values(), *target]))
     for command in COMMANDS:
         groups = [Key(group, object, default=None) for group in groups_of(command)]
         store.store(group="schema", name=command, node=_node(command, [*own_keys(command).values(), *groups]))
@@ -90,13 +93,12 @@ def _node(name: str, keys: list[Key]) -> Any:
     """Return a structured config with these keys; what may hold any settings is open to new ones."""
     from omegaconf import OmegaConf
 
-    fields = [(key.name, key.annotation, field(default_factory=_value(key))) for key in keys]
+    fields = [
+        (key.name, key.annotation, field(default_factory=partial(copy, key.default)))  # one of its own for each
+        for key in keys
+    ]
     node = OmegaConf.structured(make_dataclass(name, fields))
     for key in keys:
         if key.kind is dict and not key.many and node[key.name] is not None:
             node[key.name]._set_flag("struct", False)
     return node
-
-
-def _value(key: Key) -> Any:
-    return lambda: key.default

@@ -53,9 +53,11 @@ def explain(error: Exception, keys: Mapping[str, "Key"], groups: Mapping[str, It
         known = group == "hydra/launcher" and choice in _LAUNCHERS
         return UsageError(f'{told}; pip install "wmcontrol[launchers]" for it') if known else told
     cause = error if isinstance(error, OmegaConfBaseException) else error.__cause__
-    word = _overridden(str(error))
+    found = re.search(r"Error merging override (.*)|To append to your config use \+(.*)", str(error))
+    word = (found[1] or found[2]) if found else ""  # of the command line, which the error quotes
     if isinstance(cause, OmegaConfBaseException):
-        name = _full_name(word, str(cause.full_key or ""))
+        name, inside = word.partition("=")[0].lstrip("+~"), str(cause.full_key or "")
+        name = name if name and not inside.startswith(f"{name}.") else inside
         if name in groups:
             return UsageError(f"{name} is a config group: choose one of {', '.join(groups[name])}")
         if name in keys and not str(cause).startswith(("Interpolation", "Missing")):
@@ -75,21 +77,15 @@ def explain(error: Exception, keys: Mapping[str, "Key"], groups: Mapping[str, It
         )
     if "requires --multirun" in str(error):
         return UsageError(f"{_first_line(error).removesuffix(' requires --multirun')}: add -m to run each of them")
-    override = getattr(error, "override", None)
-    if override is not None:
-        return _unreadable(str(override), error)
-    return UsageError(_first_line(error))
-
-
-def _overridden(said: str) -> str:
-    """Return the word of the command line that an error of Hydra's quotes."""
-    found = re.search(r"Error merging override (.*)|To append to your config use \+(.*)", said)
-    return (found[1] or found[2]) if found else ""
-
-
-def _full_name(word: str, of_error: str) -> str:
-    name = word.partition("=")[0].lstrip("+~")
-    return name if name and not of_error.startswith(f"{name}.") else of_error
+    name, equals, text = str(getattr(error, "override", None) or "").partition("=")
+    if not name:
+        return UsageError(_first_line(error))
+    if not equals:
+        return UsageError(f"expected key=value, got {shortened(name)!r}")
+    return UsageError(
+        f"{shortened(name)}: cannot read {shortened(text)!r}; quote what has other signs than letters, digits and "
+        f"-./_, twice where a shell takes one pair away: {shortened(name)}='\"…\"'"
+    )
 
 
 def _unknown_key(name: str, keys: Mapping[str, "Key"], groups: Mapping[str, Iterable[str]]) -> UsageError:
@@ -100,16 +96,6 @@ def _unknown_key(name: str, keys: Mapping[str, "Key"], groups: Mapping[str, Iter
         if beside - {parts[depth]}:
             return UsageError(f"{parent}: {did_you_mean('key', parts[depth], beside)}")
     return did_you_mean("key", parts[0], {*(key.partition(".")[0] for key in keys), *groups})
-
-
-def _unreadable(word: str, error: Exception) -> UsageError:
-    name, equals, text = word.partition("=")
-    if not equals:
-        return UsageError(f"expected key=value, got {shortened(word)!r}")
-    return UsageError(
-        f"{shortened(name)}: cannot read {shortened(text)!r}; quote what has other signs than letters, digits and "
-        f"-./_, twice where a shell takes one pair away: {shortened(name)}='\"…\"'"
-    )
 
 
 def _first_line(error: BaseException) -> str:

@@ -1,5 +1,6 @@
 """The YAML files of ``conf/``: which config groups a command has, their choices, and the keys that these bring."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
@@ -11,42 +12,6 @@ from .keys import Key, settings_of
 CONF = Path(__file__).resolve().parent / "conf"
 CUSTOM = "custom"  # the choice of a group for what a user's own module has
 _CUSTOM_ABOUT = "what GROUP._target_=my_package.MyClass names, with its keys; chosen by itself with that key"
-# What the keys of a choice are read from, by the name of its schema.
-SCHEMAS: Mapping[str, str] = {
-    "CEM": "planners/cem.py:CEM",
-    "ICEM": "planners/icem.py:ICEM",
-    "MPPI": "planners/mppi.py:MPPI",
-    "Gradient": "planners/gradient.py:Gradient",
-    "Hybrid": "planners/gradient.py:Hybrid",
-    "CMA": "planners/cma.py:CMA",
-    "RandomShooting": "planners/random_shooting.py:RandomShooting",
-    "DinoWM": "data/formats/dino_wm.py:DinoWM",
-    "DiffusionPolicy": "data/formats/diffusion_policy.py:DiffusionPolicy",
-    "LeRobot": "data/formats/lerobot.py:LeRobot",
-    "MinariTrajectories": "data/formats/minari.py:MinariTrajectories",
-    "D4RLTrajectories": "data/formats/d4rl.py:D4RLTrajectories",
-    "LeWM": "data/formats/lewm.py:LeWM",
-    "VideoFolder": "data/formats/video_folder.py:VideoFolder",
-    "random": "data/policies/__init__.py:random",
-    "door": "data/policies/__init__.py:door",
-    "waypoint": "data/policies/__init__.py:waypoint",
-    "pushes": "data/policies/__init__.py:pushes",
-    "noisy_replay": "data/policies/__init__.py:noisy_replay",
-    "from_agent": "data/policies/__init__.py:from_agent",
-    "load_policy": "agents/stable_baselines.py:load_policy",
-    "PyramidEncoder": "encoders/pyramid.py:PyramidEncoder",
-    "TransformersEncoder": "encoders/transformers_encoder.py:TransformersEncoder",
-    "TimmEncoder": "encoders/timm_encoder.py:TimmEncoder",
-    "VAEEncoder": "encoders/vae_encoder.py:VAEEncoder",
-    "saved_model": "cli/objects.py:saved_model",
-    "saved_encoder": "cli/objects.py:saved_encoder",
-    "GoalDistance": "objectives.py:GoalDistance",
-    "PlanningSettings": "models/planning_settings.py:PlanningSettings",
-    "SavedObjective": "cli/configs.py:SavedObjective",
-    "Kind": "cli/configs.py:Kind",
-    "Env": "cli/configs.py:Env",
-    "Data": "cli/configs.py:Data",
-}
 
 
 @dataclass(frozen=True)
@@ -60,7 +25,9 @@ class Choice:
 @cache
 def groups_of(command: str) -> Mapping[str, str]:
     """Return the config groups of a command and what is chosen of each by default."""
-    return {group: choice for group, choice in _defaults(_file(command)).items() if choice and "@" not in group}
+    return {
+        group: choice for group, choice in _defaults(CONF / f"{command}.yaml").items() if choice and "@" not in group
+    }
 
 
 @cache
@@ -68,6 +35,12 @@ def choices_of(group: str) -> Mapping[str, Choice]:
     """Return the choices of a config group."""
     found = {path.stem: _choice(group, path.stem) for path in sorted((CONF / group).glob("*.yaml"))}
     return found | ({CUSTOM: Choice(_CUSTOM_ABOUT.replace("GROUP", group), {})} if has_custom(group) else {})
+
+
+def schemas() -> frozenset[str]:
+    """Return where the keys of all choices are read from, as :func:`~.keys.settings_of` takes it."""
+    texts = [path.read_text(encoding="utf-8") for path in CONF.glob("*/*.yaml")]
+    return frozenset(found for text in texts for found in re.findall(r"/schema/([\w.]+)@_here_", text))
 
 
 def has_custom(group: str) -> bool:
@@ -101,14 +74,14 @@ def own_keys(command: str) -> Mapping[str, Key]:
         keys |= {
             name: key for name, key in settings_of(place).keys.items() if name not in ("name", *groups_of(command))
         }
-    return _with_values(keys, _load(_file(command)))
+    return _with_values(keys, _load(CONF / f"{command}.yaml"))
 
 
 def places_of(command: str) -> list[str]:
     """Return where a command's own keys are read from."""
     from .commands import SETTINGS
 
-    return [f"cli/commands/{command}.py:Config", *SETTINGS.get(command, ())]
+    return [f"cli.commands.{command}.Config", *SETTINGS.get(command, ())]
 
 
 def _choice(group: str, name: str) -> Choice:
@@ -116,7 +89,7 @@ def _choice(group: str, name: str) -> Choice:
     keys: dict[str, Key] = {}
     for entry, chosen in _defaults(path).items():
         if entry.startswith("schema/"):
-            keys |= settings_of(SCHEMAS[entry.removeprefix("schema/").removesuffix("@_here_")]).keys
+            keys |= settings_of(entry.removeprefix("schema/").removesuffix("@_here_")).keys
         elif chosen is None:  # another choice of this group, which this one begins with
             keys |= _choice(group, entry).keys
         elif "@" in entry:  # a choice of a group inside of this one
@@ -135,10 +108,6 @@ def _with_values(keys: Mapping[str, Key], content: Mapping[str, Any], prefix: st
         elif isinstance(value, Mapping):
             found = _with_values(found, value, f"{full}.")
     return found
-
-
-def _file(command: str) -> Path:
-    return CONF / f"{command}.yaml"
 
 
 def _defaults(path: Path) -> dict[str, str | None]:

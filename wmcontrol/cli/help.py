@@ -2,7 +2,7 @@
 
 import shutil
 import textwrap
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from .commands import COMMANDS
 from .groups import choices_of, groups_of, is_global, keys_of, own_keys, places_of
@@ -76,8 +76,6 @@ def command_help(command: str, chosen: Mapping[str, str]) -> str:
         ]
         if inside:
             parts.append("\n".join([f"keys of {group}={choice}:", *inside]))
-    if any(name.startswith(f"{command} ") for name in COMMANDS):
-        parts.append("beside it:\n" + _table({n: a for n, a in COMMANDS.items() if n.startswith(f"{command} ")}))
     parts.append(_wrapped(example))
     return "\n\n".join(parts) + "\n"
 
@@ -88,11 +86,7 @@ def _group(group: str, chosen: str) -> str:
         f"\n{_wrapped(f'{name}: {choice.about}', 8)}" for name, choice in choices_of(group).items() if choice.about
     )
     end = "; its keys stand alone, see below" if is_global(group) else ""
-    return f"{_wrapped(f'{group}={_or(names)}{end}', 2)}{told}"
-
-
-def _or(names: Iterable[str]) -> str:
-    return " | ".join(names)
+    return _wrapped(f"{group}={' | '.join(names)}{end}", 2) + told
 
 
 def _table(rows: Mapping[str, str]) -> str:

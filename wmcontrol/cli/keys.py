@@ -5,21 +5,27 @@ check values; the modules that they stand in import torch, which takes a second,
 """
 
 import ast
+import builtins
+import collections.abc
 import inspect
 import re
+import typing
+from collections import defaultdict
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Optional
+from types import NoneType, UnionType
+from typing import Any, ClassVar, Literal, Optional, Union, get_args, get_origin
 
 PACKAGE = Path(__file__).resolve().parents[1]
 MISSING = "???"  # as Hydra and OmegaConf mark a value that must be given
-_PLAIN: Mapping[str, type] = {"int": int, "float": float, "bool": bool, "str": str}
 _WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a word or path", dict: "{name:value}"}
 _UNKNOWN = object()  # a default that is computed; a YAML file says it
+# What annotations are made of; of what would have to be imported nothing is known.
+_NAMES = defaultdict(lambda: Any, {**vars(typing), **vars(builtins), "Path": Path})
 _Field = tuple[ast.expr | None, ast.expr | None]  # its type and its default
-_LISTS = ("list", "tuple", "Sequence")
 
 
 @dataclass(frozen=True)
@@ -78,12 +84,12 @@ class Settings:
 
 @cache
 def settings_of(place: str) -> Settings:
-    """Read what ``"planners/cem.py:CEM"`` takes: a dataclass's fields, or else the arguments it is called with.
+    """Read what ``"planners.cem.CEM"`` takes: a dataclass's fields, or else the arguments it is called with.
 
     Fields of dataclasses that it inherits from count too, where they stand in the same file.
     """
-    file, _, name = place.partition(":")
-    tree = ast.parse((PACKAGE / file).read_text(encoding="utf-8"))
+    module, _, name = place.rpartition(".")
+    tree = ast.parse((PACKAGE / f"{module.replace('.', '/')}.py").read_text(encoding="utf-8"))
     found = next(node for node in tree.body if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == name)
     fields, told = (
         _of_class(tree, found) if isinstance(found, ast.ClassDef) else (_arguments(found), _docstring(found)[1])
@@ -122,65 +128,50 @@ def _arguments(function: ast.FunctionDef) -> dict[str, _Field]:
 
 
 def _key(name: str, annotation: ast.expr | None, value: ast.expr | None, told: str) -> Key | None:
-    default = _default(value)
-    parts = _alternatives(annotation)
-    optional = any(isinstance(part, ast.Constant) and part.value is None for part in parts)
-    optional = optional or default is None
-    parts = [part for part in parts if not (isinstance(part, ast.Constant) and part.value is None)]
-    kind, many, choices = _kind(parts, default)
+    """Return a key; None of what no word can say."""
+    default, hint = _default(value), Any
+    with suppress(AttributeError, TypeError):  # it is made of what would have to be imported
+        hint = eval(ast.unparse(annotation), {}, _NAMES) if annotation is not None else Any
+    parts = set(get_args(hint)) if get_origin(hint) in (Union, UnionType) else {hint}
+    optional = NoneType in parts or default is None
+    parts -= {NoneType}
+    kind, many, choices = object, False, ()
+    if parts == {str, Path}:
+        kind = str
+    elif len(parts) == 1:  # anything of several kinds is what it is
+        (part,) = parts
+        origin, inside = get_origin(part) or part, get_args(part)
+        if origin in (collections.abc.Callable, ClassVar):
+            return None
+        if origin is Literal and all(isinstance(choice, str) for choice in inside):
+            kind, choices = str, inside
+        elif origin in (list, tuple, collections.abc.Sequence):
+            kinds = {*inside} - {...}
+            kind, many = kinds.pop() if len(kinds) == 1 and kinds <= _WORDS.keys() else object, True
+        elif origin in (dict, collections.abc.Mapping):
+            kind = dict
+        elif origin in _WORDS:
+            kind = origin
+        elif default != MISSING and type(default) in _WORDS and origin is not Literal:  # an alias, as of a Literal
+            kind = type(default)
     if default is _UNKNOWN:
         default = {} if kind is dict else MISSING
-    if kind is None:
-        return None
-    about, example = _with_example(told)
+    found = re.search(r"[.;,]? [Ff]or example (\S+?)\.?$", told)  # "... For example 10."
+    about, example = (told[: found.start()], found[1]) if found else (told.rstrip("."), "")
     return Key(name, kind, many, optional, default, about, example, choices)
-
-
-def _alternatives(annotation: ast.expr | None) -> list[ast.expr]:
-    if isinstance(annotation, ast.BinOp):
-        return [*_alternatives(annotation.left), *_alternatives(annotation.right)]
-    return [] if annotation is None else [annotation]
-
-
-def _kind(parts: list[ast.expr], default: Any) -> tuple[type | None, bool, tuple[str, ...]]:
-    """Return the type, whether it is a list of it, and the choices; None as the type of what no word can say."""
-    names = [ast.unparse(part) for part in parts]
-    if any(name.startswith(("Callable", "ClassVar")) for name in names):
-        return None, False, ()
-    if len(parts) > 1:  # a path may be a word; anything else of several kinds is what it is
-        return (str if set(names) == {"str", "Path"} else object), False, ()
-    part, name = parts[0], names[0]
-    if isinstance(part, ast.Subscript):
-        outer = ast.unparse(part.value)
-        if outer == "Literal":
-            choices = ast.literal_eval(f"[{ast.unparse(part.slice).strip('()')}]")
-            return (str, False, tuple(choices)) if all(isinstance(one, str) for one in choices) else (object, False, ())
-        if outer in _LISTS:
-            inner = {each for each in ast.unparse(part.slice).strip("()").split(", ") if each != "..."}
-            return _PLAIN.get(inner.pop(), object) if len(inner) == 1 else object, True, ()
-        return (dict if outer in ("dict", "Mapping") else object), False, ()
-    if name in _PLAIN:
-        return _PLAIN[name], False, ()
-    # An alias, such as that of a Literal: what its default is.
-    return (type(default) if default != MISSING and type(default) in _PLAIN.values() else object), False, ()
 
 
 def _default(value: ast.expr | None) -> Any:
     """Return a default that is written out; MISSING where there is none, _UNKNOWN where only running the code tells."""
-    if isinstance(value, ast.Call) and ast.unparse(value.func) == "field":
-        given = {keyword.arg: keyword.value for keyword in value.keywords}
-        if ast.unparse(given.get("default_factory", ast.Constant(None))) in ("dict", "list"):
-            return {} if ast.unparse(given["default_factory"]) == "dict" else []
-        value = given.get("default") or getattr(given.get("default_factory"), "body", None)
-    if isinstance(value, ast.Name) and value.id == "MISSING":
-        return MISSING
+
+    def field(default: Any = None, default_factory: Any = None, **_: Any) -> Any:
+        return default_factory() if default_factory else default
+
+    names = {"__builtins__": {}, "MISSING": MISSING, "dict": dict, "list": list, "field": field}
     try:
-        found = ast.literal_eval(value) if value is not None else MISSING
-    except ValueError:
-        try:  # a fraction, such as 1 / 16
-            found = eval(ast.unparse(value), {"__builtins__": {}}) if value is not None else MISSING
-        except Exception:
-            return _UNKNOWN
+        found = eval(ast.unparse(value), names) if value is not None else MISSING
+    except Exception:
+        return _UNKNOWN
     return list(found) if isinstance(found, tuple) else found
 
 
@@ -206,9 +197,3 @@ def _plain(text: str, keep_paragraphs: bool = False) -> str:
         if keep_paragraphs
         else " ".join(text.split())
     )
-
-
-def _with_example(told: str) -> tuple[str, str]:
-    """Take the example off the end of what is said of a key: "... For example 10."."""
-    found = re.search(r"[.;,]? [Ff]or example (\S+?)\.?$", told)
-    return (told[: found.start()], found[1]) if found else (told.rstrip("."), "")

@@ -5,13 +5,13 @@ What a command needs is imported when it runs, so that help comes at once.
 
 import math
 import os
-import re
 import sys
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from argparse import ArgumentParser
+from collections.abc import Mapping, Sequence
 from importlib import import_module
-from typing import Any
+from itertools import takewhile
+from typing import Any, NoReturn
 
 from .. import __version__
 from .commands import COMMANDS
@@ -23,16 +23,6 @@ from .keys import MISSING, Key
 # What a command raises where something outside of it is wrong: a value, a file, a package that is not installed.
 _ORDINARY = (ValueError, TypeError, OSError, ImportError)
 _FULL_ERROR = "HYDRA_FULL_ERROR"
-# Hydra's options; those with a value are followed by it.
-_FLAGS = ("--run", "-r", "--multirun", "-m", "--resolve", "--hydra-help")
-_WITH_VALUE: Mapping[str, tuple[str, ...]] = {
-    "--cfg": ("job", "hydra", "all"),
-    "-c": ("job", "hydra", "all"),
-    "--info": ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath"),
-    "-i": ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath"),
-    **dict.fromkeys(("--package", "-p", "--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp"), ()),
-    **dict.fromkeys(("--experimental-rerun",), ()),
-}
 _MOST = 10_000  # combinations of a sweep; more are a slip of the hand
 _SHARING = ("compare", "encode")  # commands that make folders of their own in out
 _codes: list[int] | None = None  # of the runs in this process, while it runs a command line
@@ -100,9 +90,7 @@ def _run(command: str, words: list[str]) -> int:
     try:
         words = _prepared(command, words)
         _hydra(command, words)
-    except UsageError as error:
-        return _told(f"wmcontrol {command}", error)
-    except RunFailedError as error:
+    except (UsageError, RunFailedError) as error:
         return _told(f"wmcontrol {command}", error)
     finally:
         codes, _codes = _codes, None
@@ -124,32 +112,22 @@ def _hydra(command: str, words: list[str]) -> None:
     from .configs import register
 
     register()
-    with _as_process(["wmcontrol", *words]):
-        decorated = hydra.main(version_base="1.3", config_path="pkg://wmcontrol.cli.conf", config_name=command)(
-            run_configured
-        )
-        try:
-            decorated()
-        except SystemExit as error:
-            if error.code:
-                raise UsageError("Hydra cannot take these options; wmcontrol --hydra-help lists them") from error
-        except (HydraException, OmegaConfBaseException, RecursionError, *_ORDINARY) as error:
-            if isinstance(error, RecursionError):
-                deepest = max(words, key=lambda word: word.count("[") + word.count("{"))
-                raise UsageError(f"{deepest.partition('=')[0]}: it is nested too deep") from error
-            groups = {group: tuple(choices_of(group)) for group in groups_of(command)}
-            raise explain(error, keys_of(command, _chosen(command, words)), groups) from error
-
-
-@contextmanager
-def _as_process(argv: list[str]) -> Iterator[None]:
-    """Have Hydra read these words, and raise its errors instead of printing them."""
-    words, full = sys.argv, os.environ.get(_FULL_ERROR)
-    sys.argv, os.environ[_FULL_ERROR] = argv, "1"
+    job = hydra.main(version_base="1.3", config_path="pkg://wmcontrol.cli.conf", config_name=command)(run_configured)
+    argv, full = sys.argv, os.environ.get(_FULL_ERROR)
+    sys.argv, os.environ[_FULL_ERROR] = ["wmcontrol", *words], "1"  # Hydra reads these, and raises its errors
     try:
-        yield
+        job()
+    except SystemExit as error:
+        if error.code:
+            raise UsageError("Hydra cannot take these options; wmcontrol --hydra-help lists them") from error
+    except RecursionError as error:
+        deepest = max(words, key=lambda word: word.count("[") + word.count("{"))
+        raise UsageError(f"{deepest.partition('=')[0]}: it is nested too deep") from error
+    except (HydraException, OmegaConfBaseException, *_ORDINARY) as error:
+        groups = {group: tuple(choices_of(group)) for group in groups_of(command)}
+        raise explain(error, keys_of(command, _chosen(command, words)), groups) from error
     finally:
-        sys.argv = words
+        sys.argv = argv
         os.environ.pop(_FULL_ERROR)
         if full is not None:
             os.environ[_FULL_ERROR] = full
@@ -235,8 +213,7 @@ def _prepared(command: str, words: list[str]) -> list[str]:
     Raises:
         UsageError: an option that there is not, or a sweep over nothing or too much.
     """
-    options = _check_options(command, words)
-    words = [word for i, word in enumerate(words) if i not in options] + [words[i] for i in options]
+    words = _Options().split(command, words)
     for word in words:
         if word.startswith("=") or not word:
             raise UsageError(f"expected key=value, got {shortened(word)!r}")
@@ -250,7 +227,7 @@ def _prepared(command: str, words: list[str]) -> list[str]:
     own = [f"{group}={CUSTOM}" for group in targets if group in groups_of(command) and group not in chosen]
     own = [word for word in own if has_custom(word.partition("=")[0])]
     of_module = any(word.startswith("env.id=") and ":" in word for word in words)
-    if targets or of_module or any(word in ("-cd", "--config-dir") for word in words):
+    if targets or of_module or "--config-dir" in words:
         # A user's own module lies in the folder that the command is run in, unless it is installed.
         sys.path += [] if os.getcwd() in sys.path else [os.getcwd()]
     _check_sweep(command, words)
@@ -258,27 +235,36 @@ def _prepared(command: str, words: list[str]) -> list[str]:
     return [*own, *(_quoted(word, keys) for word in words)]
 
 
-def _check_options(command: str, words: list[str]) -> list[int]:
-    """Return where Hydra's options stand among the words, with their values."""
-    found: list[int] = []
-    for i, word in enumerate(words):
-        if i in found or not word.startswith("-"):
-            continue
-        name, equals, given = word.partition("=")
-        if name in _FLAGS:
-            found.append(i)
-        elif name in _WITH_VALUE:
-            value = given if equals else next(iter(words[i + 1 : i + 2]), "")
-            if not value or (_WITH_VALUE[name] and value not in _WITH_VALUE[name]):
-                what = f"one of {', '.join(_WITH_VALUE[name])}" if _WITH_VALUE[name] else "a value"
-                raise UsageError(f"{name}: expected {what} after it, got {shortened(value) or 'nothing'}")
-            found += [i] if equals else [i, i + 1]
-        else:
-            bare = name.lstrip("-").replace("-", "_")
-            keyed = bare in keys_of(command)
-            told = f"write {bare}=VALUE" if keyed else "settings are written key=value"
-            raise UsageError(f"unknown option {shortened(word)!r}; {told}")
-    return found
+class _Options(ArgumentParser):
+    """Hydra's options, to say in one line what is wrong with them."""
+
+    def __init__(self) -> None:
+        super().__init__(add_help=False, allow_abbrev=False)
+        self.add_argument("--cfg", "-c", choices=("job", "hydra", "all"))
+        self.add_argument(
+            "--info", "-i", choices=("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
+        )
+        for names in ("--package -p", "--config-dir -cd", "--config-name -cn", "--config-path -cp"):
+            self.add_argument(*names.split())
+        self.add_argument("--experimental-rerun")
+        for names in ("--run -r", "--multirun -m", "--resolve", "--hydra-help"):
+            self.add_argument(*names.split(), action="store_true")
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(shortened(message, most=300))
+
+    def split(self, command: str, words: list[str]) -> list[str]:
+        """Return the words with the options last, as Hydra reads them; others than Hydra's are refused."""
+        given, rest = self.parse_known_args(words)
+        for word in rest:
+            if word.startswith("-"):
+                bare = word.partition("=")[0].lstrip("-").replace("-", "_")
+                told = f"write {bare}=VALUE" if bare in keys_of(command) else "settings are written key=value"
+                raise UsageError(f"unknown option {shortened(word)!r}; {told}")
+        for name, value in vars(given).items():
+            if value:
+                rest += [f"--{name.replace('_', '-')}", *([] if value is True else [value])]
+        return rest
 
 
 def _quoted(word: str, keys: Mapping[str, Key]) -> str:
@@ -293,43 +279,36 @@ def _quoted(word: str, keys: Mapping[str, Key]) -> str:
 
 def _check_sweep(command: str, words: Sequence[str]) -> None:
     """Refuse a sweep over nothing, over more than anyone waits for, or into one folder, before anything is run."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.core.override_parser.types import ChoiceSweep, RangeSweep
+    from hydra.errors import HydraException
+
+    if "--multirun" not in words:
+        return
+    try:
+        overrides = OverridesParser.create().parse_overrides(list(takewhile(lambda word: word[0] != "-", words)))
+    except (HydraException, RecursionError):
+        return  # for Hydra to say
+    swept = [override for override in overrides if override.is_sweep_override()]
     total = 1.0
-    for word in words:
-        value = word.partition("=")[2]
-        for inside in re.findall(r"(?<![\w.])range\(([^()]*)\)", value):
-            try:
-                start, *rest = [float(part.partition("=")[2] or part) for part in inside.split(",")]
-            except ValueError:
-                continue  # for Hydra to say
-            stop, step = (rest + [1.0])[:2] if rest else (start, 1.0)
-            start = start if rest else 0.0
-            if not step or not math.isfinite((stop - start) / step):
-                raise UsageError(f"cannot sweep: {shortened(word)} has no end")
-            count = max(0.0, math.ceil((stop - start) / step))
-            if not count:
-                raise UsageError(f"cannot sweep: {shortened(word)} has no value")
-            total *= count
+    for override in swept:
+        value = override.value()
+        if isinstance(value, RangeSweep):
+            count = (float(value.stop or 0) - float(value.start or 0)) / value.step if value.step else math.inf
+            if not math.isfinite(count):
+                raise UsageError(f"cannot sweep: {shortened(str(override.input_line))} has no end")
+            if count <= 0:
+                raise UsageError(f"cannot sweep: {shortened(str(override.input_line))} has no value")
+            total *= math.ceil(count)
+        elif isinstance(value, ChoiceSweep):
+            total *= len(value.list)
     if total > _MOST:
         raise UsageError(f"cannot sweep: there are {total:g} combinations, at most {_MOST} are run")
     out = next((word for word in reversed(words) if word.startswith("out=")), "out=null")
-    swept = [] if command in _SHARING else _swept(words)
-    if swept and "out" not in swept and out != "out=null" and "${" not in out:
-        place = ".".join(f"${{{name}}}" for name in swept)
+    names = [] if command in _SHARING else [override.key_or_group for override in swept]
+    if names and "out" not in names and out != "out=null" and "${" not in out:
+        place = ".".join(f"${{{name}}}" for name in names)
         raise UsageError(f"cannot sweep: all combinations would save in {out}; write {out}/{place}, in quotes")
-
-
-def _swept(words: Sequence[str]) -> list[str]:
-    """Return the keys that a sweep gives several values."""
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-    from hydra.errors import HydraException
-
-    if not {"-m", "--multirun"} & {*words}:
-        return []
-    try:
-        overrides = OverridesParser.create().parse_overrides([word for word in words if not word.startswith("-")])
-    except (HydraException, RecursionError):
-        return []  # for Hydra to say
-    return [override.key_or_group for override in overrides if override.is_sweep_override()]
 
 
 def _complete(words: list[str]) -> int:

@@ -45,13 +45,9 @@ def make(node: Any, key: str, **more: Any) -> Any:
             raise cause from error  # it is there, and a package that it needs is not
         if isinstance(cause, UsageError | ValueError | TypeError | OSError | ImportError | InstantiationException):
             inside = re.search(rf"full_key: ({re.escape(key)}\.\S+)", str(error))
-            raise UsageError(f"{inside[1] if inside else key}: {_without_hydra(cause)}") from error
+            said = " ".join(line for line in str(cause).splitlines() if line and not line.startswith("full_key:"))
+            raise UsageError(f"{inside[1] if inside else key}: {said}") from error
         raise
-
-
-def _without_hydra(error: BaseException) -> str:
-    lines = [line for line in str(error).splitlines() if line and not line.startswith("full_key:")]
-    return " ".join(lines)
 
 
 @contextmanager

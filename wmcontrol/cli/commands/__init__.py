@@ -18,8 +18,8 @@ COMMANDS: Mapping[str, str] = {
 }
 # Settings classes of the library whose fields are keys of a command, beside those of its Config.
 SETTINGS: Mapping[str, tuple[str, ...]] = {
-    "compare": ("evaluation/protocols.py:Protocol",),
-    "evaluate": ("evaluation/protocols.py:Protocol",),
-    "finetune": ("training/settings.py:FinetuneSettings",),
-    "pretrain": ("training/settings.py:PretrainSettings",),
+    "compare": ("evaluation.protocols.Protocol",),
+    "evaluate": ("evaluation.protocols.Protocol",),
+    "finetune": ("training.settings.FinetuneSettings",),
+    "pretrain": ("training.settings.PretrainSettings",),
 }

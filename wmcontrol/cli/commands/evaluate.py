@@ -1,7 +1,7 @@
 """``wmcontrol evaluate``."""
 
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -64,29 +64,39 @@ def run(config: Any) -> None:
     """Judge it."""
     from ...checks import check_whole
     from ...evaluation import evaluate_and_report
-    from ...evaluation.evaluate import check
+    from ...evaluation.episodes import check
     from ...evaluation.specs import describe
+    from ...planners.checks import check_whole
     from ...runs import open_run
     from ...training.distributed import usable_device
 
-    if config.videos < 0:
-        raise UsageError(f"videos: expected a whole number from 0 up, got {config.videos}")
     with made():
+        check_whole("videos", config.videos, least=0)
+        check_whole("jobs", config.jobs)
         usable_device(config.device)
     protocol = protocol_of(config)
     model = make(config.model, "model", device=config.device) if config.agent.get("kind") in _PLAN else None
     tasks = _tasks(config, protocol, model)
-    asked = {"seed": config.seed, "batch": config.batch, "jobs": config.jobs}
     with ExitStack() as stack:
         spec = _spec(config, tasks, protocol, model, stack)
         with made("agent"):
-            check(spec.agent, tasks, protocol, **asked)
+            check(spec.agent, tasks, protocol, seed=config.seed, batch=config.batch)
         out = run_folder(config, "evaluate", apart=_APART, about={"spec": describe(spec.agent), **spec.about})
         plain: Any = OmegaConf.to_container(config)
         settings = {name: value for name, value in plain.items() if name not in ("out", *_APART)}
         stack.enter_context(open_run(out, "evaluate", settings))
         progress = stack.enter_context(progress_bars("tasks"))
-        rows, page = evaluate_and_report(spec, tasks, protocol, out, videos=config.videos, progress=progress, **asked)
+        rows, page = evaluate_and_report(
+            spec,
+            tasks,
+            protocol,
+            out,
+            seed=config.seed,
+            batch=config.batch,
+            jobs=config.jobs,
+            videos=config.videos,
+            progress=progress,
+        )
     for row in rows:
         print(f"{row.env}, protocol {protocol.name}, {row}")
     print(page)
@@ -96,7 +106,8 @@ def _tasks(config: Any, protocol: "Protocol", model: Any) -> "Tasks":
     from ...data import Subset, held_out_split
     from ...evaluation import DatasetTasks, RandomTasks, baselines
 
-    env, settings = config.env.id, dict(config.env.settings)
+    env = config.env.id
+    settings: Any = OmegaConf.to_container(config.env.settings)
     if (env is None) == (config.data.path is None):
         raise UsageError(
             "give env=NAME, for tasks that the environment draws, or data.path=PATH, for tasks from trajectories; got "
@@ -138,6 +149,8 @@ def _spec(config: Any, tasks: "Tasks", protocol: "Protocol", model: Any, stack: 
         changes = {} if objective else planning_changes(config.objective)
         if config.context_frames is not None:
             changes["context_frames"] = config.context_frames
+        with made("objective"):
+            replace(model.planning, **changes)
         with made(f"agent={kind}, model={config.model.path}"):
             if kind == "simulator":
                 model = SimulatorModel(model, tasks.env_id, env_settings=tasks.env_settings)
