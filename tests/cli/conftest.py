@@ -8,6 +8,7 @@ import pytest
 
 from wmcontrol.cli.commands import collect
 from wmcontrol.cli.errors import UsageError
+from wmcontrol.cli.main import main
 
 Moods = Callable[[Any], None]
 
@@ -29,6 +30,15 @@ def act(config: Any) -> None:
     if mood == 6:
         print("started", flush=True)
         time.sleep(60)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Trajectories in Wall; returns their folder."""
+    pytest.importorskip("h5py")
+    folder = tmp_path_factory.mktemp("data") / "wall"
+    assert main(["collect", "env=wall", "num_episodes=20", "policy.num_frames=45", f"out={folder}"]) == 0
+    return folder
 
 
 @pytest.fixture

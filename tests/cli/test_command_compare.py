@@ -45,6 +45,12 @@ def test_keys_override_what_is_usual(comparison: Any) -> None:
     assert asked.planner == CEM(**{**PROTOCOLS["mpc"].planner, "num_samples": 20, "std": 1})
 
 
+def test_the_keys_of_a_protocol_are_the_comparisons(comparison: Any) -> None:
+    asked = comparison("envs=[wall]", "horizon=4", "replan_every=10", "budget=15", "goal_offset=20")
+    protocol = asked.protocol
+    assert (protocol.horizon, protocol.replan_every, protocol.budget, protocol.goal_offset) == (4, 10, 15, 20)
+
+
 def test_a_metric_is_standardized_where_both_are_given(comparison: Any) -> None:
     asked = comparison("envs=[pusht,wall]", "objective.metric=l2", "objective.standardize=0.5")
     for name in ("pusht", "wall"):

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from naming import naming
+from refusing import refused
 from safetensors.torch import load_file, save_file
 
 import wmcontrol
@@ -39,23 +40,6 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("finished") / "out"
     assert main([*WALL, f"out={out}"]) == 0
     return out
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    pytest.importorskip("h5py")
-    folder = tmp_path_factory.mktemp("data") / "wall"
-    assert main(["collect", "env=wall", "num_episodes=20", "policy.num_frames=45", f"out={folder}"]) == 0
-    return folder
-
-
-def refused(words: list[str], out: Path, capsys: pytest.CaptureFixture[str]) -> str:
-    """Run what cannot be, and return what is said: in one line, before a folder is made."""
-    capsys.readouterr()
-    assert main([*words, f"out={out}"]) == 2
-    assert not out.exists()
-    (line,) = capsys.readouterr().err.splitlines()
-    return line
 
 
 def about_of(folder: Path) -> dict:
@@ -222,6 +206,20 @@ def test_a_model_says_how_many_steps_are_observed_and_how_many_frames_are_seen(d
         assert (agent["context_frames"], agent["objective"]["metric"], agent["objective"]["steps"]) == (2, "l1", 0.5)
 
 
+def test_the_keys_of_a_protocol_are_what_tasks_and_agents_have(data: Path, tmp_path: Path) -> None:
+    asked = {"horizon": 4, "replan_every": 10, "budget": 15, "goal_offset": 20, "context_steps": 5}
+    searching = ["planner=random_shooting", "planner.num_samples=2", "num_tasks=1", "videos=0"]
+    words = [f"{name}={value}" for name, value in asked.items()]
+    assert main(["evaluate", "model=wall", f"data.path={data}", *words, *searching, f"out={tmp_path}"]) == 0
+    found = Evaluation.read(tmp_path / "tasks.jsonl")
+    header = found.header
+    given = {**header["protocol"], "context_steps": header["tasks"]["context_steps"]}
+    assert {name: given[name] for name in asked} == asked
+    assert header["tasks"]["goal_offset"] == 20
+    assert [header["about"]["agent"][name] for name in ("horizon", "replan_every")] == [4, 10]
+    assert found.records[0]["decisions"] == 2
+
+
 @pytest.mark.parametrize(
     ("agent", "name", "kind", "jobs"),
     [
@@ -385,76 +383,6 @@ def test_policies_with_hindsight_replay_and_of_other_packages_are_judged_and_col
     np.testing.assert_array_equal(open_dataset(out).trajectory(1).actions, expected[1].actions)
     said = refused(["collect", *policy, "env=pusht"], tmp_path / "other", capsys)
     assert "achieved_goal of shape (2,)" in said
-
-
-SB3 = ["agent=sb3", "agent.algorithm=PPO"]
-
-
-@pytest.mark.parametrize(
-    ("words", "expected"),
-    [
-        (["model=wall"], naming("env", "data")),
-        (["model=wall", "env=wall", "data.path=x"], naming("env", "data")),
-        (["model=wall", "env=wall", "data.camera=top"], naming("env", "data.camera")),
-        (["model=wall", "env=wall", "data.control_rate=10"], naming("env", "data.control_rate")),
-        (["model=wall", "env=wall", "+data.env_id=a"], naming("env", "data.env_id")),
-        (["env=wall"], "model"),
-        (["model=nowhere", "env=wall"], naming("model", "'nowhere'")),
-        (["model.path=nowhere", "env=wall"], naming("model", "'nowhere'")),
-        (["model=base", "env=wall"], naming("model", "base")),
-        (["model=wall", "env=pusht"], naming("model", "wall", "PushT")),
-        (["model=wall", "env=wal"], "'wall'"),
-        (["agent=random", "env.id=Pendulum-v1"], "Pendulum-v1"),
-        (["agent=random", "env.id=wmcontrol/Nothing-v0"], "Nothing"),
-        (["model=wall", "env=wall", "env.settings={size:1}"], "'size'"),
-        (["agent=plan", "env=wall"], naming("'plan'", "'planning'")),
-        ([*SB3, "agent.path=nowhere.zip", "env=wall"], naming("agent", "nowhere.zip")),
-        (["agent=random", "agent.vecnormalize=x", "env=wall"], naming("agent", "'vecnormalize'")),
-        (["agent=sb3", "agent.algorithm=GPT", "agent.path=x.zip", "env=wall"], naming("agent", "A2C")),
-        (["agent=noop", "env=pusht", "env.settings={action_mode:absolute}"], "zero"),
-        (["model=wall", "env=wall", "planner=icm"], naming("planner", "'icm'", "'icem'")),
-        (["model=wall", "env=wall", "planner.samples=5"], "'num_samples'"),
-        (["model=wall", "env=wall", "planner.num_samples=5"], naming("num_elites", "num_samples", 5)),
-        (["model=wall", "env=wall", "objective.metric=l3"], naming("objective", "metric")),
-        (
-            ["model=wall", "env=wall", "objective.distance=l1"],
-            naming("objective", "'distance'", "metric", "metric_steps", "standardize"),
-        ),
-        (["model=wall", "env=wall", "objective.standardize=3"], naming("objective", "standardize", 2, 3)),
-        (["model=wall", "env=wall", "protocol=papers"], "'paper'"),
-        (["model=wall", "env=wall", "context_steps=5"], "context_steps"),
-        (["model=wall", "env=wall", "device=tpu9"], naming("device", "'tpu9'")),
-        (["model=wall", "env=wall", "model.dtype=int8"], naming("model.dtype", "int8")),
-        (["model=wall", "env=wall", "num_tasks=0"], "num_tasks"),
-        (["model=wall", "env=wall", "seed=-1"], naming("seed", "-1")),
-        (["model=wall", "env=wall", "batch=0"], naming("batch", 0)),
-        (["model=wall", "env=wall", "jobs=0"], naming("jobs", 0)),
-        (["model=wall", "env=wall", "videos=-1"], naming("videos", "-1")),
-        (["model=wall", "env=wall", "context_frames=0"], "context_frames"),
-        (["model=wall", "data.path=nowhere"], naming("data", "nowhere")),
-        (["model=wall", "env=wall", "replan_every=7"], naming("replan_every", 7)),
-    ],
-)
-def test_mistakes_are_told_in_a_line_before_work_starts(
-    words: list[str], expected: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert re.search(expected, refused(["evaluate", *words], tmp_path / "out", capsys))
-
-
-def test_data_that_do_not_fit_are_told(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words, out = ["evaluate", "model=wall", f"data.path={data}"], tmp_path / "out"
-    assert "512" in refused(words, out, capsys)  # of the two that are held out
-    assert "tasks" in refused([*words, "num_tasks=1", "context_steps=30"], out, capsys)
-    moved = refused([*words, "num_tasks=1", "context_steps=5", "env.settings={action_mode:absolute}"], out, capsys)
-    assert "context_steps" in moved
-
-
-def test_a_model_of_another_rate_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    model = WorldModel.load("wall", dtype=torch.float32)
-    model.control_rate = 25.0
-    model.save(tmp_path / "model")
-    said = refused(["evaluate", f"model.path={tmp_path / 'model'}", "env=wall"], tmp_path / "out", capsys)
-    assert "25 Hz" in said
 
 
 @pytest.mark.parametrize(("asked", "told"), [("null", "float32"), ("bfloat16", "bfloat16"), ("auto", "bfloat16")])

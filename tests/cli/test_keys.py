@@ -15,17 +15,17 @@ from omegaconf import OmegaConf
 from wmcontrol import ENV_IDS
 from wmcontrol.cli.commands import COMMANDS
 from wmcontrol.cli.configs import register
-from wmcontrol.cli.groups import CONF, CUSTOM, SCHEMAS, choices_of, groups_of, keys_of, own_keys, places_of
+from wmcontrol.cli.groups import CONF, CUSTOM, choices_of, groups_of, keys_of, own_keys, places_of, schemas
 from wmcontrol.cli.help import example_of
 from wmcontrol.cli.keys import MISSING, Key, settings_of
 from wmcontrol.cli.main import main
 
-PLACES = sorted({*SCHEMAS.values(), *(place for command in COMMANDS for place in places_of(command))})
+PLACES = sorted({*schemas(), *(place for command in COMMANDS for place in places_of(command))})
 
 
 def thing(place: str) -> Any:
-    file, _, name = place.partition(":")
-    return getattr(import_module("wmcontrol." + file.removesuffix(".py").replace("/", ".")), name)
+    module, _, name = place.rpartition(".")
+    return getattr(import_module(f"wmcontrol.{module}"), name)
 
 
 def really(found: Any) -> dict[str, Any]:
@@ -132,7 +132,7 @@ def test_fields_are_read_as_they_are_written(
 ) -> None:
     monkeypatch.setattr("wmcontrol.cli.keys.PACKAGE", tmp_path)
     (tmp_path / "made.py").write_text(f"class Made_{abs(hash(source))}:\n    {source}\n")
-    keys = settings_of(f"made.py:Made_{abs(hash(source))}").keys
+    keys = settings_of(f"made.Made_{abs(hash(source))}").keys
     assert list(keys.values()) == ([] if expected is None else [expected])
 
 
@@ -156,7 +156,7 @@ def test_docstrings_give_meanings_and_examples(tmp_path: Path, monkeypatch: pyte
         "    c: int",
     )
     (tmp_path / "told.py").write_text("\n".join(lines))
-    told = settings_of("told.py:Told")
+    told = settings_of("told.Told")
     assert told.about == "What it is.\n\nMore."
     found = [(key.about, key.example) for key in told.keys.values()]
     assert found == [("of Y, told", "3"), ("both", "4"), ("both", "4")]

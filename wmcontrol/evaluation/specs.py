@@ -149,7 +149,7 @@ def planning_spec(
     agent = PlanningAgent.from_model(
         model, planner, objective=objective, horizon=horizon, replan_every=replan_every, **changes
     )
-    about: dict[str, Any] = {"dtype": str(model.dtype).removeprefix("torch.")}
+    about: dict[str, Any] = {}
     if path is not None:
         folder = find_folder(path)
         card = folder / "card.json"  # which packaged models have
@@ -157,6 +157,7 @@ def planning_spec(
         if known and env_label(tasks.env_id).lower().split("_")[0] not in known:
             raise ValueError(f"{path} is a model of {', '.join(known)}, and the tasks are in {env_label(tasks.env_id)}")
         about |= {"model": str(path), "weights": file_digest(folder / WEIGHTS), "config": file_digest(folder / CONFIG)}
+    about["dtype"] = str(model.dtype).removeprefix("torch.")
     if objective is None:
         saved = model.model.planning if isinstance(model, SimulatorModel) else model.planning
         about["standardize"] = changes.get("standardize", saved.standardize)

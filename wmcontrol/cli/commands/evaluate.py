@@ -66,7 +66,6 @@ def run(config: Any) -> None:
     from ...evaluation import evaluate_and_report
     from ...evaluation.episodes import check
     from ...evaluation.specs import describe
-    from ...planners.checks import check_whole
     from ...runs import open_run
     from ...training.distributed import usable_device
 
