@@ -86,7 +86,7 @@ def test_a_killed_run_resumes_and_gives_the_same_bytes(tmp_path: Path) -> None:
     )
     run = subprocess.Popen([sys.executable, "-c", line, str(tmp_path / "killed")])
     deadline = time.monotonic() + 120
-    while not list((tmp_path / "killed").glob("parts/*.npz")) and run.poll() is None and time.monotonic() < deadline:
+    while not list((tmp_path / "killed").glob("parts/*.hdf5")) and run.poll() is None and time.monotonic() < deadline:
         time.sleep(0.01)
     run.send_signal(signal.SIGKILL)
     run.wait()

@@ -37,7 +37,7 @@ def recognises(path: Path) -> bool:
     """Say whether this is a Minari data set, or an unfinished one of ours; never raises."""
     try:
         folder = _folder(path)
-        if (folder / "main_data.hdf5").exists() or (path / "parts" / "settings.json").exists():
+        if (folder / "main_data.hdf5").exists() or any((path / "parts").glob("*.hdf5")):
             return True
         with (folder / "metadata.json").open("rb") as file:  # what is wrong with it the reader says
             return b'"minari_version"' in file.read(MAX_BYTES)
@@ -205,7 +205,7 @@ class MinariTrajectories(TrajectoryDataset):
         """
         found = {name.removeprefix(_LOOKS): attributes[name] for name in attributes if name.startswith(_LOOKS)}
         if self._ours is not None:
-            found = {**self._ours["variation"], **found}
+            found = {**self._ours.get("variation", {}), **found}
         elif self._environment is None:
             return {}
         elif not found:
@@ -286,7 +286,7 @@ def _folder(path: Path) -> Path:
 
 def _read_metadata(folder: Path, asked: Path) -> Metadata:
     path = folder / "metadata.json"
-    if (asked / "parts" / "settings.json").exists() and not path.exists():
+    if (asked / "parts").is_dir() and not path.exists():
         raise ValueError(f"{asked} is unfinished: what wrote it was stopped; run it again and it goes on")
     if not path.exists():
         raise FileNotFoundError(f"there is no {path}, which a Minari data set has beside its episodes")

@@ -57,9 +57,9 @@ _OURS = Record(
         "env_id": Nullable(Text(1000)),
         "control_rate": Nullable(Number(above=0)),
         "settings": Record({}, {"env_settings": MapOf(AnyJson())}, others=AnyJson()),
-        "variation": MapOf(ListOf(Number())),
         "lengths": ListOf(Integer(low=1, high=LONGEST)),
     },
+    {"variation": MapOf(ListOf(Number()))},  # that all episodes share
     others=AnyJson(),
 )
 _METADATA = Record(
