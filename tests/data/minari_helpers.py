@@ -7,7 +7,8 @@ import gymnasium as gym
 import numpy as np
 
 from wmcontrol.data.formats.minari_writer import MinariWriter
-from wmcontrol.data.trajectory import ArrayFrames, Provenance, Trajectory
+from wmcontrol.data.frames import ArrayFrames
+from wmcontrol.data.trajectory import Provenance, Trajectory
 
 WALL = "wmcontrol/Wall-v0"
 SETTINGS: dict[str, Any] = {

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 import wmcontrol
-from wmcontrol.data.drawn import DrawnFrames
-from wmcontrol.data.trajectory import Frames, Provenance, Trajectory
+from wmcontrol.data.environment import DrawnFrames
+from wmcontrol.data.frames import Frames
+from wmcontrol.data.trajectory import Provenance, Trajectory
 
 ALL = pytest.mark.parametrize("env_id", wmcontrol.ENV_IDS)
 WALL = "wmcontrol/Wall-v0"

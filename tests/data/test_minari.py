@@ -15,7 +15,7 @@ from minari_helpers import SETTINGS, WALL, assert_equal, episodes, write
 from naming import naming
 
 from wmcontrol.data import TrajectoryDataset
-from wmcontrol.data.drawn import DrawnFrames
+from wmcontrol.data.environment import DrawnFrames
 from wmcontrol.data.formats.gymnasium_maze import GymnasiumMaze
 from wmcontrol.data.formats.minari import MinariTrajectories, recognises
 

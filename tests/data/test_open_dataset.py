@@ -14,11 +14,11 @@ import torch
 from naming import naming
 
 from wmcontrol.data import TrajectoryDataset
-from wmcontrol.data.fingerprint import fingerprint
 from wmcontrol.data.formats import LAYOUTS, Layout, open_dataset
 from wmcontrol.data.formats.diffusion_policy import DiffusionPolicy
 from wmcontrol.data.formats.dino_wm import DinoWM
 from wmcontrol.data.formats.lewm import LeWM
+from wmcontrol.data.formats.reading import fingerprint
 
 
 def write_dino_wm(folder: Path) -> Path:
@@ -207,7 +207,7 @@ def test_fingerprints_tell_names_contents_layouts_and_settings_apart(tmp_path: P
 def test_of_large_files_the_fingerprint_follows_size_time_and_three_blocks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wmcontrol.data.fingerprint._WHOLE", 1000)
+    monkeypatch.setattr("wmcontrol.data.formats.reading._WHOLE", 1000)
     file = tmp_path / "large"
     content = bytearray(2**20)
     file.write_bytes(content)

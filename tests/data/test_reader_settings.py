@@ -13,7 +13,7 @@ from naming import naming
 
 from wmcontrol.data import ArrayFrames, open_dataset
 from wmcontrol.data.formats import LAYOUTS, reader_of
-from wmcontrol.data.resized import ResizedFrames
+from wmcontrol.data.frames import ResizedFrames
 
 for _library in ("h5py", "zarr", "pyarrow"):
     pytest.importorskip(_library)

@@ -11,7 +11,7 @@ from naming import naming
 from videos import numbers, write_video
 
 from wmcontrol.data import TrajectoryDataset
-from wmcontrol.data.fingerprint import fingerprint
+from wmcontrol.data.formats.reading import fingerprint
 from wmcontrol.data.formats.video_folder import VideoFolder, recognises
 
 

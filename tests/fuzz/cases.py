@@ -18,7 +18,7 @@ _WEIGHTS = {name: weight for name, (_, weight) in {**RUNS, **_MADE}.items()}
 TARGETS = (*_WEIGHTS,)
 _MODULES = (
     *("h5py", "zarr", "numcodecs", "pyarrow.parquet", "av", "torch", "safetensors.torch", "PIL.Image", "hydra"),
-    *("wmcontrol.data.formats", "wmcontrol.data.encoding", "wmcontrol.data.drawn", "wmcontrol.data.video"),
+    *("wmcontrol.data.formats", "wmcontrol.data.encoding", "wmcontrol.data.environment", "wmcontrol.data.video"),
     *("wmcontrol.models.checkpoint", "wmcontrol.models.dino_wm", "wmcontrol.evaluation", "wmcontrol.agents"),
     *("wmcontrol.data.formats.minari_writer", "wmcontrol.encoders.pyramid", "wmcontrol.cli.main"),
     *("wmcontrol.cli.configs", "wmcontrol.training", "wmcontrol.compare"),

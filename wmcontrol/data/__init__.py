@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from .arrays import ArrayDataset
 from .dataset import Subset, TrajectoryDataset, held_out_split
+from .frames import ArrayFrames, Frames
 from .statistics import ActionStatistics
-from .trajectory import ArrayFrames, Frames, Provenance, Trajectory
+from .trajectory import Provenance, Trajectory
 from .windows import Window, WindowIndex, Windows
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .dataset import TrajectoryDataset
-from .trajectory import ArrayFrames, Provenance, Trajectory
+from .frames import ArrayFrames
+from .trajectory import Provenance, Trajectory
 
 
 def _is_number(value: object) -> bool:

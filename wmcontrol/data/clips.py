@@ -14,7 +14,8 @@ from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
 
 from .clip_index import ChosenClips, ClipIndex
-from .trajectory import Floats, Pixels
+from .frames import Pixels
+from .trajectory import Floats
 
 if TYPE_CHECKING:
     from .dataset import TrajectoryDataset

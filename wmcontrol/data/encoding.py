@@ -21,8 +21,9 @@ from ..engine import run_parallel
 from ..files import atomic_write, exclusive_lock
 from .dataset import TrajectoryDataset
 from .fitting import fit_encoder
+from .frames import Pixels
 from .latent_store import ARRAYS, DESCRIPTION, DTYPES, TOKENS, VERSION, LatentStore
-from .trajectory import Floats, Pixels, Trajectory
+from .trajectory import Floats, Trajectory
 
 _DONE = "encoded"  # a folder with a file for each span of frames that is safe on disk, while a store is being built
 _SPAN = 64  # batches

@@ -11,7 +11,7 @@ import torch
 from ..encoders import PyramidEncoder
 from ..encoders.files import load_encoder, save_encoder
 from .dataset import TrajectoryDataset
-from .trajectory import Pixels
+from .frames import Pixels
 
 
 def fit_encoder(

@@ -17,8 +17,7 @@ from ..envs.registration import bare_id, is_goal_env
 from ..runs import open_run
 from .collecting import Length, collect_batches, policy_of
 from .dataset import TrajectoryDataset
-from .drawn import DrawnFrames
-from .environment import world_settings
+from .environment import DrawnFrames, world_settings
 from .formats import open_dataset
 from .formats.minari_writer import MinariWriter
 from .trajectory import Trajectory

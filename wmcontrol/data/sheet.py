@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..files import atomic_write
 from .dataset import TrajectoryDataset
+from .environment import Environment
 from .trajectory import Trajectory
 
 Floats = NDArray[np.float64]
@@ -33,18 +34,6 @@ class _Group:
     angle: bool = False
 
 
-# What the numbers of our environments' states are; of other states, all of them are taken together.
-_GROUPS = {
-    "PushT": (
-        _Group("agent", slice(0, 2), "pixels"),
-        _Group("block", slice(2, 4), "pixels"),
-        _Group("block's turn", slice(4, 5), "degrees", angle=True),
-    ),
-    "Wall": (_Group("dot", slice(0, 2), "pixels"),),
-    "PointMaze": (_Group("ball", slice(0, 2), "cells"),),
-}
-
-
 def save_sheet(dataset: TrajectoryDataset, path: Path) -> None:
     """Save a contact sheet of a data set as a PNG file.
 
@@ -55,7 +44,7 @@ def save_sheet(dataset: TrajectoryDataset, path: Path) -> None:
     sample = [dataset.trajectory(i) for i in _spread(len(dataset), _SAMPLE)]
     shown = [dataset.trajectory(i) for i in _spread(len(dataset), _ROWS)]
     rows = [] if any(t.frames is None for t in shown) else shown
-    groups = _groups(dataset.env_id, sample)
+    groups = _groups(dataset, sample)
     lengths = np.asarray(dataset.lengths, float) if len(set(dataset.lengths.tolist())) > 1 else None
     plots = max(1, len(groups) + any(t.actions is not None for t in sample) + (lengths is not None))
     height = 1.55 * len(rows)
@@ -97,14 +86,19 @@ def _title(dataset: TrajectoryDataset) -> str:
     return f"{name}: {len(dataset):,} trajectories of {each} frames, {int(dataset.lengths.sum()):,} in all{rate}"
 
 
-def _groups(env_id: str | None, sample: list[Trajectory]) -> tuple[_Group, ...]:
-    states = sample[0].states
+def _groups(dataset: TrajectoryDataset, sample: list[Trajectory]) -> list[_Group]:
+    """Return what places and angles there are in a state by its labels; without any, all numbers together."""
+    states, groups = sample[0].states, []
     if states is None:
-        return ()
-    for kind, groups in _GROUPS.items():
-        if env_id is not None and env_id.startswith(f"wmcontrol/{kind}") and states.shape[1] >= groups[-1].numbers.stop:
-            return groups
-    return (_Group("state", slice(0, states.shape[1]), "units of the state"),)
+        return []
+    environment = Environment.of(dataset.env_id, dataset.env_settings)
+    for place, label in enumerate(environment.state_labels[: states.shape[1]] if environment else ()):
+        name, _, kind = label.rpartition(" ")
+        if environment and kind == "x" and not name.endswith("velocity"):
+            groups.append(_Group(name or "position", slice(place, place + 2), environment.length_unit))
+        elif kind == "angle":
+            groups.append(_Group(label, slice(place, place + 1), "degrees", angle=True))
+    return groups or [_Group("state", slice(0, states.shape[1]), "units of the state")]
 
 
 def _draw_row(axes: list[Any], trajectory: Trajectory) -> None:

@@ -3,26 +3,17 @@
 Letters: ``T`` frames (of this trajectory), ``n`` numbers in a state, ``A`` numbers in one environment action.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .frames import Frames
+
 Floats = NDArray[np.float64]
-Pixels = NDArray[np.uint8]
-
-
-class Frames(Protocol):
-    """Frames that are read, decoded or drawn only when they are asked for."""
-
-    def __len__(self) -> int:
-        """How many there are."""
-
-    def read(self, indices: Sequence[int] | NDArray[np.integer[Any]]) -> Pixels:
-        """Return the frames with these indices, in this order, (len(indices), height, width, 3) uint8."""
 
 
 @dataclass(frozen=True)
@@ -35,35 +26,6 @@ class Provenance:
 
     def __str__(self) -> str:
         return f"{self.path} ({self.layout}, {self.record})"
-
-
-@dataclass(frozen=True, eq=False)
-class ArrayFrames:
-    """Frames that are in memory, or in an array that reads what is indexed: (T, height, width, 3) uint8."""
-
-    array: Any = field(repr=False)
-
-    def __len__(self) -> int:
-        return len(self.array)
-
-    def read(self, indices: Sequence[int] | NDArray[np.integer[Any]]) -> Pixels:
-        """Return the frames with these indices, (len(indices), height, width, 3)."""
-        return np.asarray(self.array[checked_indices(indices, len(self.array))])
-
-
-def checked_indices(indices: Sequence[int] | NDArray[np.integer[Any]], count: int) -> NDArray[np.intp]:
-    """Return the numbers of frames as an array.
-
-    Raises:
-        TypeError: they are not whole numbers.
-        IndexError: there is no such frame; none is counted from the end.
-    """
-    asked = np.asarray(indices)
-    if asked.size and asked.dtype.kind not in "iu":
-        raise TypeError(f"frames are read by whole numbers, got {asked.dtype}")
-    if asked.size and (asked.min() < 0 or asked.max() >= count):
-        raise IndexError(f"frames are numbered 0 to {count - 1}, got {asked.min()} to {asked.max()}")
-    return asked.astype(np.intp)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,8 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
-from .trajectory import Floats, Pixels
+from .frames import Pixels
+from .trajectory import Floats
 from .video_index import VideoIndex, open_video
 
 _MAX_OPEN = 4  # files that a process keeps open, where they were last read

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from .trajectory import Floats, Pixels
+from .frames import Pixels
+from .trajectory import Floats
 
 if TYPE_CHECKING:
     from .dataset import TrajectoryDataset

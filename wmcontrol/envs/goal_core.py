@@ -98,6 +98,11 @@ class GoalCore:
         return self._world.state_labels
 
     @property
+    def length_unit(self) -> str:
+        """What places in a state are counted in."""
+        return self._world.length_unit
+
+    @property
     def observed_variations(self) -> tuple[str, ...]:
         """The variations whose values, one number each, follow the state in the vector observation."""
         return self._world.redrawn

@@ -50,7 +50,9 @@ class World(ABC):
     Attributes:
         num_worlds: N.
         control_rate: actions per second, Hz.
-        state_labels: a name for each of the n numbers of a state.
+        state_labels: a name for each of the n numbers of a state: ``NAME x``, ``NAME y`` and ``NAME angle`` where it
+            tells where something is.
+        length_unit: what places are counted in.
         pose_size: how many of them come before the velocities; a state may be given without velocities, which are
             then zero.
         state_bounds: what a state can be, anywhere on its way, (n,).
@@ -66,6 +68,7 @@ class World(ABC):
 
     control_rate: float
     state_labels: tuple[str, ...]
+    length_unit: str = "units of the state"
     pose_size: int
     state_bounds: Bounds
     observation_bounds: Bounds

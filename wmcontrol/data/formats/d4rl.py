@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..dataset import TrajectoryDataset
-from ..drawn import DrawnFrames
-from ..resized import side_of
+from ..environment import DrawnFrames
+from ..frames import side_of
 from ..trajectory import Floats, Provenance, Trajectory
-from .hdf5_file import Hdf5File, identity, is_hdf5, reading
+from .hdf5_file import Hdf5File, is_hdf5, reading
+from .reading import fingerprint
 
 LAYOUT = "d4rl"
 
@@ -90,9 +91,9 @@ class D4RLTrajectories(TrajectoryDataset):
         )
 
     def fingerprint(self) -> str:
-        """Return a digest of the file's content (see ``fingerprint.py``), and of a frame as it is drawn."""
+        """Return a digest of the file's content, and of a frame as it is drawn."""
         frame = DrawnFrames(str(self.env_id), self._rows()[0][:1].astype(np.float64), self._image_size).read([0])
-        parts = (identity(self._path), LAYOUT, str(self.env_id), frame.tobytes().hex())
+        parts = (fingerprint("", [self._path], {}), LAYOUT, str(self.env_id), frame.tobytes().hex())
         return hashlib.sha256(" ".join(parts).encode()).hexdigest()
 
     def __getstate__(self) -> dict[str, Any]:

@@ -5,8 +5,6 @@
 """
 
 import zipfile
-from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,10 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..dataset import TrajectoryDataset
-from ..fingerprint import fingerprint
-from ..resized import ImageSize, height_and_width, resized
-from ..trajectory import Floats, Pixels, Provenance, Trajectory
-from .reading import PerProcess, as_floats, as_pixels, checked_index, checked_lengths, checked_rows
+from ..frames import ImageSize, ReadFrames, checked_size, resized
+from ..trajectory import Floats, Provenance, Trajectory
+from .reading import PerProcess, as_floats, checked_index, checked_lengths, fingerprint
 from .zarr_store import open_group
 
 CONTROL_RATE = 10.0  # Hz
@@ -69,7 +66,7 @@ class DiffusionPolicy(TrajectoryDataset):
 
     def __init__(self, path: str | Path, *, image_size: ImageSize | None = None):
         self.path = Path(path)
-        self._size = None if image_size is None else height_and_width(image_size)
+        self._size = checked_size(image_size)
         self._store = PerProcess(partial(open_group, self.path, _READ_WHOLE))
         group = self._store.get()
         shapes = {name: group[name].shape for name in _ARRAYS}
@@ -103,33 +100,15 @@ class DiffusionPolicy(TrajectoryDataset):
         return Trajectory(
             times=np.arange(T) / CONTROL_RATE,
             provenance=provenance,
-            frames=resized(_Frames(self._store, start, T, provenance), self._size),
+            frames=resized(ReadFrames(T, provenance, partial(_images, self._store, start, provenance)), self._size),
             states=np.concatenate([numbers["data/state"], _velocities(numbers["data/state"][:, :2], actions)], -1),
             actions=actions,
         )
 
     def fingerprint(self) -> str:
-        """Return a digest of the files' names and contents; see ``fingerprint.py``."""
+        """Return a digest of the files' names and contents."""
         files = [self.path] if self.path.is_file() else [file for file in self.path.rglob("*") if file.is_file()]
         return fingerprint("Diffusion Policy", files, {"image_size": self._size})
-
-
-@dataclass(frozen=True)
-class _Frames:
-    """The frames of one episode, among those of all."""
-
-    store: PerProcess[Any]
-    start: int
-    length: int
-    provenance: Provenance
-
-    def __len__(self) -> int:
-        return self.length
-
-    def read(self, indices: Sequence[int] | NDArray[np.integer[Any]]) -> Pixels:
-        """Return the frames with these indices."""
-        rows = checked_rows(indices, self.length, self.provenance)
-        return as_pixels(_read(self.store.get(), "data/img", self.start + rows, self.provenance), self.provenance)
 
 
 def _numbers(name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -142,6 +121,10 @@ def _read(group: Any, name: str, rows: Any, where: object) -> NDArray[Any]:
         return np.asarray(group[name][rows] if isinstance(rows, slice) else group[name].oindex[rows])
     except Exception as error:  # each codec has its own
         raise OSError(f"{where}: {name} cannot be read ({error!r}); fetch the data again") from error
+
+
+def _images(store: PerProcess[Any], start: int, where: object, rows: NDArray[np.int64]) -> NDArray[Any]:
+    return _read(store.get(), "data/img", start + rows, where)
 
 
 def _velocities(places: Floats, targets: Floats) -> Floats:

@@ -19,10 +19,9 @@ from ...untrusted.pickles import MAX_BYTES, Inert, whole_numbers
 from ...untrusted.torch_file import TensorRecord, TorchFile
 from ..dataset import TrajectoryDataset
 from ..environment import Environment
-from ..fingerprint import fingerprint
-from ..resized import ImageSize, height_and_width, resized
-from ..trajectory import Floats, Pixels, Provenance, Trajectory
-from .reading import PerProcess, as_floats, as_pixels, check_files, checked_index, checked_lengths, checked_rows
+from ..frames import ImageSize, ReadFrames, checked_size, resized
+from ..trajectory import Floats, Provenance, Trajectory
+from .reading import PerProcess, as_floats, check_files, checked_index, checked_lengths, fingerprint
 
 
 @dataclass(frozen=True)
@@ -104,7 +103,7 @@ class DinoWM(TrajectoryDataset):
 
     def __init__(self, path: str | Path, env_id: str | None = None, *, image_size: ImageSize | None = None):
         self.path = Path(path)
-        self._size = None if image_size is None else height_and_width(image_size)
+        self._size = checked_size(image_size)
         if not (self.path / "states.pth").exists() and (self.path / "train").is_dir():
             raise ValueError(f"{self.path} has a training and a validation set; open {self.path / 'train'}, or val")
         self._set = _which(self.path)
@@ -128,20 +127,20 @@ class DinoWM(TrajectoryDataset):
         """Return one trajectory, its frames unread."""
         index = checked_index(index, len(self))
         T, tensors = int(self.lengths[index]), self._tensors.get()
-        provenance = Provenance("DINO-WM", self.path, f"episode_{index:03d}")
+        provenance, film = Provenance("DINO-WM", self.path, f"episode_{index:03d}"), self._film(index)
         states = [as_floats(tensors[name][index, :T].numpy(), provenance) for name in self._set.states]
         actions = as_floats(tensors[self._set.actions][index, : T - 1].numpy(), provenance)
         return Trajectory(
             times=np.arange(T) / self.control_rate,
             provenance=provenance,
-            frames=resized(_Film(self._film(index), T, self._set.frames), self._size),
+            frames=resized(ReadFrames(T, film, partial(_film, film, T, self._set.frames)), self._size),
             states=np.concatenate(states, -1),
             actions=self._set.action_scale * actions,
             variation={name: self._constant(file, index, T) for name, file in self._set.variation},
         )
 
     def fingerprint(self) -> str:
-        """Return a digest of the files' names and contents; see ``fingerprint.py``."""
+        """Return a digest of the files' names and contents."""
         films = map(self._film, range(len(self)))
         files = [*self._tensor_files(), *films]
         if self._set.lengths:
@@ -199,36 +198,20 @@ class DinoWM(TrajectoryDataset):
         return np.asarray(values[0, :1])
 
 
-@dataclass(frozen=True)
-class _Film:
-    """The frames of one episode, in a file of their own."""
+def _film(path: Path, length: int, order: str, rows: NDArray[np.int64]) -> Any:
+    """Return frames of a film of one episode, which is ``.mp4`` or a tensor whose order of dimensions is given."""
+    if order == ".mp4":
+        from ..video import VideoFrames
 
-    path: Path
-    length: int
-    order: str  # ".mp4", "THWC" or "TCHW"
-
-    def __len__(self) -> int:
-        return self.length
-
-    def read(self, indices: Sequence[int] | NDArray[np.integer[Any]]) -> Pixels:
-        """Return the frames with these indices."""
-        rows = checked_rows(indices, self.length, self.path)
-        if self.order == ".mp4":
-            from ..video import VideoFrames
-
-            film = VideoFrames(self.path)
-            self._check_length(len(film))
-            return film.read(rows)
-        frames = _load(self.path)
-        self._check_length(len(frames))
-        picked = frames[torch.from_numpy(rows)]
-        if self.order == "TCHW" and picked.ndim == 4:
-            picked = picked.movedim(1, -1)
-        return as_pixels(picked.numpy(), self.path)
-
-    def _check_length(self, found: int) -> None:
-        if found < self.length:
-            raise ValueError(f"{self.path}: expected {self.length} frames, as many as the episode has, got {found}")
+        film: Any = VideoFrames(path)
+    else:
+        film = _load(path)
+    if len(film) < length:
+        raise ValueError(f"{path}: expected {length} frames, as many as the episode has, got {len(film)}")
+    if order == ".mp4":
+        return film.read(rows)
+    picked = film[torch.from_numpy(rows)]
+    return (picked.movedim(1, -1) if order == "TCHW" and picked.ndim == 4 else picked).numpy()
 
 
 def _which(path: Path) -> _Set:

@@ -4,28 +4,20 @@ What is in them is looked at before it is opened: nothing is read that lies in a
 more than what is stored of it can be.
 """
 
-import importlib
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ...untrusted import check_claim
-from ..fingerprint import fingerprint
+from .reading import PerProcess, import_library
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
-
-
-def import_h5py() -> Any:
-    """Return the h5py module, or raise an ImportError with the command that installs it."""
-    try:
-        return importlib.import_module("h5py")
-    except ImportError as error:
-        command = 'pip install "wmcontrol[data]"'
-        raise ImportError(f"HDF5 files need h5py, which is not installed; run: {command}") from error
+_MAX_WHOLE = 2**24  # bytes that an array which is read whole may claim, however few of them are stored
+_MAX_DEPTH = 32  # groups inside one another; a file can have a group in itself
 
 
 def is_hdf5(path: Path) -> bool:
@@ -35,15 +27,6 @@ def is_hdf5(path: Path) -> bool:
             return file.read(len(_SIGNATURE)) == _SIGNATURE
     except OSError:
         return False
-
-
-def identity(*paths: Path) -> str:
-    """Return a digest of these files; see :func:`~wmcontrol.data.fingerprint.fingerprint`."""
-    return fingerprint("", paths, {})
-
-
-_MAX_WHOLE = 2**24  # bytes that an array which is read whole may claim, however few of them are stored
-_MAX_DEPTH = 32  # groups inside one another; a file can have a group in itself
 
 
 class _Attributes(Mapping[str, Any]):
@@ -129,7 +112,7 @@ class Hdf5Group:
     def _open(self, name: str) -> Any:
         if name in self._checked:
             return self._checked[name]
-        h5py, whole = import_h5py(), f"{self._name}/{name}".strip("/")
+        h5py, whole = import_library("h5py"), f"{self._name}/{name}".strip("/")
         if whole.count("/") >= _MAX_DEPTH:
             raise ValueError(f"{self._path}: {whole} is nested more than {_MAX_DEPTH} deep")
         with reading(self._path, whole):
@@ -172,7 +155,7 @@ def _check(dataset: Any, path: Path, name: str) -> None:
     if dataset.external or dataset.is_virtual:
         kind = "has its numbers in other files" if dataset.external else "is made of other data sets"
         raise ValueError(f"{where} {kind}, and only what lies in the file is read; copy it there, as h5repack does")
-    if dataset.dtype.kind == "O" and import_h5py().check_vlen_dtype(dataset.dtype) is None:
+    if dataset.dtype.kind == "O" and import_library("h5py").check_vlen_dtype(dataset.dtype) is None:
         raise ValueError(f"{where} holds {dataset.dtype}, expected numbers or files of images")
     stored, claimed = dataset.id.get_storage_size(), dataset.size * dataset.dtype.itemsize if dataset.shape else 0
     if claimed and not stored:
@@ -195,22 +178,21 @@ class Hdf5File:
 
     def __init__(self, path: Path):
         self.path = path
-        self._opened: tuple[int, Hdf5Group] | None = None
+        self._root = PerProcess(partial(_open_file, path))
         self.root()  # what cannot be opened is refused at once
 
     def root(self) -> Hdf5Group:
         """Return the file's root group in this process."""
-        if self._opened is None or self._opened[0] != os.getpid():
-            if not self.path.exists():
-                raise FileNotFoundError(f"there is no file {self.path}")
-            try:
-                self._opened = (os.getpid(), Hdf5Group(import_h5py().File(self.path, "r"), self.path))
-            except OSError as error:
-                raise OSError(f"{self.path} cannot be read as HDF5, is it whole? {error}") from error
-        return self._opened[1]
+        return self._root.get()
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_opened": None}
+
+def _open_file(path: Path) -> Hdf5Group:
+    if not path.exists():
+        raise FileNotFoundError(f"there is no file {path}")
+    try:
+        return Hdf5Group(import_library("h5py").File(path, "r"), path)
+    except OSError as error:
+        raise OSError(f"{path} cannot be read as HDF5, is it whole? {error}") from error
 
 
 @contextmanager

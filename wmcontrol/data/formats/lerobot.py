@@ -18,9 +18,7 @@ Frame ``t`` of an episode is the one nearest to ``from_timestamp + t / fps``.
 
 import os
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from string import Formatter
 from typing import Any
@@ -28,14 +26,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...untrusted import AnyJson, Integer, MapOf, Nullable, Number, Record, Text, read_json
+from ...untrusted import AnyJson, Integer, MapOf, Nullable, Number, Record, Text, check_claim, read_json
 from ...untrusted.schema import Place
 from ..dataset import TrajectoryDataset
-from ..fingerprint import fingerprint
-from ..resized import ImageSize, height_and_width, resized
-from ..trajectory import Frames, Pixels, Provenance, Trajectory
-from .parquet_rows import read_rows, read_table
-from .reading import as_pixels, check_files, checked_index, checked_lengths, checked_rows
+from ..frames import Frames, ImageSize, Pixels, ReadFrames, checked_size, resized
+from ..trajectory import Floats, Provenance, Trajectory
+from .reading import as_floats, check_files, checked_index, checked_lengths, fingerprint, import_library
 
 _STATE = "observation.state"
 _TEMPLATES = {
@@ -79,7 +75,7 @@ class LeRobot(TrajectoryDataset):
 
     def __init__(self, path: str | Path, camera: str | None = None, *, image_size: ImageSize | None = None):
         self.path = Path(path)
-        self._size = None if image_size is None else height_and_width(image_size)
+        self._size = checked_size(image_size)
         self._info = _read_info(self.path / "meta" / "info.json")
         self.camera = _pick_camera(self._info, camera, self.path)
         episodes = _read_episodes(self.path, self.camera)
@@ -107,7 +103,7 @@ class LeRobot(TrajectoryDataset):
         number = int(self._episodes["episode_index"][index])
         provenance = Provenance("LeRobot", file, f"episode_{number}")
         names = ["action", *([_STATE] if _STATE in self._info["features"] else [])]
-        table = read_rows(file, ["episode_index", "timestamp", *names], int(self._rows[index]), T, provenance)
+        table = _read_rows(file, ["episode_index", "timestamp", *names], int(self._rows[index]), T, provenance)
         times = np.arange(T) / fps
         if (table["episode_index"] != number).any():
             raise ValueError(
@@ -122,7 +118,8 @@ class LeRobot(TrajectoryDataset):
         frames: Frames | None = None
         if self.camera:
             begin = float(self._episodes[f"videos/{self.camera}/from_timestamp"][index])
-            frames = resized(_Frames(self._file(self.camera, index), begin, fps, T, provenance), self._size)
+            film = partial(_frames, self._file(self.camera, index), begin, fps, provenance)
+            frames = resized(ReadFrames(T, provenance, film), self._size)
         return Trajectory(
             times=times,
             provenance=provenance,
@@ -132,7 +129,7 @@ class LeRobot(TrajectoryDataset):
         )
 
     def fingerprint(self) -> str:
-        """Return a digest of the files' names and contents (see ``fingerprint.py``), and of the settings."""
+        """Return a digest of the files' names and contents, and of the settings."""
         meta = [self.path / "meta" / "info.json", *_episode_files(self.path)]
         return fingerprint("LeRobot", [*self._files, *meta], {"camera": self.camera, "image_size": self._size})
 
@@ -165,32 +162,19 @@ class LeRobot(TrajectoryDataset):
             )
 
 
-@dataclass(frozen=True)
-class _Frames:
-    """The frames of one episode, in a film of several."""
-
-    path: Path
-    begin: float  # seconds in the film
-    fps: float
-    length: int
-    provenance: Provenance
-
-    def __len__(self) -> int:
-        return self.length
-
-    def read(self, indices: Sequence[int] | NDArray[np.integer[Any]]) -> Pixels:
-        """Return the frames with these indices."""
-        rows = checked_rows(indices, self.length, self.provenance)
-        film = _film(self.path, self.path.stat().st_mtime_ns, os.getpid())
-        asked = self.begin + rows / self.fps
-        found = film.nearest(asked)
-        off = np.abs(film.times[found] - asked) >= 0.5 / self.fps
-        if off.any():
-            raise ValueError(
-                f"{self.path} ({self.provenance.record}): there is no frame at {asked[off.argmax()]:.3f} s; the "
-                f"nearest is at {film.times[found[off.argmax()]]:.3f} s"
-            )
-        return as_pixels(film.read(found), self.path)
+def _frames(path: Path, begin: float, fps: float, where: Provenance, rows: NDArray[np.int64]) -> Pixels:
+    """Return frames of an episode, in a film of several, where it begins after so many seconds."""
+    film = _film(path, path.stat().st_mtime_ns, os.getpid())
+    asked = begin + rows / fps
+    found = film.nearest(asked)
+    off = np.abs(film.times[found] - asked) >= 0.5 / fps
+    if off.any():
+        raise ValueError(
+            f"{path} ({where.record}): there is no frame at {asked[off.argmax()]:.3f} s; the nearest is at "
+            f"{film.times[found[off.argmax()]]:.3f} s"
+        )
+    pixels: Pixels = film.read(found)
+    return pixels
 
 
 @lru_cache(maxsize=16)
@@ -260,10 +244,53 @@ def _read_episodes(path: Path, camera: str | None) -> dict[str, NDArray[Any]]:
     files = _episode_files(path)
     if not files:
         raise FileNotFoundError(f"{path}/meta/episodes/chunk-000/file-000.parquet is missing: LeRobot's layout has it")
-    tables = [read_table(file, names) for file in files]
+    tables = [_read_table(file, names) for file in files]
     columns = {name: np.concatenate([table[name].to_numpy() for table in tables]) for name in names}
     for name, values in columns.items():
         if values.dtype.kind not in ("iuf" if name.endswith("timestamp") else "iu"):
             raise ValueError(f"{files[0]}: column {name} must have numbers, none missing; got {values.dtype}")
     order = np.argsort(columns["episode_index"], kind="stable")
     return {name: values[order] for name, values in columns.items()}
+
+
+def _read_table(path: Path, names: list[str], groups: list[int] | None = None) -> Any:
+    """Return columns of a parquet file, or of some of its row groups, as a table."""
+    parquet = import_library("pyarrow.parquet")
+    try:
+        with parquet.ParquetFile(path) as file:
+            missing = [name for name in names if name not in file.schema_arrow.names]
+            if missing:
+                raise ValueError(f"there is no column {missing[0]}, only {file.schema_arrow.names}")
+            return file.read(columns=names) if groups is None else file.read_row_groups(groups, columns=names)
+    except (OSError, ValueError) as error:  # pyarrow's own errors are ValueErrors
+        raise ValueError(f"{path}: {error}; it may be cut short: fetch it again") from error
+
+
+def _read_rows(path: Path, names: list[str], start: int, count: int, provenance: Provenance) -> dict[str, Floats]:
+    """Return rows of a data file, each column (count, k); no more row groups are read than have them."""
+    parquet = import_library("pyarrow.parquet")
+    try:
+        metadata = parquet.read_metadata(path)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path}: {error}; it may be cut short: fetch it again") from error
+    ends = np.cumsum([metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)])
+    if not len(ends) or start + count > ends[-1]:
+        rows = ends[-1] if len(ends) else 0
+        raise ValueError(f"{provenance}: it ends with row {start + count - 1}, but the file has {rows} rows")
+    # A few bytes can stand for any number of equal rows, and all rows of a group are read.
+    groups = [int(metadata.row_group(group).num_rows) for group in range(metadata.num_row_groups)]
+    check_claim(str(path), max(groups) * 8 * len(names), path.stat().st_size)
+    first, last = np.searchsorted(ends, [start, start + count - 1], side="right").tolist()
+    skipped = start - (int(ends[first - 1]) if first else 0)
+    table = _read_table(path, names, list(range(first, last + 1))).slice(skipped, count)
+    return {name: _numbers(table[name].combine_chunks(), f"{provenance}: {name}") for name in names}
+
+
+def _numbers(column: Any, where: str) -> Floats:
+    """Return a column of numbers, or of lists of as many numbers each, as (rows, k)."""
+    rows = len(column)
+    if hasattr(column, "flatten") and hasattr(column.type, "value_type"):
+        column = column.flatten()
+    if len(column) % rows:
+        raise ValueError(f"{where}: expected as many numbers in each of {rows} rows, got {len(column)} in all")
+    return as_floats(column.to_numpy(zero_copy_only=False).reshape(rows, -1), where)

@@ -6,9 +6,9 @@ One data set per column, the rows of all episodes one after the other, and two t
 NaN.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -18,11 +18,10 @@ from numpy.typing import NDArray
 
 from ..dataset import TrajectoryDataset
 from ..environment import Environment
-from ..fingerprint import fingerprint
-from ..resized import ImageSize, height_and_width, resized
-from ..trajectory import Pixels, Provenance, Trajectory
+from ..frames import ImageSize, ReadFrames, checked_size, resized
+from ..trajectory import Provenance, Trajectory
 from .hdf5_file import Hdf5File, is_hdf5, reading
-from .reading import as_floats, as_pixels, checked_index, checked_lengths, checked_rate, checked_rows
+from .reading import as_floats, checked_index, checked_lengths, checked_rate, fingerprint
 
 _WHERE = ("ep_offset", "ep_len")
 
@@ -67,7 +66,7 @@ class LeWM(TrajectoryDataset):
         env_settings: Mapping[str, Any] = MappingProxyType({}),
         image_size: ImageSize | None = None,
     ):
-        self._size = None if image_size is None else height_and_width(image_size)
+        self._size = checked_size(image_size)
         with suppress(ImportError):
             import hdf5plugin  # type: ignore[import-not-found]  # noqa: F401  it registers its filters
         self.path = Path(path)
@@ -110,13 +109,13 @@ class LeWM(TrajectoryDataset):
         return Trajectory(
             times=np.arange(T) / self.control_rate,
             provenance=provenance,
-            frames=resized(_Frames(self._file, start, T, provenance), self._size),
+            frames=resized(ReadFrames(T, provenance, partial(_pixels, self._file, start, provenance)), self._size),
             states=states,
             actions=actions,
         )
 
     def fingerprint(self) -> str:
-        """Return a digest of the file's name and content (see ``fingerprint.py``), and of the settings."""
+        """Return a digest of the file's name and content, and of the settings."""
         settings = {"control_rate": self.control_rate, "env_id": self.env_id, "env_settings": self.env_settings}
         return fingerprint("LeWM", [self.path], {**settings, "image_size": self._size})
 
@@ -146,25 +145,12 @@ class LeWM(TrajectoryDataset):
                 )
 
 
-@dataclass(frozen=True)
-class _Frames:
-    """The frames of one episode, among those of all."""
-
-    file: Hdf5File
-    start: int
-    length: int
-    provenance: Provenance
-
-    def __len__(self) -> int:
-        return self.length
-
-    def read(self, indices: Sequence[int] | NDArray[np.integer[Any]]) -> Pixels:
-        """Return the frames with these indices."""
-        rows, places = np.unique(checked_rows(indices, self.length, self.provenance), return_inverse=True)
-        pixels = self.file.root()["pixels"]
-        with reading(self.file.path, f"{self.provenance.record}, pixels"):
-            # Rising numbers, each once, are what HDF5 can pick; a list of them it picks slowly.
-            frames = np.stack([pixels[self.start + row] for row in rows]) if len(rows) else pixels[:0]
-        if pixels.shape[-1] != 3:
-            frames = np.moveaxis(frames, 1, -1)
-        return as_pixels(frames[places], self.provenance)
+def _pixels(file: Hdf5File, start: int, where: Provenance, asked: NDArray[np.int64]) -> NDArray[Any]:
+    """Return frames of an episode, among those of all."""
+    rows, places = np.unique(asked, return_inverse=True)
+    pixels = file.root()["pixels"]
+    with reading(file.path, f"{where.record}, pixels"):
+        # Rising numbers, each once, are what HDF5 can pick; a list of them it picks slowly.
+        frames = np.stack([pixels[start + row] for row in rows]) if len(rows) else pixels[:0]
+    frames = frames if pixels.shape[-1] == 3 else np.moveaxis(frames, 1, -1)
+    return np.asarray(frames[places])

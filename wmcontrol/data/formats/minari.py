@@ -11,17 +11,13 @@ from numpy.typing import NDArray
 from ...envs.registration import is_goal_env
 from ...untrusted.schema import MAX_BYTES
 from ..dataset import TrajectoryDataset
-from ..drawn import DrawnFrames
-from ..environment import Environment, world_settings
-from ..resized import ImageSize, height_and_width, resized, side_of
-from ..trajectory import Floats, Frames, Provenance, Trajectory
+from ..environment import DrawnFrames, Environment, world_settings
+from ..frames import Frames, ImageSize, height_and_width, resized, side_of
+from ..trajectory import Floats, Provenance, Trajectory
 from .gymnasium_maze import GymnasiumMaze
-from .hdf5_file import identity
-from .minari_arrow import FORMATS, ArrowEpisodes
-from .minari_episodes import Hdf5Episodes
+from .minari_episodes import ARROW, ArrowEpisodes, Hdf5Episodes, find_images, find_states, leaves
 from .minari_metadata import LONGEST, Metadata
-from .minari_observations import find_images, find_states, leaves
-from .reading import check_rate
+from .reading import check_rate, fingerprint
 
 LAYOUT = "minari"
 
@@ -105,11 +101,11 @@ class MinariTrajectories(TrajectoryDataset):
 
     def _open(self) -> Hdf5Episodes | ArrowEpisodes:
         data_format = self._metadata.data_format
-        if data_format in FORMATS:
+        if data_format in ARROW:
             return ArrowEpisodes(self._folder, data_format, self._spaces)
         if data_format != "hdf5":
             raise ValueError(
-                f"{self._metadata.path}: data_format: expected hdf5, {' or '.join(FORMATS)}, got {data_format!r}"
+                f"{self._metadata.path}: data_format: expected hdf5, {' or '.join(ARROW)}, got {data_format!r}"
             )
         if not (self._folder / "main_data.hdf5").exists():
             raise FileNotFoundError(
@@ -189,8 +185,8 @@ class MinariTrajectories(TrajectoryDataset):
         return Provenance(LAYOUT, self._folder, f"episode_{index}")
 
     def fingerprint(self) -> str:
-        """Return a digest of the files' contents (see ``fingerprint.py``), and of a frame, drawn or read."""
-        digest = hashlib.sha256(identity(*self._episodes.files(), self._metadata.path).encode())
+        """Return a digest of the files' contents, and of a frame, drawn or read."""
+        digest = hashlib.sha256(fingerprint("", [*self._episodes.files(), self._metadata.path], {}).encode())
         size = 64 if self._image_size is None else self._image_size
         digest.update(f"{LAYOUT} {size} {self.control_rate}{self._camera or ''}".encode())
         frames = self.trajectory(0).frames

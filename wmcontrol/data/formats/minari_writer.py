@@ -31,7 +31,8 @@ from numpy.typing import ArrayLike
 from ... import ENV_IDS
 from ...files import atomic_write, sync_folder
 from ...untrusted import Boolean, ListOf, MapOf, Number, Record, Text, parse_json
-from ..trajectory import Floats, Pixels, Trajectory
+from ..frames import Pixels
+from ..trajectory import Floats, Trajectory
 from .hdf5_file import Hdf5File
 from .reading import as_floats, check_rate, checked_lengths, import_library
 

@@ -1,8 +1,10 @@
 """What the readers share: files opened once per process, checks of what is in them, and errors that name the place."""
 
+import hashlib
 import importlib
+import json
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -10,9 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..environment import Environment
-from ..trajectory import Floats, Pixels
+from ..trajectory import Floats
 
 T = TypeVar("T")
+_WHOLE = 256 * 2**20  # bytes of files that are read whole, which takes less than a second
+_BLOCK = 2**16  # bytes that are read of others, at their begin, in their middle, and at their end
 
 
 class PerProcess(Generic[T]):
@@ -105,14 +109,6 @@ def checked_index(index: int, count: int) -> int:
     return int(index)
 
 
-def checked_rows(indices: Sequence[int] | NDArray[np.integer[Any]], count: int, where: object) -> NDArray[np.int64]:
-    """Return the numbers of frames of a trajectory that has ``count``, or raise an IndexError."""
-    rows = np.asarray(indices, dtype=np.int64).reshape(-1)
-    if rows.size and (rows.min() < 0 or rows.max() >= count):
-        raise IndexError(f"{where} has {count} frames, got numbers from {rows.min()} to {rows.max()}")
-    return rows
-
-
 def as_floats(values: Any, where: object) -> Floats:
     """Return (T, k) numbers as float64; ``where`` says in errors which they are."""
     array = np.asarray(values)
@@ -121,18 +117,37 @@ def as_floats(values: Any, where: object) -> Floats:
     return array.astype(np.float64)
 
 
-def as_pixels(values: Any, where: object) -> Pixels:
-    """Return (n, height, width, 3) whole numbers from 0 to 255 as uint8; anything else is refused, not rounded."""
-    array = np.asarray(values)
-    if array.ndim != 4 or array.shape[-1] != 3 or array.dtype.kind not in "fiu":
-        raise ValueError(
-            f"{where}: expected frames (n, height, width, 3) of numbers, got {array.dtype} of shape {array.shape}"
-        )
-    if array.dtype == np.uint8:
-        return array
-    if array.size and not (array.min() >= 0 and array.max() <= 255 and (array == np.round(array)).all()):
-        raise ValueError(
-            f"{where}: pixels must be whole numbers from 0 to 255, got {array.dtype} from {array.min()} to "
-            f"{array.max()}; convert the frames to uint8"
-        )
-    return array.astype(np.uint8)
+def fingerprint(layout: str, files: Iterable[Path], settings: Mapping[str, Any]) -> str:
+    """Return a digest of files, by name and content, and of the settings they are read with.
+
+    Of files that have more than 256 MiB in all, it is not the whole content: it is their sizes, their times of change
+    and three blocks of 64 KiB of each. What was changed elsewhere in them, and had its time set back, is not noticed.
+
+    Names count from the folder that all files have in common, so a set that moves as a whole keeps its digest.
+
+    Args:
+        layout: the name of the reader.
+        files: all that it reads.
+        settings: what else decides what comes out, as JSON can write it.
+    """
+    paths = sorted(Path(file) for file in files)
+    root = os.path.commonpath([path.parent for path in paths]) if paths else ""
+    stats = [path.stat() for path in paths]
+    whole = sum(stat.st_size for stat in stats) <= _WHOLE
+    rows = [
+        (path.relative_to(root).as_posix(), stat.st_size, 0 if whole else stat.st_mtime_ns, _digest(path, whole))
+        for path, stat in zip(paths, stats, strict=True)
+    ]
+    return hashlib.sha256(json.dumps([layout, rows, dict(settings)], sort_keys=True).encode()).hexdigest()
+
+
+def _digest(path: Path, whole: bool) -> str:
+    """Return a digest of a file, or of three blocks of it."""
+    with path.open("rb") as file:
+        if whole:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+        size, found = path.stat().st_size, hashlib.sha256()
+        for start in (0, (size - _BLOCK) // 2, size - _BLOCK):
+            file.seek(max(0, start))
+            found.update(file.read(_BLOCK))
+        return found.hexdigest()

@@ -10,10 +10,10 @@ from typing import NamedTuple
 import numpy as np
 
 from ..dataset import TrajectoryDataset
-from ..fingerprint import fingerprint
-from ..resized import ImageSize, height_and_width
+from ..frames import ImageSize, height_and_width
 from ..trajectory import Provenance, Trajectory
 from ..video import VideoFrames
+from .reading import fingerprint
 
 SUFFIXES = (".avi", ".mkv", ".mov", ".mp4", ".webm")
 MAX_SKIPPED = 0.05  # of all files: more than these damaged, and it is no accident
@@ -98,7 +98,7 @@ class VideoFolder(TrajectoryDataset):
         return Trajectory(times=video.times, frames=video, provenance=Provenance("video folder", self.path, record))
 
     def fingerprint(self) -> str:
-        """Return a digest of the files' names and contents (see ``fingerprint.py``), and of the size of the frames."""
+        """Return a digest of the files' names and contents, and of the size of the frames."""
         return fingerprint("video folder", self._files(), {"size": json.dumps(self.size)})
 
     def _files(self) -> list[Path]:

@@ -31,6 +31,7 @@ class PointMazeWorld(World):
     """N balls in mazes of one shape. See :class:`PointMazeEnv` for what it does."""
 
     state_labels = ("x", "y", "velocity x", "velocity y")
+    length_unit = "cells"
     pose_size = 2
     action_bounds = Bounds.of((-1, 1), (-1, 1))
 

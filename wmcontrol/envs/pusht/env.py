@@ -39,6 +39,7 @@ class PushTWorld(World):
 
     control_rate = CONTROL_RATE
     state_labels = ("agent x", "agent y", "block x", "block y", "block angle", "agent velocity x", "agent velocity y")
+    length_unit = "pixels"
     pose_size = 5
     observation_bounds = Bounds.of(*[_ANYWHERE] * 4, _ANGLE, *[_SPEED] * 2)
     goal_bounds = observation_bounds[:5]

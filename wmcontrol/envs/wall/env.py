@@ -27,6 +27,7 @@ class WallWorld(World):
     # The references have no physical time; this rate makes a step as long as one of Push-T.
     control_rate = 10.0
     state_labels = ("x", "y")
+    length_unit = "pixels"
     pose_size = 2
     state_bounds = goal_bounds = Bounds.of(BORDER, BORDER)
     action_bounds = Bounds.of((-1, 1), (-1, 1))
