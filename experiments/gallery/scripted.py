@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from wmcontrol.data.policies import block_pushes as pushes
 from wmcontrol.data.policies.block_pushes import CLEAR
 from wmcontrol.data.policies.maze_waypoint import cell_of, middle_of, next_cells, steer
-from wmcontrol.data.policies.wall_door import way_through
+from wmcontrol.data.policies.wall import way_through
 from wmcontrol.envs.pusht.physics import AGENT_RADIUS, BAR, CENTER_OF_GRAVITY, FIELD, STEM
 from wmcontrol.envs.wall.physics import DOOR_Y, WALL_X
 

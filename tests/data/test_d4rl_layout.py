@@ -69,7 +69,7 @@ def test_episodes_end_at_terminals_and_states_are_the_true_ones(tmp_path: Path) 
         np.testing.assert_allclose(trajectory.times, 0.01 * np.arange(T))
         assert trajectory.states.dtype == trajectory.actions.dtype == np.float64
         assert f"from row {start}" in str(trajectory.provenance)
-    with pytest.raises(IndexError, match="4 episodes"):
+    with pytest.raises(IndexError, match=naming(4)):
         read.trajectory(4)
 
 

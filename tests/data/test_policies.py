@@ -14,7 +14,7 @@ from wmcontrol.data import Provenance, Trajectory, TrajectoryDataset, policies
 from wmcontrol.data.collecting import collect_batches
 from wmcontrol.data.policies.common import lasting_noise
 from wmcontrol.data.policies.maze_waypoint import cell_of, next_cells
-from wmcontrol.data.policies.wall_door import way_through
+from wmcontrol.data.policies.wall import way_through
 from wmcontrol.envs.pointmaze.mazes import cells
 
 PUSHT, WALL, MAZE = "wmcontrol/PushT-v0", "wmcontrol/Wall-v0", "wmcontrol/PointMaze_UMaze-v0"

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from naming import naming
 
-from wmcontrol.data.sampling import Shuffled
+from wmcontrol.data.windows import Shuffled
 
 
 @given(count=st.integers(1, 40), share=st.integers(1, 9), world=st.integers(1, 4), seed=st.integers(0, 99))

@@ -14,8 +14,8 @@ from naming import naming
 from videos import numbers, picture, write_video
 
 from wmcontrol.data import video, video_index
-from wmcontrol.data.containers import declared_size
 from wmcontrol.data.video import VideoFrames
+from wmcontrol.data.video_index import declared_size
 
 T = 100
 # Variable frame rate: 15 to 90 ms apart, the first not at 0.

@@ -12,13 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .dataset import TrajectoryDataset
+from .dataset import TrajectoryDataset, checked_index
 from .frames import ArrayFrames
 from .trajectory import Provenance, Trajectory
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, Real)
 
 
 class ArrayDataset(TrajectoryDataset):
@@ -54,7 +50,8 @@ class ArrayDataset(TrajectoryDataset):
                 f"expected frames and actions of as many trajectories, one or more; got frames of {len(frames)} and "
                 f"actions of {len(actions)}"
             )
-        if not _is_number(control_rate) or not 0 < control_rate < np.inf:
+        rate: object = control_rate
+        if not isinstance(rate, Real) or not 0 < control_rate < np.inf:
             raise ValueError(f"control_rate must be a number over 0, in actions per second; got {control_rate!r}")
         self._frames = [np.asanyarray(clip) for clip in frames]
         self._actions = [np.asarray(values) for values in actions]
@@ -94,8 +91,7 @@ class ArrayDataset(TrajectoryDataset):
 
     def trajectory(self, index: int) -> Trajectory:
         """Return one trajectory; times are in seconds from its first frame."""
-        if not 0 <= index < len(self):
-            raise IndexError(f"there are {len(self)} trajectories, got number {index}")
+        index = checked_index(index, len(self))
         assert self.control_rate is not None
         return Trajectory(
             times=np.arange(self.lengths[index]) / self.control_rate,

@@ -120,6 +120,13 @@ def held_out_split(count: int, seed: int, order_seed: int | None = None) -> tupl
     return np.array([member for member in order if member not in unseen]), np.array(held_out)
 
 
+def checked_index(index: int, count: int, where: object = "") -> int:
+    """Return the number of a trajectory, or raise an IndexError."""
+    if not 0 <= index < count:
+        raise IndexError(f"{where and f'{where}: '}there are {count} trajectories, got number {index}")
+    return int(index)
+
+
 def checked_members(members: Sequence[int] | NDArray[np.int64], count: int) -> NDArray[np.int64]:
     """Return numbers of trajectories as an array.
 
@@ -161,9 +168,7 @@ class Subset(TrajectoryDataset):
 
     def trajectory(self, index: int) -> Trajectory:
         """Return one trajectory of the subset."""
-        if not 0 <= index < len(self):
-            raise IndexError(f"there are {len(self)} trajectories in this subset, got number {index}")
-        return self.whole.trajectory(int(self.members[index]))
+        return self.whole.trajectory(int(self.members[checked_index(index, len(self))]))
 
     def fingerprint(self) -> str:
         """Return a digest of the whole set's and of which trajectories these are."""

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -41,9 +41,7 @@ from ..untrusted import (
 from .dataset import Subset, checked_members
 from .statistics import ActionStatistics
 from .trajectory import Floats
-
-if TYPE_CHECKING:
-    from .token_windows import TokenWindows
+from .windows import TokenWindows
 
 VERSION = 1
 TOKENS, ARRAYS, DESCRIPTION = "tokens.bin", "arrays.npz", "store.json"
@@ -183,7 +181,7 @@ class LatentStore:
 
     def windows(
         self, num_frames: int, frameskip: int = 1, members: "Subset | Sequence[int] | None" = None
-    ) -> "TokenWindows":
+    ) -> TokenWindows:
         """Return all windows of ``num_frames`` frames, ``frameskip`` apart, with the actions between them.
 
         Args:
@@ -194,8 +192,6 @@ class LatentStore:
         Raises:
             ValueError: no such trajectories, or none is long enough.
         """
-        from .token_windows import TokenWindows
-
         return TokenWindows(self, num_frames, frameskip, self.chosen(members))
 
     def chosen(self, members: "Subset | Sequence[int] | None") -> NDArray[np.int64]:

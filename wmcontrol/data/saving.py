@@ -16,7 +16,7 @@ from ..envs.making import make_vector
 from ..envs.registration import bare_id, is_goal_env
 from ..runs import open_run
 from .collecting import Length, collect_batches, policy_of
-from .dataset import TrajectoryDataset
+from .dataset import TrajectoryDataset, checked_index
 from .environment import DrawnFrames, world_settings
 from .formats import open_dataset
 from .formats.minari_writer import MinariWriter
@@ -43,9 +43,7 @@ class _Collected(TrajectoryDataset):
         self.action_bounds = action_bounds
 
     def trajectory(self, index: int) -> Trajectory:
-        if not 0 <= index < len(self):
-            raise IndexError(f"there are {len(self)} trajectories, got number {index}")
-        return self._trajectories[index]
+        return self._trajectories[checked_index(index, len(self))]
 
     def fingerprint(self) -> str:
         about = [self.env_id, self.control_rate, dict(self.env_settings), self._image_size()]

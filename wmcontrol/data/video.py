@@ -12,7 +12,7 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
-from .frames import Pixels
+from .frames import Pixels, checked_indices
 from .trajectory import Floats
 from .video_index import VideoIndex, open_video
 
@@ -61,9 +61,7 @@ class VideoFrames:
             IndexError: no such frame.
             ValueError: a frame is damaged or missing; it names the file and the frame.
         """
-        asked = np.asarray(indices, dtype=np.int64).reshape(-1)
-        if asked.size and (asked.min() < 0 or asked.max() >= len(self)):
-            raise IndexError(f"{self.path}: there are {len(self)} frames, got indices {asked.min()} to {asked.max()}")
+        asked = checked_indices(indices, len(self), self.path)
         if not asked.size:
             return self.read([0])[:0]
         decoder = _take(self.index)

@@ -1,16 +1,20 @@
-"""Windows over trajectories: a few frames, equally far apart, and the actions between them."""
+"""Windows over trajectories: a few frames, or their stored tokens, equally far apart, and the actions between them."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from .frames import Pixels
 from .trajectory import Floats
 
 if TYPE_CHECKING:
     from .dataset import TrajectoryDataset
+    from .latent_store import LatentStore
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,3 +95,101 @@ class Windows:
             states=None if trajectory.states is None else trajectory.states[seen],
             actions=None if actions is None else actions[start : seen[-1]].reshape(T - 1, f * actions.shape[1]),
         )
+
+
+class TokenBatch(NamedTuple):
+    """Windows of ``T`` frames: ``B`` of them."""
+
+    tokens: Tensor  # (B, T, P, D), in the store's number type
+    times: Tensor  # (B, T) seconds, float64
+    actions: Tensor | None  # (B, T - 1, frameskip * A) float32, in the environment's units, one after the other
+
+
+class TokenWindows:
+    """All windows of some trajectories of a store; made by :meth:`LatentStore.windows`."""
+
+    def __init__(self, store: "LatentStore", num_frames: int, frameskip: int, members: NDArray[np.int64]):
+        self.store = store
+        self.index = WindowIndex.of(store.lengths[members], num_frames, frameskip)
+        self._members = members
+        self._offsets = store.offsets[members]
+        self._times = torch.from_numpy(store.times)
+        self._actions = None if store.actions is None else torch.from_numpy(store.actions.astype(np.float32))
+        self._frames = torch.arange(num_frames, dtype=torch.int64, device="cpu") * frameskip
+        self._steps = torch.arange((num_frames - 1) * frameskip, dtype=torch.int64, device="cpu")
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def names(self, numbers: NDArray[np.int64]) -> list[str]:
+        """Say where windows (B,) lie."""
+        trajectories, starts = self.index.locate(np.asarray(numbers, dtype=np.int64))
+        places = zip(self._members[trajectories].tolist(), starts.tolist(), strict=True)
+        return [f"{self.store.folder} trajectory {trajectory} from frame {start}" for trajectory, start in places]
+
+    def batch(self, numbers: NDArray[np.int64]) -> TokenBatch:
+        """Gather windows by their numbers (B,), from 0 to ``len(self) - 1``: one copy from the file's pages.
+
+        Raises:
+            ValueError: a window has tokens that are not finite; it is named.
+        """
+        trajectories, starts = self.index.locate(np.asarray(numbers, dtype=np.int64))
+        first = torch.from_numpy(self._offsets[trajectories] + starts)[:, None]  # (B, 1)
+        B, T, f = len(first), self.index.num_frames, self.index.frameskip
+        seen = (first + self._frames).flatten()
+        tokens = self.store.tokens.index_select(0, seen).unflatten(0, (B, T))
+        if not tokens.sum(dtype=torch.float32).isfinite():  # quicker than a look at each, and no less sure
+            finite = tokens.isfinite().flatten(1).all(1)
+            raise ValueError(
+                f"{self.names(numbers)[int(finite.int().argmin())]}: tokens are not finite; the store is damaged: "
+                "encode again"
+            )
+        times = self._times.index_select(0, seen).view(B, T)
+        if self._actions is None:
+            return TokenBatch(tokens, times, None)
+        taken = self._actions.index_select(0, (first + self._steps).flatten())  # (B * (T - 1) * f, A)
+        return TokenBatch(tokens, times, taken.view(B, T - 1, f * self._actions.shape[1]))
+
+
+class Shuffled:
+    """An endless row of numbers from 0 to ``count - 1``: one random order after another, each number once in each.
+
+    Batch ``step`` of all processes together is the next ``batch_size`` of the row; a process takes its equal share. So
+    any step can be had at once, and two processes read what one would.
+
+    Args:
+        count: how many numbers there are.
+        batch_size: of all processes together.
+        seed: decides all orders.
+        rank, world_size: which process this is, of how many.
+
+    Raises:
+        ValueError: numbers that make no sense, or a batch that does not split evenly.
+    """
+
+    def __init__(self, count: int, batch_size: int, *, seed: int, rank: int = 0, world_size: int = 1):
+        for name, value, least in (("count", count, 1), ("batch_size", batch_size, 1), ("seed", seed, 0)):
+            if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
+                raise ValueError(f"{name} must be a whole number from {least} up, got {value!r}")
+        if not 0 <= rank < world_size:
+            raise ValueError(f"rank must be from 0 to world_size - 1 = {world_size - 1}, got {rank!r}")
+        if batch_size % world_size:
+            raise ValueError(f"batch_size must be a multiple of the {world_size} processes, got {batch_size}")
+        self.count, self.batch_size, self.seed = count, batch_size, seed
+        self.rank, self.share = rank, batch_size // world_size
+
+    def batch(self, step: int) -> NDArray[np.int64]:
+        """Return this process's share of a batch, (batch_size / world_size,)."""
+        start = step * self.batch_size + self.rank * self.share
+        places = np.arange(start, start + self.share)
+        numbers = np.empty(self.share, dtype=np.int64)
+        epochs = places // self.count
+        for epoch in np.unique(epochs):
+            mine = epochs == epoch
+            numbers[mine] = _order(self.count, self.seed, int(epoch))[places[mine] % self.count]
+        return numbers
+
+
+@lru_cache(maxsize=4)
+def _order(count: int, seed: int, epoch: int) -> NDArray[np.int64]:
+    return np.random.default_rng([seed, epoch]).permutation(count)

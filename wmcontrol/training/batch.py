@@ -14,8 +14,7 @@ from torch import Tensor
 
 from ..data import LatentStore
 from ..data.clip_index import ClipIndex
-from ..data.sampling import Shuffled
-from ..data.token_windows import TokenWindows
+from ..data.windows import Shuffled, TokenWindows
 from ..models import ActionNormalizer
 
 _SPAN = 2**32  # clips of one store are numbered apart from those of another

@@ -60,7 +60,6 @@ class Boolean(Schema):
     """``true`` or ``false``, and nothing that stands for them."""
 
     def check(self, value: Any, place: Place) -> Any:
-        """Return the value, checked."""
         return value if isinstance(value, bool) else place.refuse("true or false", value)
 
 
@@ -72,7 +71,6 @@ class Integer(Schema):
     high: int = 2**63 - 1
 
     def check(self, value: Any, place: Place) -> Any:
-        """Return the value, checked."""
         if not isinstance(value, int) or isinstance(value, bool) or not self.low <= value <= self.high:
             place.refuse(f"a whole number{_limits(self.low, self.high)}", value)
         return value
@@ -88,7 +86,6 @@ class Number(Schema):
     infinite: bool = False
 
     def check(self, value: Any, place: Place) -> Any:
-        """Return the value, checked."""
         fits = isinstance(value, (int, float)) and not isinstance(value, bool) and -_LARGEST <= value <= _LARGEST
         fits = fits or (self.infinite and isinstance(value, float) and math.isinf(value))
         if not fits or not self.low <= value <= self.high or (value <= self.above and self.above > -math.inf):
@@ -104,7 +101,6 @@ class Text(Schema):
     longest: int = 2**20
 
     def check(self, value: Any, place: Place) -> Any:
-        """Return the value, checked."""
         if not isinstance(value, str) or len(value) > self.longest:
             place.refuse(f"a text of at most {self.longest} characters", value)
         if any("\ud800" <= character <= "\udfff" for character in value):  # JSON can write half of a character
@@ -119,7 +115,6 @@ class Choice(Schema):
         self.options = options
 
     def check(self, value: Any, place: Place) -> Any:
-        """Return the value, checked."""
         if not isinstance(value, str) or value not in self.options:
             place.refuse(f"one of {list(self.options)}", value)
         return value
@@ -132,7 +127,6 @@ class Nullable(Schema):
     other: Schema
 
     def check(self, value: Any, place: Place) -> Any:
-        """Return the value, checked."""
         return None if value is None else self.other.check(value, place)
 
 
@@ -145,7 +139,6 @@ class ListOf(Schema):
     most: int = 2**24
 
     def check(self, value: Any, place: Place) -> Any:
-        """Return the value, checked."""
         if not isinstance(value, list) or not self.least <= len(value) <= self.most:
             count = f"{self.least}" if self.least == self.most else f"{self.least} to {self.most}"
             place.refuse(f"a list of {count} entries", value)
@@ -159,7 +152,6 @@ class MapOf(Schema):
     value: Schema
 
     def check(self, value: Any, place: Place) -> Any:
-        """Return the value, checked."""
         if not isinstance(value, dict):
             place.refuse("an object", value)
         return {
@@ -182,7 +174,6 @@ class Record(Schema):
     others: Schema | None = None
 
     def check(self, value: Any, place: Place) -> Any:
-        """Return the value, checked."""
         if not isinstance(value, dict):
             place.refuse("an object", value)
         known = {**self.needed, **self.optional}
@@ -206,7 +197,6 @@ class AnyJson(Schema):
     depth: int = MAX_DEPTH
 
     def check(self, value: Any, place: Place) -> Any:
-        """Return the value, checked."""
         if isinstance(value, (list, dict)) and not self.depth:
             place.fail(f"it is nested more than {MAX_DEPTH} deep")
         inner = AnyJson(self.depth - 1)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..dataset import TrajectoryDataset
+from ..dataset import TrajectoryDataset, checked_index
 from ..environment import DrawnFrames
 from ..frames import side_of
 from ..trajectory import Floats, Provenance, Trajectory
@@ -77,8 +77,7 @@ class D4RLTrajectories(TrajectoryDataset):
 
     def trajectory(self, index: int) -> Trajectory:
         """Return one episode, its frames undrawn."""
-        if not 0 <= index < len(self):
-            raise IndexError(f"{self._path} has {len(self)} episodes, got number {index}")
+        index = checked_index(index, len(self), self._path)
         states, actions = self._rows()
         start, T = int(self._starts[index]), int(self.lengths[index])
         its_states = states[start : start + T].astype(np.float64)

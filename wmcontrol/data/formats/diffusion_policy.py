@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..dataset import TrajectoryDataset
+from ..dataset import TrajectoryDataset, checked_index
 from ..frames import ImageSize, ReadFrames, checked_size, resized
 from ..trajectory import Floats, Provenance, Trajectory
-from .reading import PerProcess, as_floats, checked_index, checked_lengths, fingerprint
+from .reading import PerProcess, as_floats, checked_lengths, fingerprint
 from .zarr_store import open_group
 
 CONTROL_RATE = 10.0  # Hz

@@ -17,11 +17,11 @@ from torch import Tensor
 from ... import ENV_IDS
 from ...untrusted.pickles import MAX_BYTES, Inert, whole_numbers
 from ...untrusted.torch_file import TensorRecord, TorchFile
-from ..dataset import TrajectoryDataset
+from ..dataset import TrajectoryDataset, checked_index
 from ..environment import Environment
 from ..frames import ImageSize, ReadFrames, checked_size, resized
 from ..trajectory import Floats, Provenance, Trajectory
-from .reading import PerProcess, as_floats, check_files, checked_index, checked_lengths, fingerprint
+from .reading import PerProcess, as_floats, check_files, checked_lengths, fingerprint
 
 
 @dataclass(frozen=True)

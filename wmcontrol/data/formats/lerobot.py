@@ -28,10 +28,10 @@ from numpy.typing import NDArray
 
 from ...untrusted import AnyJson, Integer, MapOf, Nullable, Number, Record, Text, check_claim, read_json
 from ...untrusted.schema import Place
-from ..dataset import TrajectoryDataset
+from ..dataset import TrajectoryDataset, checked_index
 from ..frames import Frames, ImageSize, Pixels, ReadFrames, checked_size, resized
 from ..trajectory import Floats, Provenance, Trajectory
-from .reading import as_floats, check_files, checked_index, checked_lengths, fingerprint, import_library
+from .reading import as_floats, check_files, checked_lengths, fingerprint, import_library
 
 _STATE = "observation.state"
 _TEMPLATES = {

@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..dataset import TrajectoryDataset
+from ..dataset import TrajectoryDataset, checked_index
 from ..environment import Environment
 from ..frames import ImageSize, ReadFrames, checked_size, resized
 from ..trajectory import Provenance, Trajectory
 from .hdf5_file import Hdf5File, is_hdf5, reading
-from .reading import as_floats, checked_index, checked_lengths, checked_rate, fingerprint
+from .reading import as_floats, checked_lengths, checked_rate, fingerprint
 
 _WHERE = ("ep_offset", "ep_len")
 

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from ...envs.registration import is_goal_env
 from ...untrusted.schema import MAX_BYTES
-from ..dataset import TrajectoryDataset
+from ..dataset import TrajectoryDataset, checked_index
 from ..environment import DrawnFrames, Environment, world_settings
-from ..frames import Frames, ImageSize, height_and_width, resized, side_of
+from ..frames import Frames, ImageSize, checked_size, resized, side_of
 from ..trajectory import Floats, Provenance, Trajectory
 from .gymnasium_maze import GymnasiumMaze
 from .minari_episodes import ARROW, ArrowEpisodes, Hdf5Episodes, find_images, find_states, leaves
@@ -83,15 +83,13 @@ class MinariTrajectories(TrajectoryDataset):
     ):
         self._folder = _folder(Path(path))
         self._image_size, self._camera = image_size, camera
-        if image_size is not None:
-            height_and_width(image_size)  # refused here, if at all
+        checked_size(image_size)  # refused here, if at all
         self._metadata = metadata = _read_metadata(self._folder, Path(path))
         self._ours, self._spaces = metadata.ours, metadata.observations
         self._episodes = self._open()
         self._maze = None if self._ours else GymnasiumMaze.of(metadata.spec)
         self._environment = None if self._ours or self._maze else self._recorded_in()
-        self._recognise()
-        self.control_rate = self._rate(control_rate)
+        self._recognise(control_rate)
         self.lengths = self._read_lengths()
         if not len(self.lengths):
             raise ValueError(f"{self._episodes.path} has no episodes")
@@ -123,23 +121,40 @@ class MinariTrajectories(TrajectoryDataset):
         except ValueError as error:
             raise ValueError(f"{self._metadata.path}: env_spec: kwargs: {error}") from error
 
-    def _recognise(self) -> None:
-        """Note which environment this is of, what it is made with, and the bounds of its actions."""
-        self.env_id = self._ours["env_id"] if self._ours else self._metadata.spec.get("id")
-        self.env_settings = world_settings(self.env_id, self._metadata.env_settings)
-        self.action_bounds = self._metadata.action_bounds
-        if self._maze is not None:
-            self.env_id, self.env_settings = self._maze.env_id, self._maze.env_settings
+    def _recognise(self, given: float | None) -> None:
+        """Note which environment this is of, what it is made with, the bounds of its actions, and their rate."""
+        metadata, told = self._metadata, None
+        self.env_id = self._ours["env_id"] if self._ours else metadata.spec.get("id")
+        self.env_settings = world_settings(self.env_id, metadata.env_settings)
+        self.action_bounds = metadata.action_bounds
+        if self._ours is not None:
+            told = self._ours["control_rate"]
+        elif self._maze is not None:
+            self.env_id, self.env_settings, told = self._maze.env_id, self._maze.env_settings, self._maze.control_rate
             self.action_bounds = self._maze.bounds(*self.action_bounds) if self.action_bounds else None
         elif self._environment is not None:
             self.env_settings, self.action_bounds = self._environment.settings, self._environment.action_bounds
-        elif not self._ours and is_goal_env(self.env_id):
+            told = self._environment.control_rate
+        elif is_goal_env(self.env_id):
             self.env_id, self.env_settings = None, {}
+        elif self.env_id is not None:
+            rates = [metadata.env_settings.get(name) for name in _RATES]
+            told = next((float(rate) for rate in rates if isinstance(rate, int | float) and rate > 0), None)
+        check_rate(given)
+        if told is not None and given is not None and told != given:
+            raise ValueError(f"{self._folder} was recorded at {told} Hz, got control_rate={given}")
+        if told is None and given is None and not self._ours:
+            wrappers = sorted(metadata.wrappers - _LEAVE_ACTIONS_ALONE)
+            behind = f" behind {', '.join(wrappers)}" if wrappers else ""
+            raise ValueError(
+                f"{metadata.path}: env_spec: {metadata.spec.get('id')}{behind} does not say how many actions there "
+                "were per second; give control_rate=…, in Hz"
+            )
+        self.control_rate = given if told is None else told
 
     def trajectory(self, index: int) -> Trajectory:
         """Return one episode, its frames unread."""
-        if not 0 <= index < len(self):
-            raise IndexError(f"{self._folder} has {len(self)} episodes, got number {index}")
+        index = checked_index(index, len(self))
         T = int(self.lengths[index])
         provenance = self._provenance(index)
         with self._episodes.opened(index) as episode:
@@ -159,7 +174,12 @@ class MinariTrajectories(TrajectoryDataset):
             if self._environment is not None:
                 self._environment.check_actions(actions.shape[1], f"{provenance}: actions")
             image = find_images(found, self._spaces, self._camera, provenance)
-            times = np.arange(T) / self._known_rate() if kept_times is None else kept_times[()]
+            if kept_times is not None:
+                times = kept_times[()]
+            elif self.control_rate is not None:
+                times = np.arange(T) / self.control_rate
+            else:
+                raise ValueError(f"{self._folder} has neither times nor a control rate")
             variation = self._variation(episode.attributes, provenance)
         frames: Frames | None = None
         if image is not None:
@@ -240,37 +260,6 @@ class MinariTrajectories(TrajectoryDataset):
                 raise ValueError(f"{self._episodes.path}, episode_{index}: total_steps must be a count, got {steps!r}")
             lengths[index] = steps + 1
         return lengths
-
-    def _rate(self, given: float | None) -> float | None:
-        check_rate(given)
-        recorded = self._recorded_rate()
-        if recorded is not None and given is not None and recorded != given:
-            raise ValueError(f"{self._folder} was recorded at {recorded} Hz, got control_rate={given}")
-        if recorded is None and given is None and not self._ours:
-            wrappers = sorted(self._metadata.wrappers - _LEAVE_ACTIONS_ALONE)
-            behind = f" behind {', '.join(wrappers)}" if wrappers else ""
-            raise ValueError(
-                f"{self._metadata.path}: env_spec: {self._metadata.spec.get('id')}{behind} does not say how many "
-                "actions there were per second; give control_rate=…, in Hz"
-            )
-        return recorded if recorded is not None else given
-
-    def _recorded_rate(self) -> float | None:
-        for known in (self._maze, self._environment):
-            if known is not None:
-                return known.control_rate
-        if self._ours is not None:
-            rate: float | None = self._ours["control_rate"]
-            return rate
-        if self.env_id is None:
-            return None
-        told = [self._metadata.env_settings.get(name) for name in _RATES]
-        return next((float(rate) for rate in told if isinstance(rate, int | float) and rate > 0), None)
-
-    def _known_rate(self) -> float:
-        if self.control_rate is None:
-            raise ValueError(f"{self._folder} has neither times nor a control rate")
-        return self.control_rate
 
 
 def _folder(path: Path) -> Path:

@@ -33,7 +33,6 @@ class _Space(Schema):
     depth: int = MAX_DEPTH
 
     def check(self, value: Any, place: Place) -> Any:
-        """Return the value, checked."""
         fields = {"type": Text(100), "dtype": Text(100), "shape": Nullable(ListOf(Integer(low=0, high=2**32)))}
         found = Record({}, fields, others=AnyJson(self.depth)).check(value, place)
         inner, inside = found.get("subspaces"), place.inside("subspaces")

@@ -102,13 +102,6 @@ def checked_rate(given: float | None, environment: Environment | None, where: ob
     return float(given if known is None else known)  # type: ignore[arg-type]
 
 
-def checked_index(index: int, count: int) -> int:
-    """Return the number of a trajectory, or raise an IndexError."""
-    if not 0 <= index < count:
-        raise IndexError(f"there are {count} trajectories, got number {index}")
-    return int(index)
-
-
 def as_floats(values: Any, where: object) -> Floats:
     """Return (T, k) numbers as float64; ``where`` says in errors which they are."""
     array = np.asarray(values)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..dataset import TrajectoryDataset
+from ..dataset import TrajectoryDataset, checked_index
 from ..frames import ImageSize, height_and_width
 from ..trajectory import Provenance, Trajectory
 from ..video import VideoFrames
@@ -91,9 +91,7 @@ class VideoFolder(TrajectoryDataset):
 
     def trajectory(self, index: int) -> Trajectory:
         """Return one video, none of it decoded."""
-        if not 0 <= index < len(self.videos):
-            raise IndexError(f"{self.path}: there are {len(self.videos)} videos, got number {index}")
-        video = self.videos[index]
+        video = self.videos[checked_index(index, len(self), self.path)]
         record = video.path.relative_to(self.path).as_posix()
         return Trajectory(times=video.times, frames=video, provenance=Provenance("video folder", self.path, record))
 

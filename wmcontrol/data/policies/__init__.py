@@ -13,7 +13,11 @@ from ...envs import ENV_IDS
 from ...envs.registration import bare_id, is_goal_env
 from ..collecting import AgentPolicy, CollectPolicy, Length, Lengths
 from ..dataset import TrajectoryDataset
-from .common import Scripted
+from .block_pushes import Pushes
+from .common import Scripted, Uniform
+from .maze_waypoint import Waypoint
+from .replay import NoisyReplay, Recorded
+from .wall import Door, Drifting
 
 __all__ = ["door", "from_agent", "noisy_replay", "pushes", "random", "waypoint"]
 
@@ -35,8 +39,6 @@ def random(env_id: str, *, num_frames: Length | None = None) -> CollectPolicy:
     Raises:
         ValueError: another environment, fewer frames than 2, or actions without bounds.
     """
-    from .random_actions import Drifting, Uniform
-
     kind, lengths = _kind(env_id, "random"), _lengths(env_id, num_frames)
     if kind == "Wall":
         return Scripted(Drifting, lengths)
@@ -51,7 +53,7 @@ def random(env_id: str, *, num_frames: Length | None = None) -> CollectPolicy:
 
 
 def door(env_id: str, *, num_frames: Length | None = None) -> CollectPolicy:
-    """Go to random places in Wall, most of them through the door; see :class:`~.wall_door.Door`.
+    """Go to random places in Wall, most of them through the door; see :class:`~.wall.Door`.
 
     Args:
         env_id: ``wmcontrol/Wall-v0``.
@@ -60,8 +62,6 @@ def door(env_id: str, *, num_frames: Length | None = None) -> CollectPolicy:
     Raises:
         ValueError: as of :func:`random`.
     """
-    from .wall_door import Door
-
     _kind(env_id, "door", "Wall")
     return Scripted(Door, _lengths(env_id, num_frames))
 
@@ -76,8 +76,6 @@ def waypoint(env_id: str, *, num_frames: Length | None = None) -> CollectPolicy:
     Raises:
         ValueError: as of :func:`random`.
     """
-    from .maze_waypoint import Waypoint
-
     _kind(env_id, "waypoint", "PointMaze")
     return Scripted(partial(Waypoint, maze=gym.spec(env_id).kwargs["maze"]), _lengths(env_id, num_frames))
 
@@ -92,8 +90,6 @@ def pushes(env_id: str, *, num_frames: Length | None = None) -> CollectPolicy:
     Raises:
         ValueError: as of :func:`random`.
     """
-    from .block_pushes import Pushes
-
     _kind(env_id, "pushes", "PushT")
     return Scripted(Pushes, _lengths(env_id, num_frames), _RELATIVE)
 
@@ -109,8 +105,6 @@ def noisy_replay(env_id: str, demonstrations: TrajectoryDataset, *, num_frames: 
     Raises:
         ValueError: as of :func:`random`; or these are no demonstrations of Push-T.
     """
-    from .replay import NoisyReplay, Recorded
-
     _kind(env_id, "noisy_replay", "PushT")
     script = partial(NoisyReplay, recorded=Recorded.of(demonstrations))
     return Scripted(script, _lengths(env_id, num_frames), _RELATIVE)

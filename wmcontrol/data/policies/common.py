@@ -1,13 +1,14 @@
-"""What the policies for collecting share: how long episodes are, and noise that stays for a while."""
+"""What the policies for collecting share, and the one that acts at random in any environment."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from ..collecting import Lengths, Script
+from ..collecting import Lengths, Script, View
 
 Floats = NDArray[np.float64]
 
@@ -39,3 +40,26 @@ def lasting_noise(rng: np.random.Generator, count: int, size: int, correlation: 
     for i in range(1, count):
         noise[i] = correlation * noise[i - 1] + np.sqrt(1 - correlation**2) * noise[i]
     return noise
+
+
+class Uniform(ScriptBase):
+    """Every action is drawn uniformly within the bounds of ``space``, and independently of the one before.
+
+    Args:
+        num_frames: of the episode.
+        rng: draws everything.
+        space: what actions there are.
+        hold: how many steps an action lasts, on average; how many is drawn for each.
+    """
+
+    def __init__(self, num_frames: int, rng: np.random.Generator, space: gym.spaces.Box, hold: float = 1):
+        super().__init__(num_frames)
+        actions = rng.uniform(space.low, space.high, (num_frames - 1, *space.shape))
+        if hold > 1:
+            begins = np.insert(rng.random(num_frames - 2) < 1 / hold, 0, True)
+            actions = actions[np.flatnonzero(begins)[np.cumsum(begins) - 1]]
+        self._actions = iter(actions)
+
+    def act(self, view: View) -> Floats:
+        """Return the next of the actions that were drawn beforehand."""
+        return next(self._actions)
