@@ -9,7 +9,7 @@ by truncation. Its attributes hold ``provenance`` and, as Minari keeps the optio
 
 The same trajectories give the same bytes, however they were batched and whatever was killed. That, and frames that are
 compressed without loss, is what the ``minari`` package does not offer: it keeps frames as JPEG or uncompressed, its
-bytes depend on the batches, and a kill while it adds to its one file leaves a file that does not open.
+bytes depend on the batches, and a kill while it adds to its one file can damage all that is in it.
 """
 
 import copy
