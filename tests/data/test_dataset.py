@@ -87,7 +87,7 @@ def test_windows_are_all_those_that_fit_each_once(lengths: list[int], num_frames
 def test_frames_are_read_by_their_numbers_from_the_first_on() -> None:
     frames = good().frames
     for indices, error in (([-1], IndexError), ([7], IndexError), ([0.5], TypeError)):
-        with pytest.raises(error, match=r"frames are"):
+        with pytest.raises(error, match="frames"):
             frames.read(indices)  # type: ignore[arg-type]
     assert frames.read([]).shape == (0, 16, 16, 3)
 

@@ -23,7 +23,7 @@ from .dataset import TrajectoryDataset
 from .fitting import fit_encoder
 from .frames import Pixels
 from .latent_store import ARRAYS, DESCRIPTION, DTYPES, TOKENS, VERSION, LatentStore
-from .trajectory import Floats, Trajectory
+from .trajectory import Trajectory
 
 _DONE = "encoded"  # a folder with a file for each span of frames that is safe on disk, while a store is being built
 _SPAN = 64  # batches
@@ -210,16 +210,12 @@ def _save_arrays(dataset: TrajectoryDataset, folder: Path) -> None:
     states = [trajectory.states for trajectory in trajectories]
     if all(state is not None for state in states):
         arrays["states"] = np.concatenate([state for state in states if state is not None])
-    actions = [_with_last(trajectory.actions) for trajectory in trajectories if trajectory.actions is not None]
+    # From the last frame nothing leads on.
+    actions = [np.pad(t.actions, ((0, 1), (0, 0))) for t in trajectories if t.actions is not None]
     if len(actions) == len(trajectories):
         arrays["actions"] = np.concatenate(actions)
     with atomic_write(folder / ARRAYS) as file:
         np.savez(file, **arrays)  # type: ignore[arg-type]
-
-
-def _with_last(actions: Floats) -> Floats:
-    """Add the row of the last frame, from which nothing leads on."""
-    return np.concatenate([actions, np.zeros((1, actions.shape[1]))])
 
 
 def _marker(folder: Path, span: tuple[int, int]) -> Path:

@@ -208,7 +208,8 @@ class LatentStore:
         """Return mean, standard deviation and bounds of the actions of trajectories: of the training split."""
         if self.actions is None:
             raise ValueError(f"{self.folder} has no actions to take statistics of")
-        pieces = ((f"trajectory {i}", self._actions_of(int(i))) for i in self.chosen(members))
+        ends = self.offsets + self.lengths - 1
+        pieces = ((f"trajectory {i}", self.actions[self.offsets[i] : ends[i]]) for i in self.chosen(members))
         return ActionStatistics.over(pieces, self.action_bounds)
 
     def token_std(self, members: "Subset | Sequence[int] | None" = None) -> list[float]:
@@ -230,11 +231,6 @@ class LatentStore:
         if not std.isfinite().all():
             raise ValueError(f"{self.folder / TOKENS}: some tokens are not finite; the store is damaged: {_FIX}")
         return std.tolist()
-
-    def _actions_of(self, trajectory: int) -> Floats:
-        assert self.actions is not None
-        start = self.offsets[trajectory]
-        return self.actions[start : start + self.lengths[trajectory] - 1]
 
 
 def _mapped(path: Path, dtype: torch.dtype) -> Tensor:
