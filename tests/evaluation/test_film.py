@@ -14,8 +14,8 @@ from wmcontrol import CEM, GoalDistance, PlanningAgent, WorldModel
 from wmcontrol.agents import NoOpAgent, RandomAgent
 from wmcontrol.evaluation import Protocol, RandomTasks, evaluate, film
 from wmcontrol.evaluation.episodes import make_env, rollout_episodes, task_seed
-from wmcontrol.evaluation.reports.costs import Curve, PlanSeen, curves_of
-from wmcontrol.evaluation.reports.screen import Episode, Screen
+from wmcontrol.evaluation.reports.film import curves_of
+from wmcontrol.evaluation.reports.screen import Curve, Episode, PlanSeen, Screen
 
 WALL = "wmcontrol/Wall-v0"
 SPACE = gym.make(WALL).action_space

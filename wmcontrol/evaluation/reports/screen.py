@@ -10,14 +10,48 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .costs import Curve, Pixels
 from .figures import BLUE, ORANGE, literal, new_figure
 
+Floats = NDArray[np.float64]
+Pixels = NDArray[np.uint8]
 _SIDE = 256  # of what the agent sees, pixels
 _GAP, _TOP, _WORDS, _UNDER = 12, 56, 26, 40  # around it; above all, above a row, below a row
 _CURVE, _SEARCH = (596, 290), (948, 146)  # where they begin, and how wide they are
 _WIDTH = 1104
 _DPI = 100
+
+
+@dataclass(frozen=True, eq=False)
+class PlanSeen:
+    """A plan, as a film shows it.
+
+    Attributes:
+        step: of the episode, at which it was made.
+        lands: the step that it looks ahead to.
+        cost: that it imagines for then.
+        history: (iterations,) the best cost so far in the planner's search.
+    """
+
+    step: int
+    lands: int
+    cost: float
+    history: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """What one episode cost.
+
+    Attributes:
+        costs: (1 + T,) of each frame.
+        plans: made in it, in order.
+        surprises: for steps at which there is one, how far the frame that came is from that imagined, and from the
+            plan's first.
+    """
+
+    costs: Floats
+    plans: list[PlanSeen]
+    surprises: dict[int, tuple[float, float]]
 
 
 @dataclass(frozen=True, eq=False)
