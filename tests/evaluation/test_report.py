@@ -329,6 +329,20 @@ def test_a_plot_of_planners_needs_a_planner(tmp_path: Path) -> None:
     assert not (tmp_path / "none.png").exists()
 
 
+def test_all_planners_are_named_inside_the_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[Any] = []
+    monkeypatch.setattr(drawing, "_save", lambda figure, path: drawn.append(figure))
+    names = [f"planner number {i}" for i in range(8)]
+    planner_plot([ResultRow(env="Wall", agent=name, evaluation=evaluation(0.9)) for name in names], tmp_path / "p.png")
+    (figure,) = drawn
+    figure.draw_without_rendering()
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == names
+    box = legend.get_window_extent()
+    assert box.x0 >= 0
+    assert box.x1 <= figure.bbox.x1
+
+
 def test_how_agents_were_evaluated_is_said_once_for_all_alike() -> None:
     said = ways_in_words(table4((50,), envs=("Wall",)))
     assert len(said) == 2

@@ -203,7 +203,8 @@ def _finish(figure: Any, path: str | PathLike[str]) -> None:
         entries |= dict(zip(*axes.get_legend_handles_labels()[::-1], strict=True))
     names = sorted(entries, key=lambda name: hasattr(entries[name], "get_linestyle"))
     handles = [entries[name] for name in names]
-    figure.legend(handles, names, loc="outside lower center", ncols=6, frameon=False, fontsize=8)
+    columns = int(figure.get_figwidth() / 1.5)  # as many names of planners as there is room for
+    figure.legend(handles, names, loc="outside lower center", ncols=columns, frameon=False, fontsize=8)
     _save(figure, path)
 
 
