@@ -46,9 +46,22 @@ def open_run(folder: str | Path, kind: str, settings: Mapping[str, Any]) -> Iter
     folder.mkdir(parents=True, exist_ok=True)
     with exclusive_lock(folder, folder / _LOCK):
         if (folder / RECORD).exists() and any(path.name not in (RECORD, _LOCK) for path in folder.iterdir()):
-            _check_same(folder, kind, plain)
+            record = read_run(folder)
+            if record["kind"] != kind:
+                raise OtherRunError(f"{folder} holds results of {record['kind']}, not of {kind}; choose another folder")
+            changes = ", ".join(differences(record["settings"], plain))
+            if changes:
+                raise OtherRunError(f"{folder} holds results of other settings: {changes}; choose another folder")
         else:
-            _write(folder, kind, plain)
+            record = {
+                "kind": kind,
+                "started": datetime.now().astimezone().isoformat(timespec="seconds"),
+                "settings": plain,
+                "seeds": {name: value for name, value in _flat(plain).items() if name.split(".")[-1].endswith("seed")},
+                "versions": {**{name: version(name) for name in _PACKAGES}, "python": platform.python_version()},
+            }
+            with atomic_write(folder / RECORD) as file:
+                file.write((json.dumps(record, indent=2) + "\n").encode())
         yield folder
 
 
@@ -61,27 +74,6 @@ def read_run(folder: str | Path) -> dict[str, Any]:
     """
     record: dict[str, Any] = read_json(Path(folder) / RECORD, _SCHEMA, fix="it may have been edited")
     return record
-
-
-def _write(folder: Path, kind: str, settings: Mapping[str, Any]) -> None:
-    record = {
-        "kind": kind,
-        "started": datetime.now().astimezone().isoformat(timespec="seconds"),
-        "settings": settings,
-        "seeds": {name: value for name, value in _flat(settings).items() if name.split(".")[-1].endswith("seed")},
-        "versions": {**{name: version(name) for name in _PACKAGES}, "python": platform.python_version()},
-    }
-    with atomic_write(folder / RECORD) as file:
-        file.write((json.dumps(record, indent=2) + "\n").encode())
-
-
-def _check_same(folder: Path, kind: str, settings: Mapping[str, Any]) -> None:
-    record = read_run(folder)
-    if record["kind"] != kind:
-        raise OtherRunError(f"{folder} holds results of {record['kind']}, not of {kind}; choose another folder")
-    changes = differences(record["settings"], settings)
-    if changes:
-        raise OtherRunError(f"{folder} holds results of other settings: {', '.join(changes)}; choose another folder")
 
 
 def differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:

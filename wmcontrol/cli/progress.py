@@ -27,28 +27,21 @@ def progress_bar(
         console: where to show it; stderr unless given.
     """
     console = console or Console(stderr=True)
-    if console.is_terminal:
-        columns = (TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("{task.fields[pace]}"))
-        with Progress(*columns, console=console) as progress:
-            task = progress.add_task(what, total=None, pace="")
-            pace = _Pace(unit)
+    terminal, first, last, quiet = console.is_terminal, None, monotonic(), True
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("{task.fields[pace]}"))
+    with Progress(*columns, console=console, disable=not terminal) as bar:
+        task = bar.add_task(what, total=None, pace="")
 
-            def show(done: int, total: int) -> None:
-                progress.update(task, completed=done, total=total, pace=pace(done, total))
-
-            yield show
-    else:
-        pace = _Pace(unit)
-        last, quiet = monotonic(), True
-
-        def say(done: int, total: int) -> None:
-            nonlocal last, quiet
-            words = pace(done, total)
-            if monotonic() - last >= every or (done >= total and not quiet):
+        def show(done: int, total: int) -> None:
+            nonlocal first, last, quiet
+            first = first or (done, monotonic())
+            words = _in_words(done, total, unit, done - first[0], monotonic() - first[1])
+            bar.update(task, completed=done, total=total, pace=words)
+            if not terminal and (monotonic() - last >= every or (done >= total and not quiet)):
                 console.print(f"{what}: {words}", soft_wrap=True, highlight=False, markup=False)
                 last, quiet = monotonic(), done >= total
 
-        yield say
+        yield show
 
 
 @contextmanager
@@ -66,21 +59,12 @@ def progress_bars(unit: str) -> Iterator[Callable[[str, int, int], None]]:
         yield progress
 
 
-class _Pace:
-    """Puts progress into words; the rate is that since the first call."""
-
-    def __init__(self, unit: str) -> None:
-        self.unit = unit
-        self.first: tuple[int, float] | None = None
-
-    def __call__(self, done: int, total: int) -> str:
-        now = monotonic()
-        self.first = self.first or (done, now)
-        count, seconds = done - self.first[0], now - self.first[1]
-        words = f"{done:,}/{total:,} {self.unit}"
-        if count <= 0 or seconds <= 0:
-            return words
-        rate = count / seconds
-        speed = f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.2g}/s" if rate >= 0.1 else f"{1 / rate:,.0f} s each"
-        left = timedelta(seconds=round((total - done) / rate))
-        return f"{words}, {speed}, " + (f"{left} left" if done < total else f"took {timedelta(seconds=round(seconds))}")
+def _in_words(done: int, total: int, unit: str, count: int, seconds: float) -> str:
+    """Put progress into words; so many were done in so many seconds."""
+    words = f"{done:,}/{total:,} {unit}"
+    if count <= 0 or seconds <= 0:
+        return words
+    rate = count / seconds
+    speed = f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.2g}/s" if rate >= 0.1 else f"{1 / rate:,.0f} s each"
+    left = timedelta(seconds=round((total - done) / rate))
+    return f"{words}, {speed}, " + (f"{left} left" if done < total else f"took {timedelta(seconds=round(seconds))}")
