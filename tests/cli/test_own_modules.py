@@ -1,5 +1,7 @@
 """What a user's own module has is named on the command line."""
 
+import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -32,3 +34,47 @@ def test_a_choice_of_the_users_own_in_a_yaml_file(own_module: str, tmp_path: Pat
     words = ["--config-dir", "mine", "policy=still", "policy.push=-0.5"]
     assert main(["collect", "env=wall", *words, "num_episodes=1", "out=still"]) == 0
     np.testing.assert_array_equal(open_dataset("still").trajectory(0).actions, np.full((2, 2), -0.5))
+
+
+@pytest.fixture
+def my_balls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The module and id of an environment that a module in the working folder registers."""
+    name = f"balls_{tmp_path.name.replace('-', '_')}"
+    (tmp_path / f"{name}.py").write_text(
+        "from foreign_envs import make_ball, near\n"
+        "from wmcontrol.envs import register_goal_env\n"
+        f'register_goal_env("{name}/Ball-v0", make_ball, success=near)\n'
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    return f"{name}:{name}/Ball-v0"
+
+
+def test_an_environment_of_the_users_own_is_collected_in_and_judged_in(
+    my_balls: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("h5py")
+    assert main(["collect", f"env.id={my_balls}", "num_episodes=5", "out=data"]) == 0
+    assert open_dataset("data").env_id == my_balls.partition(":")[2]
+    judged = ["evaluate", "agent=random", "data.path=data", "split=all", "num_tasks=3", "videos=0", "out=found"]
+    assert main([*judged, f"env.id={my_balls}"]) == 0
+    assert "Ball, protocol paper, random actions" in capsys.readouterr().out
+    assert main([*judged, "env=wall"]) == 2
+    said = capsys.readouterr().err
+    assert my_balls.partition(":")[2] in said
+    assert "wmcontrol/Wall-v0" in said
+
+
+def test_an_environment_of_the_users_own_is_compared_in(my_balls: str, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("h5py")
+    assert main(["collect", f"env.id={my_balls}", "num_episodes=30", "out=data"]) == 0
+    words = ["data.path=data", "planner=random_shooting", "planner.num_samples=8", "modes=[full]", "num_steps=3"]
+    sizes = ["num_train_trajectories=null", "num_tasks=2", "oracle_tasks=2", "jobs=1", "out=table"]
+    assert main(["compare", f"envs=[{my_balls}]", *words, *sizes]) == 0
+    (report,) = Path("table").glob("ball_paper_*/report.json")
+    rows = json.loads(report.read_text())["rows"]
+    assert [(row["env"], row["agent"]) for row in rows] == [
+        ("Ball", agent) for agent in ("full", "no-op", "random actions", "true simulator")
+    ]
+    assert main(["compare", "envs=[ball]"]) == 2
+    assert "module:ID" in capsys.readouterr().err

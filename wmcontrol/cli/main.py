@@ -226,7 +226,7 @@ def _prepared(command: str, words: list[str]) -> list[str]:
     ]
     own = [f"{group}={CUSTOM}" for group in targets if group in groups_of(command) and group not in chosen]
     own = [word for word in own if has_custom(word.partition("=")[0])]
-    of_module = any(word.startswith("env.id=") and ":" in word for word in words)
+    of_module = any(word.startswith(("env.id=", "envs=")) and ":" in word for word in words)
     if targets or of_module or "--config-dir" in words:
         # A user's own module lies in the folder that the command is run in, unless it is installed.
         sys.path += [] if os.getcwd() in sys.path else [os.getcwd()]

@@ -29,6 +29,20 @@ ENVIRONMENTS: Mapping[str, EnvironmentSettings] = {
 }
 
 
+def registered(env_id: str) -> EnvironmentSettings:
+    """Return what is tried first in an environment that a user has registered: random actions, and the usual training.
+
+    Args:
+        env_id: its id, with the module that registers it before it, ``my_module:mine/Reacher-v0``.
+    """
+    data = CollectSettings(env_id=env_id, policy="random", num_episodes=2_000, num_frames=(100,))
+    return EnvironmentSettings(
+        data=data,
+        training=FinetuneSettings(),
+        planning=PlanningSettings(context_frames=3, context_steps=10),  # one frame tells no velocity
+    )
+
+
 def demo(
     seed: int = 0,
     *,

@@ -9,6 +9,7 @@ from typing import Any, cast
 from ..data import Subset, TrajectoryDataset, held_out_split, open_dataset, policies
 from ..data.collecting import CollectPolicy
 from ..encoders.files import encoder_digest
+from ..envs.registration import bare_id
 from ..evaluation import DatasetTasks, Protocol
 from ..models import PlanningSettings, Predictor, WorldModel
 from ..models.checkpoint import find_folder
@@ -236,7 +237,7 @@ class Comparison:
             raise ValueError(
                 f"data: {given.data} must have actions, states and a control rate, to train on and draw tasks"
             )
-        if dataset.env_id not in (None, given.env_id):
+        if dataset.env_id not in (None, bare_id(given.env_id)):
             raise ValueError(f"data: {given.data} is of {dataset.env_id}, not of {given.env_id}")
         try:
             self.tasks(name, dataset, self.num_tasks)

@@ -7,6 +7,8 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.vector import AutoresetMode
 
+from .registration import bare_id
+
 NEEDS = ("get_state", "variation", "control_rate")  # of a vector environment that agents act in
 
 
@@ -20,8 +22,9 @@ def make_one(env_id: str, settings: Mapping[str, Any]) -> Any:
         ValueError: there is no such environment, it has no vector form, or it cannot be made with the settings.
     """
     try:
+        env_id = bare_id(env_id)
         spec = gym.spec(env_id)
-    except gym.error.Error as error:
+    except (ImportError, gym.error.Error) as error:
         raise ValueError(f"agents cannot act in {env_id}: {error}") from error
     if spec.vector_entry_point is None:
         raise ValueError(f"agents cannot act in {env_id}: it was registered without a vector_entry_point")
@@ -46,7 +49,7 @@ def make_vector(env_id: str, num_envs: int, settings: Mapping[str, Any], needs: 
     """
     try:
         env: Any = gym.make_vec(
-            env_id,
+            bare_id(env_id),
             num_envs=num_envs,
             vectorization_mode="vector_entry_point",
             max_episode_steps=None,
@@ -54,7 +57,7 @@ def make_vector(env_id: str, num_envs: int, settings: Mapping[str, Any], needs: 
             **{**settings, "terminate_on_success": False},
         )
         check_actions(env.single_action_space)
-    except (TypeError, gym.error.Error) as error:
+    except (TypeError, ImportError, gym.error.Error) as error:
         raise ValueError(f"agents cannot act in {env_id}: {error}") from error
     missing = [name for name in needs if not hasattr(env, name)]
     if missing:

@@ -29,7 +29,8 @@ class Config:
     Example: wmcontrol compare envs=[wall] planner=fast num_tasks=128 num_train_trajectories=[50]
 
     Args:
-        envs: which environments: wall, pusht, pointmaze. For example [wall,pusht].
+        envs: which environments: wall, pusht, pointmaze; or module:ID of one that is registered in a module of yours.
+            For example [wall,pusht].
         base: the model that was pretrained without actions: a folder, or the packaged one. For example
             models/base/model.
         modes: which ways: scratch, action_only, full. For example [scratch,full].
@@ -77,15 +78,16 @@ def run(config: Any) -> None:
         asked.check()  # what cannot be done is told before a folder is made
         run_parallel(str, (), jobs=config.jobs, engine=config.engine)
     root = out_folder(config.out)
-    name = "_".join([*config.envs, config.protocol, digest_of(asked.as_dict(), asked.base_digests)])
+    name = "_".join([*asked.environments, config.protocol, digest_of(asked.as_dict(), asked.base_digests)])
     show_comparison(asked, root / name, config, stages=root / "stages")
 
 
 def _comparison(config: Any) -> Any:
     from ...compare import ENVIRONMENTS, Comparison
+    from ...compare.presets import registered
 
     protocol, paths = protocol_of(config), paths_of(config.data)
-    if not config.envs or len(set(config.envs)) < len(config.envs):
+    if not config.envs or len(set(map(_short, config.envs))) < len(config.envs):
         raise UsageError(f"envs: expected one or more, each once; got {', '.join(config.envs) or 'none'}")
     if config.data.path is not None and len(paths) != len(config.envs):
         raise UsageError(f"data.path: expected {len(config.envs)} of them, one for each environment; got {len(paths)}")
@@ -97,9 +99,9 @@ def _comparison(config: Any) -> Any:
     changes = planning_changes(config.objective)
     environments = {}
     for i, name in enumerate(config.envs):
-        if name not in ENVIRONMENTS:
-            raise UsageError(f"envs: expected some of {', '.join(ENVIRONMENTS)}; got {name}")
-        given = ENVIRONMENTS[name]
+        if name not in ENVIRONMENTS and "/" not in name:
+            raise UsageError(f"envs: expected some of {', '.join(ENVIRONMENTS)}, or module:ID of yours; got {name}")
+        given = ENVIRONMENTS.get(name) or registered(name)
         if config.data.path is not None:
             given = replace(given, data=str(paths[i]), reader=reader)
         if config.num_steps is not None:
@@ -110,7 +112,8 @@ def _comparison(config: Any) -> Any:
             frames = 1 + config.context_steps // given.training.frameskip
             changes |= {"context_steps": config.context_steps, "context_frames": frames}
         planning = replace(given.planning, **changes)
-        environments[name] = replace(given, planning=planning, finished=name if config.packaged else None)
+        finished = name if config.packaged and name in ENVIRONMENTS else None
+        environments[_short(name)] = replace(given, planning=planning, finished=finished)
     return Comparison(
         environments=environments,
         base=config.base,
@@ -124,3 +127,10 @@ def _comparison(config: Any) -> Any:
         training_seeds=tuple(config.training_seeds),
         seed=config.seed,
     )
+
+
+def _short(name: str) -> str:
+    """Return what an environment is called in the names of folders."""
+    from ...evaluation.specs import env_label
+
+    return env_label(name).lower() if "/" in name else name

@@ -24,7 +24,8 @@ class Config:
     """Judge an agent on tasks, under a protocol: how many it solves, with an interval and baselines beside it.
 
     Tasks are drawn in env=NAME, or taken from the trajectories of data.path=PATH: a start, and a goal that was reached
-    goal_offset steps later. No-op and random actions are judged in any case.
+    goal_offset steps later. An environment that is registered in a module of yours is env.id=module:ID, with data too.
+    No-op and random actions are judged in any case.
 
     Saved are a line of JSON for each task, tables, plots, videos and report.html, which shows them all. Killed, it goes
     on where it stopped when the same line is run again; finished, it only reports anew.
@@ -107,12 +108,12 @@ def _tasks(config: Any, protocol: "Protocol", model: Any) -> "Tasks":
 
     env = config.env.id
     settings: Any = OmegaConf.to_container(config.env.settings)
-    if (env is None) == (config.data.path is None):
+    if env is None and config.data.path is None:
         raise UsageError(
             "give env=NAME, for tasks that the environment draws, or data.path=PATH, for tasks from trajectories; got "
-            f"{'neither' if env is None else 'both'} of them"
+            "neither of them"
         )
-    if env is not None:
+    if config.data.path is None:
         if config.context_steps:
             raise UsageError("context_steps replays the steps before a task, which only tasks of data.path=PATH have")
         if reader_of(config.data):
@@ -123,6 +124,8 @@ def _tasks(config: Any, protocol: "Protocol", model: Any) -> "Tasks":
             return tasks
     suits = model.planning.context_steps if model is not None else 0
     dataset = open_data(config.data)
+    if env is not None and dataset.env_id not in (None, env.rpartition(":")[2]):
+        raise UsageError(f"env: expected {dataset.env_id}, of which the data are, or nothing; got {env}")
     with made("data"), progress_bar("finding tasks", "tasks") as progress:
         if config.split == "held_out":
             dataset = Subset(dataset, held_out_split(len(dataset), config.split_seed)[1])
@@ -132,6 +135,7 @@ def _tasks(config: Any, protocol: "Protocol", model: Any) -> "Tasks":
             seed=config.seed,
             goal_offset=protocol.goal_offset,
             context_steps=suits if config.context_steps is None else config.context_steps,
+            env_id=env,
             env_settings=settings,
             progress=progress,
         )
