@@ -19,7 +19,7 @@ TARGETS = (*_WEIGHTS,)
 _MODULES = (
     *("h5py", "zarr", "numcodecs", "pyarrow.parquet", "av", "torch", "safetensors.torch", "PIL.Image", "hydra"),
     *("wmcontrol.data.formats", "wmcontrol.data.encoding", "wmcontrol.data.environment", "wmcontrol.data.video"),
-    *("wmcontrol.models.checkpoint", "wmcontrol.models.dino_wm", "wmcontrol.evaluation", "wmcontrol.agents"),
+    *("wmcontrol.models.checkpoint", "wmcontrol.models.zoo.dino_wm", "wmcontrol.evaluation", "wmcontrol.agents"),
     *("wmcontrol.data.formats.minari_writer", "wmcontrol.encoders.pyramid", "wmcontrol.cli.main"),
     *("wmcontrol.cli.configs", "wmcontrol.training", "wmcontrol.compare"),
     *("wmcontrol.envs.wall", "wmcontrol.envs.pusht", "wmcontrol.envs.pointmaze", "wmcontrol.planners"),

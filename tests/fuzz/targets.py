@@ -144,7 +144,7 @@ def _model(folder: Path) -> None:
 
 
 def _dino_wm_checkpoint(folder: Path) -> None:
-    from wmcontrol.models.dino_wm import load_dino_wm
+    from wmcontrol.models.zoo.dino_wm import load_dino_wm
 
     model = load_dino_wm(folder / "model_latest.pth")
     expect(all(value.isfinite().all() for value in model.state_dict().values()), "weights that are not finite")

@@ -22,8 +22,8 @@ def test_at_first_it_returns_bit_for_bit_what_the_predictor_returns() -> None:
     for scale in (0.0, 1.0, 1e6):
         assert torch.equal(wrapped(tokens, times, scale * actions(), grid=GRID), expected)
     context = wrapped.context(tokens, times[:, :-1], grid=GRID)
-    plain, _ = predictor.step(context.branch(5), times[:, -1])
-    stepped, _ = wrapped.step(context.branch(5), times[:, -1], torch.randn(2, 5, A))
+    plain, _ = predictor.step(context.expand(5), times[:, -1])
+    stepped, _ = wrapped.step(context.expand(5), times[:, -1], torch.randn(2, 5, A))
     assert torch.equal(stepped, plain)
 
 
@@ -83,10 +83,10 @@ def test_step_by_step_is_teacher_forced_on_its_own_predictions() -> None:
         before = plans[:, 0, : T - 1]
         plans[:, :, : T - 1] = before[:, None]
         context = wrapped.context(tokens, times[:, :T], grid=GRID, actions=before)
-        branched = context.branch(4)
+        expanded = context.expand(4)
         frames = tokens[:, None].expand(-1, 4, -1, -1, -1)
         for h in range(5):
-            new, branched = wrapped.step(branched, times[:, T + h], plans[:, :, T - 1 + h])
+            new, expanded = wrapped.step(expanded, times[:, T + h], plans[:, :, T - 1 + h])
             for s in range(4):
                 expected = wrapped(frames[:, s], times[:, : T + h + 1], plans[:, s, : T + h], grid=GRID)[:, -1]
                 torch.testing.assert_close(new[:, s], expected, atol=1e-5, rtol=1e-5)
@@ -97,15 +97,15 @@ def test_candidates_share_the_keys_of_frames_that_were_seen() -> None:
     wrapped = ActionConditioned(small_predictor(), A)
     tokens, times = clip()
     context = wrapped.context(tokens, times[:, :-1], grid=GRID)
-    branched = context.branch(100)
+    expanded = context.expand(100)
     for h in range(2):
-        _, branched = wrapped.step(branched, times[:, -1] + h, torch.randn(2, 100, A))
-        assert torch.equal(branched.last_time, times[:, -1] + h)
-        for (keys, values), (old_keys, old_values) in zip(branched.shared, context.shared, strict=True):
+        _, expanded = wrapped.step(expanded, times[:, -1] + h, torch.randn(2, 100, A))
+        assert torch.equal(expanded.last_time, times[:, -1] + h)
+        for (keys, values), (old_keys, old_values) in zip(expanded.shared, context.shared, strict=True):
             assert keys.data_ptr() == old_keys.data_ptr()
             assert values.data_ptr() == old_values.data_ptr()
-        assert branched.own is not None
-        assert all(keys.shape[:3] == (200, 2, 6 * (h + 1)) for keys, _ in branched.own)
+        assert expanded.own is not None
+        assert all(keys.shape[:3] == (200, 2, 6 * (h + 1)) for keys, _ in expanded.own)
 
 
 def test_embeddings_and_updates_are_as_large_as_the_action_scale() -> None:
@@ -129,7 +129,7 @@ def test_bad_input_is_refused() -> None:
         wrapped(tokens, times, torch.zeros(2, 3, 5), grid=GRID)
     context = wrapped.context(tokens, times[:, :-1], grid=GRID)
     with pytest.raises(ValueError, match=naming((2, 7, 4))):
-        wrapped.step(context.branch(7), times[:, -1], torch.zeros(2, 4))
+        wrapped.step(context.expand(7), times[:, -1], torch.zeros(2, 4))
     with pytest.raises(ValueError, match=naming("action_only", "full")):
         wrapped.trainable("scratch")
     with pytest.raises(ValueError, match="action_dim"):

@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 from naming import naming
 from torch import Tensor, nn
 
-from wmcontrol.models.dino_wm import load_dino_wm
-from wmcontrol.models.frame_causal import FrameCausalPredictor
+from wmcontrol.models.zoo.dino_wm import load_dino_wm
+from wmcontrol.models.zoo.frame_causal import FrameCausalPredictor
 from wmcontrol.untrusted.pickles import Inert, _Unpickler
 from wmcontrol.untrusted.torch_file import TorchFile
 

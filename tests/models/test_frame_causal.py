@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from naming import naming
 
-from wmcontrol.models.frame_causal import FrameCausalPredictor, FrameWindow
+from wmcontrol.models.zoo.frame_causal import FrameCausalPredictor, FrameWindow
 
 SMALL = {"dim": 6, "action_dim": 4, "num_patches": 2, "depth": 2, "heads": 2, "dim_head": 8, "mlp_dim": 16}
 GRID = (1, 2)
@@ -124,14 +124,14 @@ def test_candidates_predict_what_they_would_alone_in_any_chunk(given_frames: int
     tokens, times, past = clip(model, B, given_frames)
     context = model.context(tokens, times[:, 1:], grid=GRID, actions=past[:, 1:])
     actions = torch.randn(B, S, H, model.action_dim)
-    together, _ = rolled(model, context.branch(S), actions, axis=2)
+    together, _ = rolled(model, context.expand(S), actions, axis=2)
     assert together.shape == (B, S, H, 2, 6)
-    chunks = [rolled(model, context.branch(c.shape[1]), c, axis=2)[0] for c in actions.split([2, 3], 1)]
+    chunks = [rolled(model, context.expand(c.shape[1]), c, axis=2)[0] for c in actions.split([2, 3], 1)]
     close(torch.cat(chunks, 1), together)
     for s in range(S):
         close(rolled(model, context, actions[:, s])[0], together[:, s])
     alone = model.context(tokens[1:], times[1:, 1:], grid=GRID, actions=past[1:, 1:])
-    close(rolled(model, alone.branch(S), actions[1:], axis=2)[0], together[1:])
+    close(rolled(model, alone.expand(S), actions[1:], axis=2)[0], together[1:])
 
 
 def test_a_context_can_be_branched_after_steps() -> None:
@@ -139,7 +139,7 @@ def test_a_context_can_be_branched_after_steps() -> None:
     tokens, times, first = clip(model, 2, 1)
     _, context = model.step(model.context(tokens, times[:, 1:], grid=GRID), torch.zeros(2), first[:, 0])
     actions = torch.randn(2, 3, 4, model.action_dim)
-    together, _ = rolled(model, context.branch(3), actions, axis=2)
+    together, _ = rolled(model, context.expand(3), actions, axis=2)
     for s in range(3):
         close(rolled(model, context, actions[:, s])[0], together[:, s])
 
@@ -147,7 +147,7 @@ def test_a_context_can_be_branched_after_steps() -> None:
 def test_candidates_share_the_frames_that_were_seen() -> None:
     model = make()
     tokens, times, _ = clip(model, 2, 2)
-    context = model.context(tokens, times[:, 1:], grid=GRID).branch(50)
+    context = model.context(tokens, times[:, 1:], grid=GRID).expand(50)
     for _ in range(2):
         assert context.seen.untyped_storage().data_ptr() == tokens.untyped_storage().data_ptr()
         _, context = model.step(context, torch.zeros(2), torch.zeros(2, 50, 4))
@@ -162,7 +162,7 @@ def test_times_change_nothing() -> None:
 def test_gradients_reach_every_action_and_agree_with_differences() -> None:
     model = make().double().requires_grad_(False)
     tokens = torch.randn(1, 1, 2, 6, dtype=torch.float64)
-    context = model.context(tokens, torch.zeros(1, 1), grid=GRID).branch(2)
+    context = model.context(tokens, torch.zeros(1, 1), grid=GRID).expand(2)
     actions = torch.randn(1, 2, 3, 4, dtype=torch.float64, requires_grad=True)
 
     def cost(a: torch.Tensor) -> torch.Tensor:
@@ -242,11 +242,11 @@ def test_wrong_shapes_are_named_by_context_step_and_branch() -> None:
     with pytest.raises(ValueError, match=naming("action", (2, 4), (2, 3, 4))):
         model.step(context, torch.zeros(2), torch.zeros(2, 3, 4))
     with pytest.raises(ValueError, match=naming("action", (2, 3, 4), (2, 4))):
-        model.step(context.branch(3), torch.zeros(2), torch.zeros(2, 4))
+        model.step(context.expand(3), torch.zeros(2), torch.zeros(2, 4))
     with pytest.raises(ValueError, match=naming(3)):
-        context.branch(3).branch(2)
+        context.expand(3).expand(2)
     with pytest.raises(ValueError, match=naming(0)):
-        context.branch(0)
+        context.expand(0)
 
 
 @pytest.mark.parametrize(

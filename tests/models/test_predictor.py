@@ -158,8 +158,8 @@ def test_shapes_and_the_cache_hold_for_all_settings(
     context = predictor.context(tokens, times[:, :-1], grid=grid)
     stepped, _ = predictor.step(context, times[:, -1])
     torch.testing.assert_close(stepped, forward[:, -1], atol=1e-5, rtol=1e-4)
-    branched, _ = predictor.step(context.branch(S), times[:, -1])
-    torch.testing.assert_close(branched, forward[:, -1:].expand(B, S, patches, D), atol=1e-5, rtol=1e-4)
+    expanded, _ = predictor.step(context.expand(S), times[:, -1])
+    torch.testing.assert_close(expanded, forward[:, -1:].expand(B, S, patches, D), atol=1e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ def test_bad_input_is_refused() -> None:
     with pytest.raises(ValueError, match=naming(3, 2)):
         small_predictor(depth=2).step(context, times[:, -1])
     with pytest.raises(ValueError, match=naming(4)):
-        context.branch(4).branch(2)
+        context.expand(4).expand(2)
     with pytest.raises(ValueError, match=naming(0)):
-        context.branch(0)
+        context.expand(0)
     assert set(SIZES) == {"tiny", "base", "large", "giant"}

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from wmcontrol.data.formats.dino_wm import DinoWM
-from wmcontrol.models.dino_wm import load_dino_wm
+from wmcontrol.models.zoo.dino_wm import load_dino_wm
 from wmcontrol.untrusted import pickles
 from wmcontrol.untrusted.pickles import unpickle, whole_numbers
 from wmcontrol.untrusted.torch_file import TorchFile

@@ -2,12 +2,12 @@
 
 from .action import ActionConditioned
 from .context import Context
-from .dino_wm import load_dino_wm
-from .frame_causal import FrameCausalPredictor
 from .normalizer import ActionNormalizer
 from .planning_settings import PlanningSettings
 from .predictor import Predictor
 from .world_model import WorldModel
+from .zoo.dino_wm import load_dino_wm
+from .zoo.frame_causal import FrameCausalPredictor
 
 __all__ = [
     "ActionConditioned",

@@ -26,13 +26,13 @@ from ..encoders.weights import alike, assign, changed, check_comes_back, tensors
 from ..untrusted import AnyJson, Choice, Integer, ListOf, MapOf, Nullable, Number, Record, Text, read_json
 from ..untrusted.schema import Place
 from .action import ActionConditioned
-from .frame_causal import FrameCausalPredictor
 from .hardware import fast_dtype
 from .normalizer import ActionNormalizer
 from .ordinary import ordinary_tensors
 from .planning_settings import PlanningSettings
 from .predictor import Predictor
 from .world_model import WorldModel
+from .zoo.frame_causal import FrameCausalPredictor
 
 FORMAT_VERSION = 1
 WEIGHTS, CONFIG = "model.safetensors", "config.json"

@@ -19,10 +19,15 @@ def check_tokens(tokens: Tensor, dim: int, grid: tuple[int, int]) -> None:
         )
 
 
+def check_shape(name: str, value: Tensor, shape: tuple[int, ...], meaning: str) -> None:
+    """Refuse a tensor of another shape."""
+    if tuple(value.shape) != shape:
+        raise ValueError(f"{name} must have shape {shape}, {meaning}; got {tuple(value.shape)}")
+
+
 def check_times(times: Tensor, shape: tuple[int, ...]) -> Tensor:
     """Return the times of frames in double precision; refuse those that do not rise, or that lost their digits."""
-    if tuple(times.shape) != shape:
-        raise ValueError(f"times must have shape {shape}, one for each frame, got {tuple(times.shape)}")
+    check_shape("times", times, shape, "one for each frame")
     if times.dtype != torch.float64 and bool((times.abs() > 1000).any()):
         raise ValueError(
             f"times over 1000 s must be float64, got {times.dtype}: the shortest period is 0.01 s; "
@@ -38,8 +43,7 @@ def check_actions(actions: Tensor | None, shape: tuple[int, ...]) -> Tensor:
     """Refuse actions of another shape, or none at all."""
     if actions is None:
         raise ValueError(f"actions of shape {shape} are needed, got none; without actions use the wrapped predictor")
-    if tuple(actions.shape) != shape:
-        raise ValueError(f"actions must have shape {shape}, got {tuple(actions.shape)}")
+    check_shape("actions", actions, shape, "normalised, one model action for each frame or candidate")
     return actions
 
 
@@ -47,8 +51,7 @@ def check_context(context: Context, depth: int, time: Tensor) -> None:
     """Refuse a context of another predictor, or times that do not fit it."""
     if len(context.shared) != depth:
         raise ValueError(f"this context was made by a predictor of {len(context.shared)} blocks, not of {depth}")
-    if time.shape != context.last_time.shape:
-        raise ValueError(f"time must have shape {tuple(context.last_time.shape)}, got {tuple(time.shape)}")
+    check_shape("time", time, tuple(context.last_time.shape), "one for each row")
 
 
 def is_number(value: object) -> bool:

@@ -7,10 +7,11 @@ Letters: ``B`` environments, ``S`` candidates, ``N`` tokens of shared frames, ``
 ``h`` heads, ``d`` numbers per head, ``L`` blocks.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 KeysValues = tuple[Tensor, Tensor]
 
@@ -26,6 +27,8 @@ class Context:
         last_time: (B,) seconds, of the newest frame.
         grid: rows and columns of patches.
         num_candidates: S, or None where there are no candidates and new frames are shared ones.
+        weights: which weights it was computed with, see :func:`weights_of`; None where nobody says.
+        rollouts: what fast rollouts from it share, see :mod:`.fast`; none of another context's.
     """
 
     shared: tuple[KeysValues, ...]
@@ -34,11 +37,13 @@ class Context:
     last_time: Tensor
     grid: tuple[int, int]
     num_candidates: int | None = None
+    weights: str | None = None
+    rollouts: list[Any] = field(init=False, default_factory=list)
 
-    def branch(self, num_candidates: int) -> "Context":
+    def expand(self, num_candidates: int) -> "Context":
         """Let ``num_candidates`` futures per environment begin here. Nothing is copied."""
         if self.num_candidates is not None:
-            raise ValueError(f"this context already has {self.num_candidates} candidates; branch the one before it")
+            raise ValueError(f"this context already has {self.num_candidates} candidates; expand the one before it")
         if num_candidates < 1:
             raise ValueError(f"num_candidates must be at least 1, got {num_candidates}")
         return replace(self, num_candidates=num_candidates)
@@ -55,3 +60,14 @@ def _joined(old: tuple[KeysValues, ...], new: tuple[KeysValues, ...]) -> tuple[K
     return tuple(
         (torch.cat([k, new_k], 2), torch.cat([v, new_v], 2)) for (k, v), (new_k, new_v) in zip(old, new, strict=True)
     )
+
+
+def weights_of(predictor: nn.Module) -> str:
+    """Return what is another text once weights are trained, loaded, replaced or written into.
+
+    PyTorch counts what is written into a tensor, but not what fused optimisers write, nor through ``.data``. Such
+    changes are of whole tensors, so that the first number of each tells them.
+    """
+    parameters = [p.detach() for p in predictor.parameters()]
+    versions = [(p.data_ptr(), 0 if p.is_inference() else p._version) for p in parameters]
+    return f"{versions} {torch.stack([p.flatten()[0] for p in parameters]).tolist()}"

@@ -182,7 +182,7 @@ class Predictor(nn.Module):
         """Predict the next frame and remember it.
 
         Args:
-            context: of the frames before it; with S candidates after ``context.branch(S)``.
+            context: of the frames before it; with S candidates after ``context.expand(S)``.
             time: (B,) seconds, of the frame to predict.
             action: none, see ``forward``.
             after_block: see ``forward``.

@@ -4,6 +4,7 @@ import os
 import reprlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, Literal
 
 import torch
@@ -12,13 +13,13 @@ from torch import Tensor, nn
 from ..encoders import Encoder
 from .action import ActionConditioned
 from .checks import check_tokens, is_number
-from .context import Context
-from .frame_causal import FrameCausalPredictor, FrameWindow
-from .imagination import Imaginations
+from .context import Context, weights_of
+from .fast import fast_rollouts
 from .normalizer import ActionNormalizer
 from .ordinary import ordinary_tensors
 from .planning_settings import PlanningSettings
 from .predictor import Predictor
+from .zoo.frame_causal import FrameCausalPredictor, FrameWindow
 
 AnyContext = Context | FrameWindow  # of one of our predictors, or of the baseline
 
@@ -103,7 +104,6 @@ class WorldModel(nn.Module):
         self.token_std = tuple(float(std) for std in token_std) if token_std is not None and any(token_std) else None
         self.planning = PlanningSettings() if planning is None else planning
         self.rounded_from: torch.dtype | None = None
-        self._imaginations = Imaginations()
         self.eval()
 
     @property
@@ -170,7 +170,9 @@ class WorldModel(nn.Module):
 
     @ordinary_tensors()
     def context(self, tokens: Tensor, times: Tensor | None = None, actions: Tensor | None = None) -> AnyContext:
-        """Compute once what rollouts need of frames that were seen.
+        """Compute once what rollouts need of frames that were seen, with the weights of now.
+
+        What all rollouts from it share is kept with it: make one for each plan, and let it go thereafter.
 
         Args:
             tokens: (B, T, P, D), from ``encode``.
@@ -182,11 +184,12 @@ class WorldModel(nn.Module):
         tokens = tokens.to(self.dtype)
         if times is None:
             times = self.step_seconds * torch.arange(T, device=tokens.device, dtype=torch.float64).expand(B, T)
+        given: dict[str, Any] = {}
+        if isinstance(self.predictor, (ActionConditioned, FrameCausalPredictor)):
+            given["actions"] = None if actions is None else actions.to(self.dtype)
         with self._parameters_fixed():
-            if isinstance(self.predictor, (ActionConditioned, FrameCausalPredictor)):
-                actions = None if actions is None else actions.to(self.dtype)
-                return self.predictor.context(tokens, times, grid=self.grid, actions=actions)
-            return self.predictor.context(tokens, times, grid=self.grid)
+            context: AnyContext = self.predictor.context(tokens, times, grid=self.grid, **given)
+        return replace(context, weights=weights_of(self.predictor)) if isinstance(context, Context) else context
 
     def rollout(self, context: AnyContext, actions: Tensor, *, last_only: bool = False) -> Tensor:
         """Imagine what candidate actions lead to.
@@ -199,6 +202,10 @@ class WorldModel(nn.Module):
         Returns:
             (B, S, H, P, D): tokens of the H next frames, for each candidate; the same, to rounding, however few
             candidates at a time fit into the memory budget. (B, S, 1, P, D) with ``last_only``.
+
+        Raises:
+            TypeError, ValueError: actions of another kind or shape; or a context of another model, or of weights that
+                have changed since.
         """
         B = len(context.last_time)
         if self.normalizer is None:
@@ -210,6 +217,11 @@ class WorldModel(nn.Module):
                 f"the context was computed in {context.shared[0][0].dtype}, the model is in {self.dtype} now; make the "
                 "context anew"
             )
+        current = context.weights if isinstance(context, Context) else None
+        if current is not None and current != weights_of(self.predictor):
+            raise ValueError(
+                "the context was computed by another model, or before this one's weights changed; make the context anew"
+            )
         action_dim = self.normalizer.action_dim
         if actions.ndim != 4 or actions.shape[0] != B or actions.shape[-1] != action_dim or not actions.numel():
             raise ValueError(
@@ -217,10 +229,11 @@ class WorldModel(nn.Module):
             )
         actions = actions.to(self.dtype)
         parts = actions.split(self._candidates_at_once(context, actions.shape[2]), 1)
-        if not (torch.is_grad_enabled() or self.training):
-            imagination = self._imaginations.of(self.predictor, context, actions.shape[2], self.step_seconds)
-            if imagination is not None:
-                return torch.cat([imagination(part, last_only=last_only) for part in parts], 1)
+        if current is not None and not (torch.is_grad_enabled() or self.training):
+            assert isinstance(context, Context)
+            imagine = fast_rollouts(self.predictor, context, actions.shape[2], self.step_seconds)
+            if imagine is not None:
+                return torch.cat([imagine(part, last_only=last_only) for part in parts], 1)
         if torch.is_grad_enabled() and any(p.is_inference() for p in self.predictor.parameters()):
             raise ValueError(
                 "this model was made inside torch.inference_mode(), so nothing can be differentiated through it; "
@@ -263,11 +276,11 @@ class WorldModel(nn.Module):
         return load(folder_or_name, torch.device(device), dtype)
 
     def _rollout(self, context: AnyContext, actions: Tensor, last_only: bool) -> Tensor:
-        branched: Any = context.branch(actions.shape[1])
+        expanded: Any = context.expand(actions.shape[1])
         frames: list[Tensor] = []
         for step in range(actions.shape[2]):
             time = context.last_time + (step + 1) * self.step_seconds
-            frame, branched = self.predictor.step(branched, time, actions[:, :, step])
+            frame, expanded = self.predictor.step(expanded, time, actions[:, :, step])
             frames = [frame] if last_only else [*frames, frame]
         return torch.stack(frames, 2)
 

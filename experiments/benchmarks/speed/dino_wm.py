@@ -94,7 +94,7 @@ def against_dino_wm(rounds: int) -> Section:
 
 def _their_rollout(predictor: FrameCausalPredictor, tokens: Tensor, plans: Tensor) -> Tensor:
     start = torch.zeros(1, 1, dtype=torch.float64, device=tokens.device)
-    context = predictor.context(tokens, start, grid=OURS.grid).branch(plans.shape[1])
+    context = predictor.context(tokens, start, grid=OURS.grid).expand(plans.shape[1])
     for step in range(plans.shape[2]):
         frame, context = predictor.step(context, start[:, 0], plans[:, :, step])
     return frame

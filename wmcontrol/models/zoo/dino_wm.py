@@ -9,8 +9,8 @@ from typing import Any, NoReturn
 import torch
 from torch import Tensor
 
-from ..untrusted.pickles import Inert
-from ..untrusted.torch_file import TensorRecord, TorchFile
+from ...untrusted.pickles import Inert
+from ...untrusted.torch_file import TensorRecord, TorchFile
 from .frame_causal import FrameCausalPredictor
 
 _NEEDED = ("predictor", "action_encoder")

@@ -7,19 +7,20 @@ key. Letters: B clips, S candidates, T frames, P patches, D encoder width, A num
 tokens of a window, C = D and the embeddings, h heads.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..checks import check_actions, check_shape, check_tokens
+
 
 @dataclass(frozen=True, eq=False)
 class FrameWindow:
     """The newest frames of B clips, at most ``num_frames``, and the actions between them.
 
-    Before :meth:`branch` there is one candidate per clip (S = 1). ``seen`` has no candidates' axis: candidates share
+    Before :meth:`expand` there is one candidate per clip (S = 1). ``seen`` has no candidates' axis: candidates share
     it, and a copy is made only for the window that a step computes.
     """
 
@@ -27,17 +28,17 @@ class FrameWindow:
     predicted: Tensor  # (B, S, K, P, D)
     actions: Tensor  # (B, S, T + K - 1, A), each taken after the frame of its place; the newest frame has none yet
     last_time: Tensor  # (B,) seconds, of the newest frame
-    branched: bool = False
+    expanded: bool = False
 
-    def branch(self, num_candidates: int) -> "FrameWindow":
+    def expand(self, num_candidates: int) -> "FrameWindow":
         """Return the same window for S candidates per clip, without copying frames."""
-        if self.branched:
-            raise ValueError(f"the context already has {self.actions.shape[1]} candidates per row; branch it once")
+        if self.expanded:
+            raise ValueError(f"the context already has {self.actions.shape[1]} candidates per row; expand it once")
         if num_candidates < 1:
             raise ValueError(f"num_candidates must be at least 1, got {num_candidates}")
         predicted = self.predicted.expand(-1, num_candidates, -1, -1, -1)
         actions = self.actions.expand(-1, num_candidates, -1, -1)
-        return FrameWindow(self.seen, predicted, actions, self.last_time, branched=True)
+        return FrameWindow(self.seen, predicted, actions, self.last_time, expanded=True)
 
     def frames(self) -> Tensor:
         """Return the window of every candidate, (B, S, T + K, P, D)."""
@@ -201,9 +202,8 @@ class FrameCausalPredictor(nn.Module):
         window = self.num_frames
         if window < T:
             raise ValueError(f"tokens must have at most {window} frames, the model's window, got {T}; cut the clips")
-        _check_shape("times", times, (B, T + 1), "one time per frame and one for the last prediction")
-        _check_shape("actions", actions, (B, T, self.action_dim), "one normalised model action after every frame")
-        return self._predict(tokens, actions)
+        check_shape("times", times, (B, T + 1), "one for each frame and one for the last prediction")
+        return self._predict(tokens, check_actions(actions, (B, T, self.action_dim)))
 
     def context(
         self, tokens: Tensor, times: Tensor, *, grid: tuple[int, int], actions: Tensor | None = None
@@ -221,10 +221,10 @@ class FrameCausalPredictor(nn.Module):
             ValueError: a wrong shape.
         """
         B, T = self._check_tokens(tokens, grid)
-        _check_shape("times", times, (B, T), "one time per frame")
+        check_shape("times", times, (B, T), "one for each frame")
         if actions is None:
             actions = tokens.new_zeros(B, T - 1, self.action_dim)
-        _check_shape("actions", actions, (B, T - 1, self.action_dim), "one normalised model action between frames")
+        check_actions(actions, (B, T - 1, self.action_dim))
         predicted = tokens.new_zeros(B, 1, 0, *tokens.shape[2:])
         return self._newest(FrameWindow(tokens, predicted, actions[:, None], times[:, -1]))
 
@@ -232,9 +232,9 @@ class FrameCausalPredictor(nn.Module):
         """Predict one frame further.
 
         Args:
-            context: from :meth:`context`, :meth:`FrameWindow.branch` or the step before.
+            context: from :meth:`context`, :meth:`FrameWindow.expand` or the step before.
             time: (B,) seconds of the frame to predict, ignored.
-            action: (B, A), or (B, S, A) of a branched context: normalised, taken after the newest frame.
+            action: (B, A), or (B, S, A) of a expanded context: normalised, taken after the newest frame.
 
         Returns:
             Its tokens (B, P, D), or (B, S, P, D), and the context that includes it.
@@ -243,15 +243,14 @@ class FrameCausalPredictor(nn.Module):
             ValueError: a wrong shape.
         """
         B, S = context.actions.shape[:2]
-        _check_shape("time", time, (B,), "one time per row")
-        rows = (B, S) if context.branched else (B,)
-        _check_shape("action", action, (*rows, self.action_dim), "one normalised model action per row or candidate")
+        check_shape("time", time, (B,), "one for each row")
+        check_actions(action, (B, S, self.action_dim) if context.expanded else (B, self.action_dim))
         actions = torch.cat([context.actions, action.view(B, S, 1, self.action_dim)], 2)
         frames = context.frames()
         new = self._predict(frames.flatten(0, 1), actions.flatten(0, 1))[:, -1].reshape(B, S, *frames.shape[3:])
         predicted = torch.cat([context.predicted, new[:, :, None]], 2)
-        longer = FrameWindow(context.seen, predicted, actions, time, context.branched)
-        return new if context.branched else new[:, 0], self._newest(longer)
+        longer = FrameWindow(context.seen, predicted, actions, time, context.expanded)
+        return new if context.expanded else new[:, 0], self._newest(longer)
 
     def _newest(self, context: FrameWindow) -> FrameWindow:
         """Return a context of the newest ``num_frames`` frames."""
@@ -277,18 +276,10 @@ class FrameCausalPredictor(nn.Module):
 
     def _check_tokens(self, tokens: Tensor, grid: tuple[int, int]) -> tuple[int, int]:
         """Return B and T of tokens (B, T, P, D)."""
-        P, D = self.num_patches, self.dim
-        if tokens.ndim != 4 or tokens.shape[1] < 1 or tokens.shape[2:] != (P, D):
+        if grid[0] * grid[1] != self.num_patches:
             raise ValueError(
-                f"tokens must have shape (B, T, {P}, {D}) with T at least 1, got {tuple(tokens.shape)}; "
-                "this model works only with the encoder and the number of patches that it was made for"
+                f"grid must have {self.num_patches} patches, got {grid[0]} × {grid[1]}; this model works only with the "
+                "encoder and the size of frames that it was made for"
             )
-        rows, columns = grid
-        if rows * columns != P:
-            raise ValueError(f"grid must have {P} patches, got {rows} × {columns}; frames of another size do not fit")
+        check_tokens(tokens, self.dim, grid)
         return tokens.shape[0], tokens.shape[1]
-
-
-def _check_shape(name: str, value: Tensor, shape: Sequence[int], meaning: str) -> None:
-    if tuple(value.shape) != tuple(shape):
-        raise ValueError(f"{name} must have shape {tuple(shape)}, {meaning}; got {tuple(value.shape)}")

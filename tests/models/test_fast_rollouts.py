@@ -11,9 +11,10 @@ from helpers import scrambled
 from naming import naming
 
 from wmcontrol.encoders import PyramidEncoder
-from wmcontrol.models import ActionConditioned, ActionNormalizer, Predictor, WorldModel, products
+from wmcontrol.models import ActionConditioned, ActionNormalizer, Predictor, WorldModel
+from wmcontrol.models.fast import fast_rollouts, weights
+from wmcontrol.models.fast.weights import PackedLinear
 from wmcontrol.models.hardware import fast_dtype
-from wmcontrol.models.products import FixedLinear
 
 A, D = 6, 12
 
@@ -111,13 +112,6 @@ def test_what_one_rollout_wrote_does_not_reach_the_next(grid: tuple[int, int]) -
         assert torch.equal(model.rollout(context, first), before)
 
 
-def test_weights_are_folded_once_for_contexts_of_the_same_length() -> None:
-    model = world_model()
-    for N in (1, 2, 1, 2):
-        both_ways(model, 1, N, 2, 3, True)
-    assert len(model._imaginations._folds) == 2
-
-
 def replaced(model: WorldModel) -> None:
     class Doubled(torch.nn.Linear):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -138,21 +132,47 @@ def test_what_was_put_into_a_predictor_is_run(change: Any) -> None:
     torch.testing.assert_close(fast, plain)
 
 
-def test_a_context_goes_on_with_the_times_and_weights_of_now() -> None:
+def test_a_context_goes_on_with_the_times_of_now() -> None:
     model = world_model()
     context = model.context(seen(1, 1)[0])
-
-    def fast_and_plain() -> tuple[torch.Tensor, torch.Tensor]:
+    for rate in (10, 20):
+        model.control_rate = rate
         with torch.no_grad():
             fast = model.rollout(context, plans(1, 3, 4))
-        return fast, model.rollout(context, plans(1, 3, 4)).detach()
+        torch.testing.assert_close(fast, model.rollout(context, plans(1, 3, 4)).detach(), atol=2e-5, rtol=2e-5)
 
-    fast_and_plain()
-    model.control_rate *= 2
-    torch.testing.assert_close(*fast_and_plain(), atol=2e-5, rtol=2e-5)
-    with torch.no_grad():
-        model.predictor.predictor.blocks[0].mlp.fc2.weight.mul_(1.5)
-    torch.testing.assert_close(*fast_and_plain(), atol=2e-5, rtol=2e-5)
+
+def optimised(model: WorldModel) -> None:
+    optimizer = torch.optim.AdamW(model.predictor.parameters(), lr=0.1, fused=True)
+    for parameter in model.predictor.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    optimizer.step()
+
+
+@pytest.mark.parametrize("used", [True, False])
+@pytest.mark.parametrize("grad", [True, False])
+@pytest.mark.parametrize(
+    "change",
+    [
+        optimised,
+        lambda model: model.predictor.load_state_dict({k: v + 1 for k, v in model.predictor.state_dict().items()}),
+        lambda model: model.predictor.predictor.blocks[1].mlp.fc1.weight.detach()[3:5].mul_(2),
+        lambda model: model.predictor.predictor.blocks[1].mlp.fc1.weight.data.mul_(2),
+        lambda model: setattr(model.predictor.embed_action, "weight", torch.nn.Parameter(torch.zeros(36, A))),
+        lambda model: setattr(model, "predictor", copy.deepcopy(model.predictor)),
+    ],
+)
+def test_a_context_of_other_weights_is_refused(change: Any, grad: bool, used: bool) -> None:
+    model, (tokens, _) = world_model(), seen(1, 1)
+    context = model.context(tokens)
+    with torch.set_grad_enabled(grad):
+        if used:
+            model.rollout(context, plans(1, 3, 2))
+        with torch.enable_grad():
+            change(model)
+        with pytest.raises(ValueError, match=naming("context", "weights")):
+            model.rollout(context, plans(1, 3, 2))
+        model.rollout(model.context(tokens), plans(1, 3, 2))
 
 
 @pytest.mark.parametrize("grid", [(1, 1), (2, 3)])
@@ -177,9 +197,9 @@ def test_contexts_that_are_no_start_are_refused_as_ever() -> None:
     context = model.context(seen(1, 1)[0])
     with torch.no_grad():
         with pytest.raises(ValueError, match=naming(3)):
-            model.rollout(context.branch(3), plans(1, 3, 2))
+            model.rollout(context.expand(3), plans(1, 3, 2))
         other = world_model(sizes={"depth": 2})
-        with pytest.raises(ValueError, match=naming(3, 2)):
+        with pytest.raises(ValueError, match=naming("context", "another model")):
             other.rollout(context, plans(1, 3, 2))
         with pytest.raises(ValueError, match=naming("torch.float32", "torch.float64")):
             model.to(torch.float64).rollout(context, plans(1, 3, 2))
@@ -188,7 +208,7 @@ def test_contexts_that_are_no_start_are_refused_as_ever() -> None:
 def test_environments_whose_frames_lie_unequally_far_apart_take_the_plain_way() -> None:
     model, (tokens, _) = world_model(), seen(2, 2)
     context = model.context(tokens, torch.tensor([[0.0, 0.3], [0.0, 0.2]]))
-    assert model._imaginations.of(model.predictor, context, 4, 0.3) is None
+    assert fast_rollouts(model.predictor, context, 4, 0.3) is None
     plain = model.rollout(context, plans(2, 3, 4)).detach()
     with torch.no_grad():
         torch.testing.assert_close(model.rollout(context, plans(2, 3, 4)), plain)
@@ -209,18 +229,9 @@ def test_a_model_that_has_imagined_can_be_copied_and_pickled() -> None:
         assert torch.equal(both_ways(copied, 1, 1, 3, 2, True)[0], fast)
 
 
-def unpacked(weight: torch.Tensor, bias: torch.Tensor, monkeypatch: pytest.MonkeyPatch) -> FixedLinear:
-    """As where PyTorch has no such operators."""
-    with monkeypatch.context() as patch:
-        patch.setattr(products, "_fused", None)
-        linear = FixedLinear(weight, bias)
-    assert linear._packed is None
-    return linear
-
-
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("rows", [1, 3, 50])
-def test_fixed_linear_maps_are_linear_maps(rows: int, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_packed_linear_maps_are_linear_maps(rows: int, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
     generator = torch.Generator().manual_seed(0)
     # Neither inputs nor bias lie together in memory.
     x, other, weight = (
@@ -229,7 +240,11 @@ def test_fixed_linear_maps_are_linear_maps(rows: int, dtype: torch.dtype, monkey
     bias = torch.randn(10, 2, generator=generator).to(dtype)[:, 0]
     exact = x.double() @ weight.double().T + bias.double()
     expected = (exact, torch.nn.functional.gelu(exact), exact + other.double())
-    for linear in (FixedLinear(weight, bias), unpacked(weight, bias, monkeypatch)):
+    here = PackedLinear(weight, bias)
+    monkeypatch.setattr(weights, "can_pack", lambda: False)  # as where PyTorch has no such operators
+    plain = PackedLinear(weight, bias)
+    assert not plain.packed
+    for linear in (here, plain):
         for found, right in zip((linear(x), linear.gelu(x), linear.plus(x, other)), expected, strict=True):
             assert found.dtype == dtype
             torch.testing.assert_close(found.double(), right, atol=6e-2 if dtype == torch.bfloat16 else 1e-5, rtol=1e-2)
@@ -238,5 +253,12 @@ def test_fixed_linear_maps_are_linear_maps(rows: int, dtype: torch.dtype, monkey
 def test_maps_in_bfloat16_are_packed_where_the_processor_has_arithmetic_for_it() -> None:
     if fast_dtype(torch.device("cpu")) != torch.bfloat16:
         pytest.skip("this processor has no arithmetic for bfloat16")
-    linear = FixedLinear(torch.zeros(8, 4, dtype=torch.bfloat16), torch.zeros(8, dtype=torch.bfloat16))
-    assert linear._packed is not None, "PyTorch's operators have changed: rollouts are slower, see models/products.py"
+    linear = PackedLinear(torch.zeros(8, 4, dtype=torch.bfloat16), torch.zeros(8, dtype=torch.bfloat16))
+    assert linear.packed, "PyTorch's operators have changed: rollouts are slower, see models/fast/weights.py"
+
+
+def test_planners_roll_out_the_fast_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = world_model()
+    monkeypatch.setattr(ActionConditioned, "step", lambda *_: pytest.fail("the plain way was taken"))
+    with torch.no_grad():
+        assert model.rollout(model.context(seen(2, 2)[0]), plans(2, 3, 4)).isfinite().all()

@@ -1,26 +1,14 @@
 """Keys and values of the frames that candidates imagined, and attention to them and to those that were seen.
 
-For rollouts without gradients, see :mod:`.imagination`, where the letters are explained.
+Letters: ``R`` rows, which are the S candidates of each of B environments; ``N`` frames of the context; ``P`` patches
+of a frame; ``M`` frames imagined so far; ``w`` width; ``h`` heads; ``d`` numbers of a head; ``L`` blocks.
 """
-
-from typing import Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .context import KeysValues
-from .folding import FoldedPredictor, turn
-
-
-class Imagined(Protocol):
-    """Keys and values of one rollout."""
-
-    def attend(self, i: int, step: int, q: Tensor) -> Tensor:
-        """Attend from block ``i``'s queries (R * P, w), at ``step``, to all frames before that: (R * P, w)."""
-
-    def add(self, step: int, keys_values: Tensor) -> None:
-        """Remember a frame's keys and values in all blocks, (R * P, L * 2 * w)."""
+from ..context import KeysValues
 
 
 class OneTokenFrames:
@@ -38,7 +26,7 @@ class OneTokenFrames:
         self._own = shared[0][0].new_empty(len(shared), 2, steps, rows, shared[0][0].shape[-1])
 
     def attend(self, i: int, step: int, q: Tensor) -> Tensor:
-        """See :class:`Imagined`."""
+        """Attend from block ``i``'s queries (R * P, w), at ``step``, to all frames before that: (R * P, w)."""
         (keys, values), own = self._shared[i], self._own[i, :, :step]
         (N, B), (R, w), h = keys.shape[:2], q.shape, self._heads
         scores = (q.view(B, -1, w) * keys).reshape(N, R, h, w // h).sum(-1)
@@ -55,7 +43,7 @@ class OneTokenFrames:
         return attended.view(R, w)
 
     def add(self, step: int, keys_values: Tensor) -> None:
-        """See :class:`Imagined`."""
+        """Remember a frame's keys and values in all blocks, (R * P, L * 2 * w)."""
         L, _, _, R, w = self._own.shape
         self._own[:, :, step] = keys_values.view(R, L, 2, w).permute(1, 2, 0, 3)
 
@@ -73,14 +61,12 @@ class ManyTokenFrames:
         shared: of each block, keys and values of the frames that were seen, (B, h, N * P, d).
         rows: R.
         steps: M, how many frames will be remembered.
-        folded: says how to turn queries and keys.
+        rotation: cosines and sines (H, P, w) by which queries and keys are rotated.
     """
 
-    def __init__(self, shared: list[KeysValues], rows: int, steps: int, folded: FoldedPredictor):
-        assert folded.turns is not None
-        self._turns, self._first = folded.turns, folded.first_queries
+    def __init__(self, shared: list[KeysValues], rows: int, steps: int, rotation: tuple[Tensor, Tensor]):
+        self._rotation, self._patches = rotation, rotation[0].shape[1]
         B, h, self._seen, d = shared[0][0].shape
-        self._patches, self._angles = self._first.shape[1], d // 6 * 3
         # (L, 2, R, h, N * P + M * P, d)
         self._all = shared[0][0].new_empty(len(shared), 2, rows, h, self._seen + steps * self._patches, d)
         scratch = self._all[0, 0].numel() if self._all.device.type == "cpu" else 0
@@ -90,11 +76,11 @@ class ManyTokenFrames:
                 every.view(B, -1, h, *every.shape[2:])[:, :, :, : self._seen] = seen[:, None]
 
     def attend(self, i: int, step: int, q: Tensor) -> Tensor:
-        """See :class:`Imagined`."""
+        """Attend from block ``i``'s queries (R * P, w), at ``step``, to all frames before that: (R * P, w)."""
         R, h, _, d = self._all.shape[2:]
         q_RPw = q.view(R, self._patches, -1)
-        if i:  # the first block's are turned
-            q_RPw = turn(q_RPw, h, self._angles, self._turns[0][step], self._turns[1][step])
+        if i:  # the first block's are rotated
+            q_RPw = self._rotate(q_RPw, step)
         queries = q_RPw.unflatten(-1, (h, d)).transpose(1, 2)
         keys, values = self._all[i, :, :, :, : self._seen + step * self._patches]
         if q.device.type == "cpu":
@@ -102,6 +88,30 @@ class ManyTokenFrames:
         else:
             attended = F.scaled_dot_product_attention(queries, keys, values, scale=1.0)
         return attended.transpose(1, 2).reshape(R * self._patches, -1)
+
+    def add(self, step: int, keys_values: Tensor) -> None:
+        """Remember a frame's keys and values in all blocks, (R * P, L * 2 * w)."""
+        L, _, R, h, _, d = self._all.shape
+        P, start = self._patches, self._seen + step * self._patches
+        new = keys_values.view(R, P, L, 2, h * d)
+        for i in range(L):
+            keys = self._rotate(new[:, :, i, 0], step)
+            for every, x in zip(self._all[i], (keys, new[:, :, i, 1]), strict=True):
+                every[:, :, start : start + P] = x.unflatten(-1, (h, d)).transpose(1, 2)
+
+    def _rotate(self, x: Tensor, step: int) -> Tensor:
+        """Rotate queries or keys (R, P, w) to a step's angles: what :func:`.rotary.rotate` does, on whole rows.
+
+        Long rows take a third of the time that pieces as long as the angles of a head take.
+        """
+        h, d = self._all.shape[3], self._all.shape[5]
+        m = d // 6 * 3
+        other = torch.zeros_like(x, memory_format=torch.contiguous_format)
+        of_heads, others = (y.unflatten(-1, (h, d)) for y in (x, other))
+        others[..., :m] = of_heads[..., m : 2 * m]
+        others[..., m : 2 * m] = of_heads[..., :m]
+        cosines, sines = self._rotation
+        return (x * cosines[step]).addcmul_(other, sines[step])
 
     def _by_products(self, q: Tensor, keys: Tensor, values: Tensor) -> Tensor:
         """Attend from queries (R, h, P, d) to keys and values (R, h, K, d) in half of the fused kernel's time on a CPU.
@@ -117,13 +127,3 @@ class ManyTokenFrames:
         torch.bmm(q.reshape(R * h, P, d), together.transpose(1, 2), out=weights)
         torch.softmax(weights, -1, out=weights)
         return torch.bmm(weights, values.reshape(R * h, K, d)).view(R, h, P, d)
-
-    def add(self, step: int, keys_values: Tensor) -> None:
-        """See :class:`Imagined`."""
-        L, _, R, h, _, d = self._all.shape
-        P, start = self._patches, self._seen + step * self._patches
-        new = keys_values.view(R, P, L, 2, h * d)
-        for i in range(L):
-            keys = turn(new[:, :, i, 0], h, self._angles, self._turns[0][step], self._turns[1][step])
-            for every, x in zip(self._all[i], (keys, new[:, :, i, 1]), strict=True):
-                every[:, :, start : start + P] = x.unflatten(-1, (h, d)).transpose(1, 2)

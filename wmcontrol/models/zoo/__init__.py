@@ -1,0 +1,1 @@
+"""Other people's predictors, and readers of their checkpoints."""
