@@ -99,7 +99,7 @@ def lines(folder: Path) -> list[dict[str, Any]]:
 
 def test_the_loss_is_smooth_l1_of_all_next_frames() -> None:
     trained, batch = model(), Toy().batch(0)
-    found = PredictionLoss(trained, GRID).of(batch)
+    found = PredictionLoss(trained, GRID)(*batch[:3])
     predicted = trained(batch.tokens[:, :-1], batch.times, batch.actions, grid=GRID)
     away = (predicted - batch.tokens[:, 1:]).abs()
     expected = torch.where(away < 0.1, 0.5 * away**2 / 0.1, away - 0.05).mean()
@@ -130,11 +130,11 @@ def test_gradients_go_through_the_last_pass_alone_or_through_all() -> None:
     gradients = []
     for through in (False, True):
         trained = model()
-        PredictionLoss(trained, GRID, rollout_steps=2, backprop_through_rollout=through).of(batch).backward()
+        PredictionLoss(trained, GRID, rollout_steps=2, backprop_through_rollout=through)(*batch[:3]).backward()
         gradients.append(trained.predictor.embed.weight.grad)
     assert not torch.allclose(gradients[0], gradients[1])
     with pytest.raises(ValueError, match=naming(4)):
-        PredictionLoss(model(), GRID, rollout_steps=4).of(batch)
+        PredictionLoss(model(), GRID, rollout_steps=4)(*batch[:3])
 
 
 def test_full_and_action_only_begin_as_the_base_and_scratch_shares_nothing_with_it() -> None:

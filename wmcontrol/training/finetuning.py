@@ -10,20 +10,10 @@ import torch
 
 from ..data import LatentStore, held_out_split
 from ..models import ActionConditioned, ActionNormalizer, PlanningSettings, Predictor, WorldModel
-from ..untrusted import AnyJson, Integer, ListOf, Number, Record, read_json
+from ..untrusted import AnyJson, Integer, ListOf, Number, Record
 from .batch import Batch, WindowSource
-from .distributed import distributed, usable_device
-from .inputs import (
-    MODEL,
-    RESULT,
-    fresh_predictor,
-    identity,
-    open_model,
-    open_store,
-    plain_predictor,
-    run_folder,
-    save_result,
-)
+from .distributed import DistributedContext, usable_device
+from .inputs import begin, open_store, run
 from .modes import Mode, with_actions
 from .settings import FinetuneSettings
 from .state import OnLog
@@ -108,26 +98,24 @@ def finetune(
     place = usable_device(device)
     if mode not in get_args(Mode):
         raise ValueError(f"mode: expected one of {', '.join(get_args(Mode))}, got {mode!r}")
-    store, begun = open_store(store), open_model(base)
-    if store.actions is None or store.control_rate is None:
-        raise ValueError(f"store: {store.folder} has no actions, or no control rate; fine-tuning needs both")
-    if begun is None and mode != "scratch":
+    data = open_store(store)
+    rate = data.control_rate
+    if data.actions is None or rate is None:
+        raise ValueError(f"store: {data.folder} has no actions, or no control rate; fine-tuning needs both")
+    if base is None and mode != "scratch":
         raise ValueError(f'base: mode="{mode}" begins with a pretrained model; give one, or mode="scratch"')
-    train, held_out = _split(store, settings)
-    found = store.action_statistics(train)
+    train, held_out = _split(data, settings)
+    found = data.action_statistics(train)
     normalizer = ActionNormalizer(
         found.mean.tolist(), found.std.tolist(), found.low.tolist(), found.high.tolist(), frameskip=settings.frameskip
     )
-    if begun is None:
-        plain = fresh_predictor(settings.size, store, settings.seed)
-    else:
-        plain = plain_predictor("base", begun, store)
+    plain, digest = begin("base", base, data, settings)
     predictor = with_actions(plain, normalizer.action_dim, mode, seed=settings.seed)
-    windows = store.windows(settings.num_frames, settings.frameskip, train)
+    windows = data.windows(settings.num_frames, settings.frameskip, train)
     source = WindowSource(windows, settings.batch_size, normalizer, settings.seed)
     clips = partial(
         held_out_clips,
-        store,
+        data,
         held_out,
         num_frames=settings.num_frames,
         frameskip=settings.frameskip,
@@ -135,41 +123,41 @@ def finetune(
         seed=settings.seed,
     )
     validated, context = clips(num_clips=_VALIDATED)
-    about = {"store": store.identity(), "base": identity(begun), "mode": mode, "settings": asdict(settings)}
+    about = {"store": data.identity(), "base": digest, "mode": mode, "settings": asdict(settings)}
     about["planning"] = None if planning is None else asdict(planning)
-    with distributed(place) as where, run_folder(folder, "finetune", about, where) as out:
-        if where.agree((out / RESULT).exists()):
-            model = WorldModel.load(out / MODEL, dtype=torch.float32)
-            result = read_json(out / RESULT, _RESULT, fix="remove it, and training goes on")
-        else:
-            trainer = Trainer(
-                settings=settings,
-                folder=out,
-                validate=partial(_relative_error, batch=validated, grid=store.grid, context=context),
-                on_log=on_log,
-                # What is not pretrained, or does not learn, has no rate of its own.
-                backbone_scale=settings.backbone_scale if mode == "full" else lambda _: 1.0,
-            )
-            seconds = trainer.train(predictor, source, store.grid, where, progress)
-            model = WorldModel(
-                store.encoder,
-                predictor.cpu(),
-                normalizer,
-                control_rate=store.control_rate,
-                frame_size=store.frame_size,
-                token_std=store.token_std(train),
-                planning=planning,
-            )
-            result = {}
-            if where.first:
-                measured, _ = clips()
-                error = prediction_error(predictor, measured, store.grid, context=context)
-                result = {**error.as_dict(), "windows": len(measured.names), "seconds": seconds}
-                if folder is not None:
-                    model.save(out / MODEL)
-                    told = {"kind": "finetune", "settings": {"mode": mode, **asdict(settings)}, **result}
-                    save_result(out, told | {"steps_per_second": settings.num_steps / seconds if seconds else None})
-            result = where.from_first(result)
+
+    def train_predictor(out: Path, where: DistributedContext) -> tuple[WorldModel, dict[str, Any]]:
+        trainer = Trainer(
+            settings=settings,
+            folder=out,
+            validate=partial(_relative_error, batch=validated, grid=data.grid, context=context),
+            on_log=on_log,
+            # What is not pretrained, or does not learn, has no rate of its own.
+            backbone_scale=settings.backbone_scale if mode == "full" else lambda _: 1.0,
+        )
+        seconds = trainer.train(predictor, source, data.grid, where, progress)
+        model = WorldModel(
+            data.encoder,
+            predictor.cpu(),
+            normalizer,
+            control_rate=rate,
+            frame_size=data.frame_size,
+            token_std=data.token_std(train),
+            planning=planning,
+        )
+        if not where.first:
+            return model, {}
+        measured, _ = clips()
+        error = prediction_error(predictor, measured, data.grid, context=context)
+        return model, {
+            "settings": {"mode": mode, **asdict(settings)},
+            **error.as_dict(),
+            "windows": len(measured.names),
+            "seconds": seconds,
+            "steps_per_second": settings.num_steps / seconds if seconds else None,
+        }
+
+    model, result = run(folder, "finetune", about, place, _RESULT, train_predictor)
     return FinetuneResult(
         model=model,
         error=PredictionError.of(result),

@@ -1,8 +1,8 @@
-"""What pretraining and fine-tuning begin with: stores, a predictor, and a folder for what comes out."""
+"""What pretraining and fine-tuning share: what they begin with, and a run in a folder."""
 
 import copy
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,7 +14,9 @@ from ..data import LatentStore
 from ..files import atomic_write
 from ..models import Predictor, WorldModel
 from ..runs import open_run
-from .distributed import DistributedContext
+from ..untrusted import Record, read_json
+from .distributed import DistributedContext, distributed
+from .settings import FinetuneSettings, PretrainSettings
 from .state import STATE
 
 MODEL, RESULT = "model", "result.json"
@@ -25,57 +27,77 @@ def open_store(store: LatentStore | str | Path) -> LatentStore:
     return store if isinstance(store, LatentStore) else LatentStore.open(store)
 
 
-def open_model(model: WorldModel | str | Path | None) -> WorldModel | None:
-    """Return a model, which may be given by its folder or a packaged name; loaded in float32, for training."""
-    return WorldModel.load(model, dtype=torch.float32) if isinstance(model, str | Path) else model
-
-
-def plain_predictor(name: str, model: WorldModel, store: LatentStore) -> Predictor:
-    """Return the predictor without actions that training begins with.
+def begin(
+    name: str,
+    model: WorldModel | str | Path | None,
+    store: LatentStore,
+    settings: PretrainSettings | FinetuneSettings,
+) -> tuple[Predictor, str | None]:
+    """Return the predictor without actions that training begins with, and a digest of it, wherever its model lies.
 
     Args:
         name: what the model is called in errors.
-        model: the model; it is left as it is.
+        model: a copy of whose predictor is returned; it may be given by its folder or a packaged name. None: a
+            predictor with weights drawn by the seed, and no digest.
         store: that is trained on.
+        settings: with the size and the seed.
 
     Raises:
         ValueError: the model has actions, or another encoder than the store's.
     """
-    predictor = model.predictor
-    if not isinstance(predictor, Predictor):
+    if model is None:
+        with torch.random.fork_rng(devices=[]), torch.device("cpu"):
+            torch.manual_seed(settings.seed)
+            return Predictor.from_size(settings.size, dim=store.tokens.shape[2]), None
+    model = WorldModel.load(model, dtype=torch.float32) if isinstance(model, str | Path) else model
+    if not isinstance(model.predictor, Predictor):
         raise ValueError(f"{name}: expected a model that was pretrained without actions, got one that has them")
     if not store.made_by(model.encoder):
         raise ValueError(
             f"{name}: its encoder is another than that of {store.folder}; encode the data with the model's encoder"
         )
-    return copy.deepcopy(predictor)
+    return copy.deepcopy(model.predictor), model.predictor.digest()
 
 
-def fresh_predictor(size: str, store: LatentStore, seed: int) -> Predictor:
-    """Return a predictor with weights drawn by a seed, for the tokens of a store."""
-    with torch.random.fork_rng(devices=[]), torch.device("cpu"):
-        torch.manual_seed(seed)
-        return Predictor.from_size(size, dim=store.tokens.shape[2])
+def run(
+    folder: str | Path | None,
+    kind: str,
+    settings: Mapping[str, Any],
+    device: torch.device,
+    schema: Record,
+    train: Callable[[Path, DistributedContext], tuple[WorldModel, dict[str, Any]]],
+) -> tuple[WorldModel, dict[str, Any]]:
+    """Train in a folder, or read what a run that is finished gave there, and return the model and the result.
 
-
-def identity(model: WorldModel | None) -> str | None:
-    """Return a digest that says whether it is the same model without actions again, wherever it lies."""
-    if model is None:
-        return None
-    predictor = model.predictor
-    assert isinstance(predictor, Predictor)
-    return predictor.digest()
-
-
-@contextmanager
-def run_folder(
-    folder: str | Path | None, kind: str, settings: Mapping[str, Any], where: DistributedContext
-) -> Iterator[Path]:
-    """Give the folder of results, which the first process holds; a temporary one of each process where there is none.
+    Args:
+        folder: for the model and ``result.json``, which says that the run is finished; by default nothing is kept.
+        kind: of the run.
+        settings: all that decides what comes out.
+        device: where to train.
+        schema: of the result.
+        train: does it in a folder, as one of the processes; the result is that of the first.
 
     Raises:
         OSError, ValueError: as of :func:`wmcontrol.runs.open_run`.
     """
+    with distributed(device) as where, _held(folder, kind, settings, where) as out:
+        if where.agree((out / RESULT).exists()):
+            model = WorldModel.load(out / MODEL, dtype=torch.float32)
+            return model, read_json(out / RESULT, schema, fix="remove it, and training goes on")
+        model, result = train(out, where)
+        if where.first and folder is not None:
+            model.save(out / MODEL)
+            with atomic_write(out / RESULT) as file:
+                file.write((json.dumps({"kind": kind, **result}, indent=2) + "\n").encode())
+            (out / STATE).unlink()  # nothing goes on from it, and it is three times the model
+        return model, where.from_first(result)
+
+
+@contextmanager
+def _held(
+    folder: str | Path | None, kind: str, settings: Mapping[str, Any], where: DistributedContext
+) -> Iterator[Path]:
+    """Give the folder of results, which the first process holds; without one, a temporary one of each process."""
     if folder is None:
         with TemporaryDirectory(prefix="wmcontrol-") as temporary:
             yield Path(temporary)
@@ -83,10 +105,3 @@ def run_folder(
     with open_run(folder, kind, settings) if where.first else nullcontext():
         where.wait()
         yield Path(folder)
-
-
-def save_result(folder: Path, result: Mapping[str, Any]) -> None:
-    """Write ``result.json``, which says that a run is finished, and what it gave."""
-    with atomic_write(folder / RESULT) as file:
-        file.write((json.dumps(result, indent=2) + "\n").encode())
-    (folder / STATE).unlink()  # nothing goes on from it, and it is three times the model

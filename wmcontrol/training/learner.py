@@ -1,8 +1,6 @@
 """What learns in a process: a predictor, its moving average and the optimiser, in one piece or sharded."""
 
 import copy
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -10,47 +8,55 @@ from torch import nn
 
 from ..models import ActionConditioned, Predictor
 from .distributed import DistributedContext
-from .optimizer import Optimizers
+from .losses import PredictionLoss
+from .optimizer import make_optimizer
+from .settings import TrainingSettings
 from .sharding import gathered, load_module, load_optimizer, shard
 
 AnyPredictor = Predictor | ActionConditioned
 
 
-@dataclass(frozen=True)
 class Learner:
-    """A predictor's weights on their way; made by :meth:`of`.
+    """A predictor's weights on their way.
 
-    Of a sharded one each process has a part, and all of them must call :meth:`state` and :meth:`give_to` together.
+    A predictor is trained in place, or if sharded a copy of it, which is shared out: each process has a part, and all
+    of them must call :meth:`state` and :meth:`give_to` together.
+
+    Args:
+        predictor: whose parameters that ask for a gradient learn.
+        where: this process.
+        settings: of the loss, the optimiser and the moving average.
+        grid: rows and columns of patches.
+        sharded: whether it is.
     """
 
-    predictor: AnyPredictor
-    ema: AnyPredictor | None
-    loss: nn.Module
-    optimizer: Optimizers
-    where: DistributedContext
-    sharded: bool
-
-    @classmethod
-    def of(
-        cls,
+    def __init__(
+        self,
         predictor: AnyPredictor,
         where: DistributedContext,
-        loss: Callable[[AnyPredictor], nn.Module],
-        optimizer: Callable[[AnyPredictor], Optimizers],
+        settings: TrainingSettings,
+        grid: tuple[int, int],
         *,
-        ema: bool,
         sharded: bool,
-    ) -> "Learner":
-        """Make one that trains a predictor in place, or if sharded a copy of it, which is shared out."""
-        trained = copy.deepcopy(predictor) if sharded else predictor.to(where.device)
-        averaged = copy.deepcopy(trained) if ema else None
-        of_trained = loss(trained)
+    ):
+        self.where, self.sharded = where, sharded
+        self.predictor = copy.deepcopy(predictor) if sharded else predictor.to(where.device)
+        self.ema = copy.deepcopy(self.predictor) if settings.ema_decay else None
+        loss: nn.Module = PredictionLoss(
+            self.predictor,
+            grid,
+            rollout_steps=settings.rollout_steps,
+            backprop_through_rollout=settings.backprop_through_rollout,
+        )
         if sharded:
-            for module in [of_trained] if averaged is None else [of_trained, averaged]:
+            for module in [loss] if self.ema is None else [loss, self.ema]:
                 shard(module, where)
         else:
-            of_trained = where.share(of_trained)
-        return cls(trained, averaged, of_trained, optimizer(trained), where, sharded)
+            loss = where.share(loss)
+        self.loss = loss
+        self.optimizer = make_optimizer(
+            self.predictor, settings.optimizer, settings.learning_rate, settings.weight_decay
+        )
 
     def clip(self, limit: float | None) -> float:
         """Scale the gradient down to a norm, if it is above, and return the norm that it had."""

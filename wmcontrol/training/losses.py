@@ -5,7 +5,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..models import ActionConditioned, Predictor
-from .batch import Batch
 
 BETA = 0.1  # DINO-world, appendix A.1
 
@@ -51,8 +50,3 @@ class PredictionLoss(nn.Module):
             imagined = predicted if self.backprop_through_rollout else predicted.detach()
             seen = torch.cat([tokens[:, :1], imagined[:, :-1]], 1)
         return torch.stack(losses).mean()
-
-    def of(self, batch: Batch) -> Tensor:
-        """Return the loss of a batch."""
-        loss: Tensor = self(batch.tokens, batch.times, batch.actions)
-        return loss

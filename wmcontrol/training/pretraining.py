@@ -3,25 +3,16 @@
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from ..data import LatentStore
 from ..models import WorldModel
-from ..untrusted import AnyJson, Number, Record, read_json
+from ..untrusted import AnyJson, Number, Record
 from .batch import ClipSource
-from .distributed import distributed, usable_device
-from .inputs import (
-    MODEL,
-    RESULT,
-    fresh_predictor,
-    identity,
-    open_model,
-    open_store,
-    plain_predictor,
-    run_folder,
-    save_result,
-)
+from .distributed import DistributedContext, usable_device
+from .inputs import begin, open_store, run
 from .settings import PretrainSettings
 from .state import OnLog
 from .trainer import Trainer
@@ -94,32 +85,26 @@ def pretrain(
             raise ValueError(
                 f"stores: {other.folder} was made by another encoder than {store.folder}; encode all alike"
             )
-    begun = open_model(start)
-    if begun is None:
-        predictor = fresh_predictor(settings.size, store, settings.seed)
-    else:
-        predictor = plain_predictor("start", begun, store).requires_grad_(True)
+    predictor, digest = begin("start", start, store, settings)
+    predictor.requires_grad_(True)
     about = {
         "stores": [each.identity() for each in opened],
         "weights": mixed,
-        "start": identity(begun),
+        "start": digest,
         "settings": asdict(settings),
     }
-    with distributed(place) as where, run_folder(folder, "pretrain", about, where) as out:
-        if where.agree((out / RESULT).exists()):
-            model = WorldModel.load(out / MODEL, dtype=torch.float32)
-            seconds = float(read_json(out / RESULT, _RESULT, fix="remove it, and training goes on")["seconds"])
-        else:
-            trainer = Trainer(settings=settings, folder=out, on_log=on_log)
-            seconds = trainer.train(predictor, source, store.grid, where, progress)
-            rates = [s.control_rate for s in opened if s.control_rate]
-            model = WorldModel(
-                store.encoder,
-                predictor.cpu(),
-                control_rate=rates[0] if rates else 1 / settings.step_seconds[0],
-                frame_size=store.frame_size,
-            )
-            if where.first and folder is not None:
-                model.save(out / MODEL)
-                save_result(out, {"kind": "pretrain", "settings": asdict(settings), "seconds": seconds})
-    return PretrainResult(model, seconds, None if folder is None else Path(folder))
+
+    def train(out: Path, where: DistributedContext) -> tuple[WorldModel, dict[str, Any]]:
+        trainer = Trainer(settings=settings, folder=out, on_log=on_log)
+        seconds = trainer.train(predictor, source, store.grid, where, progress)
+        rates = [s.control_rate for s in opened if s.control_rate]
+        model = WorldModel(
+            store.encoder,
+            predictor.cpu(),
+            control_rate=rates[0] if rates else 1 / settings.step_seconds[0],
+            frame_size=store.frame_size,
+        )
+        return model, {"settings": asdict(settings), "seconds": seconds}
+
+    model, result = run(folder, "pretrain", about, place, _RESULT, train)
+    return PretrainResult(model, float(result["seconds"]), None if folder is None else Path(folder))

@@ -17,8 +17,6 @@ from ..models.hardware import fast_dtype
 from .batch import Batch, Source
 from .distributed import DistributedContext, without_exchange
 from .learner import Learner
-from .losses import PredictionLoss
-from .optimizer import make_optimizer
 from .settings import TrainingSettings
 from .sharding import too_large_to_copy
 from .state import Log, OnLog, load_state, save_state
@@ -86,19 +84,7 @@ class Trainer:
         sharded = where.world_size > 1 and (too_large_to_copy(predictor) if settings.shard is None else settings.shard)
         if sharded and settings.optimizer == "muon":
             raise ValueError("muon needs whole matrices, and these are sharded; say optimizer=adamw, or shard=false")
-        learner = Learner.of(
-            predictor,
-            where,
-            lambda trained: PredictionLoss(
-                trained,
-                grid,
-                rollout_steps=settings.rollout_steps,
-                backprop_through_rollout=settings.backprop_through_rollout,
-            ),
-            lambda trained: make_optimizer(trained, settings.optimizer, settings.learning_rate, settings.weight_decay),
-            ema=settings.ema_decay > 0,
-            sharded=sharded,
-        )
+        learner = Learner(predictor, where, settings, grid, sharded=sharded)
         optimizer = learner.optimizer
         if settings.compile:
             learner.loss.compile()
