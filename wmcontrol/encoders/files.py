@@ -3,16 +3,16 @@
 import hashlib
 import json
 import math
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import nn
 
+from ..files import atomic_write
 from ..untrusted import AnyJson, MapOf, Record, Text, read_json
 from ..untrusted.schema import Place
 from .encoder import Encoder
@@ -37,17 +37,12 @@ def save_encoder(encoder: Encoder, folder: Path, frame_size: tuple[int, int]) ->
     """
     described = describe_encoder(encoder)
     if encoder.carries_weights:
-        temporary = folder / f"{WEIGHTS}.tmp"
-        temporary.touch()
-        mode = temporary.stat().st_mode
-        save_file(tensors_of({"": encoder}), temporary)
-        temporary.chmod(mode)  # safetensors leaves it to its owner alone
-        os.replace(temporary, folder / WEIGHTS)
+        with atomic_write(folder / WEIGHTS) as file:
+            file.write(save(tensors_of({"": encoder})))
     check_comes_back(encoder, _loaded(described, folder).to(place_of(encoder)), frame_size)
     # The settings come last: with them, all is there.
-    temporary = folder / f"{SETTINGS}.tmp"
-    temporary.write_text(json.dumps(described, indent=1), encoding="utf-8")
-    os.replace(temporary, folder / SETTINGS)
+    with atomic_write(folder / SETTINGS) as file:
+        file.write(json.dumps(described, indent=1).encode())
 
 
 def load_encoder(folder: Path) -> Encoder:

@@ -12,6 +12,7 @@ IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 
 ImageSize = int | Sequence[int] | None
+Colours = tuple[Sequence[float], Sequence[float]]  # mean and standard deviation, of 0 to 1
 
 
 def checked_size(image_size: ImageSize, patch: tuple[int, int]) -> tuple[int, int] | None:
@@ -48,7 +49,7 @@ def patch_grid(height: int, width: int, patch: tuple[int, int], what: str = "the
 def prepare(
     frames: Tensor,
     size: tuple[int, int] | None,
-    normalisation: tuple[Sequence[float], Sequence[float]],
+    colours: Colours,
     resample: str,
     dtype: torch.dtype,
 ) -> Tensor:
@@ -57,7 +58,7 @@ def prepare(
     Args:
         frames: (N, H, W, 3) uint8.
         size: height and width to resize to; None leaves them.
-        normalisation: mean and standard deviation of the colours, of 0 to 1.
+        colours: what they are normalised by.
         resample: "bilinear" or "bicubic".
         dtype: of the result.
 
@@ -69,5 +70,5 @@ def prepare(
         images = interpolate(images, size, mode=resample, antialias=True)
         if resample == "bicubic":  # overshoots at edges
             images = images.clamp(0, 255)
-    mean, std = (images.new_tensor(part).view(3, 1, 1) for part in normalisation)
+    mean, std = (images.new_tensor(part).view(3, 1, 1) for part in colours)
     return ((images / 255 - mean) / std).to(dtype)

@@ -5,7 +5,7 @@ token sees, ``D`` numbers of a token.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from numbers import Integral
 from typing import Any
@@ -181,7 +181,7 @@ class PyramidEncoder(Encoder):
         square = torch.zeros(features, features, dtype=torch.float64, device=device)
         # The first sample is subtracted from all, so that the difference of squares loses nothing.
         shift: Tensor | None = None
-        for batch in _batches(frames):
+        for batch in [frames] if isinstance(frames, Tensor) else frames:
             self._check(batch, 3)
             for part in torch.split(batch.reshape(-1, *batch.shape[-3:]), 256):
                 rows = self.samples(part.to(device)).flatten(0, 1).double()
@@ -247,13 +247,6 @@ def _steps(
         with_colors = torch.einsum("cw,ij->wicj", by_columns, colors).reshape(by_columns.shape[1] * 3, columns * 3)
         steps.append((by_rows.to(device, dtype), with_colors.to(device, dtype)))
     return steps
-
-
-def _batches(frames: Tensor | Iterable[Tensor]) -> Iterator[Tensor]:
-    if isinstance(frames, Tensor):
-        yield frames
-    else:
-        yield from frames
 
 
 def _centers(count: int) -> Tensor:

@@ -3,22 +3,19 @@
 import os
 import sys
 from pathlib import Path
-from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from .encoder import Encoder, frozen
-from .extras import checked_dtype, import_extra
-from .images import ImageSize, checked_size, patch_grid, prepare
+from .encoder import frozen
+from .images import ImageSize
+from .pretrained import PretrainedEncoder, checked_dtype, import_extra
 
 
-class TimmEncoder(Encoder):
+class TimmEncoder(PretrainedEncoder):
     """A vision transformer of timm: its last layer after the final norm, patch tokens only.
 
     Frames are normalised as timm's record of the model says.
     """
-
-    carries_weights: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -42,7 +39,6 @@ class TimmEncoder(Encoder):
             OSError: the weights are not here, or incomplete.
             ValueError: timm does not know the model, or it is no vision transformer, or a setting is out of range.
         """
-        super().__init__()
         dtype_ = checked_dtype(dtype)
         timm = import_extra("timm", "timm")
         if not timm.is_model(model_name):
@@ -56,34 +52,22 @@ class TimmEncoder(Encoder):
                 f"{model_name!r} is not a vision transformer that takes frames of any size: {error}"
             ) from error
         record = model.pretrained_cfg
-        self.dim = int(model.num_features)
-        self.patch = (int(patch[0]), int(patch[1]))
-        self._prefix = prefix
-        self._normalisation = (tuple(record["mean"]), tuple(record["std"]))
-        self._resample = "bicubic" if record.get("interpolation") == "bicubic" else "bilinear"
-        self._size = checked_size(image_size, self.patch)
         file = _weights_file(model_name, weights, record.get("hf_hub_id"))
+        recorded = None if weights is None else str(file)
+        super().__init__(
+            dim=int(model.num_features),
+            patch=(int(patch[0]), int(patch[1])),
+            image_size=image_size,
+            settings={"model_name": model_name, "weights": recorded, "dtype": dtype},
+            colours=(tuple(record["mean"]), tuple(record["std"])),
+            resample="bicubic" if record.get("interpolation") == "bicubic" else "bilinear",
+        )
+        self._prefix = prefix
         _load(model, file)
-        self._settings = {
-            "model_name": model_name,
-            "weights": str(file) if weights is not None else None,
-            "image_size": list(self._size) if self._size else None,
-            "dtype": dtype,
-        }
         self.model = frozen(model.to(dtype_))
-        self.eval()
-
-    def settings(self) -> dict[str, Any]:
-        """Return what the constructor takes to make this encoder again, as JSON can write it."""
-        return dict(self._settings)
-
-    def grid(self, height: int, width: int) -> tuple[int, int]:
-        """Return how many rows and columns of patches a frame of this size gives."""
-        return patch_grid(*(self._size or (height, width)), self.patch)
 
     def _tokens(self, frames: Tensor) -> Tensor:
-        images = prepare(frames, self._size, self._normalisation, self._resample, self._dtype())
-        tokens: Tensor = self.model.forward_features(images)
+        tokens: Tensor = self.model.forward_features(self._images(frames))
         return tokens[:, self._prefix :]
 
 

@@ -3,16 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.functional import unfold
 
-from .encoder import Encoder
-from .extras import checked_dtype
-from .images import HALF, IMAGENET, ImageSize, checked_size, patch_grid, prepare
-from .pretrained import load_model, read_config, recorded_name
+from .images import HALF, IMAGENET, Colours, ImageSize, patch_grid
+from .pretrained import PretrainedEncoder, checked_dtype, load_model, read_config, recorded_name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +18,7 @@ class _Family:
     """How one family of models is fed and read. Sources: their modelling and image processing in transformers."""
 
     model: str  # class in transformers
-    normalisation: tuple[tuple[float, ...], tuple[float, ...]]  # mean and standard deviation of the colours
+    colours: Colours
     resample: str = "bilinear"
     class_tokens: int = 0  # tokens before registers and patches
     arguments: tuple[str, ...] = ()  # what its forward must be told to be True
@@ -28,20 +26,20 @@ class _Family:
 
 
 _FAMILIES = {
-    "dinov2": _Family(model="Dinov2Model", normalisation=IMAGENET, resample="bicubic", class_tokens=1),
+    "dinov2": _Family(model="Dinov2Model", colours=IMAGENET, resample="bicubic", class_tokens=1),
     "dinov2_with_registers": _Family(
-        model="Dinov2WithRegistersModel", normalisation=IMAGENET, resample="bicubic", class_tokens=1
+        model="Dinov2WithRegistersModel", colours=IMAGENET, resample="bicubic", class_tokens=1
     ),
-    "dinov3_vit": _Family(model="DINOv3ViTModel", normalisation=IMAGENET, class_tokens=1),
-    "siglip": _Family(model="SiglipVisionModel", normalisation=HALF, arguments=("interpolate_pos_encoding",)),
-    "siglip2": _Family(model="Siglip2VisionModel", normalisation=HALF, packed=True),
-    "ijepa": _Family(model="IJepaModel", normalisation=IMAGENET, arguments=("interpolate_pos_encoding",)),
+    "dinov3_vit": _Family(model="DINOv3ViTModel", colours=IMAGENET, class_tokens=1),
+    "siglip": _Family(model="SiglipVisionModel", colours=HALF, arguments=("interpolate_pos_encoding",)),
+    "siglip2": _Family(model="Siglip2VisionModel", colours=HALF, packed=True),
+    "ijepa": _Family(model="IJepaModel", colours=IMAGENET, arguments=("interpolate_pos_encoding",)),
 }
 # Files of the vision part alone.
 _FAMILIES |= {f"{name}_vision_model": _FAMILIES[name] for name in ("siglip", "siglip2")}
 
 
-class TransformersEncoder(Encoder):
+class TransformersEncoder(PretrainedEncoder):
     """A pretrained image model: its last layer after the final norm, patch tokens only.
 
     Class and register tokens are dropped; frames are normalised as the family's were in training; position embeddings
@@ -49,8 +47,6 @@ class TransformersEncoder(Encoder):
 
     The fixed-resolution SigLIP 2 models are of transformers' family ``siglip``, the NaFlex ones of ``siglip2``.
     """
-
-    carries_weights: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -79,7 +75,6 @@ class TransformersEncoder(Encoder):
             OSError: the weights are not here, or incomplete.
             ValueError: a model of another family, or a setting out of range.
         """
-        super().__init__()
         dtype_ = checked_dtype(dtype)
         name = recorded_name(weights)
         config = read_config(name, revision)
@@ -89,37 +84,26 @@ class TransformersEncoder(Encoder):
             raise ValueError(
                 f"{name!r} is of the family {config.model_type!r}; TransformersEncoder knows {sorted(_FAMILIES)}"
             )
-        self._family = _FAMILIES[config.model_type]
+        family = _FAMILIES[config.model_type]
         # SigLIP's files may hold text and vision.
         vision = getattr(config, "vision_config", config)
         patch = vision.patch_size
-        self.patch = (patch, patch) if isinstance(patch, int) else (int(patch[0]), int(patch[1]))
-        self.dim = int(vision.hidden_size)
-        self._prefix = self._family.class_tokens + int(getattr(vision, "num_register_tokens", 0))
-        self._size = checked_size(image_size, self.patch)
-        own_mean, own_std = self._family.normalisation
-        self._normalisation = (tuple(mean or own_mean), tuple(std or own_std))
-        self._settings = {
-            "weights": name,
-            "image_size": list(self._size) if self._size else None,
-            "dtype": dtype,
-            "revision": revision,
-            "mean": list(mean) if mean else None,
-            "std": list(std) if std else None,
-        }
-        self.model = load_model(self._family.model, name, revision, dtype_)
-        self.eval()
-
-    def settings(self) -> dict[str, Any]:
-        """Return what the constructor takes to make this encoder again, as JSON can write it."""
-        return dict(self._settings)
-
-    def grid(self, height: int, width: int) -> tuple[int, int]:
-        """Return how many rows and columns of patches a frame of this size gives."""
-        return patch_grid(*(self._size or (height, width)), self.patch)
+        own_mean, own_std = family.colours
+        mean, std = mean and list(mean), std and list(std)
+        super().__init__(
+            dim=int(vision.hidden_size),
+            patch=(patch, patch) if isinstance(patch, int) else (int(patch[0]), int(patch[1])),
+            image_size=image_size,
+            settings={"weights": name, "dtype": dtype, "revision": revision, "mean": mean, "std": std},
+            colours=(mean or own_mean, std or own_std),
+            resample=family.resample,
+        )
+        self._family = family
+        self._prefix = family.class_tokens + int(getattr(vision, "num_register_tokens", 0))
+        self.model = load_model("transformers", family.model, name, revision=revision, dtype=dtype_)
 
     def _tokens(self, frames: Tensor) -> Tensor:
-        images = prepare(frames, self._size, self._normalisation, self._family.resample, self._dtype())
+        images = self._images(frames)
         inputs: dict[str, Any]
         if self._family.packed:
             inputs = self._pack(images)

@@ -1,25 +1,20 @@
 """Image autoencoders of the diffusers library, such as that of Stable Diffusion 3.5."""
 
 from pathlib import Path
-from typing import Any, ClassVar
 
 from torch import Tensor
 
-from .encoder import Encoder, frozen
-from .extras import checked_dtype, import_extra, no_weights, quiet
-from .images import HALF, ImageSize, checked_size, patch_grid, prepare
-from .pretrained import recorded_name
+from .images import HALF, ImageSize
+from .pretrained import PretrainedEncoder, checked_dtype, load_model, recorded_name
 
 _SIDE = 2  # a token joins 2 by 2 neighbours, as in DINO-world's ablation: 4 times 16 numbers are 64
 
 
-class VAEEncoder(Encoder):
+class VAEEncoder(PretrainedEncoder):
     """The mean of an autoencoder's posterior, shifted and scaled as diffusion models take it.
 
     Four neighbours make one token: their numbers follow one another, row by row.
     """
-
-    carries_weights: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -46,59 +41,28 @@ class VAEEncoder(Encoder):
             OSError: the weights are not here, or incomplete.
             ValueError: a setting out of range.
         """
-        super().__init__()
-        dtype_ = checked_dtype(dtype)
         name = recorded_name(weights)
-        logging = import_extra("diffusers.utils.logging", "vae")
-        autoencoder = import_extra("diffusers", "vae", "AutoencoderKL")
-        try:
-            with quiet(logging):
-                model, report = autoencoder.from_pretrained(
-                    name,
-                    subfolder=subfolder,
-                    revision=revision,
-                    local_files_only=True,
-                    use_safetensors=True,
-                    torch_dtype=dtype_,
-                    output_loading_info=True,
-                )
-        except Exception as error:  # OSError, or whatever safetensors and diffusers raise on damaged or foreign files
-            raise no_weights(name, subfolder, error) from error
-        missing = sorted(key for key in report["missing_keys"] if not key.startswith(("decoder.", "post_quant")))
-        if missing:
-            raise OSError(f"the weights of {name!r} lack {len(missing)} tensors, among them {missing[:3]}")
+        where = {"subfolder": subfolder, "revision": revision}
+        model = load_model("diffusers", "AutoencoderKL", name, torch_dtype=checked_dtype(dtype), **where)
         config = model.config
         if getattr(config, "latents_mean", None) or getattr(config, "latents_std", None):
             raise ValueError(f"{name!r} normalises each latent channel by itself, which VAEEncoder does not do")
-        self._channels = int(config.latent_channels)
-        self.dim = _SIDE**2 * self._channels
-        side = _SIDE * 2 ** (len(config.block_out_channels) - 1)
-        self.patch = (side, side)
-        self._size = checked_size(image_size, self.patch)
+        channels, side = int(config.latent_channels), _SIDE * 2 ** (len(config.block_out_channels) - 1)
+        super().__init__(
+            dim=_SIDE**2 * channels,
+            patch=(side, side),
+            image_size=image_size,
+            settings={"weights": name, "dtype": dtype, **where},
+            colours=HALF,
+        )
+        self._channels = channels
         self._scale, self._shift = float(config.scaling_factor), float(config.shift_factor or 0)
-        self._settings = {
-            "weights": name,
-            "subfolder": subfolder,
-            "image_size": list(self._size) if self._size else None,
-            "dtype": dtype,
-            "revision": revision,
-        }
         del model.decoder  # more than half of the weights, never run
-        self.model = frozen(model)
-        self.eval()
-
-    def settings(self) -> dict[str, Any]:
-        """Return what the constructor takes to make this encoder again, as JSON can write it."""
-        return dict(self._settings)
-
-    def grid(self, height: int, width: int) -> tuple[int, int]:
-        """Return how many rows and columns of tokens a frame of this size gives."""
-        return patch_grid(*(self._size or (height, width)), self.patch)
+        self.model = model
 
     def _tokens(self, frames: Tensor) -> Tensor:
-        images = prepare(frames, self._size, HALF, "bilinear", self._dtype())
         rows, columns = self.grid(*frames.shape[1:3])
-        latents: Tensor = self.model.encode(images).latent_dist.mean
+        latents: Tensor = self.model.encode(self._images(frames)).latent_dist.mean
         latents = (latents - self._shift) * self._scale
         # (N, channels, rows * 2, columns * 2) -> (N, rows * columns, 2 * 2 * channels)
         latents = latents.view(len(frames), self._channels, rows, _SIDE, columns, _SIDE)

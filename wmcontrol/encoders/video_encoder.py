@@ -1,24 +1,20 @@
 """V-JEPA 2 of the transformers library: tokens of clips, two frames to a set of tokens."""
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from torch import Tensor
 
-from .encoder import Encoder
-from .extras import checked_dtype
-from .images import IMAGENET, checked_size, patch_grid, prepare
-from .pretrained import load_model, read_config, recorded_name
+from .images import patch_grid
+from .pretrained import PretrainedEncoder, checked_dtype, load_model, read_config, recorded_name
 
 
-class VideoEncoder(Encoder):
+class VideoEncoder(PretrainedEncoder):
     """A pretrained model of video: its encoder's last layer after the final norm, its predictor left out.
 
     Frames (…, T, height, width, 3) give tokens (…, T / tubelet, P, D). All frames of a clip attend to one another: its
     tokens are not those of its parts.
     """
-
-    carries_weights: ClassVar[bool] = False
 
     def __init__(
         self, weights: str | Path, *, image_size: int | None = None, dtype: str = "float32", revision: str | None = None
@@ -37,25 +33,22 @@ class VideoEncoder(Encoder):
             OSError: the weights are not here, or incomplete.
             ValueError: a model of another family, or a setting out of range.
         """
-        super().__init__()
         dtype_ = checked_dtype(dtype)
         name = recorded_name(weights)
         config = read_config(name, revision)
         if config.model_type != "vjepa2":
             raise ValueError(f"{name!r} is of the family {config.model_type!r}; VideoEncoder knows vjepa2")
-        self.dim = int(config.hidden_size)
+        super().__init__(
+            dim=int(config.hidden_size),
+            patch=(int(config.patch_size), int(config.patch_size)),
+            image_size=image_size,
+            settings={"weights": name, "image_size": image_size, "dtype": dtype, "revision": revision},
+        )
         self.tubelet = int(config.tubelet_size)
-        self.patch = (int(config.patch_size), int(config.patch_size))
-        self._size = checked_size(image_size, self.patch)
         self._side = image_size or int(config.crop_size)
-        self._settings = {"weights": name, "image_size": image_size, "dtype": dtype, "revision": revision}
         # The model numbers its rows and columns by this side, not by that of the frames it is given.
-        self.model = load_model("VJEPA2Model", name, revision, dtype_, crop_size=self._side)
-        self.eval()
-
-    def settings(self) -> dict[str, Any]:
-        """Return what the constructor takes to make this encoder again, as JSON can write it."""
-        return dict(self._settings)
+        loading: dict[str, Any] = {"revision": revision, "dtype": dtype_, "crop_size": self._side}
+        self.model = load_model("transformers", "VJEPA2Model", name, **loading)
 
     def grid(self, height: int, width: int) -> tuple[int, int]:
         """Return how many rows and columns of patches a frame of this size gives."""
@@ -68,7 +61,7 @@ class VideoEncoder(Encoder):
 
     def _tokens(self, frames: Tensor) -> Tensor:
         count, length = frames.shape[:2]
-        images = prepare(frames.flatten(0, 1), self._size, IMAGENET, "bilinear", self._dtype())
+        images = self._images(frames.flatten(0, 1))
         videos = images.view(count, length, *images.shape[1:])  # (N, T, 3, height, width)
         output = self.model(pixel_values_videos=videos, skip_predictor=True)
         tokens: Tensor = output.last_hidden_state
