@@ -83,7 +83,8 @@ def test_planners_bring_what_is_imagined_closer_to_a_goal(planner: Planner) -> N
 
 @pytest.mark.parametrize("budget", [1, 50_000, 100_000, 2**30])
 def test_any_memory_budget_gives_the_same_result(budget: int) -> None:
-    expected = world_model().rollout(world_model().context(world_model().encode(frames())), plans())
+    whole = world_model()
+    expected = whole.rollout(whole.context(whole.encode(frames())), plans())
     model = world_model(memory_budget=budget)
     context = model.context(model.encode(frames()))
     torch.testing.assert_close(model.rollout(context, plans()), expected, atol=1e-5, rtol=1e-5)
@@ -148,7 +149,8 @@ def test_while_it_learns_gradients_reach_its_parameters() -> None:
 
 
 def test_half_precision_stays_close_and_bounds_stay_exact() -> None:
-    expected = world_model().rollout(world_model().context(world_model().encode(frames())), plans())
+    plain = world_model()
+    expected = plain.rollout(plain.context(plain.encode(frames())), plans())
     model = world_model().to(torch.bfloat16)
     imagined = model.rollout(model.context(model.encode(frames())), plans())
     assert imagined.dtype == torch.bfloat16
