@@ -17,7 +17,7 @@ SB3 = ["agent=sb3", "agent.algorithm=PPO"]
     ("words", "expected"),
     [
         (["model=wall"], naming("env", "data")),
-        (["model=wall", "env=wall", "data.path=x"], naming("env", "data")),
+        (["model=wall", "env=wall", "data.path=x"], naming("data", "x")),
         (["model=wall", "env=wall", "data.camera=top"], naming("env", "data.camera")),
         (["model=wall", "env=wall", "data.control_rate=10"], naming("env", "data.control_rate")),
         (["model=wall", "env=wall", "+data.env_id=a"], naming("env", "data.env_id")),
