@@ -1,5 +1,6 @@
 """The sheet of a data set: what is on it, and the numbers that it shows."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import imageio.v3 as iio
@@ -73,6 +74,20 @@ def test_a_sheet_is_saved_of_whatever_there_is(settings: dict, tmp_path: Path) -
     assert picture.shape[0] == pytest.approx(390 + 155 * rows, abs=2)
     assert picture.shape[1] == 1300
     assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 10
+
+
+def test_numbers_that_differ_in_their_last_digits_alone_are_drawn(tmp_path: Path) -> None:
+    class Steady(Walks):
+        def trajectory(self, index: int) -> Trajectory:
+            moved = super().trajectory(index)
+            push = np.array([0.5, 0.25, -0.5])
+            states = 200 + np.arange(len(moved))[:, None] / 3 + np.zeros(5)
+            return replace(moved, states=states, actions=push + np.zeros((len(moved) - 1, 3)))
+
+    values = displacements(Steady().trajectory(2), slice(0, 2))
+    assert 0 < np.ptp(values) < 1e-12
+    save_sheet(Steady(actions=3), tmp_path / "sheet.png")
+    assert iio.imread(tmp_path / "sheet.png").std() > 1
 
 
 def test_frames_on_the_sheet_are_the_trajectories_own(tmp_path: Path) -> None:

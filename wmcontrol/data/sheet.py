@@ -123,7 +123,7 @@ def _draw_actions(axes: Any, actions: Floats) -> None:
         axes.set_ylabel("second number", fontsize=8)
     else:
         for number, values in enumerate(actions.T):
-            axes.hist(values, _BINS, histtype="step", density=True, label=str(number))
+            axes.hist(values, _bins(values), histtype="step", density=True, label=str(number))
         axes.legend(fontsize=7, title="number", title_fontsize=7)
     _plain(axes)
 
@@ -157,9 +157,17 @@ def _draw_histogram(axes: Any, values: Floats, title: str, unit: str) -> None:
         return
     low, middle, high = np.quantile(values, (0.1, 0.5, 0.9))
     axes.set_title(f"{title}\nmedian {middle:.3g}, 10 to 90 %: {low:.3g} to {high:.3g}", fontsize=8)
-    axes.hist(values, _BINS, color=_COLOR)
+    axes.hist(values, _bins(values), color=_COLOR)
     for quantile, style in ((low, ":"), (middle, "-"), (high, ":")):
         axes.axvline(quantile, color=_ACCENT, linestyle=style, linewidth=1.2)
+
+
+def _bins(values: Floats) -> Floats:
+    """Return the edges of a histogram's bins, which are wide where numbers differ in their last digits alone."""
+    low, high = float(values.min()), float(values.max())
+    if high - low <= 1e-6 * max(1.0, abs(low), abs(high)):
+        low, high = low - 0.5, high + 0.5
+    return np.linspace(low, high, _BINS + 1)
 
 
 def _plain(axes: Any) -> None:
