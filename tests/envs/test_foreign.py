@@ -1,5 +1,6 @@
 """Environments of somebody else as ones with goals; what holds for all environments is in test_contract.py."""
 
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
@@ -9,6 +10,7 @@ from foreign_envs import BALL, CAR, Ball, make_ball, near
 from naming import naming
 
 from wmcontrol.envs import check_goal_env, register_goal_env
+from wmcontrol.envs.making import make_one, make_vector
 
 
 @pytest.fixture
@@ -203,6 +205,36 @@ def test_what_cannot_be_is_told(register: Any, make: Any, settings: Any, facts: 
     env_id = register(make, **settings)
     with pytest.raises((ValueError, TypeError), match=naming(*facts)):
         made(env_id).reset(seed=0)
+
+
+def test_frames_do_not_show_what_was_drawn_for_a_start(register: Any) -> None:
+    class Shaded(Ball):
+        def reset(self, **asked: Any) -> Any:
+            found = super().reset(**asked)
+            self.shade = int(self.np_random.integers(1, 200))  # which is not in the state
+            return found
+
+        def render(self) -> Any:
+            frame = super().render()
+            frame[0] = self.shade
+            return frame
+
+    env = made(register(lambda: Shaded("rgb_array"), goal=[9, 9]))
+    shades = {int(env.reset(seed=seed)[0]["pixels"][0, 0, 0]) for seed in range(5)}
+    assert len(shades) == 1
+
+
+@pytest.mark.parametrize("name", ["make", "success", "goal", "state"])
+def test_settings_replace_nothing_of_what_was_registered(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file of data may say settings, and no module is to be imported because a file says so."""
+    (tmp_path / "harm.py").write_text(f"open({str(tmp_path / 'done')!r}, 'w')")
+    monkeypatch.syspath_prepend(tmp_path)
+    for make_it in (make_one, lambda env_id, asked: make_vector(env_id, 1, asked)):
+        with pytest.raises(ValueError, match=naming(BALL, name)):
+            make_it(BALL, {name: "harm:Harm-v0"})
+    assert not (tmp_path / "done").exists()
 
 
 def test_an_id_is_registered_once() -> None:

@@ -41,7 +41,7 @@ class SimulatorModel:
 
     Args:
         model: whose encoder, timing and action statistics are used; its predictor is not.
-        env_id: the environment; one of ours.
+        env_id: the environment; one of ours, or one that is registered by :func:`~wmcontrol.envs.register_goal_env`.
         env_settings: what it was made with, as ``action_mode``.
         num_workers: processes; by default one for each core; 0 for none beside this one.
 

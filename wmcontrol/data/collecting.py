@@ -15,6 +15,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
+from ..checks import check_whole
 from ..envs.contract import check_fits, image_size, shown_to
 from ..envs.making import make_vector
 from .trajectory import Floats, Provenance, Trajectory
@@ -184,11 +185,13 @@ def collect_batches(
             collected from, a script of no actions, an agent that was made for other observations, other actions or
             another rate of them.
     """
-    for name, value, least in (("num_episodes", num_episodes, 1), ("batch", batch, 1), ("start", start, 0)):
-        if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < least:
-            raise ValueError(f"{name} must be a whole number from {least} up, got {value!r}")
-    if not isinstance(seed, (int, np.integer)) or isinstance(seed, bool) or seed < 0:
-        raise ValueError(f"seed must be a whole number from 0 up, got {seed!r}")
+    for name, value, least in (
+        ("num_episodes", num_episodes, 1),
+        ("batch", batch, 1),
+        ("start", start, 0),
+        ("seed", seed, 0),
+    ):
+        check_whole(name, value, least)
     if start > num_episodes:
         raise ValueError(f"start must be from 0 to num_episodes = {num_episodes}, got {start}")
     acting = policy_of(policy, num_frames)

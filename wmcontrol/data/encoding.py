@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..checks import check_whole
 from ..encoders import Encoder, PyramidEncoder
 from ..encoders.files import encoder_digest, save_encoder
 from ..engine import run_parallel
@@ -73,8 +74,7 @@ def encode(
     if not isinstance(dtype, str) or dtype not in DTYPES:
         raise ValueError(f"dtype must be one of {list(DTYPES)}, got {dtype!r}")
     for name, value in (("batch_size", batch_size), ("jobs", jobs)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise ValueError(f"{name} must be a whole number from 1 up, got {value!r}")
+        check_whole(name, value)
     if encoder.tubelet != 1:
         raise ValueError(f"a store holds tokens of single frames; this encoder takes {encoder.tubelet} at a time")
     if not len(dataset):

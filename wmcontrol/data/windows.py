@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..checks import check_whole
 from .frames import Pixels
 from .trajectory import Floats
 
@@ -44,8 +45,7 @@ class WindowIndex:
     def of(lengths: NDArray[np.int64], num_frames: int, frameskip: int) -> "WindowIndex":
         """Count the windows in trajectories of these lengths."""
         for name, value in (("num_frames", num_frames), ("frameskip", frameskip)):
-            if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 1:
-                raise ValueError(f"{name} must be a whole number from 1 up, got {value!r}")
+            check_whole(name, value)
         if len(lengths) and (lengths.dtype.kind not in "iu" or lengths.min() < 1):
             raise ValueError(f"lengths must be whole numbers from 1 up, got {lengths.dtype} from {lengths.min()}")
         span = (num_frames - 1) * frameskip + 1
@@ -169,8 +169,7 @@ class Shuffled:
 
     def __init__(self, count: int, batch_size: int, *, seed: int, rank: int = 0, world_size: int = 1):
         for name, value, least in (("count", count, 1), ("batch_size", batch_size, 1), ("seed", seed, 0)):
-            if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-                raise ValueError(f"{name} must be a whole number from {least} up, got {value!r}")
+            check_whole(name, value, least)
         if not 0 <= rank < world_size:
             raise ValueError(f"rank must be from 0 to world_size - 1 = {world_size - 1}, got {rank!r}")
         if batch_size % world_size:

@@ -5,7 +5,8 @@
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -30,7 +31,6 @@ _ENVIRONMENTS: dict[str, tuple[str, str, dict[str, str], int]] = {
     "wmcontrol/PointMaze_Large-v0": ("pointmaze", "PointMaze", {"maze": "large"}, 800),
 }
 ENV_IDS = tuple(_ENVIRONMENTS)
-_FOREIGN = "wmcontrol.envs.foreign:ForeignGoalEnv"
 
 
 def register_envs() -> None:
@@ -87,7 +87,7 @@ def register_goal_env(
     """
     if env_id in registry:
         raise ValueError(f"there is an environment {env_id} already; choose another id, or register it once")
-    settings = {
+    world = {
         "make": make,
         "success": success,
         "goal": goal,
@@ -97,17 +97,29 @@ def register_goal_env(
     }
     register(
         id=env_id,
-        entry_point=_FOREIGN,
-        vector_entry_point=_FOREIGN.replace("Env", "VectorEnv"),
-        kwargs=settings,
+        entry_point=partial(_one, world),
+        vector_entry_point=partial(_several, world),
         max_episode_steps=max_episode_steps,
     )
+
+
+def _one(world: Mapping[str, Any], /, **settings: Any) -> Any:
+    """Make one; settings, which a file of data may say, replace nothing of what was registered (a TypeError)."""
+    from .foreign import ForeignGoalEnv
+
+    return ForeignGoalEnv(**world, **settings)
+
+
+def _several(world: Mapping[str, Any], /, **settings: Any) -> Any:
+    from .foreign import ForeignGoalVectorEnv
+
+    return ForeignGoalVectorEnv(**world, **settings)
 
 
 def is_goal_env(env_id: str | None) -> bool:
     """Say whether an id is of an environment with goals whose frames can be drawn from its states."""
     spec = registry.get(env_id or "")
-    return env_id in ENV_IDS or (spec is not None and spec.entry_point == _FOREIGN)
+    return env_id in ENV_IDS or (spec is not None and getattr(spec.entry_point, "func", None) is _one)
 
 
 def bare_id(env_id: str) -> str:

@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..checks import check_whole
 from ..models import ActionConditioned, Predictor
 
 BETA = 0.1  # DINO-world, appendix A.1
@@ -32,8 +33,7 @@ class PredictionLoss(nn.Module):
         backprop_through_rollout: bool = False,
     ):
         super().__init__()
-        if isinstance(rollout_steps, bool) or not isinstance(rollout_steps, int) or rollout_steps < 1:
-            raise ValueError(f"rollout_steps must be a whole number from 1 up, got {rollout_steps!r}")
+        check_whole("rollout_steps", rollout_steps)
         self.predictor = predictor
         self.grid = grid
         self.rollout_steps, self.backprop_through_rollout = rollout_steps, backprop_through_rollout

@@ -74,18 +74,20 @@ class ForeignWorld(World):
         env = self._aside
         env.reset(seed=int(rng.integers(2**31)))
         start = self._state_of(env)
+        goal = self._draw_goal(rng, start)
+        env.reset(seed=0)  # as nothing that was drawn or done may show in frames
+        if goal.shape != start.shape:
+            raise ValueError(f"goal must be a state of {start.size} numbers, got shape {goal.shape}")
+        return start, goal
+
+    def _draw_goal(self, rng: np.random.Generator, start: Floats) -> Floats:
         if self._goal is None:
             actions = gym.spaces.Box(self._space.low, self._space.high, dtype=self._space.dtype, seed=rng)
             for action in (actions.sample() for _ in range(_GOAL_ACTIONS)):
                 for _ in range(_HOLD):
-                    env.step(action)
-            goal = self._state_of(env)
-            env.reset(seed=0)  # as nothing that was done may show in frames
-            return start, goal
-        goal = as_numbers("goal", self._goal(rng, start) if callable(self._goal) else self._goal)
-        if goal.shape != start.shape:
-            raise ValueError(f"goal must be a state of {start.size} numbers, got shape {goal.shape}")
-        return start, goal
+                    self._aside.step(action)
+            return self._state_of(self._aside)
+        return as_numbers("goal", self._goal(rng, start) if callable(self._goal) else self._goal)
 
     def set_states(self, rows: Rows, states: Floats) -> None:
         for row, state in zip(rows, states, strict=True):
