@@ -14,7 +14,7 @@ import torch
 from naming import naming
 
 from wmcontrol.cli.main import main
-from wmcontrol.data import LatentStore
+from wmcontrol.data import LatentStore, Trajectory
 from wmcontrol.data.formats import open_dataset
 from wmcontrol.files import exclusive_lock
 
@@ -38,6 +38,14 @@ def killed(words: list[str], when: Path) -> bool:
         time.sleep(0.002)
     process.send_signal(signal.SIGKILL)
     return process.wait() == -signal.SIGKILL
+
+
+def assert_same(a: Trajectory, b: Trajectory) -> None:
+    assert np.array_equal(a.states, b.states)
+    assert np.array_equal(a.actions, b.actions)
+    assert a.frames is not None
+    assert b.frames is not None
+    assert np.array_equal(a.frames.read(range(len(a))), b.frames.read(range(len(b))))
 
 
 def test_collecting_killed_twice_ends_with_the_same_bytes(tmp_path: Path) -> None:
@@ -71,12 +79,7 @@ def test_collected_frames_are_kept_or_drawn_alike(tmp_path: Path) -> None:
     assert kept.lengths.min() >= 20
     assert kept.lengths.max() <= 30
     for i in range(5):
-        a, b = kept.trajectory(i), drawn.trajectory(i)
-        assert np.array_equal(a.states, b.states)
-        assert np.array_equal(a.actions, b.actions)
-        assert a.frames is not None
-        assert b.frames is not None
-        assert np.array_equal(a.frames.read(range(len(a))), b.frames.read(range(len(b))))
+        assert_same(kept.trajectory(i), drawn.trajectory(i))
 
 
 def test_settings_of_the_environment_reach_it_and_are_kept_with_the_data(tmp_path: Path) -> None:
@@ -134,12 +137,7 @@ def test_the_demonstrations_convert_without_loss_killed_or_not(
     assert int(converted.lengths.sum()) == 25_650
     assert dict(converted.env_settings) == {"action_mode": "absolute"}
     for i in range(0, 206, 23):
-        a, b = original.trajectory(i), converted.trajectory(i)
-        assert np.array_equal(a.states, b.states)
-        assert np.array_equal(a.actions, b.actions)
-        assert a.frames is not None
-        assert b.frames is not None
-        assert np.array_equal(a.frames.read(range(len(a))), b.frames.read(range(len(b))))
+        assert_same(original.trajectory(i), converted.trajectory(i))
 
 
 def test_converting_our_own_set_keeps_states_only(tmp_path: Path) -> None:
