@@ -1,6 +1,5 @@
 """Reading D4RL's maze2d files, written here as its generator writes them."""
 
-import multiprocessing
 import pickle
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from naming import naming
+from processes import read_elsewhere
 
 import wmcontrol  # noqa: F401
 from wmcontrol.data import TrajectoryDataset
@@ -167,16 +167,14 @@ def test_a_name_that_does_not_say_asks_for_the_maze(tmp_path: Path, name: str) -
         D4RLTrajectories(path, maze="open")
 
 
-@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_workers_read_the_same(tmp_path: Path) -> None:
     read = D4RLTrajectories(save(tmp_path / "maze2d-umaze-v1.hdf5", generated()), image_size=32)
     expected = [read.trajectory(index) for index in range(4)]
     assert len(pickle.dumps(read)) < 3000
-    for method in ("fork", "spawn"):
-        with multiprocessing.get_context(method).Pool(2) as pool:
-            for trajectory, here in zip(pool.map(read.trajectory, range(4)), expected, strict=True):
-                np.testing.assert_array_equal(trajectory.states, here.states)
-                np.testing.assert_array_equal(trajectory.frames.read([0, 1]), here.frames.read([0, 1]))
+    for there in read_elsewhere(read.trajectory, range(4)).values():
+        for trajectory, here in zip(there, expected, strict=True):
+            np.testing.assert_array_equal(trajectory.states, here.states)
+            np.testing.assert_array_equal(trajectory.frames.read([0, 1]), here.frames.read([0, 1]))
 
 
 def test_fingerprints_change_with_the_file_and_with_how_it_is_drawn(tmp_path: Path) -> None:

@@ -1,12 +1,13 @@
 """Frames drawn from states: equal to what was seen, in any process, with the looks of their own trajectory."""
 
-import multiprocessing
 import pickle
 import threading
+from functools import partial
 
 import gymnasium as gym
 import numpy as np
 import pytest
+from processes import read_elsewhere
 
 import wmcontrol
 from wmcontrol.data.environment import DrawnFrames
@@ -85,20 +86,18 @@ def test_distractors_lie_where_the_first_state_says() -> None:
     assert (first != second).any(-1).sum() > 200
 
 
-def _drawn_elsewhere(pickled: bytes) -> np.ndarray:
+def _drawn_elsewhere(pickled: bytes, _: int) -> np.ndarray:
     frames = pickle.loads(pickled)
     return np.asarray(frames.read(range(len(frames))))
 
 
-@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-@pytest.mark.parametrize("method", ["fork", "spawn"])
-def test_worker_processes_draw_the_same(method: str) -> None:
+def test_worker_processes_draw_the_same() -> None:
     frames, seen = episode("wmcontrol/PointMaze_UMaze-v0", 0, looks("wmcontrol/PointMaze_UMaze-v0"))
     frames.read([0])  # this process has an environment of its own by now
     pickled = pickle.dumps(frames)
     assert len(pickled) < 5000
-    with multiprocessing.get_context(method).Pool(1) as pool:
-        np.testing.assert_array_equal(pool.apply_async(_drawn_elsewhere, (pickled,)).get(60), seen)
+    for there in read_elsewhere(partial(_drawn_elsewhere, pickled), [0, 1]).values():
+        np.testing.assert_array_equal(there, [seen, seen])
 
 
 def test_threads_do_not_change_one_anothers_looks() -> None:

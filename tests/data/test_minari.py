@@ -1,7 +1,6 @@
 """Reading Minari sets: ours, with frames kept or drawn, and other people's layouts."""
 
 import json
-import multiprocessing
 import pickle
 import shutil
 from dataclasses import replace
@@ -13,6 +12,7 @@ import numpy as np
 import pytest
 from minari_helpers import SETTINGS, WALL, assert_equal, episodes, write
 from naming import naming
+from processes import read_elsewhere
 
 from wmcontrol.data import TrajectoryDataset
 from wmcontrol.data.environment import DrawnFrames
@@ -109,7 +109,6 @@ def test_frames_that_were_not_kept_are_drawn_as_they_were_seen(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("frames", [True, False])
-@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_workers_read_the_same(tmp_path: Path, frames: bool) -> None:
     written = episodes(3)
     write(tmp_path, written if frames else [replace(trajectory, frames=None) for trajectory in written])
@@ -117,10 +116,9 @@ def test_workers_read_the_same(tmp_path: Path, frames: bool) -> None:
     read.trajectory(0).frames.read([0])
     assert_equal(pickle.loads(pickle.dumps(read)).trajectory(2), written[2])
     assert_equal(pickle.loads(pickle.dumps(read.trajectory(2))), written[2])
-    for method in ("fork", "spawn"):
-        with multiprocessing.get_context(method).Pool(2) as pool:
-            for index, trajectory in enumerate(pool.map(read.trajectory, range(3))):
-                assert_equal(trajectory, written[index])
+    for there in read_elsewhere(read.trajectory, range(3)).values():
+        for trajectory, here in zip(there, written, strict=True):
+            assert_equal(trajectory, here)
 
 
 def test_fingerprints_change_with_the_data_and_with_how_it_is_drawn(tmp_path: Path) -> None:

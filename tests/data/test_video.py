@@ -1,9 +1,9 @@
 """Frames of video files: their exact times, and the right picture for each, however they lie in the file."""
 
-import multiprocessing
 import pickle
 import shutil
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import av
@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 from naming import naming
+from processes import read_elsewhere
 from videos import numbers, picture, write_video
 
 from wmcontrol.data import video, video_index
@@ -158,21 +159,16 @@ def test_shrinking_averages_and_does_not_pick(tmp_path: Path) -> None:
     assert np.abs(VideoFrames(path, size=(16, 16)).read([0]).astype(int) - 127.5).max() < 3
 
 
-def _read_elsewhere(frames: VideoFrames, index: int) -> list[int]:
+def _read_two(frames: VideoFrames, index: int) -> list[int]:
     return numbers(frames.read([index, index + 2]))
 
 
-def test_pickles_and_reads_in_forked_processes(plain: Path) -> None:
+def test_pickles_and_reads_in_other_processes(plain: Path) -> None:
     frames = VideoFrames(plain)
     assert numbers(frames.read([10])) == [10]  # the file is open, between 10 and 11
     assert numbers(pickle.loads(pickle.dumps(frames)).read([11])) == [11]
-    with multiprocessing.get_context("fork").Pool(2) as pool:
-        assert pool.starmap(_read_elsewhere, [(frames, i) for i in (12, 40, 3, 57)]) == [
-            [12, 14],
-            [40, 42],
-            [3, 5],
-            [57, 59],
-        ]
+    for there in read_elsewhere(partial(_read_two, frames), (12, 40, 3, 57)).values():
+        assert there == [[12, 14], [40, 42], [3, 5], [57, 59]]
     assert numbers(frames.read([12, 13])) == [12, 13]
 
 

@@ -176,3 +176,14 @@ def test_rendering_gives_a_frame_for_each(env_id: str) -> None:
 def test_a_window_is_for_single_environments() -> None:
     with pytest.raises(ValueError, match="rgb_array"):
         gym.make_vec("wmcontrol/Wall-v0", num_envs=2, render_mode="human")
+
+
+@ALL
+def test_what_was_refused_can_be_closed(env_id: str) -> None:
+    made = gym.make_vec(env_id, num_envs=2).unwrapped
+    refused = type(made).__new__(type(made))
+    refused.close()  # which Gymnasium 1.2 does when it is thrown away
+    assert refused.closed
+    assert not made.closed
+    made.close()
+    assert made.closed

@@ -31,6 +31,8 @@ class GoalVectorEnv(GoalCore, VectorEnv[Observation, NDArray[Any], NDArray[Any]]
             all (reset it with ``options={"reset_mask": …}``).
     """
 
+    closed = True  # until it is made: Gymnasium 1.2 closes what is thrown away, also when it was refused
+
     def __init__(
         self,
         num_envs: int = 1,
@@ -61,6 +63,7 @@ class GoalVectorEnv(GoalCore, VectorEnv[Observation, NDArray[Any], NDArray[Any]]
         self._generators = [seeding.np_random()[0] for _ in range(num_envs)]
         self._steps = np.zeros(num_envs, dtype=np.int64)
         self._done = np.zeros(num_envs, dtype=bool)
+        self.closed = False
 
     @property
     def variation(self) -> Values:
