@@ -101,9 +101,61 @@ def test_lengths_that_are_none_are_refused() -> None:
 def test_windows_out_of_range_are_an_index_error_so_that_iteration_ends() -> None:
     windows = Memory().windows(3)
     assert len(list(windows)) == len(windows)
-    for number in (-1, len(windows)):
+    for number in (-1 - len(windows), len(windows)):
         with pytest.raises(IndexError, match=naming(len(windows))):
             windows[number]
+    last = windows[-1]
+    assert (last.trajectory, last.start) == (3, 6)
+    assert np.array_equal(last.frames, windows[len(windows) - 1].frames)
+
+
+def test_a_window_is_a_dictionary_of_what_there_is() -> None:
+    window = Memory(with_actions=False).windows(2)[0]
+    assert list(window) == ["trajectory", "start", "times", "frames", "states"]
+    assert window["times"] is window.times
+    assert window.actions is None
+    with pytest.raises(AttributeError, match="reward"):
+        window.reward  # noqa: B018
+
+
+def test_a_set_is_indexed_as_a_list_is() -> None:
+    dataset = Memory()
+
+    def records(trajectories: Any) -> list[str]:
+        return [trajectory.provenance.record[-1] for trajectory in trajectories]
+
+    assert records([dataset[1], dataset[-1], dataset[np.int64(-4)]]) == ["1", "3", "0"]
+    assert records(dataset) == ["0", "1", "2", "3"]
+    assert records(dataset[::-1]) == ["3", "2", "1", "0"]
+    for chosen in (slice(2, 9), [2, -1], np.array([2, 3]), np.array([False, False, True, True])):
+        subset = dataset[chosen]
+        assert isinstance(subset, Subset)
+        assert records(subset) == ["2", "3"]
+        assert records(subset[:1]) == ["2"]
+    for missing in (4, -5, [0, 4], np.array([True])):
+        with pytest.raises(IndexError):
+            dataset[missing]
+    for wrong in ("0", 1.0, [0.5], None):
+        with pytest.raises(TypeError):
+            dataset[wrong]
+    with pytest.raises(ValueError, match="trajectory"):
+        dataset[4:]
+
+
+def test_frames_are_indexed_as_an_array_is() -> None:
+    frames = good().frames
+    assert frames is not None
+    every = frames.read(range(7))
+    assert np.array_equal(np.asarray(frames), every)
+    assert np.array_equal(np.array(frames, np.float32), every)
+    for index in (3, -1, slice(2, 5), slice(None, None, -2), [0, -1, 0], every[:, 0, 0, 0] > 100):
+        assert np.array_equal(frames[index], every[index])
+    assert frames[[]].shape == (0, 16, 16, 3)
+    assert [np.array_equal(*pair) for pair in zip(frames, every, strict=True)] == [True] * 7
+    with pytest.raises(IndexError, match=naming(7)):
+        frames[7]
+    with pytest.raises(ValueError, match="copy"):
+        np.asarray(frames, copy=False)
 
 
 @pytest.mark.parametrize("value", [0, -1, 1.5, True, None])

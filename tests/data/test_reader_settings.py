@@ -1,6 +1,10 @@
-"""No setting of a reader does nothing, and every reader gives frames of the size that is asked for."""
+"""What holds of every reader: it is indexed as a list, loads in workers, has no setting that does nothing, and gives
+frames of the size that is asked for."""
 
 import inspect
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 from naming import naming
+from torch.utils.data import ConcatDataset, DataLoader, SubsetRandomSampler
 
 from wmcontrol.data import ArrayFrames, open_dataset
 from wmcontrol.data.formats import LAYOUTS, reader_of
@@ -127,6 +132,63 @@ def test_all_settings_of_all_layouts_are_tried() -> None:
     for layout in LAYOUTS:
         names = list(inspect.signature(getattr(layout.load(), layout.reader)).parameters)[1:]
         assert sorted(SETS[layout.module][2]) == sorted(names)
+
+
+def write_and_open(layout: str, folder: Path) -> Any:
+    write, usual, _ = SETS[layout]
+    folder.mkdir(exist_ok=True)
+    return open_dataset(write(folder), **usual)
+
+
+@pytest.mark.parametrize("layout", SETS)
+def test_every_set_is_indexed_as_a_list_and_its_frames_as_an_array(tmp_path: Path, layout: str) -> None:
+    dataset = write_and_open(layout, tmp_path)
+    assert [len(trajectory) for trajectory in dataset] == dataset.lengths.tolist()
+    last = dataset[-1]
+    assert last.provenance == dataset.trajectory(len(dataset) - 1).provenance
+    assert [len(trajectory) for trajectory in dataset[::-1]] == dataset.lengths.tolist()[::-1]
+    with pytest.raises(IndexError, match=naming(len(dataset))):
+        dataset[len(dataset)]
+    every = np.asarray(last.frames)
+    assert every.shape == (len(last), *last.frames[0].shape)
+    assert every.dtype == np.uint8
+    np.testing.assert_array_equal(last.frames[-1], every[-1])
+    np.testing.assert_array_equal(last.frames[::-2], every[::-2])
+    np.testing.assert_array_equal(last.frames[[0, -1]], every[[0, -1]])
+
+
+def load_in_workers(root: Path) -> None:
+    """Load batches of all layouts in worker processes, and compare them with what is read here."""
+    windows = [write_and_open(layout, root / layout).windows(2) for layout in SETS]
+    starts = np.cumsum([0, *map(len, windows)]).tolist()
+    torch.manual_seed(0)
+    batches = []
+    for start, some in zip(starts, windows, strict=False):
+        order = [start + i for i in SubsetRandomSampler(range(min(4, len(some))))]
+        batches += [order[:2], order[2:]] if len(order) > 2 else [order]
+    every = ConcatDataset(windows)
+    expected = [[every[number] for number in batch] for batch in batches]  # before workers start: files are open
+    for method in ("fork", "spawn"):
+        loader = DataLoader(every, batch_sampler=batches, num_workers=2, multiprocessing_context=method)
+        for found, windows_read in zip(loader, expected, strict=True):
+            assert set(found) == set(windows_read[0])
+            for name, values in found.items():
+                np.testing.assert_array_equal(values.numpy(), np.stack([window[name] for window in windows_read]), name)
+        print(method)
+
+
+def test_a_data_loader_reads_every_set_in_worker_processes(tmp_path: Path) -> None:
+    """In a process of its own, which runs no threads and can be forked."""
+    code = f"import pathlib, test_reader_settings as t; t.load_in_workers(pathlib.Path({str(tmp_path)!r}))"
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    assert run.stdout.split() == ["fork", "spawn"], run.stderr
 
 
 @pytest.mark.parametrize("layout", SETS)

@@ -3,13 +3,14 @@
 import hashlib
 import operator
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, overload, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .frames import indexed
 from .statistics import ActionStatistics
 from .trajectory import Trajectory
 from .windows import Windows
@@ -20,6 +21,9 @@ HELD_OUT = 0.1  # of the trajectories (DINO-world, appendix D)
 @runtime_checkable
 class TrajectoryDataset(Protocol):
     """A set of trajectories, read when they are asked for.
+
+    It is indexed as a list is: ``dataset[3]`` and ``dataset[-1]`` are trajectories, ``dataset[:100]`` and
+    ``dataset[[4, 7]]`` subsets, and a loop goes over all trajectories.
 
     Readers (:mod:`wmcontrol.data.formats`) inherit from it and give the attributes, ``trajectory`` and
     ``fingerprint``; the rest follows.
@@ -53,6 +57,24 @@ class TrajectoryDataset(Protocol):
 
     def __len__(self) -> int:
         return len(self.lengths)
+
+    @overload
+    def __getitem__(self, index: int) -> Trajectory: ...
+    @overload
+    def __getitem__(self, index: slice | Sequence[int] | NDArray[Any]) -> "Subset": ...
+    def __getitem__(self, index: Any) -> "Trajectory | Subset":
+        """Return one trajectory, its frames unread, or by a slice or several numbers a subset.
+
+        Raises:
+            IndexError: no such trajectory.
+            TypeError: it is neither a whole number, a slice nor several numbers.
+            ValueError: there is no trajectory in it, or one twice.
+        """
+        found = indexed(index, len(self))
+        return self.trajectory(found) if isinstance(found, int) else Subset(self, found)
+
+    def __iter__(self) -> Iterator[Trajectory]:
+        return map(self.trajectory, range(len(self)))
 
     def windows(self, num_frames: int, frameskip: int = 1) -> Windows:
         """Return all windows of ``num_frames`` frames, ``frameskip`` apart, with the actions between them.

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..envs import ENV_IDS
 from ..envs.making import make_one
 from ..envs.registration import is_goal_env
-from .frames import Pixels, checked_indices
+from .frames import Frames, Pixels, checked_indices
 from .trajectory import Floats
 
 # Settings of how an environment is looked at or rewarded: the same actions do the same whatever they are.
@@ -88,7 +88,7 @@ def world_settings(env_id: str | None, settings: Mapping[str, Any]) -> dict[str,
 
 
 @dataclass(frozen=True, eq=False)
-class DrawnFrames:
+class DrawnFrames(Frames):
     """The frames of one trajectory, equal bit for bit to the ``pixels`` that an agent would see in its states.
 
     Each thread of each process makes the environment once and changes its looks only from one look to another, so

@@ -1,5 +1,7 @@
 """Frames that are read when they are asked for: from memory, by a reader, in another size."""
 
+import operator
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, overload
@@ -13,17 +15,39 @@ _MAX_SIDE = 2**14  # pixels; OpenCV draws no larger pictures
 
 
 class Frames(Protocol):
-    """Frames that are read, decoded or drawn only when they are asked for."""
+    """Frames that are read, decoded or drawn only when they are asked for.
 
+    They are indexed as an array (T, height, width, 3) is: ``frames[3]``, ``frames[-1]``, ``frames[2:5]``,
+    ``frames[[0, 7]]``. ``np.asarray(frames)`` reads them all.
+    """
+
+    @abstractmethod
     def __len__(self) -> int:
         """How many there are."""
 
+    @abstractmethod
     def read(self, indices: Sequence[int] | NDArray[np.integer[Any]]) -> Pixels:
         """Return the frames with these indices, in this order, (len(indices), height, width, 3) uint8."""
 
+    def __getitem__(self, index: Any) -> Pixels:
+        """Read one frame, (height, width, 3), or several by a slice or their numbers, (n, height, width, 3).
+
+        Raises:
+            IndexError: no such frame.
+            TypeError: it is neither a whole number, a slice nor several numbers.
+        """
+        found = indexed(index, len(self))
+        return self.read([found])[0] if isinstance(found, int) else self.read(found)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        """Read all frames, (T, height, width, 3)."""
+        if copy is False:
+            raise ValueError("frames are read, which makes an array; they cannot be had without a copy")
+        return np.asarray(self.read(np.arange(len(self))), dtype)
+
 
 @dataclass(frozen=True, eq=False)
-class ArrayFrames:
+class ArrayFrames(Frames):
     """Frames that are in memory, or in an array that reads what is indexed: (T, height, width, 3) uint8."""
 
     array: Any = field(repr=False)
@@ -37,7 +61,7 @@ class ArrayFrames:
 
 
 @dataclass(frozen=True, eq=False)
-class ReadFrames:
+class ReadFrames(Frames):
     """The frames of one trajectory, which a function of its reader reads.
 
     Args:
@@ -59,7 +83,7 @@ class ReadFrames:
 
 
 @dataclass(frozen=True, eq=False)
-class ResizedFrames:
+class ResizedFrames(Frames):
     """Frames that are shrunk (or enlarged) so that they just cover a size; what stands over is cut, alike on each side.
 
     Shrinking averages over areas, enlarging is bilinear. Square frames in a square size lose nothing at their edges.
@@ -137,6 +161,33 @@ def resized(frames: Frames | None, image_size: ImageSize | None) -> Frames | Non
     if frames is None or image_size is None:
         return frames
     return ResizedFrames(frames, height_and_width(image_size))
+
+
+def indexed(index: Any, count: int) -> int | NDArray[np.int64]:
+    """Return what an index of a sequence of ``count`` means: a number from 0 up, or several (n,).
+
+    Args:
+        index: a whole number, a slice, or whole numbers or a mask of booleans (count,). Numbers below 0 count from the
+            end.
+        count: how many there are.
+
+    Raises:
+        IndexError: there is no such item.
+        TypeError: it is none of these.
+    """
+    numbers = np.arange(count)
+    if isinstance(index, slice):
+        return numbers[index]
+    several = np.asarray(index)
+    if several.ndim == 1:
+        if several.size and several.dtype.kind not in "iub":
+            raise TypeError(f"items are chosen by whole numbers, got {several.dtype}")
+        chosen: NDArray[np.int64] = numbers[several] if several.size else numbers[:0]
+        return chosen
+    number: int = operator.index(index)
+    if not -count <= number < count:
+        raise IndexError(f"there are {count}, counted from 0; got number {number}")
+    return number % count
 
 
 def checked_indices(

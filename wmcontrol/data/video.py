@@ -12,14 +12,14 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
-from .frames import Pixels, checked_indices
+from .frames import Frames, Pixels, checked_indices
 from .trajectory import Floats
 from .video_index import VideoIndex, open_video
 
 _MAX_OPEN = 4  # files that a process keeps open, where they were last read
 
 
-class VideoFrames:
+class VideoFrames(Frames):
     """The frames of a video file, as :class:`~wmcontrol.data.trajectory.Frames` has them.
 
     Frames are numbered in the order in which they are shown. They come upright (phones write films lying on their

@@ -1,8 +1,9 @@
 """Windows over trajectories: a few frames, or their stored tokens, equally far apart, and the actions between them."""
 
+import operator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -18,9 +19,13 @@ if TYPE_CHECKING:
     from .latent_store import LatentStore
 
 
-@dataclass(frozen=True, kw_only=True)
-class Window:
-    """``T`` frames, ``frameskip`` environment steps apart, and ``T - 1`` model actions between them."""
+class Window(dict[str, Any]):
+    """``T`` frames, ``frameskip`` environment steps apart, and ``T - 1`` model actions between them.
+
+    A dictionary of what there is, whose values are attributes too; what there is not (frames of data that have none,
+    say) is an attribute that is None, and no key. So ``torch.utils.data.DataLoader`` makes batches of windows with
+    its own collation: they are windows of tensors that begin with a batch dimension.
+    """
 
     trajectory: int  # which one
     start: int  # its first frame, in environment steps
@@ -28,6 +33,11 @@ class Window:
     frames: Pixels | None  # (T, height, width, 3)
     states: Floats | None  # (T, n)
     actions: Floats | None  # (T - 1, frameskip * A): the actions of each model step, one after the other
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in Window.__annotations__:
+            raise AttributeError(f"a window has no {name!r}; it has {list(Window.__annotations__)}")
+        return self.get(name)
 
 
 @dataclass(frozen=True)
@@ -71,7 +81,10 @@ class WindowIndex:
 
 
 class Windows:
-    """All windows of a data set; made by :meth:`TrajectoryDataset.windows`."""
+    """All windows of a data set; made by :meth:`TrajectoryDataset.windows`.
+
+    A map-style data set of torch's: ``DataLoader(dataset.windows(4, 5), batch_size=8, shuffle=True, num_workers=2)``.
+    """
 
     def __init__(self, dataset: "TrajectoryDataset", num_frames: int, frameskip: int):
         self.dataset = dataset
@@ -81,20 +94,20 @@ class Windows:
         return len(self.index)
 
     def __getitem__(self, number: int) -> Window:
-        """Read one window: only its frames are read."""
-        trajectories, starts = self.index.locate(np.array([number], dtype=np.int64))
+        """Read one window: only its frames are read. Numbers below 0 count from the last."""
+        number = operator.index(number)
+        trajectories, starts = self.index.locate(np.array([number + len(self) * (number < 0)], dtype=np.int64))
         start, f, T = int(starts[0]), self.index.frameskip, self.index.num_frames
         trajectory = self.dataset.trajectory(int(trajectories[0]))
         seen = start + f * np.arange(T)
-        actions = trajectory.actions
-        return Window(
-            trajectory=int(trajectories[0]),
-            start=start,
-            times=trajectory.times[seen],
-            frames=None if trajectory.frames is None else trajectory.frames.read(seen),
-            states=None if trajectory.states is None else trajectory.states[seen],
-            actions=None if actions is None else actions[start : seen[-1]].reshape(T - 1, f * actions.shape[1]),
-        )
+        found = Window(trajectory=int(trajectories[0]), start=start, times=trajectory.times[seen])
+        if trajectory.frames is not None:
+            found["frames"] = trajectory.frames.read(seen)
+        if trajectory.states is not None:
+            found["states"] = trajectory.states[seen]
+        if trajectory.actions is not None:
+            found["actions"] = trajectory.actions[start : seen[-1]].reshape(T - 1, f * trajectory.actions.shape[1])
+        return found
 
 
 class TokenBatch(NamedTuple):
