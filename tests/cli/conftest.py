@@ -50,8 +50,9 @@ OWN_MODULE = '''
 import numpy as np
 import torch
 
-from wmcontrol import RandomShooting
+from wmcontrol import Predictor, RandomShooting
 from wmcontrol.encoders import Encoder, register_encoder
+from wmcontrol.models import register_predictor
 
 
 class Still:
@@ -109,6 +110,21 @@ class Corner(Encoder):
     def _tokens(self, frames):
         corner = frames[..., : self.side, : self.side, :].float().mean((-3, -2)) / 255
         return corner[..., None, :]
+
+
+@register_predictor
+class Damped(Predictor):
+    """A predictor: a small one, whose tokens are drawn towards zero."""
+
+    def __init__(self, dim, width=32, damping=0.5):
+        super().__init__(dim, width, depth=1, num_heads=1)
+        self.damping = damping
+
+    def settings(self):
+        return {"dim": self.dim, "width": self.width, "damping": self.damping}
+
+    def _embed(self, tokens, arrivals):
+        return self.damping * super()._embed(tokens, arrivals)
 '''
 
 
@@ -116,8 +132,10 @@ class Corner(Encoder):
 def own_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """A user's own module in the folder that commands are run in; returns its name."""
     name = f"own_{tmp_path.name.replace('-', '_')}"
-    # A class of encoders registers its name, for the whole process.
-    (tmp_path / f"{name}.py").write_text(OWN_MODULE.replace("Corner", f"Corner_{name}"))
+    # Classes of encoders and predictors register their names, for the whole process.
+    (tmp_path / f"{name}.py").write_text(
+        OWN_MODULE.replace("Corner", f"Corner_{name}").replace("Damped", f"Damped_{name}")
+    )
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
     return name

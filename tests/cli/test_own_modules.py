@@ -1,14 +1,19 @@
 """What a user's own module has is named on the command line."""
 
 import json
+import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from naming import naming
 
+from wmcontrol import WorldModel
 from wmcontrol.cli.main import main
 from wmcontrol.data import open_dataset
+from wmcontrol.models.predictor import PREDICTORS
 
 
 def test_a_collecting_policy_of_the_users_own(own_module: str) -> None:
@@ -78,3 +83,34 @@ def test_an_environment_of_the_users_own_is_compared_in(my_balls: str, capsys: p
     ]
     assert main(["compare", "envs=[ball]"]) == 2
     assert "module:ID" in capsys.readouterr().err
+
+
+def test_a_predictor_of_the_users_own_is_pretrained_saved_loaded_and_plans(
+    own_module: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("h5py")
+    name = f"Damped_{own_module}"
+    assert main(["collect", "env=wall", "num_episodes=12", "policy.num_frames=35", "out=data"]) == 0
+    assert main(["encode", "data.path=data", "fit_frames=50", "encoder.num_components=4", "out=stores"]) == 0
+    (store,) = (path.parent for path in Path("stores").glob("*/store.json"))
+    small = ["num_steps=2", "warmup_steps=1", "batch_size=4", "device=cpu"]
+    mine = [f"predictor._target_={own_module}.{name}", "predictor.width=24"]
+    assert main(["pretrain", f"stores={store}", *mine, *small, "num_frames=3", "out=base"]) == 0
+    predictor: Any = WorldModel.load("base/model").predictor
+    assert (type(predictor).__name__, predictor.settings()["width"], predictor.damping) == (name, 24, 0.5)
+    for mode in ("scratch", "full"):
+        words = [f"store={store}", "base=base/model", f"mode={mode}", "num_frames=6", f"out={mode}"]
+        assert main(["finetune", *words, *small]) == 0
+        assert type(WorldModel.load(f"{mode}/model").predictor.predictor).__name__ == name  # type: ignore[union-attr]
+
+    # As in a process that does not know the module.
+    monkeypatch.delitem(PREDICTORS, name)
+    monkeypatch.delitem(sys.modules, own_module)
+    searching = ["planner=random_shooting", "planner.num_samples=2", "num_tasks=1", "videos=0"]
+    judge = ["evaluate", "model.path=full/model", "env=wall", *searching]
+    assert main(judge) == 2
+    assert re.search(naming("model", name, "@register_predictor"), capsys.readouterr().err)
+    assert main([*judge, "imports=nothing_of_this_name"]) == 2
+    assert re.search(naming("imports", "nothing_of_this_name"), capsys.readouterr().err)
+    assert main([*judge, f"imports={own_module}"]) == 0
+    assert "world model" in capsys.readouterr().out

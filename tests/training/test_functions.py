@@ -19,7 +19,7 @@ from torch import nn
 
 import wmcontrol.training.finetuning
 import wmcontrol.training.pretraining
-from wmcontrol import WorldModel
+from wmcontrol import Predictor, WorldModel
 from wmcontrol.data import LatentStore, held_out_split
 from wmcontrol.files import exclusive_lock
 from wmcontrol.models import PlanningSettings
@@ -267,6 +267,27 @@ def test_mistakes_in_pretraining_are_named(
     with pytest.raises((ValueError, OSError), match=naming(*named)):
         pretrain(stores, folder=tmp_path / "run", **{"settings": FEW_CLIPS, "device": "cpu", **given})
     assert not list(tmp_path.iterdir())
+
+
+def test_a_predictor_that_could_not_be_saved_is_told_before_it_is_trained(
+    stores: list[LatentStore], tmp_path: Path
+) -> None:
+    class Nameless(Predictor):
+        pass
+
+    (store, _) = stores
+    with pytest.raises(ValueError, match=r"Nameless.*@register_predictor"):
+        pretrain(
+            store,
+            predictor=partial(Nameless, width=12, depth=1, num_heads=1),
+            settings=FEW_CLIPS,
+            folder=tmp_path / "run",
+        )
+    with pytest.raises(TypeError, match=r"predictor.*Linear"):
+        pretrain(store, predictor=lambda dim: nn.Linear(dim, dim), settings=FEW_CLIPS, folder=tmp_path / "run")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"predictor.*start"):
+        pretrain(store, predictor=partial(Predictor, width=12, depth=1, num_heads=1), start="base", settings=FEW_CLIPS)
+    assert not (tmp_path / "run").exists()
 
 
 def test_stores_that_are_not_there_are_named(tmp_path: Path) -> None:

@@ -13,6 +13,18 @@ _NO_TARGET = ("Env", "Kind", "PlanningSettings", "SavedObjective")
 
 
 @dataclass
+class Common:
+    """What every command takes.
+
+    Args:
+        imports: modules of yours that are imported first, which register encoders or predictors that files name. For
+            example [my_package].
+    """
+
+    imports: list[str] = field(default_factory=list)
+
+
+@dataclass
 class Env:
     """An environment.
 

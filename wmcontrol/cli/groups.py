@@ -81,7 +81,7 @@ def places_of(command: str) -> list[str]:
     """Return where a command's own keys are read from."""
     from .commands import SETTINGS
 
-    return [f"cli.commands.{command}.Config", *SETTINGS.get(command, ())]
+    return [f"cli.commands.{command}.Config", *SETTINGS.get(command, ()), "cli.configs.Common"]
 
 
 def _choice(group: str, name: str) -> Choice:

@@ -154,6 +154,8 @@ def run_configured(config: Any) -> None:
         OmegaConf.resolve(config)
         _go_home(config)
         _check_choices(config, keys)
+        for module in config.imports:
+            _import(module)
         import_module(f".commands.{name}", __package__).run(config)
     except OmegaConfBaseException as error:
         code = _told(command, explain(error, keys, {}))
@@ -163,6 +165,13 @@ def run_configured(config: Any) -> None:
         _codes.append(code)
     elif code:
         raise RunFailedError("a combination failed, which said why in the process that ran it")
+
+
+def _import(module: str) -> None:
+    try:
+        import_module(module)
+    except (ImportError, ValueError, TypeError) as error:
+        raise UsageError(f"imports: {error}") from error
 
 
 def _check_complete(config: Any, keys: Mapping[str, Key]) -> None:
@@ -227,7 +236,7 @@ def _prepared(command: str, words: list[str]) -> list[str]:
     own = [f"{group}={CUSTOM}" for group in targets if group in groups_of(command) and group not in chosen]
     own = [word for word in own if has_custom(word.partition("=")[0])]
     of_module = any(word.startswith(("env.id=", "envs=")) and ":" in word for word in words)
-    if targets or of_module or "--config-dir" in words:
+    if targets or of_module or "--config-dir" in words or any(word.startswith("imports=") for word in words):
         # A user's own module lies in the folder that the command is run in, unless it is installed.
         sys.path += [] if os.getcwd() in sys.path else [os.getcwd()]
     _check_sweep(command, words)

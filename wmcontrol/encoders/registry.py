@@ -4,7 +4,7 @@ import importlib
 import inspect
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, TypeVar
 
 import numpy as np
@@ -34,14 +34,30 @@ def register_encoder(cls: _EncoderClass) -> _EncoderClass:
         TypeError: it is no class of encoders.
         ValueError: the name is taken, by another class.
     """
-    if not (isinstance(cls, type) and issubclass(cls, Encoder)):
-        raise TypeError(f"expected a class of encoders, got {cls!r}")
-    name, known = cls.__name__, _registered.get(cls.__name__, cls)
-    # A module that is imported anew, as in a notebook, makes the same class once more.
-    if name in _ENCODERS or (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
-        raise ValueError(f"there is another encoder {name!r} already; give yours a name of its own")
-    _registered[name] = cls
+    register(cls, Encoder, _registered, "encoder", taken=ENCODERS)
     return cls
+
+
+def register(cls: Any, base: type, known: dict[str, Any], kind: str, taken: Collection[str] = ()) -> None:
+    """Note a class of a user's own by its name.
+
+    Args:
+        cls: of the user's.
+        base: what it must be derived from.
+        known: the classes so far, to which it is added.
+        kind: what one of them is, "encoder".
+        taken: names that it may not have.
+
+    Raises:
+        TypeError, ValueError: as of :func:`register_encoder`.
+    """
+    if not (isinstance(cls, type) and issubclass(cls, base)):
+        raise TypeError(f"expected a class of {kind}s, got {cls!r}")
+    name, other = cls.__name__, known.get(cls.__name__, cls)
+    # A module that is imported anew, as in a notebook, makes the same class once more.
+    if name in taken or (other.__module__, other.__qualname__) != (cls.__module__, cls.__qualname__):
+        raise ValueError(f"there is another {kind} {name!r} already; give yours a name of its own")
+    known[name] = cls
 
 
 def build_encoder(name: str, settings: Mapping[str, Any]) -> Encoder:

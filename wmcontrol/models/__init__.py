@@ -4,7 +4,7 @@ from .action import ActionConditioned
 from .context import Context
 from .normalizer import ActionNormalizer
 from .planning_settings import PlanningSettings
-from .predictor import Predictor
+from .predictor import Predictor, register_predictor
 from .world_model import WorldModel
 from .zoo.dino_wm import load_dino_wm
 from .zoo.frame_causal import FrameCausalPredictor
@@ -18,4 +18,5 @@ __all__ = [
     "Predictor",
     "WorldModel",
     "load_dino_wm",
+    "register_predictor",
 ]

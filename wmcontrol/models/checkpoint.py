@@ -30,7 +30,7 @@ from .hardware import fast_dtype
 from .normalizer import ActionNormalizer
 from .ordinary import ordinary_tensors
 from .planning_settings import PlanningSettings
-from .predictor import Predictor
+from .predictor import PREDICTORS, Predictor
 from .world_model import WorldModel
 from .zoo.frame_causal import FrameCausalPredictor
 
@@ -52,6 +52,10 @@ _FRAME_CAUSAL = Record(
         "dropout": Number(low=0),
     },
 )
+_OWN = Record(
+    {"type": Text(), "class": Text(), "settings": MapOf(AnyJson())},
+    {"action_dim": _SIZE, "action_scale": Number(above=0)},
+)  # with a class of the user's own, whose settings are its to check
 _PREDICTORS = {
     "ActionConditioned": Record(
         {"type": Text(), "action_dim": _SIZE, "settings": _PREDICTOR}, {"action_scale": Number(above=0)}
@@ -187,7 +191,7 @@ def _check_sizes(config: dict[str, Any], weights: dict[str, Tensor]) -> None:
     held = {key: value.shape for key, value in weights.items()}
     check_encoder_size(config["encoder"]["name"], config["encoder"]["settings"], held.values())
     depth = config["predictor"]["settings"].get("depth", 1)
-    if depth > len(held):
+    if "class" not in config["predictor"] and depth > len(held):
         raise ValueError(f"predictor.settings.depth is {depth}, and {WEIGHTS} has {len(held)} tensors")
     check_size("predictor", lambda: _build(config["predictor"]), held.values())
 
@@ -242,22 +246,34 @@ def _next_frame(model: WorldModel) -> Tensor:
 
 def _describe(predictor: nn.Module) -> dict[str, Any]:
     if isinstance(predictor, ActionConditioned):
-        base = predictor.predictor
-        return {
-            "type": "ActionConditioned",
-            "action_dim": predictor.action_dim,
-            "action_scale": predictor.action_scale,
-            "settings": base.settings(),
-        }
-    if isinstance(predictor, (Predictor, FrameCausalPredictor)):
-        return {"type": type(predictor).__name__, "settings": predictor.settings()}
+        actions = {"action_dim": predictor.action_dim, "action_scale": predictor.action_scale}
+        return {**describe_predictor(predictor.predictor), "type": "ActionConditioned", **actions}
+    if isinstance(predictor, Predictor):
+        return {"type": "Predictor", **describe_predictor(predictor)}
+    if isinstance(predictor, FrameCausalPredictor):
+        return {"type": "FrameCausalPredictor", "settings": predictor.settings()}
     raise TypeError(f"a checkpoint holds one of this package's predictors, got a {type(predictor).__name__}")
+
+
+def describe_predictor(predictor: Predictor) -> dict[str, Any]:
+    """Return a predictor's settings, and of a user's own class its name.
+
+    Raises:
+        ValueError: it is not registered, so that a file cannot name it.
+    """
+    cls = type(predictor)
+    if cls is not Predictor and PREDICTORS.get(cls.__name__) is not cls:
+        raise ValueError(f"a file cannot name a {cls.__qualname__}; put @register_predictor before its class")
+    return {**({} if cls is Predictor else {"class": cls.__name__}), "settings": predictor.settings()}
 
 
 def _build(described: dict[str, Any]) -> Predictor | ActionConditioned | FrameCausalPredictor:
     if described["type"] == "FrameCausalPredictor":
         return FrameCausalPredictor(**described["settings"])
-    predictor = Predictor(**described["settings"])
+    name = described.get("class")
+    if name is not None and name not in PREDICTORS:
+        raise ValueError(f"there is no predictor {name!r}; import it first, with @register_predictor before its class")
+    predictor = (PREDICTORS[name] if name else Predictor)(**described["settings"])
     if described["type"] == "Predictor":
         return predictor
     return ActionConditioned(predictor, described["action_dim"], described.get("action_scale", 1.0))
@@ -320,7 +336,8 @@ def _read_config(file: Path) -> dict[str, Any]:
             "pip install -U wmcontrol"
         )
     config: dict[str, Any] = read_json(file, _CONFIG)
-    _PREDICTORS[config["predictor"]["type"]].check(config["predictor"], Place(str(file), "predictor"))
+    schema = _OWN if "class" in config["predictor"] else _PREDICTORS[config["predictor"]["type"]]
+    schema.check(config["predictor"], Place(str(file), "predictor"))
     return config
 
 

@@ -10,11 +10,12 @@ model action.
 import hashlib
 import json
 from collections.abc import Callable, Iterable
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
 
+from ..encoders.registry import register
 from .blocks import Block
 from .checks import check_context, check_times, check_tokens, is_number
 from .context import Context
@@ -225,6 +226,23 @@ class Predictor(nn.Module):
         """Return the cosines and sines of all tokens of frames at ``times`` (B, T); see :func:`.rotary.rotation`."""
         patches = patch_positions(grid, *self.spatial_range, times.device)
         return rotation(times, patches, self.num_periods, dtype)
+
+
+_PredictorClass = TypeVar("_PredictorClass", bound=type[Predictor])
+PREDICTORS: dict[str, type[Predictor]] = {}  # what users brought
+
+
+def register_predictor(cls: _PredictorClass) -> _PredictorClass:
+    """Let checkpoints name a predictor of your own, a class derived from :class:`Predictor`; to be used as a decorator.
+
+    A file only ever names it, with its ``settings()``: whoever loads the file must have imported the class before.
+
+    Raises:
+        TypeError: it is no class of predictors.
+        ValueError: the name is taken, by another class.
+    """
+    register(cls, Predictor, PREDICTORS, "predictor", taken=["Predictor"])
+    return cls
 
 
 def initialize(module: nn.Module) -> None:

@@ -4,6 +4,7 @@ import copy
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -32,6 +33,7 @@ def begin(
     model: WorldModel | str | Path | None,
     store: LatentStore,
     settings: PretrainSettings | FinetuneSettings,
+    make: Callable[..., Predictor] | None = None,
 ) -> tuple[Predictor, str | None]:
     """Return the predictor without actions that training begins with, and a digest of it, wherever its model lies.
 
@@ -41,14 +43,21 @@ def begin(
             predictor with weights drawn by the seed, and no digest.
         store: that is trained on.
         settings: with the size and the seed.
+        make: what makes a predictor of ``dim``, the tokens' dimensions, without a model; by default one of the size.
 
     Raises:
-        ValueError: the model has actions, or another encoder than the store's.
+        TypeError: what ``make`` makes is no predictor.
+        ValueError: the model has actions, or another encoder than the store's; or there is ``make`` beside it.
     """
     if model is None:
         with torch.random.fork_rng(devices=[]), torch.device("cpu"):
             torch.manual_seed(settings.seed)
-            return Predictor.from_size(settings.size, dim=store.tokens.shape[2]), None
+            made: Any = (make or partial(Predictor.from_size, settings.size))(dim=store.tokens.shape[2])
+        if not isinstance(made, Predictor):
+            raise TypeError(f"predictor: expected a wmcontrol.Predictor, or a class derived from it; got {made!r}")
+        return made, None
+    if make is not None:
+        raise ValueError(f"predictor: with {name} the predictor is that model's; leave one of them out")
     model = WorldModel.load(model, dtype=torch.float32) if isinstance(model, str | Path) else model
     if not isinstance(model.predictor, Predictor):
         raise ValueError(f"{name}: expected a model that was pretrained without actions, got one that has them")

@@ -35,7 +35,7 @@ def with_actions(base: Predictor, action_dim: int, mode: Mode, *, seed: int) -> 
     # Whatever mode and default device the process has.
     with torch.inference_mode(False), torch.device("cpu"), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        fresh = Predictor(**base.settings())
+        fresh = type(base)(**base.settings())
         predictor = fresh if mode == "scratch" else copy.deepcopy(base).float()
         if mode == "full":
             rescale_residual(predictor, query_rms(fresh))

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 
 from ..data import LatentStore
-from ..models import WorldModel
+from ..models import Predictor, WorldModel
+from ..models.checkpoint import describe_predictor
 from ..untrusted import AnyJson, Number, Record
 from .batch import ClipSource
 from .distributed import DistributedContext, usable_device
@@ -41,6 +42,7 @@ def pretrain(
     *,
     weights: Sequence[float] | None = None,
     settings: PretrainSettings = PretrainSettings(),
+    predictor: Callable[..., Predictor] | None = None,
     start: WorldModel | str | Path | None = None,
     folder: str | Path | None = None,
     device: str | torch.device | None = None,
@@ -55,6 +57,9 @@ def pretrain(
         stores: latent stores of one encoder, or their folders.
         weights: how often each store is drawn from, relative to the others; by default all alike.
         settings: of the training.
+        predictor: makes a predictor for tokens of ``dim`` numbers, as a class of your own that is derived from
+            :class:`~wmcontrol.Predictor` and registered (:func:`~wmcontrol.models.register_predictor`); by default
+            DINO-world's, of the settings' size.
         start: a model without actions to go on from, with its size, as for a second stage at another resolution; or
             its folder, or a packaged name.
         folder: for the model, the log and the result. The same call goes on there after a kill, and ends with the same
@@ -85,22 +90,24 @@ def pretrain(
             raise ValueError(
                 f"stores: {other.folder} was made by another encoder than {store.folder}; encode all alike"
             )
-    predictor, digest = begin("start", start, store, settings)
-    predictor.requires_grad_(True)
+    learning, digest = begin("start", start, store, settings, predictor)
+    learning.requires_grad_(True)
+    described = describe_predictor(learning)  # before all the work: it will be saved
     about = {
         "stores": [each.identity() for each in opened],
         "weights": mixed,
         "start": digest,
         "settings": asdict(settings),
+        **({} if predictor is None else {"predictor": described}),
     }
 
     def train(out: Path, where: DistributedContext) -> tuple[WorldModel, dict[str, Any]]:
         trainer = Trainer(settings=settings, folder=out, on_log=on_log)
-        seconds = trainer.train(predictor, source, store.grid, where, progress)
+        seconds = trainer.train(learning, source, store.grid, where, progress)
         rates = [s.control_rate for s in opened if s.control_rate]
         model = WorldModel(
             store.encoder,
-            predictor.cpu(),
+            learning.cpu(),
             control_rate=rates[0] if rates else 1 / settings.step_seconds[0],
             frame_size=store.frame_size,
         )

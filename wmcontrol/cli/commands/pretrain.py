@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..keys import MISSING
-from ..objects import is_first, run_folder, settings, tracked
+from ..objects import is_first, make, run_folder, settings, tracked
 
 
 @dataclass
@@ -45,6 +45,7 @@ def run(config: Any) -> None:
             list(config.stores),
             weights=config.weights and list(config.weights),
             settings=asked,
+            predictor=make(config.predictor, "predictor", _partial_=True),
             start=config.start,
             folder=out,
             device=config.device,
