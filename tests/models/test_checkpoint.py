@@ -196,20 +196,6 @@ def test_an_encoder_that_is_not_installed_is_named_with_the_command(
         WorldModel.load(folder)
 
 
-def test_the_hub_needs_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "huggingface_hub", None)
-    with pytest.raises(ImportError, match=r'pip install "wmcontrol\[encoders\]"'):
-        WorldModel.load("hf://owner/name")
-
-
-def test_a_model_comes_from_the_hub(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    hub = pytest.importorskip("huggingface_hub")
-    asked: list[str] = []
-    monkeypatch.setattr(hub, "snapshot_download", lambda name, **_: (asked.append(name), str(folder))[1])
-    assert torch.equal(rollout(WorldModel.load("hf://owner/name", dtype=torch.float32)), rollout(world_model()))
-    assert asked == ["owner/name"]
-
-
 def test_saving_never_touches_what_is_not_a_model(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "precious.csv").write_text("1")

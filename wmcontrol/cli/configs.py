@@ -43,7 +43,7 @@ class Data:
     """Trajectories in any layout that is known, found by looking; further settings of its reader are +data.NAME=….
 
     Args:
-        path: the file or folder. For example data/wall.
+        path: the file or folder, or hf://datasets/owner/name. For example data/wall.
         camera: which camera frames are taken from, where the data have several. For example observation.images.top.
         control_rate: actions per second, Hz, of data that do not say. For example 50.
         image_size: side of frames in pixels, drawn or resized to it; by default as they were kept, or 64. For example

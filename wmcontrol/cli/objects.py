@@ -115,6 +115,8 @@ def open_data(node: Any, path: Any = None) -> Any:
     """
     from omegaconf import OmegaConf
 
+    from ..data.formats import local_path
+
     given: Any = {name: value for name, value in OmegaConf.to_container(node).items() if value is not None}  # type: ignore[union-attr]
     if path is not None:
         given["path"] = path
@@ -122,7 +124,8 @@ def open_data(node: Any, path: Any = None) -> Any:
         raise UsageError("data.path=… is missing: the file or folder to read; for example data.path=data/wall")
     if not isinstance(given["path"], str | int | float):
         raise UsageError(f"data.path: expected one path, got {given['path']}")
-    given["path"] = Path(str(given["path"]))
+    with made("data.path"):
+        given["path"] = local_path(str(given["path"]), given.get("camera"))
     return make(given, "data")
 
 

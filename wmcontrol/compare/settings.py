@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from ..data import Subset, TrajectoryDataset, held_out_split, open_dataset, policies
 from ..data.collecting import CollectPolicy
+from ..data.formats import local_path
 from ..encoders.files import encoder_digest
 from ..envs.registration import bare_id
 from ..evaluation import DatasetTasks, Protocol
@@ -143,7 +144,11 @@ class Comparison:
         environments = {
             name: replace(
                 given,
-                data=given.data if isinstance(given.data, CollectSettings) else Path(given.data).resolve(),
+                data=(
+                    given.data
+                    if isinstance(given.data, CollectSettings)
+                    else local_path(given.data, given.reader.get("camera")).resolve()
+                ),
                 finished=given.finished and _resolved(given.finished),
             )
             for name, given in self.environments.items()

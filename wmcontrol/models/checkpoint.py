@@ -23,6 +23,7 @@ from ..encoders import build_encoder
 from ..encoders.files import check_encoder_size, check_size
 from ..encoders.registry import describe_encoder
 from ..encoders.weights import alike, assign, changed, check_comes_back, tensors_of, trial_frames
+from ..hub import is_on_hub, local_folder
 from ..untrusted import AnyJson, Choice, Integer, ListOf, MapOf, Nullable, Number, Record, Text, read_json
 from ..untrusted.schema import Place
 from .action import ActionConditioned
@@ -293,12 +294,12 @@ def find_folder(folder_or_name: str | os.PathLike[str]) -> Path:
     """Return the folder that a model is loaded from.
 
     Raises:
-        ValueError, FileNotFoundError: there is none.
-        ImportError: it is on the hub, and what loads from there is not installed.
+        ValueError, OSError: there is none, or the Hub cannot be reached.
+        ImportError: it is on the Hub, and what loads from there is not installed.
     """
     name = os.fspath(folder_or_name)
-    if name.startswith("hf:/"):  # a Path makes one slash of two
-        return _download(name.removeprefix("hf:").strip("/"))
+    if is_on_hub(name):
+        return local_folder(name, [WEIGHTS, CONFIG])
     folder, packaged = Path(os.path.expanduser(name)), packaged_models()
     if folder.is_dir():
         if name in packaged and not (folder / CONFIG).exists():
@@ -315,14 +316,6 @@ def find_folder(folder_or_name: str | os.PathLike[str]) -> Path:
         f"no folder {name!r}, and no packaged model of that name (there are: {packaged or 'none'}); "
         "for a model on the Hugging Face hub say hf://owner/name"
     )
-
-
-def _download(name: str) -> Path:
-    try:
-        from huggingface_hub import snapshot_download
-    except ImportError:
-        raise ImportError('models from the hub need: pip install "wmcontrol[encoders]"') from None
-    return Path(snapshot_download(name, allow_patterns=[WEIGHTS, CONFIG]))
 
 
 def _read_config(file: Path) -> dict[str, Any]:

@@ -259,10 +259,10 @@ class WorldModel(nn.Module):
         device: str | torch.device = "cpu",
         dtype: torch.dtype | Literal["auto"] | None = None,
     ) -> "WorldModel":
-        """Load a model from a folder, by a packaged name, or from ``hf://owner/name``.
+        """Load a model from a folder, by a packaged name, or from ``hf://owner/name``; no code of it is run.
 
         Args:
-            folder_or_name: where it is.
+            folder_or_name: where it is; a revision and a folder may follow, ``hf://owner/name@v1/folder``.
             device: where it goes.
             dtype: what the predictor computes in; by default what it was saved in, float32 for packaged models, so that
                 it imagines the same on every machine. ``"auto"``: bfloat16 where the device has arithmetic for it, else
@@ -274,6 +274,71 @@ class WorldModel(nn.Module):
         from .checkpoint import load
 
         return load(folder_or_name, torch.device(device), dtype)
+
+    @staticmethod
+    def from_pretrained(
+        folder_or_name: str | os.PathLike[str],
+        *,
+        revision: str | None = None,
+        device: str | torch.device = "cpu",
+        dtype: torch.dtype | Literal["auto"] | None = None,
+    ) -> "WorldModel":
+        """Load a model as :meth:`load` does; ``owner/name`` that is no folder here is one of the Hugging Face Hub.
+
+        Args:
+            folder_or_name: where it is.
+            revision: branch, tag or commit of the Hub's repository; by default its main branch.
+            device: where it goes.
+            dtype: as for :meth:`load`.
+        """
+        from .publishing import pretrained_name
+
+        return WorldModel.load(pretrained_name(folder_or_name, revision), device=device, dtype=dtype)
+
+    def push_to_hub(
+        self,
+        repo: str,
+        *,
+        training: str | os.PathLike[str] | None = None,
+        evaluations: Sequence[str | os.PathLike[str]] = (),
+        datasets: Sequence[str] = (),
+        license: str | None = None,
+        private: bool = False,
+        revision: str | None = None,
+    ) -> str:
+        """Publish the model on the Hugging Face Hub, with a model card made of what is known of it.
+
+        Args:
+            repo: ``owner/name``; it is made if need be.
+            training: the folder of the run that trained it, or the packaged name, for settings, data and held-out
+                errors.
+            evaluations: folders of evaluations of this model, as of
+                :func:`~wmcontrol.evaluation.evaluate_and_report`, for success and its intervals.
+            datasets: names on the Hub of the data that it was trained on.
+            license: of the weights, as the Hub writes it: "apache-2.0".
+            private: whether a repository that is made is.
+            revision: the branch; by default the main one.
+
+        Returns:
+            The address of the commit.
+
+        Raises:
+            OSError: a file is missing, or the Hub cannot be reached or refuses; ``hf auth login`` stores a token.
+            ValueError: a file is broken; or the model could not be loaded as it is, see :meth:`save`.
+            ImportError: huggingface_hub is not installed.
+        """
+        from .publishing import push_to_hub
+
+        return push_to_hub(
+            self,
+            repo,
+            training=training,
+            evaluations=evaluations,
+            datasets=datasets,
+            license=license,
+            private=private,
+            revision=revision,
+        )
 
     def _rollout(self, context: AnyContext, actions: Tensor, last_only: bool) -> Tensor:
         expanded: Any = context.expand(actions.shape[1])

@@ -151,6 +151,7 @@ def finetune(
         error = prediction_error(predictor, measured, data.grid, context=context)
         return model, {
             "settings": {"mode": mode, **asdict(settings)},
+            "data": {"env_id": data.env_id, "trajectories": len(train), "held_out": len(held_out)},
             **error.as_dict(),
             "windows": len(measured.names),
             "seconds": seconds,

@@ -7,6 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from ...hub import is_on_hub, local_folder
 from ..dataset import TrajectoryDataset
 
 
@@ -46,7 +47,7 @@ def open_dataset(path: str | Path, **settings: Any) -> TrajectoryDataset:
     """Open trajectories in whatever layout they lie at ``path``; frames are read when they are asked for.
 
     Args:
-        path: a file or folder.
+        path: a file or folder; or ``hf://datasets/owner/name`` of the Hugging Face Hub, see :func:`local_path`.
         settings: of the reader that fits, see its class.
 
     Raises:
@@ -55,6 +56,7 @@ def open_dataset(path: str | Path, **settings: Any) -> TrajectoryDataset:
         TypeError: a setting that the reader does not have.
         ImportError: a library that reads the layout is not installed; it says how to install it.
     """
+    path = local_path(path, settings.get("camera"))
     reader: Any = reader_of(path)
     names = list(inspect.signature(reader).parameters)[1:]
     for name in settings:
@@ -62,6 +64,30 @@ def open_dataset(path: str | Path, **settings: Any) -> TrajectoryDataset:
             raise TypeError(f"{reader.__name__}, which reads {path}, has no setting {name!r}; it has {names}")
     dataset: TrajectoryDataset = reader(path, **settings)
     return dataset
+
+
+def local_path(path: str | Path, camera: str | None = None) -> Path:
+    """Return where data lie on this machine; those of the Hub are downloaded into its cache first.
+
+    Args:
+        path: a path; or ``hf://datasets/owner/name`` with data of LeRobot or Minari. ``@revision`` may follow, and
+            ``/folder`` of a set in it.
+        camera: whose films are downloaded, of several.
+
+    Raises:
+        OSError: there is no such repository or revision, or the Hub cannot be reached.
+        ValueError: a path of the Hub that is none, or films of several cameras and none named.
+        ImportError: huggingface_hub is not installed.
+    """
+    if not is_on_hub(path):
+        return Path(path)
+    folder, films = local_folder(path, ["meta/*"], "dataset"), []
+    if (folder / "meta" / "info.json").exists():
+        from .lerobot import camera_of
+
+        film = camera_of(folder, camera)
+        films = [f"videos/{film}/*", f"videos/*/{film}/*"] if film else []
+    return local_folder(path, ["meta/*", "data/*", *films], "dataset")
 
 
 def reader_of(path: str | Path) -> type[TrajectoryDataset]:

@@ -216,6 +216,11 @@ def _check_template(template: str, usual: str, place: Place) -> None:
             place.refuse(f"a path with the fields of {usual!r}", template)
 
 
+def camera_of(path: Path, camera: str | None) -> str | None:
+    """Return the feature that :class:`LeRobot` would take frames from, by the set's metadata alone; None without."""
+    return _pick_camera(_read_info(path / "meta" / "info.json"), camera, path)
+
+
 def _pick_camera(info: dict[str, Any], camera: str | None, path: Path) -> str | None:
     """Return the film to take frames from, or None for data that have none."""
     dtypes = {name: feature["dtype"] for name, feature in info["features"].items()}
