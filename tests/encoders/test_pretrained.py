@@ -1,5 +1,6 @@
 """Encoders of transformers, timm and diffusers give what the models give, of small models with random weights."""
 
+import json
 import os
 import shutil
 from collections.abc import Callable
@@ -11,6 +12,7 @@ import torch
 from naming import naming
 
 from wmcontrol.encoders import TimmEncoder, TransformersEncoder, VAEEncoder, VideoEncoder
+from wmcontrol.encoders.files import published_encoder
 
 IMAGENET = np.array([[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]])
 # name: (class in transformers, patch, tokens before the patches, constants)
@@ -228,3 +230,40 @@ def test_timm_models_that_are_unknown_or_not_here_are_refused(timm, timm_weights
     save_file({k: v for k, v in load_file(timm_weights).items() if not k.startswith("norm")}, file)
     with pytest.raises(OSError, match=naming(2, "norm.weight")):
         TimmEncoder("vit_tiny_patch16_224", weights=file)
+
+
+@pytest.mark.parametrize("name", ["dinov2_with_registers", "siglip", "vjepa2", "vae"])
+def test_a_folder_tells_by_itself_which_encoder_it_holds(name: str, saved: Callable, frames: Callable) -> None:
+    encoder = published_encoder(saved(name))
+    expected = {"vjepa2": VideoEncoder, "vae": VAEEncoder}.get(name, TransformersEncoder)
+    assert type(encoder) is expected
+    assert encoder.settings()["weights"] == str(saved(name))
+    side = 56 if name == "dinov2_with_registers" else 32
+    assert torch.equal(encoder(frames(2, side, side)), expected(saved(name))(frames(2, side, side)))
+
+
+def test_a_folder_of_timm_names_model_and_tag(timm, timm_weights: Path, tmp_path: Path) -> None:
+    shutil.copy(timm_weights, tmp_path / "model.safetensors")
+    config = tmp_path / "config.json"
+    for tag, name in (("augreg_in21k", "vit_tiny_patch16_224.augreg_in21k"), (None, "vit_tiny_patch16_224")):
+        config.write_text(json.dumps({"architecture": "vit_tiny_patch16_224", "pretrained_cfg": {"tag": tag}}))
+        encoder = published_encoder(tmp_path)
+        assert encoder is not None
+        assert encoder.settings()["model_name"] == name
+
+
+def test_folders_of_something_else_hold_no_published_encoder(saved: Callable, tmp_path: Path) -> None:
+    assert published_encoder(tmp_path) is None
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps({"format_version": 1, "encoder": {"name": "pyramid"}}))  # a model of ours
+    assert published_encoder(tmp_path) is None
+    pytest.importorskip("transformers")
+    config.write_text(json.dumps({"model_type": "vit"}))
+    with pytest.raises(ValueError, match=naming("'vit'", "'dinov2'")):
+        published_encoder(tmp_path)
+    shutil.copy(saved("dinov2") / "config.json", config)
+    with pytest.raises(OSError, match=naming("config.json", "model.safetensors")):
+        published_encoder(tmp_path)
+    config.write_text("{")
+    with pytest.raises(ValueError, match=naming(config)):
+        published_encoder(tmp_path)

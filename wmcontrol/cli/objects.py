@@ -171,16 +171,19 @@ def saved_model(
 
 
 def saved_encoder(path: str) -> Any:
-    """Return the encoder of a store, of a saved model or of a packaged one.
+    """Return the encoder of a store, of a saved model or of a packaged one, or a published one.
 
     Args:
-        path: the store's or model's folder, or the packaged model's name. For example base.
+        path: the folder of a store, of a model, or of a published encoder in Hugging Face's format; or the packaged
+            model's name. For example base.
     """
-    from ..encoders.files import load_encoder
+    from ..encoders.files import load_encoder, published_encoder
     from ..models import WorldModel
 
     folder = Path(path)
-    return load_encoder(folder) if (folder / "encoder.json").exists() else WorldModel.load(path).encoder
+    if (folder / "encoder.json").exists():
+        return load_encoder(folder)
+    return published_encoder(folder) or WorldModel.load(path).encoder
 
 
 def is_first() -> bool:

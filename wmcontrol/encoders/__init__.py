@@ -4,6 +4,7 @@
 them is made, and weights, which are never downloaded unasked.
 """
 
+from .efficientnet_encoder import EfficientNetEncoder
 from .encoder import Encoder
 from .pyramid import PyramidEncoder
 from .registry import ENCODERS, build_encoder, encoder_name, register_encoder
@@ -14,6 +15,7 @@ from .video_encoder import VideoEncoder
 
 __all__ = [
     "ENCODERS",
+    "EfficientNetEncoder",
     "Encoder",
     "PyramidEncoder",
     "TimmEncoder",

@@ -22,6 +22,12 @@ from .weights import assign, check_comes_back, place_of, tensors_of
 
 _DESCRIPTION = Record({"name": Text(), "settings": MapOf(AnyJson())})
 SETTINGS, WEIGHTS = "encoder.json", "encoder.safetensors"
+# What the libraries that publish models say of one in config.json: transformers, diffusers, and timm.
+_PUBLISHED = Record(
+    {},
+    {"model_type": Text(), "_class_name": Text(), "architecture": Text(), "pretrained_cfg": MapOf(AnyJson())},
+    others=AnyJson(),
+)
 
 
 def save_encoder(encoder: Encoder, folder: Path, frame_size: tuple[int, int]) -> None:
@@ -58,6 +64,28 @@ def load_encoder(folder: Path) -> Encoder:
         return _loaded(described, folder)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{folder / SETTINGS} describes no encoder: {error}") from error
+
+
+def published_encoder(folder: Path) -> Encoder | None:
+    """Load the encoder of a folder in Hugging Face's format, config.json and weights; None if it is none.
+
+    Raises:
+        OSError: the weights are not there, or incomplete.
+        ValueError: config.json is broken, or of a family of models that is not known.
+        ImportError: the encoder's extra is not installed.
+    """
+    if not (folder / "config.json").exists():
+        return None
+    config = read_json(folder / "config.json", _PUBLISHED)
+    if "model_type" in config:
+        return build_encoder("video" if config["model_type"] == "vjepa2" else "transformers", {"weights": folder})
+    if config.get("_class_name") == "AutoencoderKL":
+        return build_encoder("vae", {"weights": folder})
+    if "architecture" in config:
+        tag = config.get("pretrained_cfg", {}).get("tag")
+        name = f"{config['architecture']}.{tag}" if tag else config["architecture"]
+        return build_encoder("timm", {"model_name": name, "weights": folder / "model.safetensors"})
+    return None
 
 
 def _loaded(described: Mapping[str, Any], folder: Path) -> Encoder:

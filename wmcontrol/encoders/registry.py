@@ -18,6 +18,7 @@ _ENCODERS = {
     "video": ("video_encoder", "VideoEncoder", "encoders"),
     "timm": ("timm_encoder", "TimmEncoder", "timm"),
     "vae": ("vae_encoder", "VAEEncoder", "vae"),
+    "efficientnet_lite0": ("efficientnet_encoder", "EfficientNetEncoder", "efficientnet"),
 }
 ENCODERS = tuple(_ENCODERS)
 _EncoderClass = TypeVar("_EncoderClass", bound=type[Encoder])
