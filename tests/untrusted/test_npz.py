@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from wmcontrol.untrusted import Array, check_claim, read_arrays
+from wmcontrol.untrusted import check_claim, read_arrays
 
-NEEDED = {"lengths": Array("iu", ("N",)), "times": Array("f", ("F",))}
-OPTIONAL = {"states": Array("f", ("F", "n"))}
+KNOWN = {"lengths": ("iu", 1), "times": ("f", 1), "states": ("f", 2)}
+NEEDED = ("lengths", "times")
 GOOD: dict[str, Any] = {"lengths": np.array([2, 3]), "times": np.arange(5.0), "states": np.ones((5, 2), order="F")}
 
 
@@ -36,12 +36,12 @@ def zipped(path: Path, entries: dict[str, bytes], how: int = zipfile.ZIP_STORED)
 
 
 def test_arrays_come_back_and_can_be_written_to(tmp_path: Path) -> None:
-    found = read_arrays(write(tmp_path / "a.npz"), NEEDED, OPTIONAL, sizes={"F": 5})
+    found = read_arrays(write(tmp_path / "a.npz"), KNOWN, NEEDED)
     assert found.keys() == GOOD.keys()
     for name, array in found.items():
         np.testing.assert_array_equal(array, GOOD[name])
         assert array.flags.writeable
-    assert "states" not in read_arrays(write(tmp_path / "b.npz", states=None), NEEDED, OPTIONAL)
+    assert "states" not in read_arrays(write(tmp_path / "b.npz", states=None), KNOWN, NEEDED)
 
 
 @pytest.mark.parametrize(
@@ -51,8 +51,6 @@ def test_arrays_come_back_and_can_be_written_to(tmp_path: Path) -> None:
         ({"extra": np.zeros(1)}, "extra"),
         ({"times": np.zeros((5, 1))}, r"times: .*float64.*\(5, 1\)"),
         ({"times": np.arange(5)}, r"times: .*int64"),
-        ({"times": np.arange(4.0)}, r"times: .* F = 5, got shape \(4,\)"),
-        ({"states": np.ones((4, 2))}, r"states: .* F = 5, got shape \(4, 2\)"),
         ({"times": np.array([0, 1, np.nan, 3, 4])}, r"times: .*nan.*\[2\]"),
         ({"states": np.full((5, 2), np.inf)}, r"states: .*inf.*\[0, 0\]"),
         ({"lengths": np.array(["a", "b"])}, "lengths: "),
@@ -62,7 +60,7 @@ def test_arrays_come_back_and_can_be_written_to(tmp_path: Path) -> None:
 def test_what_does_not_fit_is_named(change: dict[str, Any], says: str, tmp_path: Path) -> None:
     path = write(tmp_path / "a.npz", **change)
     with pytest.raises(ValueError, match=rf"a\.npz cannot be read: .*{says}.*; encode again"):
-        read_arrays(path, NEEDED, OPTIONAL, sizes={"F": 5}, fix="encode again")
+        read_arrays(path, KNOWN, NEEDED, fix="encode again")
 
 
 def pickled(path: Path) -> Path:
@@ -95,7 +93,7 @@ def test_hostile_files_are_refused_by_name_and_take_no_memory(kind: str, tmp_pat
     tracemalloc.start()
     try:
         with pytest.raises(ValueError, match=r"a\.npz cannot be read"):
-            read_arrays(path, NEEDED, OPTIONAL)
+            read_arrays(path, KNOWN, NEEDED)
         assert tracemalloc.get_traced_memory()[1] < 2**22
     finally:
         tracemalloc.stop()
@@ -111,7 +109,7 @@ def test_entries_that_lie_over_one_another_are_refused(tmp_path: Path) -> None:
         content[second + place : second + place + 4] = (2**20).to_bytes(4, "little")
     path.write_bytes(content)
     with pytest.raises(ValueError, match="its entries must fit into its"):
-        read_arrays(path, NEEDED)
+        read_arrays(path, KNOWN, NEEDED)
 
 
 def test_small_data_may_grow_and_large_data_only_so_much() -> None:

@@ -9,8 +9,6 @@ numbers of a state, ``A`` numbers of an environment action.
 """
 
 import math
-import mmap
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,7 +24,6 @@ from ..encoders import Encoder
 from ..encoders.files import encoder_digest, load_encoder
 from ..untrusted import (
     AnyJson,
-    Array,
     Choice,
     Integer,
     ListOf,
@@ -38,6 +35,7 @@ from ..untrusted import (
     read_arrays,
     read_json,
 )
+from ..untrusted.torch_file import map_tensor
 from .dataset import Subset, checked_members
 from .statistics import ActionStatistics
 from .trajectory import Floats
@@ -69,8 +67,7 @@ _DESCRIPTION = Record(
         "source": _SOURCE,
     }
 )
-_NEEDED = {"lengths": Array("iu", ("N",)), "times": Array("f", ("F",))}
-_OPTIONAL = {"states": Array("f", ("F", "n")), "actions": Array("f", ("F", "A"))}
+_KNOWN_ARRAYS = {"lengths": ("iu", 1), "times": ("f", 1), "states": ("f", 2), "actions": ("f", 2)}
 _STD_TOKENS = 20_000  # how many deviations are taken over
 
 
@@ -121,7 +118,7 @@ class LatentStore:
                 f"{folder / TOKENS} must have {size} bytes for {F} frames of {P} patches and dim {D}, it has {there}; "
                 "encode again"
             )
-        tokens = _mapped(folder / TOKENS, dtype).view(F, P, D)
+        tokens = map_tensor(folder / TOKENS, dtype).view(F, P, D)
         arrays = _arrays(folder, F)
         source = described["source"]
         bounds = source["action_bounds"]
@@ -233,15 +230,6 @@ class LatentStore:
         return std.tolist()
 
 
-def _mapped(path: Path, dtype: torch.dtype) -> Tensor:
-    """Map a file as a tensor, for reading: a private map that could be written would count as memory."""
-    with path.open("rb") as file:
-        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "The given buffer is not writable", UserWarning)
-        return torch.frombuffer(mapped, dtype=dtype)
-
-
 def _description(folder: Path) -> dict[str, Any]:
     path = folder / DESCRIPTION
     if not path.exists():
@@ -258,8 +246,13 @@ def _description(folder: Path) -> dict[str, Any]:
 def _arrays(folder: Path, frames: int) -> dict[str, Any]:
     """Read what is there beside tokens, in the order of frames, of which there are so many."""
     path = folder / ARRAYS
-    arrays = read_arrays(path, _NEEDED, _OPTIONAL, sizes={"F": frames}, fix=_FIX)
+    arrays = read_arrays(path, _KNOWN_ARRAYS, ("lengths", "times"), fix=_FIX)
     lengths = arrays["lengths"]
+    for name, array in arrays.items():
+        if name != "lengths" and len(array) != frames:
+            raise ValueError(
+                f"{path}: {name}: expected {frames} rows, one for a frame, got shape {array.shape}; {_FIX}"
+            )
     if not len(lengths) or lengths.min() < 1 or lengths.max() > frames or sum(lengths.tolist()) != frames:
         raise ValueError(f"{path}: lengths must be whole numbers from 1 up, of {frames} frames in all; {_FIX}")
     falls = np.diff(arrays["times"]) <= 0

@@ -1,6 +1,6 @@
 """Reading files that may come from anywhere: nothing in them is run, and no number in them is believed unchecked."""
 
-from .arrays import Array, check_claim, read_arrays
+from .arrays import check_claim, read_arrays
 from .schema import (
     AnyJson,
     Boolean,
@@ -19,7 +19,6 @@ from .schema import (
 
 __all__ = [
     "AnyJson",
-    "Array",
     "Boolean",
     "Choice",
     "Integer",

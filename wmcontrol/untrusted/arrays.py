@@ -1,9 +1,8 @@
-"""NumPy arrays by a declared schema, from files of ``numpy.savez``, and what a file may claim to hold."""
+"""NumPy arrays from files of ``numpy.savez``, and what a file may claim to hold."""
 
 import math
 import zipfile
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -12,34 +11,10 @@ from numpy.typing import NDArray
 
 _FREE = 256 * 2**20  # bytes that anything may claim
 _RATIO = 100  # compressed data may become so many times as large beyond that; video frames do not become more
-_KINDS = {"b": "booleans", "i": "whole numbers", "u": "whole numbers from 0 up", "f": "floating point numbers"}
-
-
-@dataclass(frozen=True)
-class Array:
-    """What an array must be.
-
-    Args:
-        dtypes: kinds of NumPy's dtypes, such as ``"f"`` or ``"iu"``, or one dtype by name, such as ``"uint8"``.
-        shape: a number for each dimension; a letter stands for one size, the same wherever it stands.
-    """
-
-    dtypes: str
-    shape: tuple[str | int, ...]
-
-    def fits(self, dtype: np.dtype[Any]) -> bool:
-        """Say whether an array of these numbers is one."""
-        return dtype.kind in "biuf" and (dtype.kind in self.dtypes or dtype.name == self.dtypes)
 
 
 def read_arrays(
-    path: Path,
-    needed: Mapping[str, Array],
-    optional: Mapping[str, Array] | None = None,
-    *,
-    sizes: Mapping[str, int] | None = None,
-    only: Collection[str] | None = None,
-    fix: str = "",
+    path: Path, known: Mapping[str, tuple[str, int]], needed: Collection[str], *, fix: str = ""
 ) -> dict[str, NDArray[Any]]:
     """Return the arrays of a file of ``numpy.savez``.
 
@@ -47,18 +22,16 @@ def read_arrays(
 
     Args:
         path: the file.
-        needed: arrays that must be there.
-        optional: arrays that may be there.
-        sizes: what letters stand for in shapes, where it is known.
-        only: which are read; None: all.
+        known: which arrays may be there, each with the kinds of its numbers, as ``"f"`` or ``"iu"``, and how many
+            dimensions it has.
+        needed: which must be there.
         fix: what the user can do about a broken file; ends the errors.
 
     Raises:
         OSError: it cannot be read.
-        ValueError: it is not whole, or an array is missing, unknown, of another type or shape, or not finite; it names
-            the file and the array.
+        ValueError: it is not whole, or an array is missing, unknown, of another type or dimensions, or not finite; it
+            names the file and the array.
     """
-    known, letters, ending = {**needed, **(optional or {})}, dict(sizes or {}), fix and f"; {fix}"
     arrays = {}
     with path.open("rb") as file:
         try:
@@ -69,12 +42,10 @@ def read_arrays(
                 if missing or unknown:
                     raise ValueError(f"missing arrays {missing}, unknown arrays {unknown}; expected {list(known)}")
                 for name, entry in found.items():
-                    if only is not None and name not in only:
-                        continue
                     with archive.open(entry) as opened:
-                        arrays[name] = _read(opened, entry.file_size, name, known[name], letters)
+                        arrays[name] = _read(opened, entry.file_size, name, *known[name])
         except Exception as error:  # zipfile's, struct's and NumPy's, which share no class
-            raise ValueError(f"{path} cannot be read: {error}{ending}") from error
+            raise ValueError(f"{path} cannot be read: {error}{fix and '; '}{fix}") from error
     return arrays
 
 
@@ -115,25 +86,18 @@ def check_claim(where: str, claimed: int, stored: int, *, free: int = _FREE) -> 
         )
 
 
-def _read(file: IO[bytes], size: int, name: str, schema: Array, letters: dict[str, int]) -> NDArray[Any]:
+def _read(file: IO[bytes], size: int, name: str, kinds: str, dimensions: int) -> NDArray[Any]:
     """Read a file in NumPy's format, once it is sure that it is as long as it says."""
-    version = np.lib.format.read_magic(file)
-    read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-    if version not in read_header:
-        raise ValueError(f"{name} has version {version} of NumPy's format; known are 1.0 and 2.0")
-    shape, by_columns, dtype = read_header[version](file)
-    expected = f"{_KINDS.get(schema.dtypes[:1], schema.dtypes)} {schema.shape}"
-    if not schema.fits(dtype) or len(shape) != len(schema.shape):
-        raise ValueError(f"{name}: expected {expected}, got {dtype} of shape {shape}")
-    for given, asked in zip(shape, schema.shape, strict=True):
-        wanted = letters.setdefault(asked, given) if isinstance(asked, str) else asked
-        if given != wanted:
-            raise ValueError(f"{name}: expected {expected} with {asked} = {wanted}, got shape {shape}")
+    np.lib.format.read_magic(file)
+    shape, by_columns, dtype = np.lib.format.read_array_header_1_0(file)
+    if dtype.kind not in kinds or len(shape) != dimensions:
+        raise ValueError(
+            f"{name}: expected {dimensions} dimensions of a type of {list(kinds)}, got {dtype} of shape {shape}"
+        )
     held = size - file.tell()
     if math.prod(shape) * dtype.itemsize != held:
         raise ValueError(f"{name}: {dtype} of shape {shape} has not the {held} bytes that are there")
-    flat = np.frombuffer(bytearray(file.read(held)), dtype)
-    array = flat.reshape(shape, order="F" if by_columns else "C")
+    array = np.frombuffer(bytearray(file.read(held)), dtype).reshape(shape, order="F" if by_columns else "C")
     if dtype.kind == "f" and not np.isfinite(array).all():
         place = np.argwhere(~np.isfinite(array))[0].tolist()
         raise ValueError(f"{name}: expected finite numbers, got {array[tuple(place)]} at {place}")

@@ -26,13 +26,14 @@ _TUPLES = ("TUPLE1", "TUPLE2", "TUPLE3", "TUPLE", "FROZENSET")
 
 
 class Inert:
-    """Stands for an object whose class was not loaded."""
+    """Stands for an object whose class was not loaded, or for what a function that was not loaded would return."""
 
-    origin = ""  # the class that the file names
+    origin = ""  # the class or function that the file names
+    args: tuple[Any, ...]  # what it was to be made of
     state: Any = None  # what the object was to be restored from; of a module, its __dict__
 
     def __init__(self, *args: Any, **kwargs: Any):
-        pass
+        self.args = args
 
     def __setstate__(self, state: Any) -> None:
         self.state = state
@@ -146,66 +147,23 @@ def _apply(name: str, opcode: Any, stack: list[list[int] | None]) -> None:
     stack.append(base)
 
 
-class _DType:
-    """A dtype that a pickle describes."""
-
-    __slots__ = ("name", "order")
-
-    def __init__(self, name: str, *_: Any):
-        self.name, self.order = name, "="
-
-    def __setstate__(self, state: Any) -> None:
-        self.order = state[1]
-
-    def made(self) -> np.dtype[Any]:
-        """Return NumPy's, of whole numbers alone."""
-        if self.name not in ("i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8") or self.order not in ("<", ">", "|", "="):
-            raise ValueError(f"expected whole numbers, got {reprlib.repr(self.name)}")
-        return np.dtype(f"{self.order}{self.name}")
-
-
-class _Array:
-    """An array that a pickle describes."""
-
-    __slots__ = ("bytes", "dtype")
-
-    def __setstate__(self, state: Any) -> None:
-        _, (_,), self.dtype, _, self.bytes = state  # of one dimension
-
-    def made(self) -> NDArray[Any]:
-        """Return NumPy's."""
-        return np.frombuffer(self.bytes, self.dtype.made())
-
-
-class _NumPy:
-    """NumPy's functions that restore arrays, each as a method that keeps what it is given."""
-
-    __slots__ = ()
-
-    def reconstruct(self, *_: Any) -> _Array:
-        return _Array()
-
-    def frombuffer(self, content: Any, dtype: Any, *_: Any) -> _Array:
-        array = _Array()
-        array.__setstate__((1, (0,), dtype, False, content))
-        return array
-
-    def scalar(self, dtype: Any, content: Any) -> _Array:
-        return self.frombuffer(content, dtype)
-
-    def encode(self, text: str, _: Any) -> bytes:
-        return text.encode("latin1")  # how protocols before 3 write bytes
-
-
-_NUMPY = _NumPy()
-_NUMBERS: dict[tuple[str, str], Any] = {
-    ("numpy", "dtype"): _DType,
-    ("numpy", "ndarray"): None,  # an argument of _reconstruct
-    ("_codecs", "encode"): _NUMPY.encode,
-    **{(f"numpy.{core}.multiarray", "_reconstruct"): _NUMPY.reconstruct for core in ("core", "_core")},
-    **{(f"numpy.{core}.multiarray", "scalar"): _NUMPY.scalar for core in ("core", "_core")},
-    **{(f"numpy.{core}.numeric", "_frombuffer"): _NUMPY.frombuffer for core in ("core", "_core")},
-}
+def _array(value: Inert) -> NDArray[Any]:
+    """Return an array of whole numbers, or one of them, from what NumPy would have been called with."""
+    kind, content, dtype = value.origin.rpartition(".")[2], None, None
+    if kind == "_reconstruct":
+        _, (_,), dtype, _, content = value.state  # of one dimension
+    elif kind == "scalar":
+        dtype, content = value.args
+    elif kind == "_frombuffer":
+        content, dtype, *_ = value.args
+    if isinstance(content, Inert) and content.origin == "_codecs.encode":  # how protocols before 3 write bytes
+        content = content.args[0].encode("latin1")
+    if not isinstance(dtype, Inert) or not isinstance(content, (bytes, bytearray)):
+        raise ValueError(f"expected whole numbers, got an object of {value.origin}")
+    name, order = dtype.args[0], dtype.state[1] if dtype.state else "="
+    if name not in ("i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8") or order not in ("<", ">", "|", "="):
+        raise ValueError(f"expected whole numbers, got {reprlib.repr(name)}")
+    return np.frombuffer(content, f"{order}{name}")
 
 
 def whole_numbers(data: bytes) -> list[int]:
@@ -214,15 +172,15 @@ def whole_numbers(data: bytes) -> list[int]:
     Raises:
         Exception: of any class; there is something else in it, or it is damaged.
     """
-    root = unpickle(data, _NUMBERS)
-    if isinstance(root, _Array):
-        numbers: list[int] = root.made().tolist()
+    root = unpickle(data, {})
+    if isinstance(root, Inert):
+        numbers: list[int] = _array(root).tolist()
         return numbers
     if not isinstance(root, (list, tuple)):
         raise ValueError(f"expected a list of whole numbers, got a {type(root).__name__}")
     numbers = []
     for value in root:
-        one = value.made().tolist() if isinstance(value, _Array) else [value]
+        one = _array(value).tolist() if isinstance(value, Inert) else [value]
         if len(one) != 1 or type(one[0]) is not int:
             raise ValueError(f"expected a whole number for each episode, got a {type(value).__name__}")
         numbers += one

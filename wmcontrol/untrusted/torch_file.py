@@ -121,39 +121,29 @@ class TorchFile:
             raise ValueError(f"{self.path}: its bytes are ordered {order!r}, this machine's are {sys.byteorder}-endian")
         return root
 
-    def read(self, tensor: TensorRecord, name: str) -> Tensor:
-        """Return a tensor of its own memory; ``name`` says in errors which one it is.
+    def read(self, tensor: TensorRecord, name: str, *, mapped: bool = False) -> Tensor:
+        """Return a tensor of its own memory, or one that is ``mapped``; ``name`` says in errors which one it is.
+
+        The numbers of a mapped one are read from the file when they are used, without a look at its checksum. It stays
+        usable when the file is closed. Writing to it ends the process.
 
         Raises:
             ValueError: its bytes are missing or damaged, or fewer than its shape needs.
         """
         try:
             entry, dtype, numel = self._storage(tensor)
-            flat = torch.frombuffer(bytearray(self._zip.read(entry)), dtype=dtype) if numel else _empty(dtype)
-            return flat.as_strided(tensor.shape, tensor.stride, tensor.offset).clone()
-        except Exception as error:  # whatever a damaged record makes of itself
-            raise ValueError(f"{self.path}: tensor {name} is damaged ({error}); fetch the file again") from error
-
-    def map(self, tensor: TensorRecord, name: str) -> Tensor:
-        """Return a tensor whose numbers are read from the file when they are used, without a look at its checksum.
-
-        It stays usable when the file is closed. Writing to it ends the process.
-
-        Raises:
-            ValueError: as :meth:`read`.
-        """
-        try:
-            entry, dtype, numel = self._storage(tensor)
             if not numel:
-                return _empty(dtype).as_strided(tensor.shape, tensor.stride, tensor.offset)
-            with Path(self.path).open("rb") as file:
-                mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-            header = mapped[entry.header_offset : entry.header_offset + 30]
-            start = entry.header_offset + 30 + sum(int.from_bytes(header[i : i + 2], "little") for i in (26, 28))
-            with warnings.catch_warnings():
-                warnings.filterwarnings("ignore", "The given buffer is not writable", UserWarning)
-                flat = torch.frombuffer(mapped, dtype=dtype, count=numel, offset=start)
-            return flat.as_strided(tensor.shape, tensor.stride, tensor.offset)
+                flat = torch.empty(0, dtype=dtype, device="cpu")
+            elif mapped:
+                with Path(self.path).open("rb") as file:
+                    file.seek(entry.header_offset + 26)
+                    lengths = file.read(4)  # of the two fields that the header ends with
+                start = entry.header_offset + 30 + sum(int.from_bytes(lengths[i : i + 2], "little") for i in (0, 2))
+                flat = map_tensor(Path(self.path), dtype, numel, start)
+            else:
+                flat = torch.frombuffer(bytearray(self._zip.read(entry)), dtype=dtype)
+            seen = flat.as_strided(tensor.shape, tensor.stride, tensor.offset)
+            return seen if mapped else seen.clone()
         except Exception as error:  # whatever a damaged record makes of itself
             raise ValueError(f"{self.path}: tensor {name} is damaged ({error}); fetch the file again") from error
 
@@ -173,5 +163,10 @@ class TorchFile:
         return self._entries[record], dtype, numel
 
 
-def _empty(dtype: torch.dtype) -> Tensor:
-    return torch.empty(0, dtype=dtype, device="cpu")
+def map_tensor(path: Path, dtype: torch.dtype, count: int = -1, start: int = 0) -> Tensor:
+    """Map numbers of a file, from a byte on, for reading: a private map that could be written would count as memory."""
+    with path.open("rb") as file:
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The given buffer is not writable", UserWarning)
+        return torch.frombuffer(mapped, dtype=dtype, count=count, offset=start)

@@ -236,7 +236,7 @@ def _load(path: Path) -> Tensor:
     with TorchFile(path) as file:
         value = file.root
         if isinstance(value, TensorRecord):
-            value = file.map(value, "in it")
+            value = file.read(value, "in it", mapped=True)
     if isinstance(value, list) and value and all(type(number) in (int, float) for number in value):
         try:
             whole = all(type(number) is int for number in value)

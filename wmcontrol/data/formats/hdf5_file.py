@@ -51,8 +51,11 @@ class _Attributes(Mapping[str, Any]):
         return len(self._attributes)
 
 
-class Hdf5Group:
-    """A group of a file; each of its members is looked at when it is asked for.
+class Hdf5Group(Mapping[str, Any]):
+    """A group of a file; each of its members, a group or h5py's data set, is looked at when it is asked for.
+
+    Names may be of several, as ``"a/b"``. What lies in another file, or claims to be more than what is stored, is a
+    ValueError that names it, also when it is only asked whether it is there; what cannot be read is an OSError.
 
     Args:
         group: h5py's.
@@ -69,56 +72,33 @@ class Hdf5Group:
         """Return the attributes; what is wrong with one is told when it is read."""
         return _Attributes(self._group.attrs, self._path, self._name or "the file")
 
-    def __contains__(self, name: str) -> bool:
-        """Say whether there is a member; a link is one, wherever it leads: reading it is refused."""
-        first, _, rest = name.strip("/").partition("/")
-        with reading(self._path, name):  # h5py's own "in" opens what links lead to
-            found = self._group.get(first, getlink=True, default=None) is not None
-        if not found or not rest:
-            return found
-        member = self._open(first)
-        return isinstance(member, Hdf5Group) and rest in member
-
     def __iter__(self) -> Iterator[str]:
         return iter(_names(self._group, self._path, self._name or "all names"))
 
-    def items(self) -> Iterator[tuple[str, Any]]:
-        """Return the members by name."""
-        return ((name, self._open(name)) for name in self)
-
-    def get(self, name: str) -> Any:
-        """Return a member, or None."""
-        try:
-            return self[name]
-        except KeyError:
-            return None
+    def __len__(self) -> int:
+        return len(self._group)
 
     def __getitem__(self, name: str) -> Any:
-        """Return a group, or h5py's data set; ``name`` may be of several, as ``"a/b"``.
-
-        Raises:
-            KeyError: there is none.
-            OSError: it cannot be read.
-            ValueError: it lies in another file, or claims to be more than what is stored; the file and it are named.
-        """
         first, _, rest = name.strip("/").partition("/")
-        if first not in self:
+        if first not in self._checked:
+            member = self._open(first)
+            if isinstance(member, Hdf5Group):
+                return member[rest] if rest else member
+            self._checked[first] = member
+        if rest:
             raise KeyError(name)
-        member = self._open(first)
-        if rest and not isinstance(member, Hdf5Group):
-            raise KeyError(name)
-        return member[rest] if rest else member
+        return self._checked[first]
 
     def _open(self, name: str) -> Any:
-        if name in self._checked:
-            return self._checked[name]
         h5py, whole = import_library("h5py"), f"{self._name}/{name}".strip("/")
         if whole.count("/") >= _MAX_DEPTH:
             raise ValueError(f"{self._path}: {whole} is nested more than {_MAX_DEPTH} deep")
         with reading(self._path, whole):
             link = self._group.get(name, getlink=True)
             if link is None:
-                raise OSError("it is listed, and not there")
+                if name in list(self):
+                    raise OSError("it is listed, and not there")
+                raise KeyError(name)
             if not isinstance(link, h5py.HardLink):
                 target = f"{getattr(link, 'filename', '')}:{link.path}"
                 raise ValueError(
@@ -136,7 +116,6 @@ class Hdf5Group:
             if not isinstance(member, h5py.Dataset):
                 raise ValueError(f"{self._path}: {whole} is neither a group nor a data set")
             _check(member, self._path, whole)
-            self._checked[name] = member
             return member
 
 

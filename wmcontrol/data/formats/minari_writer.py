@@ -20,7 +20,6 @@ import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,18 +29,17 @@ from numpy.typing import ArrayLike
 
 from ... import ENV_IDS
 from ...files import atomic_write, sync_folder
-from ...untrusted import Boolean, ListOf, MapOf, Number, Record, Text, parse_json
-from ..frames import Pixels
-from ..trajectory import Floats, Trajectory
-from .hdf5_file import Hdf5File
-from .reading import as_floats, check_rate, checked_lengths, import_library
+from ...untrusted import ListOf, MapOf, Number, Record, Text, parse_json
+from ..trajectory import Floats, Provenance, Trajectory
+from .hdf5_file import Hdf5File, Hdf5Group
+from .reading import check_rate, import_library
 
 MINARI_VERSION = "0.5.4"  # whose layout this is; the first that knows of lossless images
 _LEVEL = 3  # of gzip: on drawn frames as fast as 1 and a tenth smaller; 6 takes twice as long
 _BLOCK = 64  # frames read at once
 _OVERHEAD = 6000  # bytes that HDF5 needs for an episode besides its numbers
 _TIME_TOLERANCE = 1e-9  # s
-_NOTES = Record({"timed": Boolean(), "provenance": ListOf(Text()), "variation": ListOf(MapOf(ListOf(Number())))})
+_NOTES = Record({"provenance": Text(), "variation": MapOf(ListOf(Number()))})
 _NAME = re.compile(r"(\d{9})-(\d{9})\.hdf5")
 
 
@@ -98,7 +96,7 @@ class MinariWriter:
         self._parts.mkdir(parents=True, exist_ok=True)
         parts = self._list_parts()
         self.written = parts[-1][1].stop if parts else 0
-        self._shapes = _stored_shapes(parts[0][0]) if parts else None
+        self._shapes = next(_read_part(*parts[0])).shapes if parts else None
 
     def add(self, trajectories: Sequence[Trajectory]) -> None:
         """Write one batch: all of it is safe when this returns, and nothing of it is there when it raises.
@@ -112,17 +110,23 @@ class MinariWriter:
         """
         if not trajectories:
             return
-        shapes = self._shapes or _shapes(trajectories[0])
+        shapes = self._shapes or _checked_shapes(trajectories[0])
         for trajectory in trajectories:
-            its = _shapes(trajectory)
+            its = _checked_shapes(trajectory)
             if its != shapes:
                 raise ValueError(f"{trajectory.provenance}: the set has {shapes}, this trajectory {its}")
         bounds = self._about["action_bounds"]
         if bounds is not None and shapes.action != len(bounds[0]):
             raise ValueError(f"action_bounds are of {len(bounds[0])} numbers, actions have {shapes.action}")
         end = self.written + len(trajectories)
-        with atomic_write(self._parts / f"{self.written:09d}-{end:09d}.hdf5") as file:
-            file.write(self._part(trajectories, shapes))
+        # In memory, so that a full disk is no matter of HDF5's.
+        with import_library("h5py").File("part", "w", driver="core", backing_store=False) as part:
+            part.attrs["timed"] = not all(self._is_regular(trajectory.times) for trajectory in trajectories)
+            for number, trajectory in enumerate(trajectories, self.written):
+                _write_stored(part.create_group(str(number)), trajectory, shapes)
+            part.flush()
+            with atomic_write(self._parts / f"{self.written:09d}-{end:09d}.hdf5") as file:
+                file.write(part.id.get_file_image())
         self._shapes, self.written = shapes, end
 
     def finish(self, progress: Callable[[int, int], None] | None = None) -> Path:
@@ -165,32 +169,6 @@ class MinariWriter:
             written = int(match[2])
         return parts
 
-    def _part(self, trajectories: Sequence[Trajectory], shapes: _Shapes) -> bytes:
-        """Return a file of HDF5 with all numbers and frames of these, one trajectory after the other."""
-        lengths = [len(trajectory) for trajectory in trajectories]
-        looks = [{name: np.ravel(v).tolist() for name, v in t.variation.items()} for t in trajectories]
-        notes = {
-            "timed": not all(self._is_regular(trajectory.times) for trajectory in trajectories),
-            "provenance": [str(trajectory.provenance) for trajectory in trajectories],
-            "variation": looks,
-        }
-        # In memory, so that a full disk is no matter of HDF5's.
-        with import_library("h5py").File("part", "w", driver="core", backing_store=False) as file:
-            file["notes"] = np.frombuffer(json.dumps(notes).encode(), np.uint8)
-            file["lengths"] = np.array(lengths, np.int64)
-            for name in ("times", "states", "actions"):
-                values = [getattr(trajectory, name) for trajectory in trajectories]
-                if values[0] is not None:
-                    file[name] = np.concatenate(values)
-            if shapes.image is not None:
-                pixels, start = _create_pixels(file, sum(lengths), shapes.image), 0
-                for block in chain.from_iterable(_blocks(trajectory, shapes.image) for trajectory in trajectories):
-                    pixels[start : start + len(block)] = block
-                    start += len(block)
-            file.flush()
-            image: bytes = file.id.get_file_image()
-            return image
-
     def _is_regular(self, times: Floats) -> bool:
         rate = self._about["control_rate"]
         return rate is not None and bool(np.abs(times - np.arange(len(times)) / rate).max() <= _TIME_TOLERANCE)
@@ -206,12 +184,16 @@ class MinariWriter:
                 f"{self.folder} needs {needed / 1e6:.0f} MB to merge its parts, and {free / 1e6:.0f} are free; nothing "
                 "is lost, make room and run again",
             )
-        timed = any(_read_notes(part)["timed"] for part, _ in parts)
+        timed = False
+        for part, _ in parts:
+            with _whole(part) as root:
+                timed |= bool(root.attrs["timed"])
         try:
             with import_library("h5py").File(path, "w") as file:
                 for part, numbers in parts:
-                    for length in _merge_part(file, part, numbers, timed):
-                        lengths.append(length)
+                    for number, stored in zip(numbers, _read_part(part, numbers), strict=True):
+                        _write_episode(file.create_group(f"episode_{number}"), number, stored, timed)
+                        lengths.append(len(stored.trajectory))
                         if progress is not None:
                             progress(len(lengths), self.written)
                 file.flush()
@@ -255,13 +237,18 @@ class MinariWriter:
             file.write(json.dumps(metadata).encode())
 
 
-def _shapes(trajectory: Trajectory) -> _Shapes:
+def _shapes(trajectory: Trajectory, image: tuple[int, ...] | None) -> _Shapes:
+    states, actions = trajectory.states, trajectory.actions
+    return _Shapes(None if states is None else states.shape[1], None if actions is None else actions.shape[1], image)
+
+
+def _checked_shapes(trajectory: Trajectory) -> _Shapes:
     """Return those of a trajectory; its first frame is read for it.
 
     Raises:
         ValueError: frames that are not uint8 (height, width, 3), or nothing at all.
     """
-    states, actions, image = trajectory.states, trajectory.actions, None
+    image = None
     if trajectory.frames is not None:
         frame = trajectory.frames.read([0])
         if frame.dtype != np.uint8 or frame.ndim != 4 or frame.shape[-1] != 3:
@@ -269,9 +256,18 @@ def _shapes(trajectory: Trajectory) -> _Shapes:
                 f"{trajectory.provenance}: frames must be uint8 (T, height, width, 3), got {frame.dtype} {frame.shape}"
             )
         image = frame.shape[1:]
-    if image is None and states is None:
+    if image is None and trajectory.states is None:
         raise ValueError(f"{trajectory.provenance}: it has neither states nor frames, there is nothing to keep")
-    return _Shapes(None if states is None else states.shape[1], None if actions is None else actions.shape[1], image)
+    return _shapes(trajectory, image)
+
+
+class _Stored(NamedTuple):
+    """An episode in a part: its frames as they are compressed."""
+
+    trajectory: Trajectory
+    provenance: str
+    shapes: _Shapes
+    chunks: list[bytes]
 
 
 def _create_pixels(group: Any, count: int, image: tuple[int, ...]) -> Any:
@@ -279,85 +275,77 @@ def _create_pixels(group: Any, count: int, image: tuple[int, ...]) -> Any:
     return group.create_dataset("pixels", (count, *image), np.uint8, **kept)
 
 
-def _blocks(trajectory: Trajectory, image: tuple[int, ...]) -> Iterator[Pixels]:
-    """Read the frames of a trajectory, some at once."""
-    assert trajectory.frames is not None
+def _write_stored(group: Any, trajectory: Trajectory, shapes: _Shapes) -> None:
+    """Write a trajectory into a part."""
+    looks = {name: np.ravel(value).tolist() for name, value in trajectory.variation.items()}
+    notes = json.dumps({"provenance": str(trajectory.provenance), "variation": looks})
+    group["notes"] = np.frombuffer(notes.encode(), np.uint8)
+    for name in ("times", "states", "actions"):
+        if (values := getattr(trajectory, name)) is not None:
+            group[name] = values
+    if trajectory.frames is None or shapes.image is None:
+        return
+    pixels = _create_pixels(group, len(trajectory), shapes.image)
     for start in range(0, len(trajectory), _BLOCK):
         block = trajectory.frames.read(range(start, min(start + _BLOCK, len(trajectory))))
-        if block.dtype != np.uint8 or block.shape[1:] != image:
+        if block.dtype != np.uint8 or block.shape[1:] != shapes.image:
             raise ValueError(
-                f"{trajectory.provenance}: frames must be uint8 {image}, got {block.dtype} {block.shape[1:]}"
+                f"{trajectory.provenance}: frames must be uint8 {shapes.image}, got {block.dtype} {block.shape[1:]}"
             )
-        yield block
+        pixels[start : start + len(block)] = block
 
 
 @contextmanager
-def _whole(part: Path) -> Iterator[None]:
-    """Name a part in what goes wrong while it is read."""
+def _whole(part: Path) -> Iterator[Hdf5Group]:
+    """Open a part, and name it in what goes wrong while it is read."""
     try:
-        yield
+        yield Hdf5File(part).root()
     except (OSError, RuntimeError, LookupError, ValueError, AttributeError, TypeError) as error:
         raise ValueError(f"{part} is not whole: {error}; remove it and the parts after it, and run again") from error
 
 
-def _stored_shapes(part: Path) -> _Shapes:
-    with _whole(part):
-        root = Hdf5File(part).root()
-        state, action = (root[name].shape[1] if name in root else None for name in ("states", "actions"))
-        return _Shapes(state, action, root["pixels"].shape[1:] if "pixels" in root else None)
+def _read_part(part: Path, numbers: range) -> Iterator[_Stored]:
+    with _whole(part) as root:
+        for number in numbers:
+            yield _read_stored(root[str(number)], Provenance("part", part, f"episode_{number}"))
 
 
-def _read_notes(part: Path) -> dict[str, Any]:
-    with _whole(part):
-        notes: dict[str, Any] = parse_json(Hdf5File(part).root()["notes"][()].tobytes(), _NOTES, "notes")
-        return notes
+def _read_stored(group: Hdf5Group, where: Provenance) -> _Stored:
+    notes = parse_json(group["notes"][()].tobytes(), _NOTES, "notes")
+    numbers = {name: group[name][()] for name in ("times", "states", "actions") if name in group}
+    trajectory = Trajectory(**numbers, provenance=where, variation=notes["variation"])
+    image, chunks = None, []
+    if "pixels" in group:
+        pixels, T = group["pixels"], len(trajectory)
+        image = pixels.shape[1:]
+        if len(pixels) != T or pixels.chunks != (1, *image):
+            raise ValueError(f"pixels must be {T} frames stored one by one, got {pixels.chunks} of {pixels.shape}")
+        chunks = [pixels.id.read_direct_chunk((t, 0, 0, 0))[1] for t in range(T)]
+    return _Stored(trajectory, notes["provenance"], _shapes(trajectory, image), chunks)
 
 
-def _merge_part(file: Any, part: Path, numbers: range, timed: bool) -> Iterator[int]:
-    """Write the episodes of a part, and yield how many frames each has."""
-    notes, N = _read_notes(part), len(numbers)
-    with _whole(part):
-        root = Hdf5File(part).root()
-        lengths = checked_lengths(part, root["lengths"][()])
-        F = int(lengths.sum())
-        rows = {"times": F, "states": F, "pixels": F, "actions": F - N}
-        found = {name: root[name] for name in rows if name in root}
-        times, pixels = found["times"][()], found.pop("pixels", None)
-        states, actions = (
-            as_floats(found[name][()], name) if name in found else None for name in ("states", "actions")
-        )
-        held = {name: len(member) for name, member in found.items()} | {"lengths": len(lengths)}
-        held |= {name: len(notes[name]) for name in ("provenance", "variation")}
-        if any(count != rows.get(name, N) for name, count in held.items()):
-            raise ValueError(f"expected rows of {N} episodes of {F} frames, got {held}")
-        if pixels is not None and (len(pixels) != F or pixels.chunks != (1, *pixels.shape[1:])):
-            raise ValueError(f"pixels must be {F} frames stored one by one, got {pixels.chunks} of {pixels.shape}")
-    start = 0
-    for index, (number, T) in enumerate(zip(numbers, lengths.tolist(), strict=True)):
-        seen, done = slice(start, start + T), slice(start - index, start - index + T - 1)
-        group = file.create_group(f"episode_{number}")
-        group.attrs["id"], group.attrs["total_steps"] = number, T - 1
-        group.attrs["provenance"] = notes["provenance"][index]
-        for name, value in notes["variation"][index].items():
-            group.attrs[f"options/variation/{name}"] = value
-        observations = group.create_group("observations")
-        if states is not None:
-            observations.create_dataset("state", data=states[seen])
-        if timed:
-            observations.create_dataset("time", data=times[seen])
-        if pixels is not None:
-            kept = _create_pixels(observations, T, pixels.shape[1:])
-            for t in range(T):
-                with _whole(part):
-                    _, stream = pixels.id.read_direct_chunk((start + t, 0, 0, 0))
-                kept.id.write_direct_chunk((t, 0, 0, 0), stream)
-        group.create_dataset("actions", data=np.zeros((T - 1, 0)) if actions is None else actions[done])
-        # Never written to, these read as zeros and take no room.
-        group.create_dataset("rewards", shape=(T - 1,), dtype=np.float64)
-        group.create_dataset("terminations", shape=(T - 1,), dtype=np.bool_)
-        group.create_dataset("truncations", data=np.arange(1, T) == T - 1)
-        yield T
-        start += T
+def _write_episode(group: Any, number: int, stored: _Stored, timed: bool) -> None:
+    """Write an episode as Minari has it."""
+    trajectory, T = stored.trajectory, len(stored.trajectory)
+    group.attrs["id"], group.attrs["total_steps"] = number, T - 1
+    group.attrs["provenance"] = stored.provenance
+    for name, value in trajectory.variation.items():
+        group.attrs[f"options/variation/{name}"] = value
+    observations = group.create_group("observations")
+    if trajectory.states is not None:
+        observations.create_dataset("state", data=trajectory.states)
+    if timed:
+        observations.create_dataset("time", data=trajectory.times)
+    if stored.shapes.image is not None:
+        pixels = _create_pixels(observations, T, stored.shapes.image)
+        for t, chunk in enumerate(stored.chunks):
+            pixels.id.write_direct_chunk((t, 0, 0, 0), chunk)
+    actions = trajectory.actions
+    group.create_dataset("actions", data=np.zeros((T - 1, 0)) if actions is None else actions)
+    # Never written to, these read as zeros and take no room.
+    group.create_dataset("rewards", shape=(T - 1,), dtype=np.float64)
+    group.create_dataset("terminations", shape=(T - 1,), dtype=np.bool_)
+    group.create_dataset("truncations", data=np.arange(1, T) == T - 1)
 
 
 def _box(shape: tuple[int, ...], dtype: str, low: Any, high: Any) -> dict[str, Any]:
