@@ -1,6 +1,7 @@
 """World models: predictors in an encoder's latent space, with or without actions, and their checkpoints."""
 
 from .action import ActionConditioned
+from .action_prior import ActionPrior
 from .context import Context
 from .normalizer import ActionNormalizer
 from .planning_settings import PlanningSettings
@@ -12,6 +13,7 @@ from .zoo.frame_causal import FrameCausalPredictor
 __all__ = [
     "ActionConditioned",
     "ActionNormalizer",
+    "ActionPrior",
     "Context",
     "FrameCausalPredictor",
     "PlanningSettings",

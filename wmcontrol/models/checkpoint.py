@@ -27,6 +27,7 @@ from ..hub import is_on_hub, local_folder
 from ..untrusted import AnyJson, Choice, Integer, ListOf, MapOf, Nullable, Number, Record, Text, read_json
 from ..untrusted.schema import Place
 from .action import ActionConditioned
+from .action_prior import ActionPrior
 from .hardware import fast_dtype
 from .normalizer import ActionNormalizer
 from .ordinary import ordinary_tensors
@@ -57,6 +58,7 @@ _OWN = Record(
     {"type": Text(), "class": Text(), "settings": MapOf(AnyJson())},
     {"action_dim": _SIZE, "action_scale": Number(above=0)},
 )  # with a class of the user's own, whose settings are its to check
+_PRIOR = Record(dict.fromkeys(("dim", "num_patches", "action_dim", "horizon", "num_frames", "width", "depth"), _SIZE))
 _PREDICTORS = {
     "ActionConditioned": Record(
         {"type": Text(), "action_dim": _SIZE, "settings": _PREDICTOR}, {"action_scale": Number(above=0)}
@@ -76,7 +78,12 @@ _CONFIG = Record(
         "frame_size": ListOf(Integer(low=1, high=2**14), 2, 2),
     },
     # Which not all models are saved with.
-    {"token_std": Nullable(ListOf(Number(low=0))), "planning": MapOf(AnyJson()), "dtype": Choice(*_DTYPES)},
+    {
+        "token_std": Nullable(ListOf(Number(low=0))),
+        "planning": MapOf(AnyJson()),
+        "prior": _PRIOR,
+        "dtype": Choice(*_DTYPES),
+    },
 )
 
 
@@ -114,7 +121,7 @@ def save(
             f'this model was loaded with dtype="auto", which rounded its weights from {model.rounded_from} to '
             f"{model.dtype}; load it without, or ask for dtype={model.dtype} by name to save it so"
         )
-    config = {
+    config: dict[str, Any] = {
         "format_version": FORMAT_VERSION,
         "encoder": describe_encoder(model.encoder),
         "predictor": _describe(model.predictor),
@@ -124,6 +131,8 @@ def save(
         "token_std": model.token_std and list(model.token_std),
         "planning": asdict(model.planning),
     }
+    if model.prior is not None:
+        config["prior"] = model.prior.settings()
     weights = tensors_of(_parts(model))
     if rounded:
         config["dtype"] = str(model.dtype).removeprefix("torch.")
@@ -191,15 +200,20 @@ def _check_sizes(config: dict[str, Any], weights: dict[str, Tensor]) -> None:
     """Refuse a config that asks for a larger model than there are weights for, before it is built."""
     held = {key: value.shape for key, value in weights.items()}
     check_encoder_size(config["encoder"]["name"], config["encoder"]["settings"], held.values())
-    depth = config["predictor"]["settings"].get("depth", 1)
-    if "class" not in config["predictor"] and depth > len(held):
-        raise ValueError(f"predictor.settings.depth is {depth}, and {WEIGHTS} has {len(held)} tensors")
+    depths = {"prior": config.get("prior", {}).get("depth", 1)}
+    if "class" not in config["predictor"]:
+        depths["predictor.settings"] = config["predictor"]["settings"].get("depth", 1)
+    for name, depth in depths.items():
+        if depth > len(held):
+            raise ValueError(f"{name}.depth is {depth}, and {WEIGHTS} has {len(held)} tensors")
     check_size("predictor", lambda: _build(config["predictor"]), held.values())
+    if "prior" in config:
+        check_size("prior", lambda: ActionPrior(**config["prior"]), held.values())
 
 
 def _model(config: dict[str, Any]) -> WorldModel:
     actions, size = config["actions"], config["frame_size"]
-    return WorldModel(
+    model = WorldModel(
         build_encoder(config["encoder"]["name"], config["encoder"]["settings"]),
         _build(config["predictor"]),
         ActionNormalizer(**actions) if actions else None,
@@ -208,11 +222,23 @@ def _model(config: dict[str, Any]) -> WorldModel:
         token_std=config.get("token_std"),
         planning=PlanningSettings(**config.get("planning", {})),
     )
+    if "prior" in config:
+        model.prior = prior = ActionPrior(**config["prior"])
+        rows, columns = model.grid
+        expected = (model.encoder.dim, rows * columns, model.normalizer.action_dim if model.normalizer else None)
+        if (prior.dim, prior.num_patches, prior.action_dim) != expected:
+            raise ValueError(f"prior: dim, num_patches and action_dim must be {expected} by the other settings")
+    return model
 
 
 def _parts(model: WorldModel) -> dict[str, nn.Module]:
-    """What has weights in the file: the predictor, and the encoder where they are not elsewhere."""
-    return {"predictor.": model.predictor, **({"encoder.": model.encoder} if model.encoder.carries_weights else {})}
+    """What has weights in the file: predictor and prior, and the encoder where its weights are not elsewhere."""
+    parts: dict[str, nn.Module] = {"predictor.": model.predictor}
+    if model.encoder.carries_weights:
+        parts["encoder."] = model.encoder
+    if model.prior is not None:
+        parts["prior."] = model.prior
+    return parts
 
 
 def _check_comes_back(model: WorldModel, partial: Path, target: Path) -> None:
@@ -225,6 +251,10 @@ def _check_comes_back(model: WorldModel, partial: Path, target: Path) -> None:
         lost = changed(model.predictor, again.predictor)
         if lost is not None:
             raise ValueError(f"{lost} of the predictor would be lost")
+        if model.prior is not None:
+            lost = changed(model.prior, again.prior or nn.Module())
+            if lost is not None:
+                raise ValueError(f"{lost} of the prior would be lost")
         if not alike(*(_next_frame(each) for each in (model, again))):
             raise ValueError("the predictor gives other frames; are its layers replaced, or hooked?")
     except Exception as error:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ..encoders import Encoder
 from .action import ActionConditioned
+from .action_prior import ActionPrior
 from .checks import check_tokens, is_number
 from .context import Context, weights_of
 from .fast import fast_rollouts
@@ -45,6 +46,7 @@ class WorldModel(nn.Module):
         planning: what suits its environment when an agent plans with it; see ``PlanningAgent.from_model``.
 
     Attributes:
+        prior: proposes action sequences to planners; None without one. See :func:`wmcontrol.training.fit_prior`.
         rounded_from: number type of the predictor's weights before ``load(dtype="auto")`` rounded them; None where it
             did not.
     """
@@ -103,6 +105,7 @@ class WorldModel(nn.Module):
         # Of frames that were all the same, deviations of 0 say nothing.
         self.token_std = tuple(float(std) for std in token_std) if token_std is not None and any(token_std) else None
         self.planning = PlanningSettings() if planning is None else planning
+        self.prior: ActionPrior | None = None
         self.rounded_from: torch.dtype | None = None
         self.eval()
 

@@ -10,6 +10,7 @@ from .finetuning import FinetuneResult, finetune
 from .losses import PredictionLoss
 from .modes import Mode, with_actions
 from .pretraining import PretrainResult, pretrain
+from .prior import PriorResult, PriorSettings, fit_prior
 from .settings import FinetuneSettings, PretrainSettings, TrainingSettings
 from .trainer import Trainer
 from .validation import PredictionError, held_out_clips, prediction_error
@@ -25,12 +26,15 @@ __all__ = [
     "PredictionLoss",
     "PretrainResult",
     "PretrainSettings",
+    "PriorResult",
+    "PriorSettings",
     "Source",
     "Trainer",
     "TrainingSettings",
     "WindowSource",
     "distributed",
     "finetune",
+    "fit_prior",
     "held_out_clips",
     "prediction_error",
     "pretrain",

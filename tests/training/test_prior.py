@@ -1,0 +1,205 @@
+"""Action priors: what they learn, and that they are saved, resumed and refused as models are."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from naming import naming
+from torch import Tensor
+
+from wmcontrol import ActionConditioned, Predictor, WorldModel
+from wmcontrol.data import LatentStore
+from wmcontrol.models import ActionNormalizer, ActionPrior, PlanningSettings
+from wmcontrol.training import PriorSettings, fit_prior
+from wmcontrol.training.prior import HindsightBatch, HindsightWindows, flow_matching_loss
+
+SMALL = PriorSettings(num_steps=40, batch_size=64, width=32, depth=1)
+
+
+def generators(count: int, first: int = 0) -> list[torch.Generator]:
+    return [torch.Generator().manual_seed(first + row) for row in range(count)]
+
+
+@pytest.fixture
+def model(base: WorldModel, stores: list[LatentStore]) -> WorldModel:
+    found = stores[0].action_statistics()
+    normalizer = ActionNormalizer(
+        found.mean.tolist(), found.std.tolist(), found.low.tolist(), found.high.tolist(), frameskip=2
+    )
+    assert isinstance(base.predictor, Predictor)
+    return WorldModel(
+        base.encoder,
+        ActionConditioned(base.predictor, 4),
+        normalizer,
+        control_rate=10,
+        frame_size=base.frame_size,
+        planning=PlanningSettings(horizon=3, context_frames=2),
+    )
+
+
+class Known(ActionPrior):
+    """The velocity of a point: from wherever a path is, straight to it in the time that is left."""
+
+    target: Tensor
+
+    def forward(self, noisy: Tensor, time: Tensor, condition: Tensor) -> Tensor:
+        return (self.target - noisy) / (1 - time[..., None])
+
+
+def test_samples_follow_the_velocity_to_its_end() -> None:
+    prior = Known(3, 2, 4, horizon=3)
+    prior.target = torch.arange(12.0).view(3, 4)
+    found = prior.sample(torch.zeros(2, 1, 2, 3), torch.zeros(2, 2, 3), torch.tensor([3, 2]), 5, generators(2))
+    torch.testing.assert_close(found[0], prior.target.expand(5, 3, 4), atol=1e-4, rtol=0)
+    torch.testing.assert_close(found[1, :, :2], prior.target[:2].expand(5, 2, 4), atol=1e-4, rtol=0)
+    assert (found[1, :, 2] == 0).all()  # after the goal
+
+
+def test_the_loss_of_the_true_velocity_is_0_and_that_of_none_is_known() -> None:
+    prior = Known(3, 2, 4, horizon=3)
+    prior.target = torch.randn(3, 4, generator=torch.Generator().manual_seed(0))
+    size = 4000
+    batch = HindsightBatch(
+        torch.zeros(size, 1, 2, 3), torch.zeros(size, 2, 3), torch.full((size,), 2), prior.target.expand(size, 3, 4)
+    )
+    assert flow_matching_loss(prior, batch, torch.Generator().manual_seed(1)) < 1e-4
+    prior.forward = lambda noisy, time, condition: torch.zeros_like(noisy)  # type: ignore[method-assign]
+    loss = flow_matching_loss(prior, batch, torch.Generator().manual_seed(1))
+    expected = 1 + prior.target[:2].square().mean()  # of (target - noise) ** 2, over the steps until the goal
+    assert abs(float(loss) - float(expected)) < 0.05
+
+
+def test_windows_are_what_led_to_their_goals(stores: list[LatentStore], model: WorldModel) -> None:
+    store, normalizer = stores[0], model.normalizer
+    assert normalizer is not None
+    assert store.actions is not None
+    windows = HindsightWindows(store, [3, 5], normalizer, horizon=3, num_frames=2)
+    batch = windows.draw(500, np.random.default_rng(0))
+    assert set(batch.steps_to_go.tolist()) == {1, 2, 3}
+    assert 0.5 < (batch.steps_to_go == 3).float().mean() < 0.7  # 0.4, and a third of the others
+    begun = 0
+    for row in range(40):
+        tokens, goal, steps, actions = (part[row] for part in batch)
+        k, fitting = int(steps), []
+        for frame in (*range(120, 160), *range(200, 240)):  # those of trajectories 3 and 5
+            seen, first = store.tokens[frame].float(), frame // 40 * 40
+            if frame + 2 * k >= first + 40 or not torch.equal(seen, tokens[1]):
+                continue
+            taken = torch.from_numpy(store.actions[frame : frame + 2 * k]).float().view(k, 2, 2)
+            before, after = store.tokens[max(frame - 2, first)].float(), store.tokens[frame + 2 * k].float()
+            if torch.equal(before, tokens[0]) and torch.equal(after, goal):
+                fitting += [frame - first] * torch.allclose(actions[:k], normalizer.to_model(taken))
+        assert fitting
+        begun += min(fitting) < 2
+    assert begun  # windows whose first frame stands for the one before it
+
+
+def test_proposals_go_to_the_goal(stores: list[LatentStore], model: WorldModel) -> None:
+    settings = PriorSettings(num_steps=250, batch_size=128, width=64, depth=2, seed=1)
+    found = fit_prior(stores[0], model, settings=settings)
+    assert found.error < 0.6 * found.mean_action_error
+    prior, normalizer = found.model.prior, model.normalizer
+    assert prior is not None
+    assert normalizer is not None
+    assert model.prior is None  # which was given
+    batch = HindsightWindows(stores[0], range(20), normalizer, horizon=3, num_frames=2).draw(
+        200, np.random.default_rng(0)
+    )
+    samples = prior.sample(batch.tokens, batch.goal, batch.steps_to_go, 16, generators(200))
+    due = prior.due(batch.steps_to_go)
+
+    def moved(actions: Tensor) -> Tensor:  # by all actions until the goal, in x and y
+        return (actions * due).view(-1, 6, 2).sum(1)
+
+    shares = [np.corrcoef(moved(samples.mean(1))[:, axis], moved(batch.actions)[:, axis])[0, 1] for axis in range(2)]
+    assert min(shares) > 0.8
+
+
+def test_rows_do_not_depend_on_one_another(stores: list[LatentStore], model: WorldModel) -> None:
+    prior = fit_prior(stores[0], model, settings=SMALL).model.prior
+    assert prior is not None
+    assert model.normalizer is not None
+    batch = HindsightWindows(stores[0], [0], model.normalizer, horizon=3, num_frames=2).draw(
+        3, np.random.default_rng(0)
+    )
+    together = prior.sample(*batch[:3], 4, generators(3))
+    alone = prior.sample(*(part[1:2] for part in batch[:3]), 4, generators(1, first=1))
+    torch.testing.assert_close(together[1:2], alone)
+    assert (together[0, 0] != together[0, 1]).any()
+    # Fewer frames were seen: the oldest stands for those before it; more: the last count.
+    tokens, goal, steps = batch[:3]
+    newest = tokens[:, -1:]
+    twice = torch.cat([newest, newest], 1)
+    thrice = torch.cat([tokens[:, :1] + 1, twice], 1)
+    expected = prior.condition(twice, goal, steps)
+    assert torch.equal(prior.condition(newest, goal, steps), expected)
+    assert torch.equal(prior.condition(thrice, goal, steps), expected)
+    assert not torch.equal(prior.condition(tokens, goal, steps), expected)
+
+
+def test_a_model_keeps_its_prior(stores: list[LatentStore], model: WorldModel, tmp_path: Path) -> None:
+    found = fit_prior(stores[0], model, settings=SMALL, folder=tmp_path / "run")
+    again = WorldModel.load(tmp_path / "run" / "model")
+    prior, loaded = found.model.prior, again.prior
+    assert prior is not None
+    assert loaded is not None
+    assert loaded.settings() == prior.settings() == {**prior.settings(), "width": 32, "horizon": 3, "num_frames": 2}
+    arguments: Any = (torch.randn(2, 2, 1, 16), torch.randn(2, 1, 16), torch.tensor([1, 3]), 4)
+    assert torch.equal(prior.sample(*arguments, generators(2)), loaded.sample(*arguments, generators(2)))
+    model.save(tmp_path / "plain")
+    assert WorldModel.load(tmp_path / "plain").prior is None
+
+
+def test_a_killed_run_ends_with_the_same_prior(
+    stores: list[LatentStore], model: WorldModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = fit_prior(stores[0], model, settings=SMALL).model.prior
+    assert whole is not None
+    monkeypatch.setattr("wmcontrol.training.prior._SAVE_SECONDS", 0.0)
+
+    def kill(done: int, _: int) -> None:
+        if done == 23:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit_prior(stores[0], model, settings=SMALL, folder=tmp_path, progress=kill)
+    told: list[int] = []
+    found = fit_prior(
+        stores[0], model, settings=SMALL, folder=tmp_path, progress=lambda done, _: told.append(done)
+    ).model.prior
+    assert told[0] in (23, 24)  # the state of a step is saved after it is told
+    assert found is not None
+    for name, value in whole.state_dict().items():
+        assert torch.equal(found.state_dict()[name], value), name
+    read = fit_prior(stores[0], model, settings=SMALL, folder=tmp_path, progress=lambda *_: pytest.fail("trained"))
+    assert read.model.prior is not None
+    with pytest.raises(ValueError, match=naming("num_steps", 40, 41)):
+        fit_prior(stores[0], model, settings=PriorSettings(**{**vars(SMALL), "num_steps": 41}), folder=tmp_path)
+
+
+def test_what_does_not_fit_is_refused(
+    stores: list[LatentStore], other_store: LatentStore, model: WorldModel, base: WorldModel
+) -> None:
+    with pytest.raises(ValueError, match="encoder"):
+        fit_prior(other_store, model, settings=SMALL)
+    with pytest.raises(ValueError, match="actions"):
+        fit_prior(stores[0], base, settings=SMALL)
+    with pytest.raises(ValueError, match=naming("num_train_trajectories", 18, 19)):
+        fit_prior(stores[0], model, settings=PriorSettings(num_train_trajectories=19))
+    for name, value in (("num_steps", 0), ("learning_rate", 1.0), ("width", 2.5), ("seed", -1), ("weight_decay", -0.1)):
+        with pytest.raises(ValueError, match=naming(name, value)):
+            PriorSettings(**{name: value})
+    prior = ActionPrior(16, 1, 4, horizon=3)
+    tokens, goal = torch.zeros(2, 1, 1, 16), torch.zeros(2, 1, 16)
+    for wrong in (
+        (tokens[0], goal, torch.tensor([1, 1])),
+        (tokens[:, :0], goal, torch.tensor([1, 1])),
+        (tokens, goal[..., :3], torch.tensor([1, 1])),
+        (tokens, goal, torch.tensor([1, 4])),
+        (tokens, goal, torch.tensor([0, 1])),
+        (tokens, goal, torch.tensor([1])),
+    ):
+        with pytest.raises(ValueError, match=r"must"):
+            prior.condition(*wrong)

@@ -1,0 +1,311 @@
+"""Learning an action prior for a model, from the trajectories of a store.
+
+Letters: ``B`` windows, ``T`` frames that the prior looks at, ``H`` model steps ahead, ``P`` patches of a frame, ``D``
+numbers of a token, ``A`` numbers in a model action, ``S`` samples.
+"""
+
+import copy
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..checks import check_number, check_whole
+from ..data import LatentStore, held_out_split
+from ..models import ActionNormalizer, ActionPrior, WorldModel
+from ..untrusted import AnyJson, Number, Record
+from .distributed import DistributedContext, usable_device
+from .inputs import open_store, run
+from .state import Log, OnLog, load_state, save_state
+
+_FAR = 0.4  # of the windows have their goal as far away as can be; the others anywhere up to there
+_TRIED = 256  # held-out windows that samples are compared with
+_SAMPLES = 16
+_EVERY, _SAVE_SECONDS = 50, 60.0
+_RESULT = Record(
+    {"error": Number(low=0), "mean_action_error": Number(low=0), "seconds": Number(low=0)}, others=AnyJson()
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PriorSettings:
+    """How :func:`fit_prior` trains.
+
+    Args:
+        num_steps: optimiser steps. For example 10000.
+        batch_size: windows of a step. For example 512.
+        learning_rate: at the start; it falls to 0 along a line. For example 1e-3.
+        weight_decay: of AdamW. For example 0.01.
+        width: of the network. For example 768.
+        depth: its residual blocks. For example 3.
+        num_train_trajectories: train on only so many trajectories; by default on all that are not held out. For
+            example 50.
+        seed: of weights, windows and noise. For example 1.
+        split_seed: decides which trajectories are held out, as of fine-tuning; by default seed. For example 0.
+
+    Raises:
+        ValueError: a setting is not what is expected; it is named.
+    """
+
+    num_steps: int = 4000
+    batch_size: int = 512
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.01
+    width: int = 512
+    depth: int = 3
+    num_train_trajectories: int | None = None
+    seed: int = 0
+    split_seed: int | None = None
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name == "learning_rate":
+                check_number(field.name, value, "(0, 1)")
+            elif field.name == "weight_decay":
+                check_number(field.name, value, "[0, 1]")
+            elif value is not None or field.name not in ("num_train_trajectories", "split_seed"):
+                check_whole(field.name, value, least=0 if "seed" in field.name else 1)
+
+
+@dataclass(frozen=True)
+class PriorResult:
+    """What fitting a prior gave.
+
+    Attributes:
+        model: the model with its prior, on the CPU.
+        error: root mean square error of the nearest of 16 samples to what was done in held-out windows, over the steps
+            until the goal, in normalised units.
+        mean_action_error: the same of the mean action, which a planner begins with otherwise.
+        seconds: that the steps took, those before a kill included.
+        folder: with the model in ``model``; None where none was asked for.
+    """
+
+    model: WorldModel
+    error: float
+    mean_action_error: float
+    seconds: float
+    folder: Path | None
+
+
+class HindsightBatch(NamedTuple):
+    """Windows whose goal is a frame that was reached."""
+
+    tokens: Tensor  # (B, T, P, D), the newest last
+    goal: Tensor  # (B, P, D)
+    steps_to_go: Tensor  # (B,) from 1 to H
+    actions: Tensor  # (B, H, A), normalised; those after the goal are any
+
+
+class HindsightWindows:
+    """All frames of trajectories that have a later one to be a goal.
+
+    Args:
+        store: with actions.
+        members: numbers of trajectories.
+        normalizer: of actions; its frameskip is the time of a model step.
+        horizon: H, the farthest goal, in model steps.
+        num_frames: T.
+
+    Raises:
+        ValueError: no trajectory is long enough for one step.
+    """
+
+    def __init__(
+        self,
+        store: LatentStore,
+        members: Sequence[int],
+        normalizer: ActionNormalizer,
+        *,
+        horizon: int,
+        num_frames: int,
+    ):
+        assert store.actions is not None
+        frameskip, lengths = normalizer.frameskip, store.lengths[list(members)]
+        counts = (lengths - frameskip).clip(0)
+        if not counts.sum():
+            raise ValueError(f"no trajectory of {store.folder} has the {frameskip + 1} frames that a model step needs")
+        self._store, self._normalizer, self._horizon, self._num_frames = store, normalizer, horizon, num_frames
+        self._place = np.concatenate([np.arange(count) for count in counts])  # of the newest frame in its trajectory
+        self._start = np.repeat(store.offsets[list(members)], counts)
+        self._most = ((np.repeat(lengths, counts) - 1 - self._place) // frameskip).clip(max=horizon)
+        self._actions = np.concatenate([store.actions, np.zeros_like(store.actions[: horizon * frameskip])])
+
+    def draw(self, count: int, rng: np.random.Generator) -> HindsightBatch:
+        """Draw windows at random."""
+        frameskip = self._normalizer.frameskip
+        chosen = rng.integers(len(self._place), size=count)
+        place, start, most = self._place[chosen], self._start[chosen], self._most[chosen]
+        steps = np.where(rng.random(count) < _FAR, most, 1 + rng.integers(most))
+        back = frameskip * np.arange(self._num_frames - 1, -1, -1)
+        seen = start[:, None] + (place[:, None] - back).clip(0)  # before the first frame there is the first
+        goal = start + place + frameskip * steps
+        taken = (start + place)[:, None] + np.arange(self._horizon * frameskip)
+        tokens, goals = (self._store.tokens[torch.from_numpy(rows)].float() for rows in (seen, goal))
+        actions = torch.from_numpy(self._actions[taken]).float().unflatten(1, (self._horizon, frameskip))
+        return HindsightBatch(tokens, goals, torch.from_numpy(steps), self._normalizer.to_model(actions))
+
+
+def flow_matching_loss(prior: ActionPrior, batch: HindsightBatch, generator: torch.Generator) -> Tensor:
+    """Return the mean square error of the velocity at random points of paths from noise to what was done.
+
+    Only steps until the goal count (arXiv 2210.02747, equation 23, with sigma_min = 0).
+    """
+    noise, share = (
+        torch.randn(batch.actions.shape, generator=generator),
+        torch.rand(len(batch.actions), 1, generator=generator),
+    )
+    noise, share = noise.to(batch.actions), share.to(batch.actions)
+    due = prior.due(batch.steps_to_go)
+    # After the goal there is only noise, in training as in sampling.
+    actions = torch.where(due > 0, batch.actions, noise)
+    point = noise + share[..., None] * (actions - noise)
+    condition = prior.condition(batch.tokens, batch.goal, batch.steps_to_go)
+    error = (prior(point, share, condition) - (actions - noise)).square() * due
+    loss: Tensor = error.sum() / (due.sum() * prior.action_dim)
+    return loss
+
+
+@torch.inference_mode(False)
+def fit_prior(
+    store: LatentStore | str | Path,
+    model: WorldModel | str | Path,
+    *,
+    settings: PriorSettings = PriorSettings(),
+    folder: str | Path | None = None,
+    device: str | torch.device | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    on_log: OnLog | None = None,
+) -> PriorResult:
+    """Teach a model which action sequences lead from frames to later frames, as the trajectories of a store show.
+
+    The world model stays as it is. Planning agents of the model that is returned begin their search with samples of the
+    prior; see :meth:`wmcontrol.PlanningAgent.from_model`.
+
+    Args:
+        store: a latent store with actions, or its folder: what the model was fine-tuned on, or more of that kind.
+        model: with actions, and the store's encoder; its folder, or a packaged name.
+        settings: of the training.
+        folder: for the model, the log and the result; the same call goes on there after a kill. By default nothing is
+            kept on disk.
+        device: where to train; by default a GPU if there is one.
+        progress: called with the steps done, and of how many.
+        on_log: called with a step and what the log says of it.
+
+    Raises:
+        ValueError: a store without actions or of another encoder, a model without actions, too few or too short
+            trajectories; ``folder`` holds another run; or the loss is not finite.
+        OSError: the store or model is not there, ``folder`` cannot be written to, or another process writes there.
+    """
+    place, data = usable_device(device), open_store(store)
+    world = WorldModel.load(model, dtype=torch.float32) if isinstance(model, str | Path) else copy.deepcopy(model)
+    normalizer = world.normalizer
+    if data.actions is None:
+        raise ValueError(f"store: {data.folder} has no actions to learn from")
+    if normalizer is None or data.actions.shape[1] != len(normalizer.mean):
+        have = None if normalizer is None else len(normalizer.mean)
+        raise ValueError(f"model: expected one with actions of {data.actions.shape[1]} numbers, got {have}")
+    if not data.made_by(world.encoder):
+        raise ValueError(f"model: its encoder is another than that of {data.folder}; encode the data with the model's")
+    split_seed = settings.seed if settings.split_seed is None else settings.split_seed
+    train, held_out = (part.tolist() for part in held_out_split(len(data), split_seed, settings.seed))
+    wanted = settings.num_train_trajectories
+    if wanted is not None and wanted > len(train):
+        raise ValueError(f"num_train_trajectories: there are {len(train)} to train on, got {wanted}")
+    train = train[:wanted]
+    horizon, num_frames = world.planning.horizon, world.planning.context_frames
+    windows, unseen = (
+        HindsightWindows(data, part, normalizer, horizon=horizon, num_frames=num_frames) for part in (train, held_out)
+    )
+    tried = unseen.draw(_TRIED, np.random.default_rng([settings.seed, 1]))
+    about = {"store": data.identity(), "planning": asdict(world.planning), "settings": asdict(settings)}
+
+    def train_prior(out: Path, where: DistributedContext) -> tuple[WorldModel, dict[str, Any]]:
+        with torch.random.fork_rng(devices=[]), torch.device("cpu"):
+            torch.manual_seed(settings.seed)
+            _, num_patches, dim = data.tokens.shape
+            prior = ActionPrior(
+                dim,
+                num_patches,
+                normalizer.action_dim,
+                horizon=horizon,
+                num_frames=num_frames,
+                width=settings.width,
+                depth=settings.depth,
+            )
+        some = windows.draw(4096, np.random.default_rng([settings.seed, 2])).goal.flatten(0, 1)
+        prior.mean.copy_(some.mean(0))
+        prior.std.copy_(some.std(0).clamp_min(1e-3 * float(some.std(0).max())))
+        seconds = _train(prior.to(where.device), windows, settings, out, where.device, progress, on_log)
+        world.prior = prior.cpu().requires_grad_(False).eval()
+        error, mean_action_error = _nearest(world.prior, tried)
+        return world, {"error": error, "mean_action_error": mean_action_error, "seconds": seconds}
+
+    found, result = run(folder, "fit_prior", about, place, _RESULT, train_prior)
+    return PriorResult(
+        model=found,
+        error=result["error"],
+        mean_action_error=result["mean_action_error"],
+        seconds=result["seconds"],
+        folder=None if folder is None else Path(folder),
+    )
+
+
+def _train(
+    prior: ActionPrior,
+    windows: HindsightWindows,
+    settings: PriorSettings,
+    folder: Path,
+    device: torch.device,
+    progress: Callable[[int, int], None] | None,
+    on_log: OnLog | None,
+) -> float:
+    optimizer = torch.optim.AdamW(prior.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
+    state, step, before = load_state(folder, device), 0, 0.0
+    if state is not None:
+        prior.load_state_dict(state["prior"])
+        optimizer.load_state_dict(state["optimizer"])
+        step, before = state["step"], state["seconds"]
+    log, started = Log(folder, step, on_log), time.monotonic()
+    saved = started
+    while step < settings.num_steps:
+        batch = windows.draw(settings.batch_size, np.random.default_rng([settings.seed, 0, step]))
+        generator = torch.Generator().manual_seed(settings.seed * 2**32 + step)
+        for group in optimizer.param_groups:
+            group["lr"] = settings.learning_rate * (1 - step / settings.num_steps)
+        loss = flow_matching_loss(prior, HindsightBatch(*(part.to(device) for part in batch)), generator)
+        value, step = float(loss.detach()), step + 1
+        if not math.isfinite(value):
+            raise ValueError(f"step {step}: the loss is {value}; a lower learning_rate may help")
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        if step % _EVERY == 0 or step == settings.num_steps:
+            log(step, loss=value)
+        if progress is not None:
+            progress(step, settings.num_steps)
+        if time.monotonic() - saved > _SAVE_SECONDS or step == settings.num_steps:
+            saved = time.monotonic()
+            parts = {"prior": prior.state_dict(), "optimizer": optimizer.state_dict()}
+            save_state(folder, {**parts, "step": step, "seconds": before + saved - started})
+    return before + time.monotonic() - started
+
+
+def _nearest(prior: ActionPrior, batch: HindsightBatch) -> tuple[float, float]:
+    """Return how far the nearest of many samples, and the mean action, are from what was done, up to the goal."""
+    generators = [torch.Generator().manual_seed(row) for row in range(len(batch.goal))]
+    samples = prior.sample(batch.tokens, batch.goal, batch.steps_to_go, _SAMPLES, generators)
+    due = prior.due(batch.steps_to_go)
+
+    def error(actions: Tensor) -> Tensor:  # (B, S, H, A) -> (B, S)
+        squares = (actions - batch.actions[:, None]).square() * due[:, None]
+        return squares.sum((2, 3)) / (due.sum((1, 2))[:, None] * prior.action_dim)
+
+    nearest, none = error(samples).amin(1), error(torch.zeros_like(samples[:, :1]))
+    return float(nearest.mean().sqrt()), float(none.mean().sqrt())
