@@ -154,7 +154,7 @@ def test_a_tensor_file_with_an_absurd_header_is_named(folder: Path) -> None:
         ({"predictor": {"type": "GPT", "settings": {}}}, "predictor.type"),
         (
             {"predictor": {"type": "Predictor", "settings": {"dim": 4}}},
-            naming("predictor.settings", "depth", "num_heads", "width"),
+            naming("config.json", "depth", "num_heads", "width"),
         ),
         ({"actions": {"mean": [0]}}, "actions"),
         ({"actions": None}, naming("actions", 4, None)),
@@ -246,10 +246,10 @@ def test_nonsense_in_a_config_names_the_file(folder: Path, changes: dict) -> Non
         ("predictor", {"depth": 10**6}, naming("depth", 1000000)),
         ("predictor", {"width": 2**20, "num_heads": 2**10}, "predictor"),
         ("predictor", {"mlp_ratio": 9000}, "predictor"),
-        ("predictor", {"depth": True}, naming("predictor.settings.depth", True)),
+        ("predictor", {"depth": True}, naming("depth", True)),
         ("predictor", {"width": 2**23, "mlp_ratio": 9999.0, "dim": 2**23, "num_heads": 2**20}, "predictor"),
         ("encoder", {"grids": None, "blurs": [1e-4]}, "encoder"),
-        ("encoder", {"grids": None, "blurs": [1e-300]}, naming("settings.blurs[0]")),
+        ("encoder", {"grids": None, "blurs": [1e-300]}, naming("blurs", 1e-300)),
         ("encoder", {"grids": [[2**16, 2**16]]}, "encoder"),
     ],
 )

@@ -1,24 +1,23 @@
-"""An encoder on disk: its name and settings in JSON, and its weights where it carries them."""
+"""Encoders on disk, and weights between modules and files: what is saved comes back as it was, or is refused.
+
+An encoder's folder has its name and settings in JSON, and its weights where it carries them.
+"""
 
 import hashlib
 import json
-import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save
-from torch import nn
+from torch import Tensor, nn
 
 from ..files import atomic_write
 from ..untrusted import AnyJson, MapOf, Record, Text, read_json
-from ..untrusted.schema import Place
 from .encoder import Encoder
-from .pyramid_shape import SETTINGS as PYRAMID
 from .registry import build_encoder, describe_encoder
-from .weights import assign, check_comes_back, place_of, tensors_of
 
 _DESCRIPTION = Record({"name": Text(), "settings": MapOf(AnyJson())})
 SETTINGS, WEIGHTS = "encoder.json", "encoder.safetensors"
@@ -28,6 +27,7 @@ _PUBLISHED = Record(
     {"model_type": Text(), "_class_name": Text(), "architecture": Text(), "pretrained_cfg": MapOf(AnyJson())},
     others=AnyJson(),
 )
+_NEAR = 1e-2  # results are rounded otherwise where weights lie otherwise in memory
 
 
 def save_encoder(encoder: Encoder, folder: Path, frame_size: tuple[int, int]) -> None:
@@ -45,7 +45,7 @@ def save_encoder(encoder: Encoder, folder: Path, frame_size: tuple[int, int]) ->
     if encoder.carries_weights:
         with atomic_write(folder / WEIGHTS) as file:
             file.write(save(tensors_of({"": encoder})))
-    check_comes_back(encoder, _loaded(described, folder).to(place_of(encoder)), frame_size)
+    check_comes_back(encoder, _loaded(described, folder), frame_size)
     # The settings come last: with them, all is there.
     with atomic_write(folder / SETTINGS) as file:
         file.write(json.dumps(described, indent=1).encode())
@@ -62,7 +62,7 @@ def load_encoder(folder: Path) -> Encoder:
     described = read_json(folder / SETTINGS, _DESCRIPTION)
     try:
         return _loaded(described, folder)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
         raise ValueError(f"{folder / SETTINGS} describes no encoder: {error}") from error
 
 
@@ -89,65 +89,28 @@ def published_encoder(folder: Path) -> Encoder | None:
 
 
 def _loaded(described: Mapping[str, Any], folder: Path) -> Encoder:
-    weights = folder / WEIGHTS
-    if weights.exists():
-        check_encoder_size(described["name"], described["settings"], _shapes(weights))
-    with torch.inference_mode(False), torch.no_grad(), torch.device("cpu"):  # whatever the process is in
-        encoder = build_encoder(described["name"], described["settings"])
+    with torch.inference_mode(False), torch.no_grad():  # whatever the process is in
+        encoder = described_encoder(described)
         if encoder.carries_weights:
             try:
-                tensors = load_file(weights)
+                tensors = load_file(folder / WEIGHTS)
             except SafetensorError as error:
-                raise ValueError(f"{weights} does not hold this encoder's weights: {error}") from error
-            assign({"": encoder}, tensors, weights, SETTINGS)
+                raise ValueError(f"{folder / WEIGHTS} does not hold this encoder's weights: {error}") from error
+            load_tensors({"": encoder}, tensors, folder / WEIGHTS, SETTINGS)
     return encoder
 
 
-def check_encoder_size(name: str, settings: Mapping[str, Any], held: Iterable[Sequence[int]]) -> None:
-    """Refuse settings of a pyramid that is larger than its weights; other encoders of ours have theirs elsewhere.
-
-    Args:
-        name: of the encoder.
-        settings: the constructor's.
-        held: shapes of the tensors that are there.
-
-    Raises:
-        ValueError: it is larger, or the settings are none of its.
-    """
-    if name == "pyramid":
-        PYRAMID.check(settings, Place("encoder", "settings"))
-        check_size("encoder", lambda: build_encoder(name, settings), held)
-
-
-def check_size(name: str, build: Callable[[], nn.Module], held: Iterable[Sequence[int]]) -> None:
-    """Refuse a module that needs a MiB of numbers more than there are in a file; it is built without any memory.
-
-    Args:
-        name: what the error calls it.
-        build: makes it.
-        held: shapes of the tensors that are there.
-
-    Raises:
-        ValueError: it does.
-    """
-    try:
-        with torch.device("meta"):
-            module = build()
-    except (RuntimeError, OverflowError) as error:  # more than 64 bits can count
-        raise ValueError(
-            f"{name}: its settings ask for more numbers than there can be: {str(error).splitlines()[0]}"
-        ) from error
-    needed, there = sum(t.numel() for t in module.state_dict().values()), sum(map(math.prod, held))
-    if needed > there + 2**20:
-        raise ValueError(f"{name}: its settings ask for {needed:,} numbers, the file of weights has {there:,}")
-
-
-def _shapes(file: Path) -> list[tuple[int, ...]]:
-    try:
-        with safe_open(file, "pt") as opened:
-            return [tuple(opened.get_slice(name).get_shape()) for name in opened.keys()]  # noqa: SIM118 no mapping
-    except (SafetensorError, OSError) as error:
-        raise ValueError(f"{file} does not hold this encoder's weights: {error}") from error
+def described_encoder(described: Mapping[str, Any]) -> Encoder:
+    """Make the encoder that a file describes, on the CPU; a pyramid without memory, which its weights bring."""
+    name, settings = described["name"], described["settings"]
+    if name != "pyramid":
+        with torch.device("cpu"):
+            return build_encoder(name, settings)
+    with torch.device("meta"):
+        encoder = build_encoder(name, settings)
+    if missing := sorted(encoder.settings().keys() - settings.keys()):  # a default is not what it was saved with
+        raise ValueError(f"encoder.settings: missing fields {missing}")
+    return encoder
 
 
 def encoder_digest(encoder: Encoder) -> str:
@@ -158,3 +121,109 @@ def encoder_digest(encoder: Encoder) -> str:
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
+
+
+def tensors_of(parts: Mapping[str, nn.Module]) -> dict[str, Tensor]:
+    """Return the state of modules, each with its prefix, as safetensors writes it: on the CPU, in memory of its own.
+
+    Raises:
+        ValueError: the state holds something else than plain tensors.
+    """
+    found: dict[str, Tensor] = {}
+    taken: set[int] = set()
+    for prefix, part in parts.items():
+        for name, value in part.state_dict().items():
+            if not isinstance(value, Tensor) or value.layout != torch.strided or value.device.type == "meta":
+                raise ValueError(
+                    f"{prefix}{name} cannot be saved: a file of weights holds dense tensors, got "
+                    + (f"one of {value.layout} on {value.device}" if isinstance(value, Tensor) else repr(value))
+                )
+            tensor = value.detach().cpu().contiguous()
+            memory = tensor.untyped_storage().data_ptr()
+            found[prefix + name] = tensor.clone() if memory in taken else tensor  # tied weights
+            taken.add(memory)
+    return found
+
+
+def load_tensors(parts: Mapping[str, nn.Module], tensors: Mapping[str, Tensor], file: Path, described_in: str) -> None:
+    """Give modules, each with its prefix, the tensors of a file, in the number types that they have there.
+
+    A module on the meta device comes to the CPU, once its weights are found to be there: settings cannot ask for more
+    memory than the file has.
+
+    Raises:
+        ValueError: tensors that are missing, unknown, of another shape or kind, NaN, or parameters that are not finite;
+            it names the file, and ``described_in``, which says what the modules are.
+    """
+    expected = {prefix + name: value for prefix, part in parts.items() for name, value in part.state_dict().items()}
+    parameters = {prefix + name for prefix, part in parts.items() for name, _ in part.named_parameters()}
+    unknown, missing = sorted(tensors.keys() - expected), sorted(expected.keys() - tensors)
+    if unknown or missing:
+        raise ValueError(
+            f"{file} does not fit {described_in}: unknown tensors {unknown[:5]}, missing tensors {missing[:5]}"
+        )
+    for name, value in tensors.items():
+        like = expected[name]
+        if value.shape != like.shape:
+            raise ValueError(
+                f"{file}: by {described_in}, {name} must have shape {tuple(like.shape)}, got {tuple(value.shape)}"
+            )
+        fits = value.is_floating_point() if like.is_floating_point() else value.dtype == like.dtype
+        # A buffer may be infinite, as a mask is.
+        if not fits or value.isnan().any() or (name in parameters and not value.isfinite().all()):
+            kind = "numbers of floating point" if like.is_floating_point() else f"numbers of {like.dtype}"
+            raise ValueError(f"{file}: {name} must hold finite {kind}, got {value.dtype} or NaN")
+    for prefix, part in parts.items():
+        own = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+        if any(value.is_meta for value in part.state_dict().values()):
+            part.to_empty(device="cpu")
+        for name, tensor in (*part.named_parameters(), *part.named_buffers()):
+            if name in own:
+                tensor.data = tensor.data.to(own[name].dtype)
+        part.load_state_dict(own)
+
+
+def check_comes_back(encoder: Encoder, again: Encoder, frame_size: tuple[int, int]) -> None:
+    """Raise a ValueError, which says what got lost, if ``again``, which was loaded, is not the encoder."""
+    name, settings = type(encoder).__name__, describe_encoder(encoder)["settings"]
+    if (found := describe_encoder(again)["settings"]) != settings:
+        raise ValueError(
+            f"{name}.settings() must return what its constructor takes: made of {settings}, it says {found}"
+        )
+    if lost := changed(encoder, again):
+        raise ValueError(
+            f"{lost} of {name} would be lost: its class says carries_weights = False, and its constructor makes other "
+            "weights; say True, or leave the weights as they were loaded"
+        )
+    place = next((t.device for t in (*encoder.parameters(), *encoder.buffers())), torch.device("cpu"))
+    frames = trial_frames(frame_size, encoder.tubelet).to(place)
+    if not alike(encoder(frames), again.to(place)(frames)):
+        raise ValueError(
+            f"{name} gives other tokens when it is made again of its settings and weights; whatever decides them must "
+            "be in settings(), or a parameter or buffer"
+        )
+
+
+def changed(module: nn.Module, again: nn.Module) -> str | None:
+    """Return the name of a tensor in which two modules differ, or None."""
+    theirs = again.state_dict()
+    for name, value in module.state_dict().items():
+        other = theirs.get(name)
+        if other is None or other.dtype != value.dtype:
+            return name
+        other = other.to(value.device)
+        if not ((other == value) | (other != other) & (value != value)).all():
+            return name
+    return None
+
+
+def alike(one: Tensor, other: Tensor) -> bool:
+    """Say whether two results are the same but for rounding, which depends on how weights lie in memory."""
+    one, other = one.to("cpu", torch.float64), other.to("cpu", torch.float64)
+    return bool((one - other).norm() <= _NEAR * one.norm())
+
+
+def trial_frames(frame_size: tuple[int, int], count: int) -> Tensor:
+    """Return random frames (count, height, width, 3), always the same."""
+    generator = torch.Generator("cpu").manual_seed(0)
+    return torch.randint(256, (count, *frame_size, 3), dtype=torch.uint8, device="cpu", generator=generator)

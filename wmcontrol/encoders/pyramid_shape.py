@@ -6,24 +6,11 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from ..untrusted import Integer, ListOf, Nullable, Number, Record
-
 # Samples per standard deviation of the blur. What is finer than the samples can carry is by then damped to
 # exp(-(0.75 pi)^2 / 2) = 6 % or less.
 _SAMPLES_PER_WIDTH = 0.75
-_MIN_RATIO = 1.5
-_SIZE = Integer(low=1, high=2**24)
+_MIN_BLUR, _MIN_RATIO = 1e-4, 1.5
 _LARGEST = 1e6  # of weights: single precision must have room for squares of what they multiply
-SETTINGS = Record(  # as a file has them
-    {
-        "num_components": _SIZE,
-        "tokens": ListOf(_SIZE, 2, 2),
-        "blurs": ListOf(Number(low=1e-4, high=64), 1, 64),
-        "blur_weights": Nullable(ListOf(Number(above=0), 1, 64)),
-        "grids": Nullable(ListOf(ListOf(_SIZE, 2, 2), 1, 64)),
-        "color_weights": ListOf(Number(low=0), 3, 3),
-    }
-)
 
 
 class PyramidShape(NamedTuple):
@@ -76,10 +63,10 @@ def checked_shape(
         blur_weights = _numbers("blur_weights", blur_weights, float)
     if len(tokens) != 2 or min(tokens) < 1:
         raise ValueError(f"tokens must be rows and columns, each at least 1, got {tokens!r}")
-    if not blurs or blurs[0] <= 0 or any(b < _MIN_RATIO * a * (1 - 1e-9) for a, b in pairwise(blurs)):
+    if not blurs or blurs[0] < _MIN_BLUR or any(b < _MIN_RATIO * a * (1 - 1e-9) for a, b in pairwise(blurs)):
         raise ValueError(
-            f"blurs must be positive widths as fractions of the frame, each at least {_MIN_RATIO} times the one "
-            f"before, got {blurs!r}"
+            f"blurs must be widths as fractions of the frame, from {_MIN_BLUR:g} up, each at least {_MIN_RATIO} times "
+            f"the one before, got {blurs!r}"
         )
     if blur_weights is None:
         blur_weights = [blur / blurs[0] for blur in blurs]

@@ -72,13 +72,11 @@ def build_encoder(name: str, settings: Mapping[str, Any]) -> Encoder:
         OSError: its weights are not at hand.
     """
     cls = _class_of(name)
-    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    parameters = {k: p for k, p in inspect.signature(cls).parameters.items() if p.kind in named}
-    unknown = sorted(set(settings) - set(parameters))
-    missing = sorted(k for k, p in parameters.items() if p.default is p.empty and k not in settings)
-    if unknown or missing:
-        what = [f"does not have {unknown}" for _ in unknown[:1]] + [f"needs {missing}" for _ in missing[:1]]
-        raise ValueError(f"encoder {name!r} {' and '.join(what)}; its settings are {list(parameters)}")
+    signature = inspect.signature(cls)
+    try:
+        signature.bind(**settings)
+    except TypeError as error:
+        raise ValueError(f"encoder {name!r}: {error}; its settings are {list(signature.parameters)}") from None
     return cls(**settings)
 
 

@@ -19,13 +19,18 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from ..encoders import build_encoder
-from ..encoders.files import check_encoder_size, check_size
+from ..encoders.files import (
+    alike,
+    changed,
+    check_comes_back,
+    described_encoder,
+    load_tensors,
+    tensors_of,
+    trial_frames,
+)
 from ..encoders.registry import describe_encoder
-from ..encoders.weights import alike, assign, changed, check_comes_back, tensors_of, trial_frames
 from ..hub import is_on_hub, local_folder
 from ..untrusted import AnyJson, Choice, Integer, ListOf, MapOf, Nullable, Number, Record, Text, read_json
-from ..untrusted.schema import Place
 from .action import ActionConditioned
 from .action_prior import ActionPrior
 from .hardware import fast_dtype
@@ -42,35 +47,14 @@ _ASSETS = Path(__file__).parents[1] / "assets"
 _DTYPES = {"float64": torch.float64, "float32": torch.float32}  # what rounded weights may be widened to
 _SIZE, _VECTOR = Integer(low=1, high=2**24), ListOf(Number(), least=1)
 _VERSION = Record({"format_version": Integer()}, others=AnyJson())
-_PREDICTOR = Record(
-    {"dim": _SIZE, "width": _SIZE, "depth": _SIZE, "num_heads": _SIZE},
-    {"mlp_ratio": Number(above=0), "spatial_range": ListOf(Number(), 2, 2)},
-)
-_FRAME_CAUSAL = Record(
-    {"dim": _SIZE, "action_dim": _SIZE, "num_patches": _SIZE},
-    {
-        **dict.fromkeys(("num_frames", "depth", "heads", "dim_head", "mlp_dim", "action_embed_dim"), _SIZE),
-        "proprio_dim": Integer(low=0, high=2**24),
-        "dropout": Number(low=0),
-    },
-)
-_OWN = Record(
-    {"type": Text(), "class": Text(), "settings": MapOf(AnyJson())},
-    {"action_dim": _SIZE, "action_scale": Number(above=0)},
-)  # with a class of the user's own, whose settings are its to check
-_PRIOR = Record(dict.fromkeys(("dim", "num_patches", "action_dim", "horizon", "num_frames", "width", "depth"), _SIZE))
-_PREDICTORS = {
-    "ActionConditioned": Record(
-        {"type": Text(), "action_dim": _SIZE, "settings": _PREDICTOR}, {"action_scale": Number(above=0)}
-    ),
-    "Predictor": Record({"type": Text(), "settings": _PREDICTOR}),
-    "FrameCausalPredictor": Record({"type": Text(), "settings": _FRAME_CAUSAL}),
-}
 _CONFIG = Record(
     {
         "format_version": Integer(1, FORMAT_VERSION),
         "encoder": Record({"name": Text(), "settings": MapOf(AnyJson())}),
-        "predictor": Record({"type": Choice(*_PREDICTORS)}, others=AnyJson()),
+        "predictor": Record(
+            {"type": Choice("ActionConditioned", "Predictor", "FrameCausalPredictor"), "settings": MapOf(AnyJson())},
+            {"class": Text(), "action_dim": _SIZE, "action_scale": Number(above=0)},
+        ),
         "actions": Nullable(
             Record({**dict.fromkeys(("mean", "std", "low", "high"), _VECTOR), "frameskip": Integer(low=1, high=2**16)})
         ),
@@ -81,7 +65,9 @@ _CONFIG = Record(
     {
         "token_std": Nullable(ListOf(Number(low=0))),
         "planning": MapOf(AnyJson()),
-        "prior": _PRIOR,
+        "prior": Record(
+            dict.fromkeys(("dim", "num_patches", "action_dim", "horizon", "num_frames", "width", "depth"), _SIZE)
+        ),
         "dtype": Choice(*_DTYPES),
     },
 )
@@ -178,12 +164,10 @@ def load(
     config = _read_config(folder / CONFIG)
     weights = _read_weights(folder / WEIGHTS)
     try:
-        _check_sizes(config, weights)
-        with torch.device("cpu"):  # whatever the process's default is
-            model = _model(config)
-    except (ValueError, TypeError, AttributeError, IndexError) as error:
+        model = _model(config, len(weights))
+    except (ValueError, TypeError, AttributeError, IndexError, RuntimeError, OverflowError) as error:
         raise ValueError(f"{folder / CONFIG} does not describe a model: {error}") from error
-    assign(_parts(model), weights, folder / WEIGHTS, CONFIG)
+    load_tensors(_parts(model), weights, folder / WEIGHTS, CONFIG)
     if "dtype" in config:
         model.to(_DTYPES[config["dtype"]])
     model.requires_grad_(False)
@@ -196,36 +180,31 @@ def load(
     return model
 
 
-def _check_sizes(config: dict[str, Any], weights: dict[str, Tensor]) -> None:
-    """Refuse a config that asks for a larger model than there are weights for, before it is built."""
-    held = {key: value.shape for key, value in weights.items()}
-    check_encoder_size(config["encoder"]["name"], config["encoder"]["settings"], held.values())
-    depths = {"prior": config.get("prior", {}).get("depth", 1)}
-    if "class" not in config["predictor"]:
-        depths["predictor.settings"] = config["predictor"]["settings"].get("depth", 1)
-    for name, depth in depths.items():
-        if depth > len(held):
-            raise ValueError(f"{name}.depth is {depth}, and {WEIGHTS} has {len(held)} tensors")
-    check_size("predictor", lambda: _build(config["predictor"]), held.values())
-    if "prior" in config:
-        check_size("prior", lambda: ActionPrior(**config["prior"]), held.values())
-
-
-def _model(config: dict[str, Any]) -> WorldModel:
-    actions, size = config["actions"], config["frame_size"]
+def _model(config: dict[str, Any], num_tensors: int) -> WorldModel:
+    """Make a model of which parts of ours have no memory yet: their weights bring it, and no more than that."""
+    predictor, actions, (height, width) = config["predictor"], config["actions"], config["frame_size"]
+    ours = "class" not in predictor
+    depths = {"prior": config.get("prior", {}), "predictor.settings": predictor["settings"] if ours else {}}
+    for name, settings in depths.items():
+        if isinstance(depth := settings.get("depth"), int) and depth > num_tensors:
+            raise ValueError(f"{name}.depth is {depth}, and {WEIGHTS} has {num_tensors} tensors")
+    encoder = described_encoder(config["encoder"])
+    with torch.device("meta" if ours else "cpu"):
+        built = _build(predictor)
     model = WorldModel(
-        build_encoder(config["encoder"]["name"], config["encoder"]["settings"]),
-        _build(config["predictor"]),
+        encoder,
+        built,
         ActionNormalizer(**actions) if actions else None,
         control_rate=config["control_rate"],
-        frame_size=(size[0], size[1]),
+        frame_size=(height, width),
         token_std=config.get("token_std"),
         planning=PlanningSettings(**config.get("planning", {})),
     )
     if "prior" in config:
-        model.prior = prior = ActionPrior(**config["prior"])
+        with torch.device("meta"):
+            model.prior = prior = ActionPrior(**config["prior"])
         rows, columns = model.grid
-        expected = (model.encoder.dim, rows * columns, model.normalizer.action_dim if model.normalizer else None)
+        expected = (encoder.dim, rows * columns, model.normalizer.action_dim if model.normalizer else None)
         if (prior.dim, prior.num_patches, prior.action_dim) != expected:
             raise ValueError(f"prior: dim, num_patches and action_dim must be {expected} by the other settings")
     return model
@@ -248,13 +227,8 @@ def _check_comes_back(model: WorldModel, partial: Path, target: Path) -> None:
         again = load(partial, model.device, None)
         model.eval()
         check_comes_back(model.encoder, again.encoder, model.frame_size)
-        lost = changed(model.predictor, again.predictor)
-        if lost is not None:
-            raise ValueError(f"{lost} of the predictor would be lost")
-        if model.prior is not None:
-            lost = changed(model.prior, again.prior or nn.Module())
-            if lost is not None:
-                raise ValueError(f"{lost} of the prior would be lost")
+        if lost := changed(model, again):
+            raise ValueError(f"{lost} would be lost")
         if not alike(*(_next_frame(each) for each in (model, again))):
             raise ValueError("the predictor gives other frames; are its layers replaced, or hooked?")
     except Exception as error:
@@ -307,7 +281,7 @@ def _build(described: dict[str, Any]) -> Predictor | ActionConditioned | FrameCa
     predictor = (PREDICTORS[name] if name else Predictor)(**described["settings"])
     if described["type"] == "Predictor":
         return predictor
-    return ActionConditioned(predictor, described["action_dim"], described.get("action_scale", 1.0))
+    return ActionConditioned(predictor, described.get("action_dim", 0), described.get("action_scale", 1.0))
 
 
 def packaged_models() -> list[str]:
@@ -359,8 +333,6 @@ def _read_config(file: Path) -> dict[str, Any]:
             "pip install -U wmcontrol"
         )
     config: dict[str, Any] = read_json(file, _CONFIG)
-    schema = _OWN if "class" in config["predictor"] else _PREDICTORS[config["predictor"]["type"]]
-    schema.check(config["predictor"], Place(str(file), "predictor"))
     return config
 
 
