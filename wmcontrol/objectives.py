@@ -10,7 +10,7 @@ stand beside them in a sum.
 import reprlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -40,6 +40,11 @@ class Term(ABC):
     @abstractmethod
     def __call__(self, latents: Tensor, goal: Tensor, actions: Tensor) -> Tensor:
         """Return the costs (B, S)."""
+
+    def from_step(self, step: int) -> "Term":
+        """Return the objective for a goal that is due at a model step, counted from 1: what is far from it before then
+        costs nothing. Terms that do not look at the goal stay as they are."""
+        return self
 
     def __add__(self, other: Objective) -> "Sum":
         if not callable(other) or isinstance(other, type):
@@ -87,6 +92,15 @@ class Sum(Term):
             costs.append(weight * cost)
         return torch.stack(costs).sum(0)
 
+    def from_step(self, step: int) -> "Sum":
+        """Return the sum of what its terms are from then on."""
+        return Sum(tuple((weight, objective_from(term, step)) for weight, term in self.terms))
+
+
+def objective_from(objective: Objective, step: int) -> Objective:
+    """Return an objective for a goal that is due at a model step, see :meth:`Term.from_step`; a function as it is."""
+    return objective.from_step(step) if isinstance(objective, Term) else objective
+
 
 def _terms(objective: Objective) -> tuple[tuple[float, Objective], ...]:
     return objective.terms if isinstance(objective, Sum) else ((1.0, objective),)
@@ -121,14 +135,17 @@ class GoalDistance(Term):
         weights: what each of the D dimensions of a token is multiplied by first, over 0; None: nothing. With
             ``WorldModel.standardizing_weights()`` dimensions that vary little count like those that vary much. For
             example [1,0.5,0.5].
+        first_step: the first of the H steps that counts, from 1; a plan of fewer steps counts its last. For example 3.
     """
 
     metric: Metric = "l2"
     steps: Literal["last", "mean"] | float = "last"
     weights: Sequence[float] | None = field(default=None, repr=False)
+    first_step: int = 1
 
     def __post_init__(self) -> None:
         check_choice("metric", self.metric, Metric)
+        check_whole("first_step", self.first_step)
         discount = isinstance(self.steps, (int, float)) and not isinstance(self.steps, bool) and 0 < self.steps <= 1
         if not discount and not (isinstance(self.steps, str) and self.steps in ("last", "mean")):
             raise ValueError(f'steps must be "last", "mean" or a discount over 0 and at most 1, got {self.steps!r}')
@@ -154,11 +171,15 @@ class GoalDistance(Term):
         _check_shapes(latents, goal)
         if self.steps == "last":
             return self._distance(latents[:, :, -1:], goal)[:, :, 0]
-        distances = self._distance(latents, goal)  # (B, S, H)
+        distances = self._distance(latents[:, :, min(self.first_step, latents.shape[2]) - 1 :], goal)  # (B, S, H)
         discount = 1.0 if self.steps == "mean" else float(self.steps)
         H = distances.shape[2]
         weights = discount ** torch.arange(H - 1, -1, -1, device=distances.device, dtype=distances.dtype)
         return (distances * weights).sum(2) / weights.sum()
+
+    def from_step(self, step: int) -> "GoalDistance":
+        """Return the distance that counts from a model step on."""
+        return replace(self, first_step=step)
 
     def _distance(self, latents: Tensor, goal: Tensor) -> Tensor:
         """Return the distances (B, S, H) of latents (B, S, H, P, D) to goals (B, P, D), in float32 at least."""

@@ -62,6 +62,11 @@ def steps_of(env: EnvState, memory: int, frameskip: int) -> list[int]:
     return list(range(env.step, max(0, env.step - memory) - 1, -frameskip))[::-1]
 
 
+def tokens_of(envs: Sequence[EnvState], memory: int, frameskip: int) -> Tensor:
+    """Return the tokens (B, T, P, D) that environments have seen, as many frames in each; see :func:`steps_of`."""
+    return torch.stack([torch.stack([env.tokens[s] for s in steps_of(env, memory, frameskip)]) for env in envs])
+
+
 def context_of(model: WorldModel | SimulatorModel, envs: Sequence[EnvState], memory: int) -> Any:
     """Return the context of environments that have seen equally many frames, all of them encoded.
 
@@ -73,7 +78,7 @@ def context_of(model: WorldModel | SimulatorModel, envs: Sequence[EnvState], mem
     if isinstance(model, SimulatorModel):
         return model.context([env.newest for env in envs if env.newest is not None])
     steps = [steps_of(env, memory, model.frameskip) for env in envs]
-    tokens = torch.stack([torch.stack([env.tokens[s] for s in seen]) for env, seen in zip(envs, steps, strict=True)])
+    tokens = tokens_of(envs, memory, model.frameskip)
     times = torch.tensor(steps, dtype=torch.float64, device=tokens.device) / model.control_rate
     done = torch.stack([_taken(model, env, len(seen) - 1) for env, seen in zip(envs, steps, strict=True)])
     return model.context(tokens, times, done.to(tokens))

@@ -1,5 +1,6 @@
 """The agent that plans."""
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,9 +13,9 @@ from torch import Tensor
 from ..checks import check_whole
 from ..models import ActionNormalizer, WorldModel
 from ..models.ordinary import ordinary_tensors
-from ..objectives import GoalDistance, Objective
+from ..objectives import GoalDistance, Objective, objective_from
 from ..planners import CEM, Planner
-from .imagining import Explanation, LatentCost, context_of, explain, steps_of
+from .imagining import Explanation, LatentCost, context_of, explain, steps_of, tokens_of
 from .observations import read, read_starts
 from .simulator import SimulatorModel
 from .state import Actions, AgentState, EnvState, Observation, Pixels, PlanRecord, row_of
@@ -38,6 +39,9 @@ class PlanningAgent:
             for 5 model steps of 5, as in DINO-world; with 5 there is a new plan in each model step. What is left of a
             plan starts the next.
         context_frames: how many frames, one model step apart, the model sees at most.
+        goal_offset: environment steps from the first plan for a goal until it is due, where that is known. The
+            objective then counts distances from that step of a plan on, and the action prior proposes so many.
+        num_proposals: sequences of actions of the model's action prior, where it has one, that the search begins with.
         seed: of all randomness.
 
     Raises:
@@ -50,6 +54,8 @@ class PlanningAgent:
     horizon: int = 5
     replan_every: int = 25
     context_frames: int = 1
+    goal_offset: int | None = None
+    num_proposals: int = 64
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -64,7 +70,10 @@ class PlanningAgent:
         check_whole("horizon", self.horizon)
         check_whole("context_frames", self.context_frames)
         check_whole("replan_every", self.replan_every)
+        check_whole("num_proposals", self.num_proposals, least=0)
         check_whole("seed", self.seed, least=0)
+        if self.goal_offset is not None:
+            check_whole("goal_offset", self.goal_offset)
         frameskip = self.model.frameskip
         if self.replan_every % frameskip or self.replan_every > self.horizon * frameskip:
             raise ValueError(
@@ -79,6 +88,8 @@ class PlanningAgent:
         planner: Planner | None = None,
         *,
         objective: Objective | None = None,
+        goal_offset: int | None = None,
+        num_proposals: int = 64,
         seed: int = 0,
         **changes: Any,
     ) -> "PlanningAgent":
@@ -89,6 +100,8 @@ class PlanningAgent:
             planner: by default ``CEM(std=2.0)``, with which most goals are reached; ``wmcontrol.planners.fast()`` takes
                 a tenth of its time.
             objective: by default the distance that the settings describe.
+            goal_offset: environment steps until a goal is due; see the constructor, also for ``num_proposals``.
+            num_proposals: of the model's action prior.
             seed: of all randomness.
             changes: fields of :class:`~wmcontrol.PlanningSettings`, as ``replan_every=5``.
 
@@ -113,6 +126,8 @@ class PlanningAgent:
             horizon=settings.horizon,
             replan_every=replan_every,
             context_frames=settings.context_frames,
+            goal_offset=goal_offset,
+            num_proposals=num_proposals,
             seed=seed,
         )
 
@@ -254,7 +269,7 @@ class PlanningAgent:
             last_plan=self._seen(env.last_plan, step, pixels),
             started=started,
         )
-        return env if same_goal else replace(env, goal=None, queue=None, last_plan=None)
+        return env if same_goal else replace(env, goal=None, goal_step=None, queue=None, last_plan=None)
 
     def _seen(self, last_plan: PlanRecord | None, step: int, pixels: Pixels) -> PlanRecord | None:
         if last_plan is None:
@@ -272,16 +287,18 @@ class PlanningAgent:
         return replace(env, taken=taken[-max(1, self._memory) :], queue=queue if len(queue) else None)
 
     def _plan(self, envs: list[EnvState], waiting: Sequence[int]) -> None:
-        """Plan for these environments: those with as many frames and as many starts in one batch."""
+        """Plan for these environments: those with as many frames, starts and steps to go in one batch."""
         self._encode(envs, waiting)
-        groups: dict[tuple[int, int], list[tuple[int, Tensor]]] = {}
+        groups: dict[tuple[int, int, int | None], list[tuple[int, Tensor]]] = {}
         for i in waiting:
+            if envs[i].goal_step is None:
+                envs[i] = replace(envs[i], goal_step=envs[i].step)
             start = self._start(envs[i])
             frames = len(steps_of(envs[i], self._memory, self.model.frameskip))
-            groups.setdefault((frames, start.shape[1]), []).append((i, start))
-        for group in groups.values():
+            groups.setdefault((frames, start.shape[1], self._steps_to_go(envs[i])), []).append((i, start))
+        for (_, _, steps_to_go), group in groups.items():
             members, starts = zip(*group, strict=True)
-            self._plan_together(envs, members, torch.cat(starts))
+            self._plan_together(envs, members, torch.cat(starts), steps_to_go)
 
     def _encode(self, envs: list[EnvState], waiting: Sequence[int]) -> None:
         """Encode frames and goals that are not yet encoded, all in one batch."""
@@ -309,17 +326,42 @@ class PlanningAgent:
         shape = (1, 1, self.horizon, self._normalizer.action_dim)
         return torch.zeros(shape, dtype=torch.float32, device=self.model.device)
 
-    def _plan_together(self, envs: list[EnvState], members: Sequence[int], starts: Tensor) -> None:
+    def _steps_to_go(self, env: EnvState) -> int | None:
+        """Return how many model steps of a plan there are until the goal is due, at least 1 and at most all."""
+        if self.goal_offset is None or env.goal_step is None:
+            return None
+        left = self.goal_offset - (env.step - env.goal_step)
+        return min(self.horizon, max(1, math.ceil(left / self.model.frameskip)))
+
+    def _proposals(
+        self, chosen: Sequence[EnvState], goal: Tensor, steps_to_go: int | None, generators: list[torch.Generator]
+    ) -> Tensor:
+        """Return what the model's action prior proposes, (B, K, H, A); 0 of them where it has none."""
+        world = self.model.model if isinstance(self.model, SimulatorModel) else self.model
+        prior, shape = world.prior, (self.horizon, self._normalizer.action_dim)
+        if prior is None or not self.num_proposals:
+            return goal.new_zeros(len(chosen), 0, *shape)
+        tokens = tokens_of(chosen, self._memory, self.model.frameskip)
+        steps = torch.full((len(chosen),), min(steps_to_go or prior.horizon, prior.horizon), device=goal.device)
+        proposed = prior.sample(tokens, goal, steps, self.num_proposals, generators)[:, :, : self.horizon]
+        return torch.nn.functional.pad(proposed, (0, 0, 0, self.horizon - proposed.shape[2]))
+
+    def _plan_together(
+        self, envs: list[EnvState], members: Sequence[int], starts: Tensor, steps_to_go: int | None
+    ) -> None:
         chosen = [envs[i] for i in members]
         goal = torch.stack([env.goal for env in chosen if env.goal is not None])
         low, high = self._normalizer.bounds()
         context = context_of(self.model, chosen, self._memory)
+        generators = [env.generator() for env in chosen]
+        proposals = self._proposals(chosen, goal, steps_to_go, generators)
+        objective = self.objective if steps_to_go is None else objective_from(self.objective, steps_to_go)
         plan = self.planner.plan(
-            LatentCost(self.model, context, goal, self.objective),
-            starts,
+            LatentCost(self.model, context, goal, objective),
+            torch.cat([starts, proposals.to(starts)], 1),
             low=low,
             high=high,
-            generators=[env.generator() for env in chosen],
+            generators=generators,
         )
         actions = self._normalizer.to_environment(plan.actions).flatten(1, 2).cpu().numpy().astype(np.float32)
         for k, (i, env) in enumerate(zip(members, chosen, strict=True)):

@@ -54,6 +54,7 @@ class EnvState:
     frames: Mapping[int, Pixels] = field(default_factory=dict)  # by step, those that a context may still need
     tokens: Mapping[int, Tensor] = field(default_factory=dict)  # (P, D) of those that were encoded
     goal: Tensor | None = None  # (P, D), once it was encoded
+    goal_step: int | None = None  # at which it was first planned for
     taken: Actions | None = None  # (k, a) the newest actions, the last of them the very last
     queue: Actions | None = None  # (q, a) what is still to be done of the plan
     last_plan: PlanRecord | None = None
