@@ -31,6 +31,7 @@ EVERYTHING = {
     "hub",
     "memory",
     "engine",
+    "trackers",
 }
 MAY_IMPORT = {
     "bounds": set(),
@@ -38,6 +39,7 @@ MAY_IMPORT = {
     "files": set(),
     "hub": set(),
     "runs": set(),
+    "trackers": set(),
     "engine": set(),
     "memory": set(),
     "envs": set(),
@@ -49,7 +51,7 @@ MAY_IMPORT = {
     "data": {"bounds", "encoders", "engine", "envs", "hub"},
     "training": {"models", "data"},
     "agents": {"envs", "models", "planners", "objectives"},
-    "evaluation": {"agents", "data", "engine", "envs", "memory", "models", "objectives", "planners"},
+    "evaluation": {"agents", "data", "engine", "envs", "memory", "models", "objectives", "planners", "trackers"},
     "compare": EVERYTHING,
     "cli": EVERYTHING | {"compare"},
     "__main__": {"cli"},
