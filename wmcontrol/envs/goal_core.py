@@ -10,7 +10,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from ..checks import check_choice, check_whole
+from ..checks import check_choice, check_whole, listed
 from .canvas import Floats, Frames, Rows
 from .variation import Values, Variation, resolve
 from .world import Bools, Bounds, World
@@ -124,7 +124,7 @@ class GoalCore:
         self._check_started("draw")
         asked, labels = as_numbers("states", states), self.state_labels
         if asked.ndim != 2 or asked.shape[1] != len(labels):
-            raise ValueError(f"states must have shape (R, {len(labels)}): {', '.join(labels)}; got {asked.shape}")
+            raise ValueError(f"states must have shape (R, {len(labels)}): {listed(labels)}; got {asked.shape}")
         finite = np.isfinite(asked).all(1)
         if not finite.all():
             raise ValueError(f"states[{finite.argmin()}] is not finite: {asked[finite.argmin()].tolist()}")
@@ -283,7 +283,7 @@ class GoalCore:
         shapes = f"({len(labels)},)" if poses == len(labels) else f"({len(labels)},) or, at rest, ({poses},)"
         state = as_numbers(key, value)
         if state.shape not in {(len(labels),), (poses,)}:
-            raise ValueError(f"{key} must have shape {shapes}: {', '.join(labels)}; got shape {state.shape}")
+            raise ValueError(f"{key} must have shape {shapes}: {listed(labels)}; got shape {state.shape}")
         state = np.concatenate([state, np.zeros(len(labels) - len(state))])
         bounds = world.state_bounds
         wrong = ~((state >= bounds.low) & (state <= bounds.high))

@@ -333,7 +333,8 @@ def _write_episode(group: Any, number: int, stored: _Stored, timed: bool) -> Non
         group.attrs[f"options/variation/{name}"] = value
     observations = group.create_group("observations")
     if trajectory.states is not None:
-        observations.create_dataset("state", data=trajectory.states)
+        packed = "gzip" if trajectory.states.shape[1] > 64 else None  # those that are replayed hold the same actions
+        observations.create_dataset("state", data=trajectory.states, compression=packed)
     if timed:
         observations.create_dataset("time", data=trajectory.times)
     if stored.shapes.image is not None:
