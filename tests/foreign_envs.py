@@ -49,12 +49,31 @@ def near(states: Any, goals: Any) -> Any:
     return np.abs(states - goals).max(-1) < 0.1
 
 
+def get_place(env: Any) -> Any:
+    """Return where a ball is."""
+    return env.place
+
+
 def make_ball() -> Ball:
     """Make one."""
     return Ball("rgb_array")
 
 
-BALL, CAR = "test/Ball-v0", "test/MountainCar-v0"
+class HiddenBall(Ball):
+    """One whose state can only be read, and whose start follows from the seed; a wind blows."""
+
+    get_state = set_state = None  # type: ignore[assignment]
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        return super().step(action + self.np_random.uniform(-0.1, 0.1, 2))
+
+
+def make_hidden_ball() -> HiddenBall:
+    """Make one of these."""
+    return HiddenBall("rgb_array")
+
+
+BALL, CAR, HIDDEN = "test/Ball-v0", "test/MountainCar-v0", "test/HiddenBall-v0"
 
 
 def register() -> None:
@@ -62,6 +81,7 @@ def register() -> None:
     if BALL not in gym.registry:
         register_goal_env(BALL, make_ball, success=near, state_labels=("x", "y"))
         register_goal_env(CAR, "MountainCarContinuous-v0", success=near)
+        register_goal_env(HIDDEN, make_hidden_ball, success=near, state=get_place, max_episode_steps=150)
 
 
 register()

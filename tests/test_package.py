@@ -17,7 +17,7 @@ import wmcontrol
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = Path(wmcontrol.__file__).parent
 LINKS = ("envs", "planners", "agents")
-EVERYONE_MAY = {"actions", "checks", "untrusted", "files", "runs", "__version__", "ENV_IDS"}
+EVERYONE_MAY = {"checks", "untrusted", "files", "runs", "__version__", "ENV_IDS"}
 EVERYTHING = {
     "envs",
     "planners",
@@ -31,14 +31,15 @@ EVERYTHING = {
     "hub",
     "memory",
     "engine",
+    "trackers",
 }
 MAY_IMPORT = {
-    "actions": set(),
     "bounds": set(),
     "checks": set(),
     "files": set(),
     "hub": set(),
     "runs": set(),
+    "trackers": set(),
     "engine": set(),
     "memory": set(),
     "envs": set(),
@@ -50,7 +51,7 @@ MAY_IMPORT = {
     "data": {"bounds", "encoders", "engine", "envs", "hub"},
     "training": {"models", "data"},
     "agents": {"envs", "models", "planners", "objectives"},
-    "evaluation": {"agents", "data", "engine", "envs", "memory", "models", "objectives", "planners"},
+    "evaluation": {"agents", "data", "engine", "envs", "memory", "models", "objectives", "planners", "trackers"},
     "compare": EVERYTHING,
     "cli": EVERYTHING | {"compare"},
     "__main__": {"cli"},

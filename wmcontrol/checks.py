@@ -1,5 +1,6 @@
 """Checks of settings: what was expected, what came."""
 
+from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any, get_args
 
@@ -23,3 +24,8 @@ def check_choice(name: str, value: Any, choices: Any) -> None:
     """Raise a ValueError unless ``value`` is one of the strings of a Literal type."""
     if not isinstance(value, str) or value not in get_args(choices):
         raise ValueError(f"{name} must be one of {list(get_args(choices))}, got {value!r}")
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return names for an error: all of them, or the first where there are many."""
+    return ", ".join(names if len(names) <= 12 else (*names[:8], "…"))

@@ -15,6 +15,7 @@ import torch
 from naming import naming
 from refusing import refused
 from safetensors.torch import load_file, save_file
+from tracked import curves
 
 import wmcontrol
 from wmcontrol import PlanningSettings, WorldModel
@@ -283,7 +284,8 @@ def test_a_model_from_before_deviations_were_saved_is_judged_without(
 def test_episodes_are_filmed_once(tmp_path: Path) -> None:
     out = tmp_path / "out"
     words = ["evaluate", "agent=random", "env=wall", "num_tasks=2", f"out={out}"]
-    assert main([*words, "videos=1"]) == 0
+    assert main([*words, "videos=1", "tracker=tensorboard"]) == 0
+    assert {"success_end/Wall/no-op/value", "success_any_time/Wall/no-op/high"} <= curves(out / "tensorboard").keys()
     video = out / "episodes_1.mp4"
     assert video.stat().st_size > 1000
     assert "<video" in (out / "report.html").read_text()

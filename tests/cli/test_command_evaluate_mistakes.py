@@ -55,6 +55,7 @@ SB3 = ["agent=sb3", "agent.algorithm=PPO"]
         (["model=wall", "env=wall", "videos=-1"], naming("videos", "-1")),
         (["model=wall", "env=wall", "context_frames=0"], "context_frames"),
         (["model=wall", "data.path=nowhere"], naming("data", "nowhere")),
+        (["agent=noop", "env=wall", "tracker._target_=pathlib.PurePath"], naming("tracker", "folder")),
         (["model=wall", "env=wall", "replan_every=7"], naming("replan_every", 7)),
     ],
 )

@@ -11,10 +11,10 @@ import pytest
 import torch
 from naming import naming
 from safetensors.torch import load_file
+from tracked import curves
 
 from wmcontrol import WorldModel
 from wmcontrol.cli.main import main
-from wmcontrol.cli.tracker import TensorBoard
 from wmcontrol.data import LatentStore
 from wmcontrol.models import PlanningSettings
 from wmcontrol.runs import read_run
@@ -226,14 +226,6 @@ def test_a_second_stage_goes_on_at_twice_the_resolution_and_the_two_do_not_mix(
     assert not (tmp_path / "out").exists()
 
 
-def read(folder: Path) -> dict[str, list[tuple[int, float]]]:
-    """What TensorBoard shows: of each curve, steps and numbers."""
-    accumulators = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
-    found = accumulators.EventAccumulator(str(folder))
-    found.Reload()
-    return {tag: [(e.step, e.value) for e in found.Scalars(tag)] for tag in found.Tags()["scalars"]}
-
-
 def test_a_run_shows_in_tensorboard_what_is_in_its_log(store: Path, tmp_path: Path) -> None:
     pytest.importorskip("tensorboard")
     words = [f"store={store}", "mode=scratch", *SMALL, "tracker=tensorboard", f"out={tmp_path / 'run'}"]
@@ -246,23 +238,9 @@ def test_a_run_shows_in_tensorboard_what_is_in_its_log(store: Path, tmp_path: Pa
             for tag, number in several.items():
                 expected.setdefault(tag, []).append((step, pytest.approx(number, rel=1e-5)))
     assert {"loss", "rate", "relative_error/1", "relative_error/5"} <= set(expected)
-    assert read(tmp_path / "run" / "tensorboard") == expected
+    assert curves(tmp_path / "run" / "tensorboard") == expected
     assert main(["finetune", *words]) == 0  # a rerun adds nothing
-    assert read(tmp_path / "run" / "tensorboard") == expected
-
-
-def test_a_run_that_goes_on_tells_nothing_twice(tmp_path: Path) -> None:
-    pytest.importorskip("tensorboard")
-    killed = TensorBoard(tmp_path)
-    for step in (50, 100, 150):
-        killed(step, {"loss": float(step)})
-    # No close: it was killed. The state was of step 100; what is told now is a little different.
-    again = TensorBoard(tmp_path)
-    for step in (150, 200):
-        again(step, {"loss": step + 0.5})
-    again.close()
-    assert read(tmp_path / "tensorboard") == {"loss": [(50, 50.0), (100, 100.0), (150, 150.5), (200, 200.5)]}
-    killed.close()
+    assert curves(tmp_path / "run" / "tensorboard") == expected
 
 
 @pytest.mark.parametrize("command", ["pretrain", "finetune"])
@@ -275,8 +253,6 @@ def test_without_the_package_it_says_what_to_install_before_it_starts(
     assert main([command, data, *mode, "tracker=tensorboard", f"out={tmp_path / 'run'}"]) == 1
     assert 'pip install "wmcontrol[track]"' in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
-    with pytest.raises(ImportError, match=r"wmcontrol\[track\]"):
-        TensorBoard(tmp_path)
 
 
 def test_tensorboard_is_written_only_when_asked_for(store: Path, tmp_path: Path) -> None:

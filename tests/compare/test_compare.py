@@ -6,9 +6,11 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import small_compare
+from tracked import Told
 
 from wmcontrol.cli.main import main
 from wmcontrol.compare import compare
@@ -104,8 +106,15 @@ def test_another_comparison_has_another_folder_and_may_share_stages(made: Path, 
     with pytest.raises(ValueError, match="num_tasks is 4 there and 3 here"):
         compare(other, made)
     told: list[int] = []
-    found = compare(other, tmp_path, stages=made / "stages", jobs=2, progress=lambda done, total: told.append(total))
+    tracker = Told()
+    given: dict[str, Any] = {"stages": made / "stages", "jobs": 2, "tracker": tracker}
+    found = compare(other, tmp_path, **given, progress=lambda done, total: told.append(total))
     assert set(told) == {5}  # four evaluations and the film: data and models are there, the oracle has two tasks
     assert [len(row.evaluation.records) for row in found.rows] == [3, 3, 3, 3, 2]
     assert found.report == tmp_path / "report.html"
     assert found.seconds.keys() >= {"train wall full 27 seed 0", "film wall"}
+    assert {step for step, _ in tracker.numbers["train wall full 27 seed 0/loss"]} == {5}
+    full = next(row for row in found.rows if row.agent == "full")
+    value = full.evaluation.success_end.value
+    assert tracker.numbers["success_end/Wall/full/value"] == [(full.num_train_trajectories, value)]
+    assert tracker.films == {"wall": tmp_path / "wall.mp4"}

@@ -6,7 +6,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
-from foreign_envs import BALL, CAR, Ball, make_ball, near
+from foreign_envs import BALL, CAR, HIDDEN, Ball, HiddenBall, get_place, make_ball, make_hidden_ball, near
 from naming import naming
 
 from wmcontrol.envs import check_goal_env, register_goal_env
@@ -170,8 +170,8 @@ class _Stateless(Ball):
     get_state = set_state = None  # type: ignore[assignment]
 
 
-class _Talking(Ball):
-    action_space = gym.spaces.Text(3)  # type: ignore[assignment]
+class _Discrete(Ball):
+    action_space = gym.spaces.Discrete(3)  # type: ignore[assignment]
 
 
 class _Rateless(Ball):
@@ -189,7 +189,7 @@ class _Grey(Ball):
         (Ball, {}, ("rgb_array", "None")),
         (lambda: 5, {}, ("gymnasium.Env", "5")),
         (lambda: _Stateless("rgb_array"), {}, ("_Stateless", "state=(get, set)")),
-        (lambda: _Talking("rgb_array"), {}, ("Text(1, 3",)),
+        (lambda: _Discrete("rgb_array"), {}, ("Discrete(3)",)),
         (lambda: _Rateless("rgb_array"), {}, ("control_rate", "Hz")),
         (lambda: _Grey("rgb_array"), {}, ("render()", "(64, 64)")),
         (make_ball, {"state_labels": ("x",)}, ("state_labels", "2", "1")),
@@ -199,6 +199,7 @@ class _Grey(Ball):
         (make_ball, {"success": lambda s, g: np.abs(s - g).max(-1)}, ("success", "float64")),
         (make_ball, {"success": lambda s, g: np.array([True, False])}, ("success", "(2,)")),
         (make_ball, {"state": (lambda env: np.zeros((2, 2)), None)}, ("(2, 2)",)),
+        (make_ball, {"state": lambda env: np.zeros((2, 2)), "max_episode_steps": 9}, ("(2, 2)",)),
     ],
 )
 def test_what_cannot_be_is_told(register: Any, make: Any, settings: Any, facts: tuple[str, ...]) -> None:
@@ -237,12 +238,72 @@ def test_settings_replace_nothing_of_what_was_registered(
     assert not (tmp_path / "done").exists()
 
 
+def test_a_state_that_is_replayed_holds_the_way_to_it() -> None:
+    env = made(HIDDEN)
+    env.reset(seed=3)
+    begun = env.get_state()
+    env.step([0.5, 1])
+    observation = env.step([-1, 0.25])[0]
+    state = env.get_state()
+    np.testing.assert_array_equal(state[:2], observation["observation"])
+    np.testing.assert_array_equal(state[2:10], [begun[2], 2, 0.5, 1, -1, 0.25, 0, 0])
+    assert state.size == 2 + 2 + 150 * 2
+    assert not state[8:].any()
+    assert observation["achieved_goal"].shape == observation["desired_goal"].shape == (2,)
+
+
+def test_what_is_replayed_takes_only_the_steps_that_are_missing(register: Any) -> None:
+    taken = []
+
+    class Counted(HiddenBall):
+        def step(self, action: Any) -> Any:
+            taken.append(action)
+            return super().step(action)
+
+    env = made(register(lambda: Counted("rgb_array"), state=get_place, max_episode_steps=60))
+    env.reset(seed=0)
+    shown = [(env.step([1, 0])[0]["pixels"], env.get_state()) for _ in range(10)]
+    env.reset(seed=1)
+    taken.clear()
+    frames = env.draw(np.stack([state for _, state in shown]))
+    assert len(taken) == 10
+    np.testing.assert_array_equal(frames, [frame for frame, _ in shown])
+    env.draw(shown[4][1][None])
+    assert len(taken) == 15  # back to an earlier one from the start
+
+
+def test_a_replay_that_ends_elsewhere_is_an_error(register: Any) -> None:
+    env_id = register(lambda: _Unseeded("rgb_array"), state=get_place, max_episode_steps=50)
+    with pytest.raises(ValueError, match=naming("_Unseeded", "0 recorded actions")):
+        made(env_id).reset(seed=0)
+    assert any("_Unseeded" in said for said in check_goal_env(env_id))
+
+
+def test_an_episode_for_which_a_state_has_no_room_is_an_error(register: Any) -> None:
+    env = made(register(make_hidden_ball, state=get_place, max_episode_steps=50), obs_type="state")
+    env.reset(seed=0)
+    for _ in range(50):
+        env.step([1, 0])
+    with pytest.raises(ValueError, match=naming("50", "51", "max_episode_steps")):
+        env.step([1, 0])
+
+
+@pytest.mark.parametrize(
+    ("settings", "facts"),
+    [({}, ("max_episode_steps",)), ({"max_episode_steps": 9, "goal": [1, 1]}, ("goal", "state=get"))],
+)
+def test_what_a_replay_needs_is_told(register: Any, settings: dict[str, Any], facts: tuple[str, ...]) -> None:
+    with pytest.raises(ValueError, match=naming(*facts)):
+        register_goal_env("test/Never-v0", make_ball, success=near, state=get_place, **settings)
+    assert "test/Never-v0" not in gym.registry
+
+
 def test_an_id_is_registered_once() -> None:
     with pytest.raises(ValueError, match=BALL):
         register_goal_env(BALL, make_ball, success=near)
 
 
-@pytest.mark.parametrize("env_id", [BALL, CAR, "Pendulum"])
+@pytest.mark.parametrize("env_id", [BALL, CAR, HIDDEN, "Pendulum"])
 def test_the_check_has_no_complaint(env_id: str, register: Any) -> None:
     if env_id == "Pendulum":
         env_id = register("Pendulum-v1", goal=[0, 0])

@@ -9,6 +9,7 @@ import gymnasium as gym
 import pytest
 import torch
 from dot_world import dot_model
+from tracked import Told
 from walks_data import Walks
 
 from wmcontrol import CEM, GoalDistance, PlanningAgent, WorldModel
@@ -127,12 +128,17 @@ def test_a_saved_model_is_evaluated_beside_baselines_filmed_and_reported(tmp_pat
     assert (spec.name, spec.role) == ("world model", "model")
     assert (spec.about["model"], spec.about["weights"], spec.about["standardize"]) == ("wall", card["sha256"], 0)
     assert (spec.agent.horizon, spec.agent.replan_every, spec.agent.objective.metric) == (1, 5, "l2")
-    rows, page = evaluate_and_report(spec, tasks, SHORT, tmp_path, videos=1)
+    told = Told()
+    rows, page = evaluate_and_report(spec, tasks, SHORT, tmp_path, videos=1, tracker=told)
     assert [row.agent for row in rows] == ["world model", "no-op", "random actions"]
     assert Evaluation.read(tmp_path / "tasks.jsonl").distances.tolist() == rows[0].evaluation.distances.tolist()
     assert (tmp_path / "episodes_1.mp4").stat().st_size > 1000
     assert "standardize 0" in page.read_text()
     assert len(json.loads((tmp_path / "report.json").read_text())["differences"]) == 2
+    assert told.numbers["success_end/Wall/world model/low"] == [(0, rows[0].evaluation.success_end.low)]
+    assert [row["agent"] for row in told.tables["success"]] == ["world model", "no-op", "random actions"]
+    assert len(told.tables["differences"]) == 2
+    assert told.films == {"episodes_1": tmp_path / "episodes_1.mp4"}
     noop = baselines(tasks)[0]
     rows, _ = evaluate_and_report(noop, tasks, SHORT, tmp_path / "noop")
     assert [row.agent for row in rows] == ["no-op", "random actions"]

@@ -1,12 +1,13 @@
 """An environment of somebody else, from collecting to a report."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 import pytest
-from foreign_envs import BALL, Ball
+from foreign_envs import BALL, HIDDEN, Ball
 from naming import naming
 
 from wmcontrol.data import collect, open_dataset, policies
@@ -70,6 +71,33 @@ def test_agents_are_judged_there(kind: str, data: Any) -> None:
         1.0 if kind == "data" else pytest.approx(1.0, abs=0.3)
     )  # 25 steps of 1, up to 20 away
     assert reached["still"] == 0.0
+
+
+def test_starts_and_goals_that_are_replayed_are_the_recorded_ones(tmp_path: Path) -> None:
+    pytest.importorskip("h5py")
+    collect(HIDDEN, policies.random(HIDDEN, num_frames=60), 6, seed=1, folder=tmp_path / "set")
+    recorded = open_dataset(tmp_path / "set")
+    tasks = DatasetTasks(recorded, 8, goal_offset=25)
+    assert tasks.redrawn["refused"] == 0
+    env: Any = gym.make(HIDDEN).unwrapped
+    for task in tasks.tasks:
+        number, start, end = map(int, re.findall(r"\d+", task.source))
+        trajectory = recorded.trajectory(number)
+        observation, _ = env.reset(seed=task.seed, options={"state": task.state, "goal_state": task.goal_state})
+        np.testing.assert_array_equal(observation["observation"], trajectory.states[start, :2])
+        frames = trajectory.frames.read([start, end])
+        np.testing.assert_array_equal([observation["pixels"], observation["goal_pixels"]], frames)
+        moved = env.step(trajectory.actions[start])[0]["observation"]
+        np.testing.assert_array_equal(moved, trajectory.states[start + 1, :2])
+    (row,) = evaluate_agents([AgentSpec("straight", Straight())], tasks, "paper")
+    assert row.evaluation.success_end.value > 0.4  # the wind may move it on, off the goal
+
+
+def test_tasks_of_an_environment_that_is_not_reproducible_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = collect(HIDDEN, policies.random(HIDDEN, num_frames=60), 3, seed=1)
+    monkeypatch.setattr(Ball, "step", lambda self, action: (setattr(self, "place", self.place + 1.1 * action), 0))
+    with pytest.raises(ValueError, match=naming("HiddenBall", "recorded actions")):
+        DatasetTasks(data, 8, goal_offset=25)
 
 
 def test_actions_without_bounds_are_not_drawn(monkeypatch: pytest.MonkeyPatch) -> None:

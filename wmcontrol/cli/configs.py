@@ -76,6 +76,17 @@ class SavedObjective:
 
 
 @dataclass
+class Experiments:
+    """Runs of a project, each called by its folder.
+
+    Args:
+        project: in which runs are shown together. For example wall.
+    """
+
+    project: str = "wmcontrol"
+
+
+@dataclass
 class Kind:
     """An agent that needs no settings of its own."""
 

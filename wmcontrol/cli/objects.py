@@ -15,6 +15,7 @@ from .progress import Report, progress_bar
 
 if TYPE_CHECKING:
     from ..evaluation import Protocol
+    from ..trackers import Tracker
 
 _T = TypeVar("_T")
 OUTPUTS = Path("outputs")
@@ -97,7 +98,8 @@ def show_comparison(comparison: Any, out: Path, config: Any, stages: Path | None
 
     logging.basicConfig(format="%(message)s", level=logging.INFO)
     where = {name: config[name] for name in ("jobs", "engine", "engine_address") if name in config}
-    found = compare(comparison, out, stages=stages, **where)
+    with tracking(config.get("tracker"), out) as tracker:
+        found = compare(comparison, out, stages=stages, tracker=tracker, **where)
     print((out / "report.md").read_text(encoding="utf-8"))
     for path in (*sorted(out.glob("*.mp4")), found.report):
         print(path)
@@ -192,15 +194,30 @@ def is_first() -> bool:
 
 
 @contextmanager
-def tracked(node: Any, folder: Path) -> Iterator[tuple[Report, Any]]:
-    """Give what a training is to tell: its progress, for a bar, and its log, for the tracker that was chosen."""
+def tracking(node: Any, folder: Path) -> "Iterator[Tracker | None]":
+    """Give the tracker that was chosen for a run in a folder, if any, and close it in the end.
+
+    Raises:
+        UsageError: a class of one's own that is no tracker.
+        ImportError: its package is not installed.
+    """
+    from ..trackers import Tracker
+
     tracker = make(node, "tracker", folder=folder)
+    if tracker is not None and not isinstance(tracker, Tracker):
+        raise UsageError(f"tracker: expected a wmcontrol.trackers.Tracker, got a {type(tracker).__name__}")
     try:
-        with progress_bar("training", "steps") as progress:
-            yield progress, tracker
+        yield tracker
     finally:
-        if tracker is not None and hasattr(tracker, "close"):
+        if tracker is not None:
             tracker.close()
+
+
+@contextmanager
+def tracked(node: Any, folder: Path) -> "Iterator[tuple[Report, Tracker | None]]":
+    """Give what a training is to tell: its progress, for a bar, and its log, for the tracker that was chosen."""
+    with tracking(node, folder) as tracker, progress_bar("training", "steps") as progress:
+        yield progress, tracker
 
 
 def out_folder(text: str | Path) -> Path:

@@ -11,7 +11,9 @@ from ..evaluation import Evaluation, ResultRow, Video, report
 from ..evaluation.specs import Role, env_label
 from ..files import atomic_write
 from ..runs import open_run
-from .plan import FILM, NO_OP, RANDOM, SIMULATOR, TASKS, Plan, plan
+from ..trackers import Tracker
+from ..training.state import LOG
+from .plan import FILM, NO_OP, RANDOM, RUN, SIMULATOR, TASKS, Plan, plan
 from .settings import CollectSettings, Comparison, planner_settings
 from .stages import run_stages
 
@@ -44,6 +46,7 @@ def compare(
     jobs: int | None = None,
     engine: str = "processes",
     engine_address: str | None = None,
+    tracker: Tracker | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> ComparisonResult:
     """Make the table of DINO-world's three ways of fine-tuning (arXiv 2507.19468, table 4), and a report of it.
@@ -62,6 +65,7 @@ def compare(
         jobs: stages at once, with a thread each; by default the cores of this machine, or of the cluster.
         engine: ``"processes"`` of this machine, or ``"ray"``, see :func:`~wmcontrol.engine.run_parallel`.
         engine_address: of the Ray cluster.
+        tracker: is told in the end what is in the report, and how each model learned.
         progress: is told how many stages are done, and of how many.
 
     Raises:
@@ -77,7 +81,9 @@ def compare(
     with open_run(out, "compare", comparison.as_dict()):
         run_stages(planned.stages, root, jobs=jobs, engine=engine, engine_address=engine_address, progress=progress)
         rows = _rows(comparison, planned, root)
-        page = _save(comparison, planned, rows, root, out)
+        if tracker is not None:
+            _tell_training(tracker, planned, root)
+        page = _save(comparison, planned, rows, root, out, tracker)
     return ComparisonResult(rows, out, page, _seconds_spent(planned, root))
 
 
@@ -96,7 +102,17 @@ def _rows(asked: Comparison, planned: Plan, root: Path) -> list[ResultRow]:
     ]
 
 
-def _save(asked: Comparison, planned: Plan, rows: list[ResultRow], root: Path, out: Path) -> Path:
+def _tell_training(tracker: Tracker, planned: Plan, root: Path) -> None:
+    trained = [need for row in planned.rows for stage in row.stages for need in stage.all_needs()]
+    for stage in dict.fromkeys(stage for stage in trained if stage.name.startswith("train ")):
+        for line in (stage.folder(root) / RUN / LOG).read_text(encoding="utf-8").splitlines():
+            values = json.loads(line)
+            tracker(values.pop("step"), {f"{stage.name}/{name}": value for name, value in values.items()})
+
+
+def _save(
+    asked: Comparison, planned: Plan, rows: list[ResultRow], root: Path, out: Path, tracker: Tracker | None
+) -> Path:
     """Save the report of stages that are finished, films beside it, and return its page."""
     videos = []
     for name, stage in planned.films.items():
@@ -116,6 +132,7 @@ def _save(asked: Comparison, planned: Plan, rows: list[ResultRow], root: Path, o
         run_notes=[in_words(seconds)],
         pairs=[pair for pair in _PAIRS if set(pair) <= set(asked.modes)],
         videos=videos,
+        tracker=tracker,
     )
     times = out / "times.json"
     told = {**json.loads(times.read_text(encoding="utf-8")), "stages": seconds}

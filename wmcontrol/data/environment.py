@@ -1,5 +1,6 @@
 """Our environments, as readers know them: what one says of itself, and frames of it that are drawn from states."""
 
+import atexit
 import threading
 import zlib
 from collections.abc import Mapping, Sequence
@@ -10,6 +11,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
+from ..checks import listed
 from ..envs import ENV_IDS
 from ..envs.making import make_one
 from ..envs.registration import is_goal_env
@@ -67,7 +69,7 @@ class Environment:
         labels = self.state_labels
         if size != len(labels):
             raise ValueError(
-                f"{where}: a state of {self.env_id} has {len(labels)} numbers ({', '.join(labels)}), got {size}"
+                f"{where}: a state of {self.env_id} has {len(labels)} numbers ({listed(labels)}), got {size}"
             )
 
     def check_actions(self, size: int, where: object) -> None:
@@ -158,5 +160,11 @@ class _Easels(threading.local):
     def __init__(self) -> None:
         self.made: dict[tuple[str, int, str], tuple[Any, _Looks]] = {}
 
+    def close(self) -> None:
+        """Close this thread's."""
+        while self.made:
+            self.made.popitem()[1][0].close()
+
 
 _EASELS = _Easels()
+atexit.register(_EASELS.close)  # what is left to the interpreter's end, renderers and pymunk free too late

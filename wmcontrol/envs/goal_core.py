@@ -10,8 +10,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from ..actions import ActionLayout
-from ..checks import check_choice, check_whole
+from ..checks import check_choice, check_whole, listed
 from .canvas import Floats, Frames, Rows
 from .variation import Values, Variation, resolve
 from .world import Bools, Bounds, World
@@ -71,7 +70,6 @@ class GoalCore:
             raise ValueError(f"image_size must be at most {_MAX_SIDE} pixels, got {image_size!r}")
         self._world = world = self.world_class(num_worlds, **world_settings)
         resolve(variation, world.variations, np.random.default_rng(0))  # refused here, if at all
-        self._layout = ActionLayout.of(self._one_action_space())
         self._variation = variation
         self._obs_type = obs_type
         self._image_size = image_size
@@ -126,7 +124,7 @@ class GoalCore:
         self._check_started("draw")
         asked, labels = as_numbers("states", states), self.state_labels
         if asked.ndim != 2 or asked.shape[1] != len(labels):
-            raise ValueError(f"states must have shape (R, {len(labels)}): {', '.join(labels)}; got {asked.shape}")
+            raise ValueError(f"states must have shape (R, {len(labels)}): {listed(labels)}; got {asked.shape}")
         finite = np.isfinite(asked).all(1)
         if not finite.all():
             raise ValueError(f"states[{finite.argmin()}] is not finite: {asked[finite.argmin()].tolist()}")
@@ -136,10 +134,8 @@ class GoalCore:
 
     # Spaces of one world
 
-    def _one_action_space(self) -> gym.Space[Any]:
+    def _one_action_space(self) -> gym.spaces.Box:
         bounds = self._world.action_bounds
-        if self._world.action_space is not None:
-            return self._world.action_space
         return gym.spaces.Box(bounds.low.astype(np.float32), bounds.high.astype(np.float32), dtype=np.float32)
 
     def _one_observation_space(self) -> gym.spaces.Dict:
@@ -221,11 +217,11 @@ class GoalCore:
             raise RuntimeError(f"call reset() before {verb}()")
 
     def _check_actions(self, actions: object) -> Floats:
-        """Return a user's actions, which have the action space's shape, as vectors."""
+        """Return a user's actions as an array of the action space's shape."""
         asked = as_numbers("the action", actions)
         if asked.shape != self.action_space.shape:
             raise ValueError(f"the action must have shape {self.action_space.shape}, got {asked.shape}")
-        return self._layout.to_vectors(asked)
+        return asked
 
     def _step(self, rows: Rows, actions: Floats) -> None:
         """Clip actions (R, A) to the bounds, count those that were outside, and apply them."""
@@ -287,7 +283,7 @@ class GoalCore:
         shapes = f"({len(labels)},)" if poses == len(labels) else f"({len(labels)},) or, at rest, ({poses},)"
         state = as_numbers(key, value)
         if state.shape not in {(len(labels),), (poses,)}:
-            raise ValueError(f"{key} must have shape {shapes}: {', '.join(labels)}; got shape {state.shape}")
+            raise ValueError(f"{key} must have shape {shapes}: {listed(labels)}; got shape {state.shape}")
         state = np.concatenate([state, np.zeros(len(labels) - len(state))])
         bounds = world.state_bounds
         wrong = ~((state >= bounds.low) & (state <= bounds.high))

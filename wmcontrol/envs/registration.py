@@ -55,7 +55,7 @@ def register_goal_env(
     *,
     success: Success,
     goal: Goal | Sequence[float] | None = None,
-    state: tuple[GetState, SetState] | None = None,
+    state: tuple[GetState, SetState] | GetState | None = None,
     state_labels: Sequence[str] | None = None,
     control_rate: float | None = None,
     max_episode_steps: int | None = None,
@@ -76,17 +76,25 @@ def register_goal_env(
             state that draws one. By default the state after 50 random steps.
         state: how the state is read, ``get(env)``, and set, ``set(env, state)``, where ``env`` is unwrapped. By default
             MuJoCo's positions and velocities; the environment's ``get_state()`` and ``set_state(state)``; or its
-            attribute ``state``.
-        state_labels: a name for each number of a state.
+            attribute ``state``. Where it can be read and not set, ``get`` alone: starts and goals are then reached by
+            doing again what was done since the episode's seed, which takes as long as these steps, and states hold
+            these actions beside what ``get`` reads, which ``success`` is given.
+        state_labels: a name for each number that is read.
         control_rate: actions per second, Hz. By default 1 / ``dt`` of MuJoCo's environments, or ``render_fps``.
-        max_episode_steps: after so many steps an episode is truncated.
+        max_episode_steps: after so many steps an episode is truncated. With ``get`` alone it must be given: so many
+            actions states have room for, those of a recorded episode and of the agent after them.
 
     Raises:
-        ValueError: ``env_id`` is taken. What is wrong with the environment itself is raised when it is made;
-            :func:`~wmcontrol.envs.check_goal_env` tells more.
+        ValueError: ``env_id`` is taken, or ``get`` alone comes without ``max_episode_steps`` or with a goal. What is
+            wrong with the environment itself is raised when it is made; :func:`~wmcontrol.envs.check_goal_env` tells
+            more.
     """
     if env_id in registry:
         raise ValueError(f"there is an environment {env_id} already; choose another id, or register it once")
+    if callable(state) and max_episode_steps is None:
+        raise ValueError("state=get replays actions: give max_episode_steps, how many a state must have room for")
+    if callable(state) and goal is not None:
+        raise ValueError("goal: what can only be replayed is led to no given state; leave goal or state=get out")
     world = {
         "make": make,
         "success": success,
@@ -94,6 +102,7 @@ def register_goal_env(
         "state": state,
         "state_labels": state_labels,
         "control_rate": control_rate,
+        "num_actions": max_episode_steps,
     }
     register(
         id=env_id,

@@ -1,6 +1,5 @@
 """Trying an environment that was made one with goals."""
 
-from copy import copy
 from typing import Any
 
 import gymnasium as gym
@@ -13,12 +12,11 @@ def _unlike_its_own(env: Any) -> int:
     """Return the largest difference between an environment's own frame and that of its state alone."""
     from .foreign.env import resized
 
-    world = env._world
-    row = np.arange(1)
-    world._set(world._envs[0].unwrapped, world.get_states(row)[0])
-    own = resized(world._envs[0].render(), env._image_size)
-    alone = world.draw(row, world.get_states(row), env._image_size)[0]
-    return int(np.abs(own.astype(int) - alone).max())
+    world, state, drawn = env._world, env.get_state(), []
+    for one in (world._envs[0], world._aside):
+        world._set(one.unwrapped, state.copy())
+        drawn.append(resized(one.render(), env._image_size).astype(int))
+    return int(np.abs(drawn[0] - drawn[1]).max())
 
 
 def check_goal_env(env_id: str, *, num_steps: int = 20, seed: int = 0) -> list[str]:
@@ -42,24 +40,27 @@ def check_goal_env(env_id: str, *, num_steps: int = 20, seed: int = 0) -> list[s
             first, info = env.reset(seed=seed)
         except ValueError as refused:
             return [f"no episode can be begun: {refused}"]
-        start, goal = env.get_state(), first["desired_goal"]
+        start, goal = env.get_state(), env._world.goal_states[0].copy()
         again = env.reset(seed=seed)[0]
         if not np.array_equal(again["observation"], first["observation"]):
             found.append("reset(seed=…) draws another start the second time: seed everything from self.np_random")
         env.reset(seed=seed, options={"state": start, "goal_state": start})
-        space = copy(env.action_space)
-        space.seed(seed)
-        actions = [space.sample() for _ in range(num_steps)]
-        shown = [env.step(action)[0] for action in actions]
-        states = np.stack([observation["observation"] for observation in shown])
-        if np.array_equal(states[-1], start):
+        rng = np.random.default_rng(seed)
+        low, high = np.maximum(env.action_space.low, -1e3), np.minimum(env.action_space.high, 1e3)
+        actions = rng.uniform(low, high, (num_steps, *env.action_space.shape))
+
+        def states_after(some: Any) -> Any:
+            return np.stack([(env.step(action), env.get_state())[1] for action in some])
+
+        states = states_after(actions)
+        if np.array_equal(*env._world.achieved(np.stack([states[-1], start]))):
             found.append(f"{num_steps} random steps change nothing of the state: does it hold what actions move?")
-        observation, info = env.reset(seed=seed, options={"state": states[-1], "goal_state": states[-1]})
-        missed = np.abs(observation["observation"] - states[-1]).max()
+        info = env.reset(seed=seed, options={"state": states[-1], "goal_state": states[-1]})[1]
+        missed = np.abs(env.get_state() - states[-1]).max()
         if missed > 1e-6 * max(1.0, np.abs(states[-1]).max()):
             found.append(
                 f"a state that was set is read back with an error of {missed:.3g}: set is not the inverse of get; give "
-                "state=(get, set), or keep more in the state"
+                "state=(get, set), keep more in the state, or give state=get to replay actions"
             )
         elif not info["is_success"]:
             found.append("success is false in the very goal state")
@@ -71,13 +72,14 @@ def check_goal_env(env_id: str, *, num_steps: int = 20, seed: int = 0) -> list[s
             )
         half = num_steps // 2
         env.reset(seed=seed, options={"state": states[half - 1], "goal_state": goal})
-        replayed = np.stack([env.step(action)[0]["observation"] for action in actions[half:]])
-        error = np.abs(replayed - states[half:]).max()
+        error = np.abs(states_after(actions[half:]) - states[half:]).max()
         if error > 1e-4 * max(1.0, np.abs(states).max()):
             found.append(
                 f"the same actions from the same state lead elsewhere, by {error:.3g} after {num_steps - half} steps: "
-                "the state lacks something, or steps draw random numbers"
+                "the state lacks something, or steps draw random numbers; state=get replays actions instead"
             )
+    except ValueError as refused:
+        found.append(str(refused))
     finally:
         env.close()
     return found

@@ -11,6 +11,7 @@ from typing import Any
 from ..checks import check_whole
 from ..engine import run_parallel
 from ..envs.contract import image_size
+from ..trackers import Tracker
 from .episodes import check, make_env, run, task_seed
 from .protocols import Protocol, protocol_named
 from .records import check_begun, recording
@@ -189,6 +190,7 @@ def evaluate_and_report(
     batch: int = 16,
     jobs: int = 1,
     videos: int = 0,
+    tracker: Tracker | None = None,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> tuple[list[ResultRow], Path]:
     """Evaluate an agent beside the baselines, film its first episodes, and save a report of it.
@@ -204,6 +206,7 @@ def evaluate_and_report(
         batch: how many tasks run side by side in one process.
         jobs: how many batches run at once.
         videos: how many episodes are filmed, at most.
+        tracker: is told what is in the report.
         progress: is told an agent's name (or ``"filming"``), how many of its tasks are done, and of how many.
 
     Returns:
@@ -233,6 +236,7 @@ def evaluate_and_report(
         about=[f"{spec.name}: {_in_words({**spec.about, **told}, '; ')}."],
         pairs=[(spec.name, row.agent) for row in rows[1:]] if spec.role != "baseline" else (),
         videos=films,
+        tracker=tracker,
     )
     return rows, page
 

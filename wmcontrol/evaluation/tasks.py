@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ..checks import check_whole
+from ..checks import check_whole, listed
 from ..data import Trajectory, TrajectoryDataset
 from ..envs.making import make_one
 
@@ -187,7 +187,7 @@ class _TaskChecker:
         labels = getattr(self._env, "state_labels", None)
         if labels is not None and task.state is not None and len(task.state) != len(labels):
             raise ValueError(
-                f"{trajectory.provenance}: expected states of {len(labels)} numbers ({', '.join(labels)}), got "
+                f"{trajectory.provenance}: expected states of {len(labels)} numbers ({listed(labels)}), got "
                 f"{len(task.state)}; they are not all that {self._env_id} needs to start from"
             )
         options = {"state": task.state, "goal_state": task.goal_state, "variation": dict(task.variation)}

@@ -3,7 +3,6 @@
 Letters: ``B`` environments, ``S`` candidates, ``H`` model steps ahead, ``A`` numbers in one model action.
 """
 
-from .categorical_cem import CategoricalCEM
 from .cem import CEM
 from .cma import CMA
 from .gradient import Gradient, Hybrid
@@ -18,7 +17,6 @@ __all__ = [
     "CMA",
     "ICEM",
     "MPPI",
-    "CategoricalCEM",
     "CostFn",
     "Gradient",
     "Hybrid",

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, Literal
 from omegaconf import OmegaConf
 
 from ..errors import UsageError
-from ..objects import made, make, open_data, planning_changes, protocol_of, reader_of, run_folder
+from ..objects import made, make, open_data, planning_changes, protocol_of, reader_of, run_folder, tracking
 from ..progress import progress_bar, progress_bars
 
 if TYPE_CHECKING:
     from ...evaluation import AgentSpec, Protocol, Tasks
 
-_APART = ("videos", "device", "jobs")  # keys that change no number
+_APART = ("videos", "device", "jobs", "tracker")  # keys that change no number
 _PLAN = ("planning", "simulator")  # kinds of agents
 _BASELINES = {"noop": "no-op", "random": "random actions"}  # by kind of agent: how a report calls it
 
@@ -84,6 +84,7 @@ def run(config: Any) -> None:
         out = run_folder(config, "evaluate", apart=_APART, about={"spec": describe(spec.agent), **spec.about})
         plain: Any = OmegaConf.to_container(config)
         settings = {name: value for name, value in plain.items() if name not in ("out", *_APART)}
+        tracker = stack.enter_context(tracking(config.tracker, out))
         stack.enter_context(open_run(out, "evaluate", settings))
         progress = stack.enter_context(progress_bars("tasks"))
         rows, page = evaluate_and_report(
@@ -95,6 +96,7 @@ def run(config: Any) -> None:
             batch=config.batch,
             jobs=config.jobs,
             videos=config.videos,
+            tracker=tracker,
             progress=progress,
         )
     for row in rows:

@@ -28,7 +28,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ... import ENV_IDS
-from ...actions import ActionLayout
 from ...files import atomic_write, sync_folder
 from ...untrusted import ListOf, MapOf, Number, Record, Text, parse_json
 from ..trajectory import Floats, Provenance, Trajectory
@@ -60,7 +59,6 @@ class MinariWriter:
         env_id: the Gymnasium id of the environment that made them, or None.
         control_rate: environment actions per second, Hz; None for trajectories with times of their own.
         action_bounds: the lowest and highest action of the environment, both (A,), or None.
-        action_layout: how its actions lie in vectors (A,); None where they are such vectors.
         settings: whatever else decided what is written (a policy, a seed, a source), as JSON has it; kept with the
             data.
 
@@ -81,7 +79,6 @@ class MinariWriter:
         env_id: str | None,
         control_rate: float | None,
         action_bounds: tuple[ArrayLike, ArrayLike] | None,
-        action_layout: ActionLayout | None = None,
         settings: Mapping[str, Any],
     ):
         import_library("h5py")  # missing, it shall be missed before the work is done
@@ -90,8 +87,6 @@ class MinariWriter:
             None if action_bounds is None else [np.asarray(bound, float).ravel().tolist() for bound in action_bounds]
         )
         about = {"env_id": env_id, "control_rate": control_rate, "action_bounds": bounds, "settings": dict(settings)}
-        if action_layout is not None and not action_layout.is_vector:
-            about["action_layout"] = action_layout.as_json()
         self._about: dict[str, Any] = json.loads(json.dumps(about))
         self.folder = Path(folder)
         self._data, self._parts = self.folder / "data", self.folder / "parts"
@@ -338,7 +333,8 @@ def _write_episode(group: Any, number: int, stored: _Stored, timed: bool) -> Non
         group.attrs[f"options/variation/{name}"] = value
     observations = group.create_group("observations")
     if trajectory.states is not None:
-        observations.create_dataset("state", data=trajectory.states)
+        packed = "gzip" if trajectory.states.shape[1] > 64 else None  # those that are replayed hold the same actions
+        observations.create_dataset("state", data=trajectory.states, compression=packed)
     if timed:
         observations.create_dataset("time", data=trajectory.times)
     if stored.shapes.image is not None:

@@ -4,7 +4,6 @@ Goals are states; a goal's picture is what the environment draws there.
 """
 
 from collections.abc import Sequence
-from copy import copy
 from operator import attrgetter, methodcaller
 from typing import Any
 
@@ -13,14 +12,15 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from ...actions import ActionLayout
 from ..canvas import Floats, Frames, Rows
 from ..goal_core import as_numbers
 from ..goal_env import GoalEnv
 from ..goal_vector_env import GoalVectorEnv
+from ..making import check_actions
 from ..registration import GetState, Goal, Make, SetState, Success
 from ..variation import Values
 from ..world import Bools, Bounds, World
+from .replay import Replayed
 
 _GOAL_ACTIONS = 10  # at random, from a start to the goal that is drawn for it
 _HOLD = 5  # steps that each of them is held: single ones mostly cancel out
@@ -36,30 +36,38 @@ class ForeignWorld(World):
         make: Make | str,
         success: Success,
         goal: Goal | Sequence[float] | None,
-        state: tuple[GetState, SetState] | None,
+        state: tuple[GetState, SetState] | GetState | None,
         state_labels: Sequence[str] | None,
         control_rate: float | None,
+        num_actions: int | None,
     ):
         self.variations = {}
         self._success, self._goal = success, goal
+        get, self._replays = (state, True) if callable(state) else (None, False)
+
+        def made() -> gym.Env[Any, Any]:
+            env = _made(make)
+            check_actions(env.action_space)
+            return Replayed(env, get, num_actions or 0) if get else env
+
         # Where starts are drawn and frames are rendered: no episode is disturbed, and a frame depends on nothing but
         # its state. (What MuJoCo draws of an environment that was stepped is the state of one physics step before.)
-        self._aside = _made(make)
+        self._aside = made()
         _start(self._aside)
-        self.action_space = self._space = space = self._aside.action_space
-        self._layout = ActionLayout.of(space)
-        self._get, self._set = state or state_access(self._aside.unwrapped)
-        size = self._state_of(self._aside).size
+        self._space = check_actions(self._aside.action_space)
+        self._get, self._set = state if isinstance(state, tuple) else state_access(self._aside.unwrapped)
+        self.pose_size = self._state_of(self._aside).size
+        size = self._aside.read().size if isinstance(self._aside, Replayed) else self.pose_size
         labels = tuple(state_labels or (f"state_{i}" for i in range(size)))
         if len(labels) != size:
             raise ValueError(f"state_labels: expected {size} names, one for each number of a state, got {len(labels)}")
-        self.state_labels, self.pose_size = labels, size
-        everywhere = Bounds(np.full(size, -np.inf), np.full(size, np.inf))
-        self.state_bounds = self.observation_bounds = self.goal_bounds = everywhere
-        self.action_bounds = Bounds(*self._layout.bounds(space))
+        self.state_labels = (*labels, *(f"replay_{i}" for i in range(self.pose_size - size)))
+        everywhere = Bounds(np.full(self.pose_size, -np.inf), np.full(self.pose_size, np.inf))
+        self.state_bounds, self.observation_bounds, self.goal_bounds = everywhere, everywhere[:size], everywhere[:size]
+        self.action_bounds = Bounds(self._space.low.astype(float), self._space.high.astype(float))
         self.control_rate = control_rate or _control_rate(self._aside)
         super().__init__(num_worlds)
-        self._envs = [_made(make) for _ in range(num_worlds)]
+        self._envs = [made() for _ in range(num_worlds)]
         self._seeds = [0] * num_worlds
         for env in self._envs:
             _start(env)
@@ -84,8 +92,7 @@ class ForeignWorld(World):
 
     def _draw_goal(self, rng: np.random.Generator, start: Floats) -> Floats:
         if self._goal is None:
-            actions = copy(self._space)
-            actions.seed(int(rng.integers(2**31)))
+            actions = gym.spaces.Box(self._space.low, self._space.high, dtype=self._space.dtype, seed=rng)
             for action in (actions.sample() for _ in range(_GOAL_ACTIONS)):
                 for _ in range(_HOLD):
                     self._aside.step(action)
@@ -100,11 +107,12 @@ class ForeignWorld(World):
     def get_states(self, rows: Rows) -> Floats:
         return np.stack([self._state_of(self._envs[row]) for row in rows])
 
+    def observe(self, rows: Rows, states: Floats) -> Floats:
+        return self.achieved(states)
+
     def step(self, rows: Rows, actions: Floats) -> None:
-        asked = self._layout.to_actions(actions).astype(self._space.dtype)
-        for row, action in zip(rows, asked, strict=True):
-            # A choice is a whole number, which environments look up; all else is an array.
-            self._envs[row].step(action if self._layout.choices else np.asarray(action))
+        for row, action in zip(rows, actions.astype(self._space.dtype), strict=True):
+            self._envs[row].step(action)
 
     def is_success(self, achieved: Floats, desired: Floats) -> Bools:
         found = np.asarray(self._success(achieved, desired))
@@ -121,9 +129,12 @@ class ForeignWorld(World):
 
     def draw(self, rows: Rows, states: Floats, size: int, overlay_goals: bool = False) -> Frames:
         frames = np.zeros((len(rows), size, size, 3), np.uint8)
-        for frame, state in zip(frames, states, strict=True):
-            self._set(self._aside.unwrapped, state.copy())
-            frame[:] = resized(self._aside.render(), size)
+        for row, frame, state in zip(rows, frames, states, strict=True):
+            env = self._envs[row]
+            if not self._replays or not np.array_equal(self._state_of(env), state):  # replaying takes long
+                env = self._aside
+                self._set(env.unwrapped, state.copy())
+            frame[:] = resized(env.render(), size)
         if overlay_goals:
             goals = self.draw(rows, self.goal_states[rows], size)
             frames = (frames // 3 * 2 + goals // 3).astype(np.uint8)
@@ -165,7 +176,7 @@ def state_access(env: Any) -> tuple[GetState, SetState]:
         return attrgetter("state"), _set_attribute
     raise ValueError(
         f"{type(env).__name__} has neither MuJoCo's model and data, nor get_state() and set_state(state), nor an "
-        "attribute state: say how its state is read and set, state=(get, set)"
+        "attribute state: say how its state is read and set, state=(get, set), or, where it can only be read, state=get"
     )
 
 

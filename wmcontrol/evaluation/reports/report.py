@@ -15,9 +15,11 @@ from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 
 from ...files import atomic_write
+from ...trackers import Tracker
 from ..specs import ResultRow
 from .figures import has_train_counts, literal, planner_plot, success_plot, trajectories_plot
 from .tables import (
+    Difference,
     check_rows,
     difference_table,
     differences,
@@ -72,6 +74,7 @@ def report(
     pairs: Sequence[tuple[str, str]] = (),
     videos: Sequence[Video] = (),
     scatter: bool = False,
+    tracker: Tracker | None = None,
 ) -> Path:
     """Save a report of evaluations in a folder.
 
@@ -90,6 +93,7 @@ def report(
             in each environment and for each number of trajectories. Pairs that cannot be compared are named.
         videos: of episodes.
         scatter: whether to plot success against seconds per decision.
+        tracker: is told the tables, the videos, and success with its interval over the number of trajectories.
 
     Returns:
         ``folder/report.html``.
@@ -163,7 +167,21 @@ def report(
     for name, text in texts.items():
         with atomic_write(folder / name) as file:
             file.write(text.encode())
+    if tracker is not None:
+        _tell(tracker, rows, found, videos)
     return folder / "report.html"
+
+
+def _tell(tracker: Tracker, rows: Sequence[ResultRow], found: Sequence[Difference], videos: Sequence[Video]) -> None:
+    for row in rows:
+        for key, success in (("end", row.evaluation.success_end), ("any_time", row.evaluation.success_any)):
+            numbers = {f"success_{key}/{row.env}/{row.agent}/{name}": x for name, x in vars(success).items()}
+            tracker(row.num_train_trajectories or 0, numbers)
+    tracker.table("success", success_table(rows))
+    if found:
+        tracker.table("differences", difference_table(found))
+    for video in videos:
+        tracker.film(Path(video.path).stem, Path(video.path))
 
 
 def json_text(value: Any) -> str:
