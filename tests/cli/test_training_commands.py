@@ -18,7 +18,7 @@ from wmcontrol.cli.main import main
 from wmcontrol.data import LatentStore
 from wmcontrol.models import PlanningSettings
 from wmcontrol.runs import read_run
-from wmcontrol.training import FinetuneSettings, finetune
+from wmcontrol.training import FinetuneSettings, PriorSettings, finetune, fit_prior
 
 SMALL = ["batch_size=16", "warmup_steps=2", "num_steps=3", "device=cpu"]
 CLIPS = ["batch_size=8", "num_frames=3", "num_steps=2", "warmup_steps=1", "device=cpu"]
@@ -100,6 +100,26 @@ def test_what_suits_planning_is_saved_with_the_model(store: Path, tmp_path: Path
     assert main(["finetune", *words[:-1], "planning.metric=l3", f"out={tmp_path / 'not'}"]) == 2
     assert re.search(naming("metric", "'l3'", "'l2'"), capsys.readouterr().err)
     assert not (tmp_path / "not").exists()
+
+
+def test_a_prior_is_fitted(store: Path, tmp_path: Path, capsys: Captured) -> None:
+    assert main(["finetune", f"store={store}", "mode=scratch", *SMALL, f"out={tmp_path / 'run'}"]) == 0
+    words = [f"store={store}", f"base={tmp_path / 'run' / 'model'}", "num_steps=3", "width=16", "seed=1", "device=cpu"]
+    capsys.readouterr()
+    assert main(["fit_prior", *words, f"out={tmp_path / 'prior'}"]) == 0
+    told = capsys.readouterr().out
+    settings = PriorSettings(num_steps=3, width=16, seed=1)
+    result = fit_prior(store, base=tmp_path / "run" / "model", settings=settings, device="cpu")
+    assert f"{result.error:.3f}" in told
+    assert f"{result.mean_action_error:.3f}" in told
+    weights = load_file(tmp_path / "prior" / "model" / "model.safetensors")
+    assert result.model.prior is not None
+    for name, value in result.model.prior.state_dict().items():
+        assert torch.equal(weights[f"prior.{name}"], value)
+    assert main(["fit_prior", *words, f"out={tmp_path / 'prior'}"]) == 0  # finished, it tells the same again
+    assert capsys.readouterr().out == told
+    assert main(["fit_prior", *words, "width=17", f"out={tmp_path / 'prior'}"]) == 2
+    assert re.search(naming("width", 16, 17), capsys.readouterr().err)
 
 
 @pytest.mark.parametrize(

@@ -98,7 +98,7 @@ def test_windows_are_what_led_to_their_goals(stores: list[LatentStore], model: W
 
 def test_proposals_go_to_the_goal(stores: list[LatentStore], model: WorldModel) -> None:
     settings = PriorSettings(num_steps=250, batch_size=128, width=64, depth=2, seed=1)
-    found = fit_prior(stores[0], model, settings=settings)
+    found = fit_prior(stores[0], base=model, settings=settings)
     assert found.error < 0.6 * found.mean_action_error
     prior, normalizer = found.model.prior, model.normalizer
     assert prior is not None
@@ -118,7 +118,7 @@ def test_proposals_go_to_the_goal(stores: list[LatentStore], model: WorldModel) 
 
 
 def test_rows_do_not_depend_on_one_another(stores: list[LatentStore], model: WorldModel) -> None:
-    prior = fit_prior(stores[0], model, settings=SMALL).model.prior
+    prior = fit_prior(stores[0], base=model, settings=SMALL).model.prior
     assert prior is not None
     assert model.normalizer is not None
     batch = HindsightWindows(stores[0], [0], model.normalizer, horizon=3, num_frames=2).draw(
@@ -140,7 +140,7 @@ def test_rows_do_not_depend_on_one_another(stores: list[LatentStore], model: Wor
 
 
 def test_a_model_keeps_its_prior(stores: list[LatentStore], model: WorldModel, tmp_path: Path) -> None:
-    found = fit_prior(stores[0], model, settings=SMALL, folder=tmp_path / "run")
+    found = fit_prior(stores[0], base=model, settings=SMALL, folder=tmp_path / "run")
     again = WorldModel.load(tmp_path / "run" / "model")
     prior, loaded = found.model.prior, again.prior
     assert prior is not None
@@ -155,7 +155,7 @@ def test_a_model_keeps_its_prior(stores: list[LatentStore], model: WorldModel, t
 def test_a_killed_run_ends_with_the_same_prior(
     stores: list[LatentStore], model: WorldModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = fit_prior(stores[0], model, settings=SMALL).model.prior
+    whole = fit_prior(stores[0], base=model, settings=SMALL).model.prior
     assert whole is not None
     monkeypatch.setattr("wmcontrol.training.prior._SAVE_SECONDS", 0.0)
 
@@ -164,30 +164,30 @@ def test_a_killed_run_ends_with_the_same_prior(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        fit_prior(stores[0], model, settings=SMALL, folder=tmp_path, progress=kill)
+        fit_prior(stores[0], base=model, settings=SMALL, folder=tmp_path, progress=kill)
     told: list[int] = []
     found = fit_prior(
-        stores[0], model, settings=SMALL, folder=tmp_path, progress=lambda done, _: told.append(done)
+        stores[0], base=model, settings=SMALL, folder=tmp_path, progress=lambda done, _: told.append(done)
     ).model.prior
     assert told[0] in (23, 24)  # the state of a step is saved after it is told
     assert found is not None
     for name, value in whole.state_dict().items():
         assert torch.equal(found.state_dict()[name], value), name
-    read = fit_prior(stores[0], model, settings=SMALL, folder=tmp_path, progress=lambda *_: pytest.fail("trained"))
+    read = fit_prior(stores[0], base=model, settings=SMALL, folder=tmp_path, progress=lambda *_: pytest.fail("trained"))
     assert read.model.prior is not None
     with pytest.raises(ValueError, match=naming("num_steps", 40, 41)):
-        fit_prior(stores[0], model, settings=PriorSettings(**{**vars(SMALL), "num_steps": 41}), folder=tmp_path)
+        fit_prior(stores[0], base=model, settings=PriorSettings(**{**vars(SMALL), "num_steps": 41}), folder=tmp_path)
 
 
 def test_what_does_not_fit_is_refused(
     stores: list[LatentStore], other_store: LatentStore, model: WorldModel, base: WorldModel
 ) -> None:
     with pytest.raises(ValueError, match="encoder"):
-        fit_prior(other_store, model, settings=SMALL)
+        fit_prior(other_store, base=model, settings=SMALL)
     with pytest.raises(ValueError, match="actions"):
-        fit_prior(stores[0], base, settings=SMALL)
+        fit_prior(stores[0], base=base, settings=SMALL)
     with pytest.raises(ValueError, match=naming("num_train_trajectories", 18, 19)):
-        fit_prior(stores[0], model, settings=PriorSettings(num_train_trajectories=19))
+        fit_prior(stores[0], base=model, settings=PriorSettings(num_train_trajectories=19))
     for name, value in (("num_steps", 0), ("learning_rate", 1.0), ("width", 2.5), ("seed", -1), ("weight_decay", -0.1)):
         with pytest.raises(ValueError, match=naming(name, value)):
             PriorSettings(**{name: value})

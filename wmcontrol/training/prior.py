@@ -175,8 +175,8 @@ def flow_matching_loss(prior: ActionPrior, batch: HindsightBatch, generator: tor
 @torch.inference_mode(False)
 def fit_prior(
     store: LatentStore | str | Path,
-    model: WorldModel | str | Path,
     *,
+    base: WorldModel | str | Path,
     settings: PriorSettings = PriorSettings(),
     folder: str | Path | None = None,
     device: str | torch.device | None = None,
@@ -190,7 +190,7 @@ def fit_prior(
 
     Args:
         store: a latent store with actions, or its folder: what the model was fine-tuned on, or more of that kind.
-        model: with actions, and the store's encoder; its folder, or a packaged name.
+        base: the model, with actions and the store's encoder; its folder, or a packaged name.
         settings: of the training.
         folder: for the model, the log and the result; the same call goes on there after a kill. By default nothing is
             kept on disk.
@@ -204,15 +204,15 @@ def fit_prior(
         OSError: the store or model is not there, ``folder`` cannot be written to, or another process writes there.
     """
     place, data = usable_device(device), open_store(store)
-    world = WorldModel.load(model, dtype=torch.float32) if isinstance(model, str | Path) else copy.deepcopy(model)
+    world = WorldModel.load(base, dtype=torch.float32) if isinstance(base, str | Path) else copy.deepcopy(base)
     normalizer = world.normalizer
     if data.actions is None:
         raise ValueError(f"store: {data.folder} has no actions to learn from")
     if normalizer is None or data.actions.shape[1] != len(normalizer.mean):
         have = None if normalizer is None else len(normalizer.mean)
-        raise ValueError(f"model: expected one with actions of {data.actions.shape[1]} numbers, got {have}")
+        raise ValueError(f"base: expected one with actions of {data.actions.shape[1]} numbers, got {have}")
     if not data.made_by(world.encoder):
-        raise ValueError(f"model: its encoder is another than that of {data.folder}; encode the data with the model's")
+        raise ValueError(f"base: its encoder is another than that of {data.folder}; encode the data with its own")
     split_seed = settings.seed if settings.split_seed is None else settings.split_seed
     train, held_out = (part.tolist() for part in held_out_split(len(data), split_seed, settings.seed))
     wanted = settings.num_train_trajectories

@@ -13,6 +13,7 @@ COMMANDS: Mapping[str, str] = {
     "encode": "encode the frames of data sets once, for training",
     "evaluate": "judge an agent on tasks, under a protocol",
     "finetune": "train a predictor with actions, in one of three ways",
+    "fit_prior": "teach a model what to propose to planners",
     "pretrain": "train a predictor without actions, on video",
     "show": "draw a contact sheet of a data set",
 }
@@ -21,5 +22,6 @@ SETTINGS: Mapping[str, tuple[str, ...]] = {
     "compare": ("evaluation.protocols.Protocol",),
     "evaluate": ("evaluation.protocols.Protocol",),
     "finetune": ("training.settings.FinetuneSettings",),
+    "fit_prior": ("training.prior.PriorSettings",),
     "pretrain": ("training.settings.PretrainSettings",),
 }
