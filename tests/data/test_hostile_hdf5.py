@@ -15,6 +15,8 @@ from wmcontrol.data.formats.d4rl import D4RLTrajectories
 from wmcontrol.data.formats.hdf5_file import Hdf5File
 from wmcontrol.data.formats.lewm import LeWM
 from wmcontrol.data.formats.minari import MinariTrajectories
+from wmcontrol.data.formats.plain import PlainArrays
+from wmcontrol.data.formats.robomimic import Robomimic
 
 h5py = pytest.importorskip("h5py")
 ROWS = 6
@@ -46,7 +48,21 @@ def minari(path: Path, columns: dict[str, Any]) -> Callable[[], TrajectoryDatase
     return lambda: MinariTrajectories(folder, control_rate=10)
 
 
+def plain(path: Path, columns: dict[str, Any]) -> Callable[[], TrajectoryDataset]:
+    with h5py.File(path, "w") as file:
+        for name, values in columns.items():
+            file[name] = values
+    return lambda: PlainArrays(path, control_rate=10)
+
+
+def robomimic(path: Path, columns: dict[str, Any]) -> Callable[[], TrajectoryDataset]:
+    with h5py.File(path, "w") as file:
+        file["data/demo_0/actions"], file["data/demo_0/states"] = columns["actions"], columns["observations"]
+    return lambda: Robomimic(path, control_rate=10)
+
+
 READERS = {"lewm": (lewm, "set.h5", "action"), "d4rl": (d4rl, "set.h5", "actions")}
+READERS |= {"plain": (plain, "set.h5", "actions"), "robomimic": (robomimic, "set.h5", "data/demo_0/actions")}
 READERS |= {"minari": (minari, "main_data.hdf5", "episode_0/actions")}
 SECRET = np.full((ROWS, 2), 7, np.float32)
 

@@ -45,8 +45,8 @@ def dino_wm(folder: Path) -> Path:
 def diffusion_policy(folder: Path) -> Path:
     import test_diffusion_policy as layout
 
-    arrays = layout.arrays_of()
-    return layout.write(folder / "set.zarr", {**arrays, "data/img": pictures(len(arrays["data/img"]))})
+    frames = {f"data/{name}": pictures(sum(layout.LENGTHS)) for name in ("img", "side")}
+    return layout.write(folder / "set.zarr", {**layout.arrays_of(), **frames})
 
 
 def lerobot(folder: Path) -> Path:
@@ -85,6 +85,19 @@ def lewm(folder: Path) -> Path:
     return layout.write(folder / "set.h5", {**columns, "pixels": pictures(len(columns["pixels"]))})
 
 
+def robomimic(folder: Path) -> Path:
+    import test_robomimic as layout
+
+    return layout.write(folder / "image.hdf5", side=32)
+
+
+def plain(folder: Path) -> Path:
+    import test_plain as layout
+
+    more = {"pixels": pictures(12), "side": pictures(12), "joints": RNG.normal(size=(12, 4))}
+    return layout.write_hdf5(folder / "set", layout.flat() | more, {})
+
+
 def video_folder(folder: Path) -> Path:
     import videos
 
@@ -92,10 +105,21 @@ def video_folder(folder: Path) -> Path:
     return folder
 
 
+ELSEWHERE = {"env_id": "someone/Env-v0", "env_settings": {"speed": 2}, "control_rate": 5, "image_size": 16}
 # Of each layout: who writes a set, what it is opened with, and for every setting that its reader has another value.
 SETS: dict[str, tuple[Callable[[Path], Path], dict[str, Any], dict[str, Any]]] = {
     "dino_wm": (dino_wm, {}, {"env_id": MEDIUM, "image_size": 16}),
-    "diffusion_policy": (diffusion_policy, {}, {"image_size": 16}),
+    "diffusion_policy": (
+        diffusion_policy,
+        {"camera": "img"},
+        {**ELSEWHERE, "camera": "side", "states": ("state", "action")},
+    ),
+    "robomimic": (
+        robomimic,
+        {"camera": "agentview"},
+        {**ELSEWHERE, "camera": "robot0_eye_in_hand", "states": "obs/robot0_eef_pos", "filter_key": "train"},
+    ),
+    "plain": (plain, {"camera": "pixels", "control_rate": 20}, {**ELSEWHERE, "camera": "side", "states": "joints"}),
     "lerobot": (
         lerobot,
         {"camera": "observation.images.top"},
@@ -123,6 +147,7 @@ SETS: dict[str, tuple[Callable[[Path], Path], dict[str, Any], dict[str, Any]]] =
 TOGETHER: dict[tuple[str, str], dict[str, Any]] = {
     ("lewm", "env_id"): {"control_rate": 20},
     ("lewm", "control_rate"): {"env_id": None},
+    **{("diffusion_policy", name): {"control_rate": 5} for name in ("camera", "states", "env_id", "env_settings")},
 }
 DRAWN = ("d4rl",)
 

@@ -140,6 +140,21 @@ def _lewm(folder: Path) -> None:
     layout.write(folder / "set.h5", layout.columns_of())
 
 
+def _robomimic(folder: Path) -> None:
+    import test_robomimic as layout
+
+    layout.write(folder / "image.hdf5")
+
+
+def _plain(writer: str) -> Callable[[Path], None]:
+    def make(folder: Path) -> None:
+        import test_plain as layout
+
+        layout.WRITERS[writer](folder / "set", layout.grouped(), {"control_rate": 10.0})
+
+    return make
+
+
 def _videos(folder: Path) -> None:
     import videos
 
@@ -213,6 +228,9 @@ MAKERS: dict[str, Callable[[Path], None]] = {
     "zarr_zip": _zarr(2, True),
     "lerobot": _lerobot,
     "lewm": _lewm,
+    "robomimic": _robomimic,
+    "plain_hdf5": _plain("hdf5"),
+    "plain_npz": _plain("npz"),
     "videos": _videos,
     "store": _store,
     "model": _model,

@@ -39,6 +39,13 @@ LAYOUTS = (
     ),
     Layout("d4rl", "D4RLTrajectories", "D4RL: an HDF5 file with observations, actions and infos/qpos"),
     Layout("lewm", "LeWM", "LeWM and stable-worldmodel: an HDF5 file with ep_len and ep_offset"),
+    Layout("robomimic", "Robomimic", "robomimic: an HDF5 file with data/demo_0"),
+    Layout(
+        "plain",
+        "PlainArrays",
+        "plain arrays: an HDF5 file, a zarr folder or an npz file with actions, states or pictures",
+        fallback=True,
+    ),
     Layout("video_folder", "VideoFolder", "videos without actions: a folder with mp4, mkv, … below it", fallback=True),
 )
 

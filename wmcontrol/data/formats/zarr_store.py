@@ -37,6 +37,8 @@ _V2 = Record(
     },
     {"dimension_separator": Choice(".", "/")},
 )
+_ANY = Record({}, {"shape": _SHAPE}, others=AnyJson())  # of whatever node
+_BROKEN = (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, zlib.error, UnicodeError)
 _NAMES = {"i": "int", "u": "uint", "f": "float"}
 _V3 = Record(
     {
@@ -98,7 +100,7 @@ def open_group(path: Path, names: Mapping[str, bool]) -> Any:
                 version = _checked(path, _Zip(archive), names)
         else:
             version = _checked(path, _Folder(path), names)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, zlib.error, UnicodeError) as error:
+    except _BROKEN as error:
         raise OSError(f"{path}: not a whole zarr store ({error!r}); fetch it again") from error
     try:
         store = zarr.storage.ZipStore(path, mode="r") if path.is_file() else path
@@ -109,6 +111,41 @@ def open_group(path: Path, names: Mapping[str, bool]) -> Any:
     except Exception as error:  # each part of zarr has its own
         raise OSError(f"{path}: not a whole zarr store ({error!r}); fetch it again") from error
     return group
+
+
+def array_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """Return the names of all arrays of a store, and the shapes that they claim; nothing else is looked at.
+
+    Raises:
+        OSError: it is no whole zarr store.
+        ValueError: metadata that are none; it names the file.
+    """
+    try:
+        if path.is_file():
+            with zipfile.ZipFile(path) as archive:
+                return _shapes(path, _Zip(archive))
+        return _shapes(path, _Folder(path))
+    except _BROKEN as error:
+        raise OSError(f"{path}: not a whole zarr store ({error!r}); fetch it again") from error
+
+
+def _shapes(path: Path, files: "_Folder | _Zip") -> dict[str, tuple[int, ...]]:
+    shapes = {}
+    for file, size in files.sizes.items():
+        name, _, last = file.rpartition("/")
+        if last not in (".zarray", "zarr.json") or not name:
+            continue
+        _check_size(path / file, size)
+        with files.open(file) as opened:
+            found = parse_json(opened.read(_MAX_METADATA), _ANY, str(path / file))
+        if "shape" in found:
+            shapes[name] = tuple(found["shape"])
+    return shapes
+
+
+def _check_size(path: Path, size: int) -> None:
+    if size > _MAX_METADATA:
+        raise ValueError(f"{path}: expected at most {_MAX_METADATA:,} bytes, got {size:,}")
 
 
 class _Folder:
@@ -141,8 +178,8 @@ def _checked(path: Path, files: _Folder | _Zip, names: Mapping[str, bool]) -> in
     """Return the version of zarr's format, once all arrays were looked at."""
     version = 3 if "zarr.json" in files.sizes else 2
     for file, size in files.sizes.items():
-        if file.rpartition("/")[2] in _METADATA and size > _MAX_METADATA:
-            raise ValueError(f"{path / file}: expected at most {_MAX_METADATA:,} bytes, got {size:,}")
+        if file.rpartition("/")[2] in _METADATA:
+            _check_size(path / file, size)
     for name, whole in names.items():
         metadata = f"{name}/{'zarr.json' if version == 3 else '.zarray'}"
         if metadata not in files.sizes:
