@@ -17,7 +17,7 @@ import wmcontrol
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = Path(wmcontrol.__file__).parent
 LINKS = ("envs", "planners", "agents")
-EVERYONE_MAY = {"checks", "untrusted", "files", "runs", "__version__", "ENV_IDS"}
+EVERYONE_MAY = {"actions", "checks", "untrusted", "files", "runs", "__version__", "ENV_IDS"}
 EVERYTHING = {
     "envs",
     "planners",
@@ -34,6 +34,7 @@ EVERYTHING = {
     "trackers",
 }
 MAY_IMPORT = {
+    "actions": set(),
     "bounds": set(),
     "checks": set(),
     "files": set(),

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         CMA,
         ICEM,
         MPPI,
+        CategoricalCEM,
         CostFn,
         Gradient,
         Hybrid,
@@ -37,7 +38,7 @@ _ROOMS = {
     "encoders": "Encoder PyramidEncoder TransformersEncoder",
     "models": "ActionConditioned ActionNormalizer Context PlanningSettings Predictor WorldModel",
     "objectives": "ActionPenalty GoalDistance Guardrail Objective Smoothness",
-    "planners": "CEM CMA CostFn Gradient Hybrid ICEM MPPI Plan Planner RandomShooting Search",
+    "planners": "CEM CMA CategoricalCEM CostFn Gradient Hybrid ICEM MPPI Plan Planner RandomShooting Search",
 }
 _LAZY = {name: room for room, names in _ROOMS.items() for name in names.split()}  # what needs torch, and where it is
 __all__ = [
@@ -49,6 +50,7 @@ __all__ = [
     "ActionConditioned",
     "ActionNormalizer",
     "ActionPenalty",
+    "CategoricalCEM",
     "Context",
     "CostFn",
     "Encoder",

@@ -1,5 +1,7 @@
 """Actions on their whole way: recorded, stored, normalised, planned, and done in the environment."""
 
+from copy import deepcopy
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
@@ -9,8 +11,9 @@ import numpy as np
 import pytest
 import torch
 from dot_world import dot_model
+from foreign_envs import Ball
 from gymnasium.envs.registration import EnvSpec
-from gymnasium.spaces import Box, Dict, Discrete, MultiDiscrete
+from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Text
 
 from wmcontrol import (
     CEM,
@@ -19,6 +22,7 @@ from wmcontrol import (
     MPPI,
     ActionConditioned,
     ActionNormalizer,
+    CategoricalCEM,
     GoalDistance,
     Gradient,
     Planner,
@@ -26,23 +30,22 @@ from wmcontrol import (
     Predictor,
     PyramidEncoder,
     RandomShooting,
+    TrajectoryDataset,
     WorldModel,
 )
+from wmcontrol.actions import ActionLayout
 from wmcontrol.agents import NoOpAgent, RandomAgent, SimulatorModel
-from wmcontrol.data import ArrayDataset, LatentStore, encode
+from wmcontrol.data import ArrayDataset, LatentStore, collect, encode
 from wmcontrol.data.collecting import collect_batches
+from wmcontrol.envs import check_goal_env, register_goal_env
 from wmcontrol.envs.contract import check_fits
-from wmcontrol.evaluation import RandomTasks, evaluate
+from wmcontrol.evaluation import DatasetTasks, Protocol, RandomTasks, evaluate
+from wmcontrol.training import FinetuneSettings, finetune
 
 # Neither bound of the first number is one of single precision; the second is held at its upper bound, which rounds
 # upwards; the third has no bounds, the fourth none above.
 SPACE = Box(np.array([-0.3, 0.1, -np.inf, 0.0]), np.array([0.7, 0.6, np.inf, np.inf]), dtype=np.float64)
-NO_BOX = {
-    "whole": Box(0, 3, (2,), np.int64),
-    "discrete": Discrete(3),
-    "multi-discrete": MultiDiscrete([3, 3]),
-    "matrix": Box(-1, 1, (2, 2)),
-}
+NO_ACTIONS = [Box(0, 3, (2,), np.int64), Box(-1, 1, (0,)), Text(3)]
 
 
 @pytest.fixture(scope="module")
@@ -130,10 +133,123 @@ def test_numbers_that_no_bound_holds_are_still_given() -> None:
     assert normalizer.to_environment(torch.tensor([7.0])).item() == np.float32(0.1)
 
 
-@pytest.mark.parametrize("space", NO_BOX.values(), ids=NO_BOX)
+class Places(Ball):
+    """The ball, moved by actions of any space; what it is given must be an action of that."""
+
+    def __init__(self, name: str):
+        super().__init__("rgb_array")
+        self.action_space, self._move = SPACES[name]
+
+    def step(self, action: Any) -> Any:
+        assert self.action_space.contains(action)
+        assert np.isscalar(action) or isinstance(action, np.ndarray)
+        return super().step(2.0 * np.clip(self._move(action), -1, 1))
+
+
+FOUR = np.array([[1, 0], [0, 1], [-1, 0], [0, -1]])
+LESS = np.array([0.1, -np.inf, -np.inf, -1.0], np.float32)
+SPACES: dict[str, tuple[Any, Any]] = {
+    "a matrix": (Box(-1, 1, (2, 2)), lambda a: a.sum(0)),
+    "a number": (Box(-1, 1, ()), lambda a: np.array([a, a])),
+    "no bounds": (Box(-np.inf, np.inf, (2, 1)), lambda a: a[:, 0]),
+    "some bounds": (Box(LESS, np.array([0.9, np.inf, 0.7, 1.0], np.float32)), lambda a: a[1:3]),
+    "four directions": (Discrete(4, start=3), lambda a: FOUR[a - 3]),
+    "two choices": (MultiDiscrete([3, 2]), lambda a: a * [1, 2] - 1),
+    "a table of choices": (MultiDiscrete([[3], [3]]), lambda a: a[:, 0] - 1),
+    "two switches": (MultiBinary(2), lambda a: 2.0 * a - 1),
+}
+
+
+def close(states: Any, goals: Any) -> Any:
+    return np.abs(states - goals).max(-1) < 1.0
+
+
+class Sampler:
+    """Acts at random, bounds or none."""
+
+    def __init__(self, space: gym.Space[Any]):
+        self.action_space = space
+
+    def start(self, seeds: Any) -> np.random.Generator:
+        return np.random.default_rng([*seeds])
+
+    def predict(self, observation: Any, state: Any, episode_start: Any, deterministic: bool = True) -> Any:
+        space = deepcopy(self.action_space)
+        space.seed(int(state.integers(2**31)))
+        return np.stack([space.sample()]), state
+
+
+@pytest.fixture(scope="module", params=SPACES)
+def kind(request: pytest.FixtureRequest) -> str:
+    env_id = f"test/Places-{request.param.replace(' ', '_')}-v0"
+    if env_id not in gym.registry:
+        register_goal_env(env_id, partial(Places, request.param), success=close)
+    return env_id
+
+
+@pytest.fixture(scope="module")
+def trained(kind: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[WorldModel, TrajectoryDataset]:
+    folder = tmp_path_factory.mktemp("places")
+    env = gym.make(kind)
+    dataset = collect(kind, Sampler(env.action_space), 6, num_frames=33, folder=folder / "data")
+    in_memory = collect(kind, Sampler(env.action_space), 6, num_frames=33)
+    assert dataset.action_layout == in_memory.action_layout
+    np.testing.assert_array_equal(dataset.trajectory(5).actions, in_memory.trajectory(5).actions)
+    bounded = np.isfinite(in_memory.action_bounds).any()
+    np.testing.assert_array_equal(dataset.action_bounds, in_memory.action_bounds if bounded else None)
+    encoder = PyramidEncoder(num_components=16)
+    store = encode(dataset, encoder, folder)
+    small = WorldModel(encoder, Predictor(16, 16, 1, 2), control_rate=5)
+    settings = FinetuneSettings(frameskip=2, num_frames=3, num_steps=2, batch_size=4, warmup_steps=1)
+    model = finetune(store, base=small, mode="scratch", settings=settings).model
+    model.save(folder / "model")
+    return WorldModel.load(folder / "model"), dataset
+
+
+def planner_for(env_id: str, **settings: Any) -> Planner:
+    space = gym.make(env_id).action_space
+    return CEM(num_elites=4, **settings) if isinstance(space, Box) else CategoricalCEM(num_elites=4, **settings)
+
+
+def test_actions_of_any_space_are_recorded_as_vectors_and_lead_to_the_same(trained: Any, kind: str) -> None:
+    _, dataset = trained
+    layout = dataset.action_layout or ActionLayout((4,))
+    trajectory, env = dataset.trajectory(0), Places(next(n for n in SPACES if n.replace(" ", "_") in kind))
+    env.place = trajectory.states[0]
+    for action, state in zip(layout.to_actions(trajectory.actions), trajectory.states[1:], strict=True):
+        env.step(action if np.isscalar(action) and layout.choices else np.asarray(action, env.action_space.dtype))
+        np.testing.assert_allclose(env.place, state, atol=1e-6)
+
+
+def test_agents_plan_in_any_space_and_the_true_simulator_arrives(trained: Any, kind: str) -> None:
+    model, dataset = trained
+    protocol = Protocol(name="short", goal_offset=4, budget=4, replan_every=4, horizon=2)
+    tasks = DatasetTasks(dataset, 4, goal_offset=4, context_steps=2)
+    small = planner_for(kind, num_samples=8, num_iterations=2)
+    evaluate(PlanningAgent.from_model(model, small, horizon=2), tasks, protocol)  # environments check what they get
+    with SimulatorModel(model, kind, num_workers=0) as simulator:
+        large = planner_for(kind, num_samples=64, num_iterations=6)
+        oracle = evaluate(PlanningAgent.from_model(simulator, large, horizon=2, metric="l2"), tasks, protocol)
+    assert oracle.success_end.value >= 0.75
+
+
+def test_what_others_act_is_noted_as_what_the_agent_acts(trained: Any, kind: str) -> None:
+    agent = PlanningAgent.from_model(trained[0], planner_for(kind, num_samples=8, num_iterations=2), horizon=2)
+    observation, _ = gym.make(kind).unwrapped.reset(seed=0)
+    action, state = agent.predict(observation)
+    noted = agent.observe(observation, None, action).envs[0].taken
+    np.testing.assert_allclose(noted, state.envs[0].taken)
+    batch = {key: np.stack([value] * 2) for key, value in observation.items()}
+    actions, _ = agent.predict(batch)
+    assert actions.shape == (2, *np.shape(action))
+    with pytest.raises(ValueError, match="shape"):
+        agent.observe(observation, None, actions)
+
+
+@pytest.mark.parametrize("space", NO_ACTIONS, ids=str)
 def test_agents_name_a_space_that_they_cannot_act_in(space: gym.Space[Any]) -> None:
     for agent in (NoOpAgent, RandomAgent):
-        with pytest.raises(TypeError, match="Box") as caught:
+        with pytest.raises(TypeError, match="Discrete") as caught:
             agent(space)
         assert str(space) in str(caught.value)
 
@@ -160,7 +276,7 @@ class Choice(gym.Env):
     def draw(self) -> None: ...
 
 
-@pytest.mark.parametrize("space", NO_BOX.values(), ids=NO_BOX)
+@pytest.mark.parametrize("space", NO_ACTIONS, ids=str)
 def test_environments_whose_actions_cannot_be_planned_are_named(
     space: gym.Space[Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -176,3 +292,13 @@ def test_environments_whose_actions_cannot_be_planned_are_named(
         with pytest.raises(ValueError, match=env_id) as caught:
             act()
         assert str(space) in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["four directions", "two choices", "a matrix", "a number"])
+def test_actions_of_other_spaces_are_replayed(name: str) -> None:
+    env_id = "test/Replayed-v0"
+    register_goal_env(env_id, partial(Places, name), success=close, state=lambda env: env.place, max_episode_steps=80)
+    try:
+        assert check_goal_env(env_id) == []
+    finally:
+        gym.registry.pop(env_id)

@@ -3,12 +3,14 @@
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import torch
 from naming import naming
 
 from wmcontrol import PyramidEncoder
+from wmcontrol.actions import ActionLayout
 from wmcontrol.data import ArrayDataset, encode
 
 
@@ -113,3 +115,26 @@ def _with(name: str, index: int, value: Any) -> dict[str, Any]:
 def test_arrays_that_do_not_fit_are_refused(given: dict[str, Any], says: str) -> None:
     with pytest.raises(ValueError, match=says):
         ArrayDataset(**given)
+
+
+def test_actions_of_another_space_become_vectors() -> None:
+    frames = [np.zeros((4, 8, 8, 3), np.uint8)] * 2
+    chosen = [np.array([1, 3, 2]), np.array([3, 3, 1])]
+    dataset = ArrayDataset(frames, chosen, control_rate=10, action_space=gym.spaces.Discrete(4, start=0))
+    np.testing.assert_array_equal(dataset.trajectory(0).actions, np.eye(4)[[1, 3, 2]])
+    statistics = dataset.action_statistics()
+    np.testing.assert_array_equal(
+        [statistics.mean, statistics.std, statistics.low, statistics.high],
+        [[0, 0, 0, 0], [1, 1, 1, 1], [0, 0, 0, 0], [0, 1, 1, 1]],  # 0 was never chosen
+    )
+    space = gym.spaces.Box(-1, 1, (2, 2))
+    matrices = ArrayDataset(frames, [np.full((3, 2, 2), 0.5)] * 2, control_rate=10, action_space=space)
+    np.testing.assert_array_equal(matrices.trajectory(1).actions, np.full((3, 4), 0.5))
+    assert matrices.split(0.5, seed=0)[0].action_layout == matrices.action_layout == ActionLayout((2, 2))
+    for actions, given, words in (
+        (chosen, {}, ("trajectory 0", "action_space")),
+        ([*chosen[:1], np.array([4, 0, 0])], {"action_space": gym.spaces.Discrete(4)}, ("trajectory 1", 4)),
+        (chosen, {"action_space": gym.spaces.Discrete(4), "action_bounds": (0, 1)}, ("action_bounds",)),
+    ):
+        with pytest.raises(ValueError, match=naming(*words)):
+            ArrayDataset(frames, actions, control_rate=10, **given)

@@ -6,8 +6,11 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
+from foreign_envs import Ball
+from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete
 from naming import naming
 
+from wmcontrol.actions import ActionLayout
 from wmcontrol.data import open_dataset
 from wmcontrol.data.formats.minari import MinariTrajectories
 from wmcontrol.evaluation import DatasetTasks
@@ -252,3 +255,38 @@ def test_a_damaged_arrow_episode_is_named(tmp_path: Path, damage: Any, error: An
 
 def cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:200])
+
+
+class Choosing(Ball):
+    """Takes any actions, and stays where it is."""
+
+    observation_space = gym.spaces.Dict(state=Box(-10, 10, (2,), np.float64))
+    variation: dict[str, Any] = {}  # noqa: RUF012
+
+    def __init__(self, space: gym.Space):
+        super().__init__("rgb_array")
+        self.action_space = space
+
+    def reset(self, **settings: Any) -> Any:
+        return {"state": super().reset(**settings)[0]}, {}
+
+    def step(self, action: Any) -> Any:
+        return {"state": self.place}, 0.0, False, False, {}
+
+    def draw(self, states: Any) -> None: ...
+
+
+@pytest.mark.parametrize("data_format", ["hdf5", "arrow"])
+@pytest.mark.parametrize(
+    "space",
+    [Discrete(3, start=2), MultiDiscrete([3, 2]), MultiBinary(3), Box(-1, 1, (2, 2), np.float32), Box(-1, 1, ())],
+    ids=str,
+)
+def test_actions_of_other_spaces_are_read_as_vectors(tmp_path: Path, space: gym.Space, data_format: str) -> None:
+    happened = record(tmp_path, Choosing(space), data_format)
+    read, layout = open_dataset(tmp_path, control_rate=5), ActionLayout.of(space)
+    assert read.action_layout == layout
+    for index, truth in enumerate(happened):
+        np.testing.assert_array_equal(read.trajectory(index).actions, layout.to_vectors(truth["actions"]))
+    if not layout.choices:
+        np.testing.assert_array_equal(read.action_bounds, layout.bounds(space))

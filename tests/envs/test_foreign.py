@@ -170,8 +170,8 @@ class _Stateless(Ball):
     get_state = set_state = None  # type: ignore[assignment]
 
 
-class _Discrete(Ball):
-    action_space = gym.spaces.Discrete(3)  # type: ignore[assignment]
+class _Talking(Ball):
+    action_space = gym.spaces.Text(3)  # type: ignore[assignment]
 
 
 class _Rateless(Ball):
@@ -189,7 +189,7 @@ class _Grey(Ball):
         (Ball, {}, ("rgb_array", "None")),
         (lambda: 5, {}, ("gymnasium.Env", "5")),
         (lambda: _Stateless("rgb_array"), {}, ("_Stateless", "state=(get, set)")),
-        (lambda: _Discrete("rgb_array"), {}, ("Discrete(3)",)),
+        (lambda: _Talking("rgb_array"), {}, ("Text(1, 3",)),
         (lambda: _Rateless("rgb_array"), {}, ("control_rate", "Hz")),
         (lambda: _Grey("rgb_array"), {}, ("render()", "(64, 64)")),
         (make_ball, {"state_labels": ("x",)}, ("state_labels", "2", "1")),

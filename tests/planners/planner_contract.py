@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Sequence
 
+import problems
 import pytest
 import torch
 from naming import naming
-from problems import PROBLEMS, A, H, box, inside, rotated
+from problems import H, Problem
 from torch import Tensor
 
 from wmcontrol.planners import Plan, Planner
@@ -17,11 +18,32 @@ def generators(*seeds: int) -> list[torch.Generator]:
     return [torch.Generator().manual_seed(seed) for seed in seeds]
 
 
+def for_choices(planner: Planner) -> bool:
+    """Whether it plans one-hot choices, and not any numbers inside the bounds."""
+    return hasattr(planner, "choices")
+
+
+def inside(planner: Planner) -> Problem:
+    return problems.choices_apart() if for_choices(planner) else problems.inside()
+
+
+def rotated(planner: Planner) -> Problem:
+    return problems.choices_together() if for_choices(planner) else problems.rotated()
+
+
+def box(planner: Planner) -> tuple[Tensor, Tensor]:
+    return inside(planner).low, inside(planner).high
+
+
+def width(planner: Planner) -> int:
+    return len(inside(planner).low)
+
+
 def plan(
     planner: Planner, cost: CostFn, seeds: Sequence[int] = (0,), init: Tensor | None = None, **bounds: Tensor
 ) -> Plan:
-    low, high = box()
-    init = torch.zeros(len(seeds), H, A) if init is None else init
+    low, high = box(planner)
+    init = torch.zeros(len(seeds), H, width(planner)) if init is None else init
     return planner.plan(
         cost, init, low=bounds.get("low", low), high=bounds.get("high", high), generators=generators(*seeds)
     )
@@ -32,30 +54,33 @@ def same(a: Plan, b: Plan) -> bool:
 
 
 def reaches_the_optimum(planner: Planner, problem_name: str, leaves: float) -> None:
-    problem = PROBLEMS[problem_name]()
+    problem = (problems.PROBLEMS | problems.OF_CHOICES)[problem_name]()
     found = plan(planner, problem.cost, (0, 1, 2), low=problem.low, high=problem.high)
+    if for_choices(planner):
+        assert torch.equal(found.actions, problem.best_actions.expand_as(found.actions))
     gap = (found.cost - problem.best_cost) / (problem.start_cost - problem.best_cost)
     assert gap.min() > -1e-4  # nothing is better than the optimum
     assert gap.median() < leaves
 
 
 def scores_only_inside_the_bounds(planner: Planner) -> None:
-    low, high = torch.tensor([-0.5, 0.2]), torch.tensor([0.1, 0.2])  # one number has no freedom at all
+    pairs = width(planner) // 2
+    low, high = torch.tensor([-0.5, 0.2] * pairs), torch.tensor([0.1, 0.2] * pairs)  # half have no freedom at all
     scored: list[Tensor] = []
 
     def cost(a: Tensor) -> Tensor:
         scored.append(a.detach().clone())
         return ((a - 3) ** 2).sum((-1, -2))
 
-    found = plan(planner, cost, (0, 1), init=torch.full((2, H, A), 9.0), low=low, high=high)
+    found = plan(planner, cost, (0, 1), init=torch.full((2, H, width(planner)), 9.0), low=low, high=high)
     for actions in (*scored, found.actions):
         assert bool((actions >= low).all())
         assert bool((actions <= high).all())
-    assert torch.equal(found.actions[..., 1], torch.full((2, H), 0.2))
+    assert torch.equal(found.actions[..., 1::2], torch.full((2, H, pairs), 0.2))
 
 
 def never_loses_the_best(planner: Planner) -> None:
-    problem = rotated()
+    problem = rotated(planner)
     scored: list[Tensor] = []
 
     def cost(a: Tensor) -> Tensor:
@@ -73,20 +98,20 @@ def never_loses_the_best(planner: Planner) -> None:
 
 
 def is_no_worse_than_its_start(planner: Planner) -> None:
-    start = inside().best_actions[None]
-    found = plan(planner, inside().cost, init=start)
-    assert float(found.cost) < 1e-9
+    start = inside(planner).best_actions[None]
+    found = plan(planner, inside(planner).cost, init=start)
+    assert float(found.cost) < inside(planner).best_cost + 1e-6
     assert torch.equal(found.actions, start)
 
 
 def takes_further_candidates(planner: Planner) -> None:
-    target = inside().best_actions
-    starts = torch.stack([torch.zeros(H, A), target])[None]
-    assert float(plan(planner, inside().cost, init=starts).cost) < 1e-9
+    target = inside(planner).best_actions
+    starts = torch.stack([torch.zeros(H, width(planner)), target])[None]
+    assert float(plan(planner, inside(planner).cost, init=starts).cost) < inside(planner).best_cost + 1e-6
 
 
 def repeats_itself(planner: Planner) -> None:
-    cost = rotated().cost
+    cost = rotated(planner).cost
     first, second = plan(planner, cost, (5,)), plan(planner, cost, (5,))
     assert same(first, second)
     assert not same(first, plan(planner, cost, (6,)))
@@ -94,8 +119,8 @@ def repeats_itself(planner: Planner) -> None:
 
 def goes_on_with_its_generator(planner: Planner) -> None:
     """The second plan from one generator differs from the first, and again repeats."""
-    low, high = box()
-    init, cost = torch.zeros(1, H, A), rotated().cost
+    low, high = box(planner)
+    init, cost = torch.zeros(1, H, width(planner)), rotated(planner).cost
     runs = []
     for _ in range(2):
         generator = generators(5)
@@ -106,19 +131,21 @@ def goes_on_with_its_generator(planner: Planner) -> None:
 
 def keeps_rows_apart(planner: Planner) -> None:
     """A row's plan and its generator's state are what they are alone, whatever stands beside it."""
-    targets = torch.linspace(-1.5, 1.5, 3 * H * A).view(3, H, A)
+    targets = torch.linspace(-1.5, 1.5, 3 * H * width(planner)).view(3, H, width(planner))
 
     def cost_of(rows: Sequence[int]) -> CostFn:
         return lambda a: ((a - targets[list(rows), None]) ** 2).sum((-1, -2))
 
-    low, high = box()
+    low, high = box(planner)
     together_generators = generators(0, 1, 2)
     together = planner.plan(
-        cost_of((0, 1, 2)), torch.zeros(3, H, A), low=low, high=high, generators=together_generators
+        cost_of((0, 1, 2)), torch.zeros(3, H, width(planner)), low=low, high=high, generators=together_generators
     )
     for row in range(3):
         (generator,) = generators(row)
-        alone = planner.plan(cost_of((row,)), torch.zeros(1, H, A), low=low, high=high, generators=[generator])
+        alone = planner.plan(
+            cost_of((row,)), torch.zeros(1, H, width(planner)), low=low, high=high, generators=[generator]
+        )
         assert torch.equal(alone.actions[0], together.actions[row])
         assert torch.equal(alone.cost[0], together.cost[row])
         iterations = len(alone.history)
@@ -129,38 +156,47 @@ def keeps_rows_apart(planner: Planner) -> None:
 
 
 def does_not_depend_on_chunks(planner: Planner) -> None:
-    cost = inside().cost
+    cost = inside(planner).cost
     in_chunks: CostFn = lambda a: torch.cat([cost(part) for part in a.split(7, 1)], 1)  # noqa: E731
     assert same(plan(planner, cost), plan(planner, in_chunks))
 
 
 def plans_one_step(planner: Planner) -> None:
-    low, high = box()
-    found = planner.plan(lambda a: ((a - 0.5) ** 2).sum((-1, -2)), torch.zeros(2, 1, A), low=low, high=high)
-    assert found.actions.shape == (2, 1, A)
+    low, high = box(planner)
+    best = inside(planner).best_actions[-1]
+    found = planner.plan(lambda a: ((a - best) ** 2).sum((-1, -2)), torch.zeros(2, 1, len(best)), low=low, high=high)
+    assert found.actions.shape == (2, 1, len(best))
     assert bool((found.cost < 0.5).all())
 
 
 def plans_in_every_type(planner: Planner) -> None:
-    low, high = box()
+    low, high = box(planner)
     for dtype in (torch.float32, torch.float64, torch.bfloat16):
-        cost: CostFn = lambda a, dtype=dtype: inside().cost(a).to(dtype)  # noqa: E731
+        cost: CostFn = lambda a, dtype=dtype: inside(planner).cost(a).to(dtype)  # noqa: E731
         found = plan(planner, cost)
         assert found.actions.dtype == torch.float32
         assert found.cost.dtype == (torch.float64 if dtype == torch.float64 else torch.float32)
         assert torch.equal(cost(found.actions[:, None])[:, 0].to(found.cost), found.cost)
     precise = planner.plan(
-        inside().cost, torch.zeros(1, H, A, dtype=torch.float64), low=low, high=high, generators=generators(0)
+        inside(planner).cost,
+        torch.zeros(1, H, width(planner), dtype=torch.float64),
+        low=low,
+        high=high,
+        generators=generators(0),
     )
     assert precise.actions.dtype == torch.float64
     rough = planner.plan(
-        inside().cost, torch.zeros(1, H, A, dtype=torch.bfloat16), low=low, high=high, generators=generators(0)
+        inside(planner).cost,
+        torch.zeros(1, H, width(planner), dtype=torch.bfloat16),
+        low=low,
+        high=high,
+        generators=generators(0),
     )
     assert rough.actions.dtype == torch.float32
 
 
 def does_not_care_about_the_unit_of_cost(planner: Planner) -> None:
-    problem = rotated()
+    problem = rotated(planner)
     plain = plan(planner, problem.cost, (0, 1, 2))
     for scale in (2.0**-20, 2.0**20):  # powers of two, so that nothing is rounded
         scaled = plan(planner, lambda a, scale=scale: scale * problem.cost(a), (0, 1, 2))
@@ -174,7 +210,7 @@ def does_not_care_about_the_unit_of_cost(planner: Planner) -> None:
 
 def lets_what_is_not_finite_lose(planner: Planner) -> None:
     def cost(a: Tensor) -> Tensor:
-        costs = inside().cost(a)
+        costs = inside(planner).cost(a)
         spoilt = a[..., 0, 0] > 0.3  # about half of all candidates
         for value in (float("nan"), float("inf"), -float("inf")):
             costs = costs.where(~(spoilt & (a[..., 1, 0] > 0)), torch.full_like(costs, value))
@@ -185,12 +221,12 @@ def lets_what_is_not_finite_lose(planner: Planner) -> None:
     assert bool(found.cost.isfinite().all())
     assert bool(found.history.isfinite().all())
     assert bool(((found.actions[:, 0, 0] <= 0.3) | (found.actions[:, 1, 0] <= 0)).all())
-    assert bool((found.cost < inside().start_cost + 1e-6).all())
+    assert bool((found.cost < inside(planner).start_cost + 1e-6).all())
 
 
 def names_the_row_that_has_no_finite_cost(planner: Planner) -> None:
     def cost(a: Tensor) -> Tensor:
-        costs = inside().cost(a)
+        costs = inside(planner).cost(a)
         return torch.stack([costs[0], costs[1] * float("nan")])
 
     with pytest.raises(ValueError, match=naming("row 1", "iteration 0")):
@@ -203,7 +239,7 @@ def goes_on_where_nothing_new_is_finite(planner: Planner) -> None:
 
     def cost(a: Tensor) -> Tensor:
         calls.append(a)
-        costs = inside().cost(a)
+        costs = inside(planner).cost(a)
         return costs if len(calls) == 1 else costs * float("nan")
 
     found = plan(planner, cost, (0, 1))
@@ -216,14 +252,15 @@ def refuses_a_cost_that_writes_into_its_candidates(planner: Planner) -> None:
     def cost(a: Tensor) -> Tensor:
         with torch.no_grad():
             a.mul_(2)
-        return inside().cost(a)
+        return inside(planner).cost(a)
 
     with pytest.raises((ValueError, RuntimeError), match=r"candidates|in-place"):
         plan(planner, cost)
 
 
 def keeps_bounds_of_more_digits(planner: Planner) -> None:
-    low, high = torch.tensor([0.1, -0.3], dtype=torch.float64), torch.tensor([0.1 + 1e-7, 0.7], dtype=torch.float64)
+    pairs = width(planner) // 2
+    low, high = (torch.tensor(ends * pairs, dtype=torch.float64) for ends in ([0.1, -0.3], [0.1 + 1e-7, 0.7]))
     for side in (-9.0, 9.0):
         found = plan(planner, lambda a, side=side: ((a - side) ** 2).sum((-1, -2)), low=low, high=high)
         assert bool((found.actions.double() >= low).all())
@@ -231,23 +268,23 @@ def keeps_bounds_of_more_digits(planner: Planner) -> None:
 
 
 def gives_the_same_plan_in_every_mode(planner: Planner) -> None:
-    expected = plan(planner, inside().cost)
+    expected = plan(planner, inside(planner).cost)
     with torch.inference_mode():
-        assert same(plan(planner, inside().cost), expected)
+        assert same(plan(planner, inside(planner).cost), expected)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        assert same(plan(planner, inside().cost), expected)
+        assert same(plan(planner, inside(planner).cost), expected)
 
 
 def plans_for_flat_and_tied_costs(planner: Planner) -> None:
     flat = plan(planner, lambda a: 0 * a.sum((-1, -2)) + 3.0, (0, 1))
     assert flat.cost.tolist() == [3.0, 3.0]
-    tied = plan(planner, lambda a: inside().cost(a).detach().round() + 0 * a.sum((-1, -2)), (0, 1))
-    assert bool((tied.cost <= round(inside().start_cost)).all())
+    tied = plan(planner, lambda a: inside(planner).cost(a).detach().round() + 0 * a.sum((-1, -2)), (0, 1))
+    assert bool((tied.cost <= round(inside(planner).start_cost)).all())
 
 
 def leaves_models_alone(planner: Planner) -> None:
-    weights = torch.nn.Parameter(inside().best_actions.clone())
-    start = torch.zeros(1, H, A, requires_grad=True)
+    weights = torch.nn.Parameter(inside(planner).best_actions.clone())
+    start = torch.zeros(1, H, width(planner), requires_grad=True)
     found = plan(planner, lambda a: ((a - weights) ** 2).sum((-1, -2)), init=start)
     assert weights.grad is None
     assert start.grad is None
@@ -257,27 +294,28 @@ def leaves_models_alone(planner: Planner) -> None:
 
 def works_under_no_grad(planner: Planner) -> None:
     with torch.no_grad():
-        under = plan(planner, inside().cost)
-    assert same(under, plan(planner, inside().cost))
+        under = plan(planner, inside(planner).cost)
+    assert same(under, plan(planner, inside(planner).cost))
 
 
 def refuses_wrong_use_before_work(planner: Planner) -> None:
-    low, high = box()
+    low, high = box(planner)
     calls = []
 
     def cost(a: Tensor) -> Tensor:
         calls.append(a)
-        return inside().cost(a)
+        return inside(planner).cost(a)
 
-    init, nan = torch.zeros(2, H, A), float("nan")
+    A, nan = width(planner), float("nan")
+    init = torch.zeros(2, H, A)
     for message, call in {
-        naming("low", "high", 1): {"high": torch.tensor([2.0, -3.0])},
-        naming("low", "NaN"): {"low": torch.tensor([nan, 0.0])},
-        naming("high", "NaN"): {"high": torch.tensor([nan, 0.0])},
-        naming("low", (2,), (3,)): {"low": -torch.ones(3)},
+        naming("low", "high", 1): {"high": torch.tensor([2.0, -3.0] * (A // 2))},
+        naming("low", "NaN"): {"low": torch.tensor([nan, 0.0] * (A // 2))},
+        naming("high", "NaN"): {"high": torch.tensor([nan, 0.0] * (A // 2))},
+        naming("low", (A,), (3,)): {"low": -torch.ones(3)},
         naming("init", "row 1"): {"init": torch.stack([init[0], init[1] * nan])},
-        naming("init", (4, 2)): {"init": init[0]},
-        naming("init", (0, 4, 2)): {"init": init[:0]},
+        naming("init", (4, A)): {"init": init[0]},
+        naming("init", (0, 4, A)): {"init": init[:0]},
         naming("generators", 2, 1): {"generators": generators(0)},
         "generators": {"generators": generators(0) * 2},
     }.items():
@@ -286,7 +324,7 @@ def refuses_wrong_use_before_work(planner: Planner) -> None:
             planner.plan(cost, arguments.pop("init"), **arguments)
     for message, call in {
         naming("init", "torch.int64"): {"init": init.long()},
-        naming("low", (2,), "float"): {"low": -1.0},
+        naming("low", (A,), "float"): {"low": -1.0},
         naming("generators[1]", "torch.Generator", "int"): {"generators": [*generators(0), 1]},
     }.items():
         arguments = {"init": init, "low": low, "high": high, "generators": generators(0, 1)} | call
@@ -296,7 +334,7 @@ def refuses_wrong_use_before_work(planner: Planner) -> None:
 
 
 def refuses_costs_of_another_shape(planner: Planner) -> None:
-    with pytest.raises(ValueError, match=r"\(1, \d+, 4, 2\).*\(1, \d+\)"):
+    with pytest.raises(ValueError, match=rf"\(1, \d+, 4, {width(planner)}\).*\(1, \d+\)"):
         plan(planner, lambda a: a.sum())
     with pytest.raises(ValueError, match=r"\(1, \d+\).*torch\.int64"):
         plan(planner, lambda a: a.sum((-1, -2)).long())
@@ -305,7 +343,7 @@ def refuses_costs_of_another_shape(planner: Planner) -> None:
 def passes_on_what_a_cost_reports(planner: Planner) -> None:
     class Cost:
         def __call__(self, a: Tensor) -> Tensor:
-            return inside().cost(a)
+            return inside(planner).cost(a)
 
         def report(self, a: Tensor) -> dict[str, Tensor]:
             return {"first": a[:, 0, 0]}

@@ -1,7 +1,7 @@
 """Costs whose least value is known."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -18,10 +18,12 @@ class Problem:
     high: Tensor
     best_actions: Tensor  # (H, A)
     best_cost: float
+    start: Tensor | None = None  # what is scored of a start of zeros, where it is not zeros
 
     @property
     def start_cost(self) -> float:
-        return float(self.cost(torch.zeros(1, 1, *self.best_actions.shape, dtype=self.low.dtype)))
+        start = torch.zeros_like(self.best_actions) if self.start is None else self.start
+        return float(self.cost(start[None, None].to(self.low.dtype)))
 
 
 def box(side: float = 2.0, dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:
@@ -101,4 +103,50 @@ def two_wells() -> Problem:
     return Problem(cost, low, high, torch.ones(H, A), 0.0)
 
 
+CHOICES = (4, 2)  # of one action, one-hot: six numbers
+
+
+def choices_apart() -> Problem:
+    """The squared distance to a target of numbers: the optimum has the largest number of each choice."""
+    width = sum(CHOICES)
+    target = torch.linspace(-1.0, 1.0, H * width).view(H, width)
+    return _one_hot(target, lambda a: ((a - target.to(a)) ** 2).sum((-1, -2)))
+
+
+def choices_together() -> Problem:
+    """How good each choice is depends on the choice before: the optimum is that of dynamic programming."""
+    generator = torch.Generator().manual_seed(0)
+    pairs = torch.randn(H - 1, sum(CHOICES), sum(CHOICES), generator=generator)
+
+    def cost(a: Tensor) -> Tensor:
+        return 10 + torch.einsum("...hi,hij,...hj->...", a[..., :-1, :], pairs.to(a), a[..., 1:, :])
+
+    steps = _one_hot_steps()  # all values of one step
+    value = torch.zeros(len(steps))
+    after = []
+    for h in reversed(range(H - 1)):
+        ahead = steps @ pairs[h] @ steps.T + value
+        after.insert(0, ahead.argmin(1))
+        value = ahead.amin(1)
+    best = [int(value.argmin())]
+    for h in range(H - 1):
+        best.append(int(after[h][best[-1]]))
+    return replace(
+        _one_hot(torch.zeros(H, sum(CHOICES)), cost), best_actions=steps[best], best_cost=10 + float(value.min())
+    )
+
+
+def _one_hot_steps() -> Tensor:
+    return torch.tensor([[*first, *second] for first in torch.eye(4).tolist() for second in torch.eye(2).tolist()])
+
+
+def _one_hot(scores: Tensor, cost: Callable[[Tensor], Tensor]) -> Problem:
+    """Return the problem whose optimum has the highest score of each choice."""
+    steps = _one_hot_steps()
+    best = steps[(scores @ steps.T).argmax(-1)]
+    low = torch.zeros(sum(CHOICES))
+    return Problem(cost, low, low + 1, best, float(cost(best)), start=steps[:1].expand(H, -1))
+
+
 PROBLEMS = {f.__name__: f for f in (inside, outside, rotated, double_integrator, two_wells)}
+OF_CHOICES = {f.__name__: f for f in (choices_apart, choices_together)}

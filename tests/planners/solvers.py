@@ -1,6 +1,8 @@
 """The planners that the contract suite runs over, each with a budget that solves the suite's problems."""
 
-from wmcontrol.planners import CEM, CMA, ICEM, MPPI, Gradient, Hybrid, Planner, RandomShooting
+from problems import CHOICES
+
+from wmcontrol.planners import CEM, CMA, ICEM, MPPI, CategoricalCEM, Gradient, Hybrid, Planner, RandomShooting
 
 PLANNERS: dict[str, Planner] = {
     "CEM": CEM(num_samples=100),
@@ -15,6 +17,7 @@ PLANNERS: dict[str, Planner] = {
     "RandomShooting": RandomShooting(num_samples=1000, num_iterations=20),
     "Hybrid": Hybrid(sampling=CEM(num_samples=100, num_iterations=15)),
     "Hybrid of ICEM": Hybrid(sampling=ICEM(num_samples=100, num_elites=10)),
+    "CategoricalCEM": CategoricalCEM(choices=CHOICES),
     "CMA": CMA(num_samples=20, num_iterations=100),
 }
 # What is left of the distance between the start's cost and the optimum; 2 % where nothing else is said.

@@ -10,9 +10,21 @@ from naming import naming
 from planner_contract import keeps_rows_apart
 from problems import A, H, box, inside
 
-from wmcontrol.planners import CEM, CMA, ICEM, MPPI, Gradient, Hybrid, Plan, Planner, RandomShooting, fast
+from wmcontrol.planners import (
+    CEM,
+    CMA,
+    ICEM,
+    MPPI,
+    CategoricalCEM,
+    Gradient,
+    Hybrid,
+    Plan,
+    Planner,
+    RandomShooting,
+    fast,
+)
 
-ALL = (CEM, ICEM, MPPI, Gradient, RandomShooting, CMA)
+ALL = (CEM, ICEM, MPPI, Gradient, RandomShooting, CMA, CategoricalCEM)
 
 
 def plan(planner: Planner, init: torch.Tensor | None = None) -> Plan:
@@ -211,3 +223,34 @@ def test_fast_is_an_icem_of_few_candidates_whose_settings_can_be_changed() -> No
 
     fast().plan(cost, torch.zeros(1, 5, 10), low=-torch.ones(10), high=torch.ones(10))
     assert sum(evaluations) <= 9000 / 19
+
+
+def test_choices_are_those_of_one_environment_action_or_several() -> None:
+    low = torch.zeros(12)
+    cost = lambda a: -(a * torch.arange(12.0)).sum((-1, -2))  # noqa: E731
+    bounds = {"low": low, "high": low + 1, "generators": [torch.Generator().manual_seed(0)]}
+    for choices, best in (((4, 2), [3, 5, 9, 11]), (None, [11]), ((3,), [2, 5, 8, 11])):
+        found = CategoricalCEM(choices=choices).plan(cost, torch.zeros(1, 1, 12), **bounds)
+        assert found.actions[0, 0].nonzero()[:, 0].tolist() == best
+    with pytest.raises(ValueError, match=naming("choices", 12, 5)):
+        CategoricalCEM(choices=(5,)).plan(cost, torch.zeros(1, 1, 12), **bounds)
+    with pytest.raises(ValueError, match=naming("choices[1]", 0)):
+        CategoricalCEM(choices=(4, 0))
+
+
+def test_what_was_never_chosen_is_not_planned() -> None:
+    high = torch.tensor([1.0, 1.0, 0.0, 1.0])
+    cost = lambda a: -(a * torch.arange(4.0)).sum((-1, -2)) + 9 * a[..., 3].sum(-1)  # noqa: E731
+    found = CategoricalCEM().plan(cost, torch.zeros(1, 2, 4), low=torch.zeros(4), high=high)
+    assert found.actions[0].tolist() == [[0, 1, 0, 0]] * 2
+
+
+def test_a_start_of_choices_is_searched_around() -> None:
+    """With one iteration of few candidates a far better plan is found from the last plan than from nothing."""
+    target = torch.nn.functional.one_hot(torch.arange(16) % 4, 4).float()
+    cost = lambda a: (a - target).abs().sum((-1, -2))  # noqa: E731
+    start = target.clone()
+    start[3] = torch.tensor([1.0, 0, 0, 0])
+    planner, low = CategoricalCEM(num_samples=64, num_elites=8, num_iterations=1), torch.zeros(4)
+    known, unknown = (planner.plan(cost, init[None], low=low, high=low + 1) for init in (start, torch.zeros(16, 4)))
+    assert float(known.cost) <= 2.0 < float(unknown.cost)

@@ -8,8 +8,8 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
+from ..actions import ActionLayout, draw_actions
 from ..checks import check_whole
-from ..envs.making import check_actions
 from .observations import batch_size
 
 
@@ -20,24 +20,25 @@ class NoOpAgent:
         action_space: of one environment.
 
     Raises:
-        TypeError: it is no Box of floating-point numbers of shape (a,).
-        ValueError: zero is not well inside its bounds, so that it is no no-op, as where actions are places to go to.
+        TypeError: it is no space that actions can be planned in, as :class:`~wmcontrol.actions.ActionLayout` has them.
+        ValueError: zero is not well inside its bounds, so that it is no no-op, as where actions are places to go to or
+            choices.
     """
 
     def __init__(self, action_space: gym.Space[Any]):
-        self.action_space = check_actions(action_space)
-        if not ((self.action_space.low < 0) & (self.action_space.high > 0)).all():
+        low, high = ActionLayout.of(action_space).bounds(action_space)
+        if not ((low < 0) & (high > 0)).all():
             raise ValueError(
-                f"zero must lie between the bounds of actions, to mean doing nothing; they are "
-                f"{self.action_space.low.tolist()} and {self.action_space.high.tolist()}"
+                f"zero must lie between the bounds of actions, to mean doing nothing; they are {action_space}"
             )
+        self.action_space = action_space
 
     def predict(
         self, observation: Any, state: None = None, episode_start: Any = None, deterministic: bool = True
     ) -> tuple[NDArray[Any], None]:
-        """Return zeros, (a,) or (B, a), and no state."""
+        """Return zeros, of the shape of the action space or (B, …), and no state."""
         rows, batched = batch_size(observation)
-        actions = np.zeros((rows, *self.action_space.shape), self.action_space.dtype)
+        actions = np.zeros((rows, *(self.action_space.shape or ())), self.action_space.dtype)
         return (actions if batched else actions[0]), None
 
 
@@ -57,14 +58,13 @@ class RandomAgent:
         seed: the same seed, the same actions.
 
     Raises:
-        TypeError: the space is no Box of floating-point numbers of shape (a,).
+        TypeError: the space is none that actions can be planned in.
         ValueError: it has no bounds.
     """
 
     def __init__(self, action_space: gym.Space[Any], seed: int = 0):
-        self.action_space = check_actions(action_space)
-        if not self.action_space.is_bounded():
-            raise ValueError(f"actions must have bounds to be drawn between, got {self.action_space}")
+        draw_actions(action_space, 1, np.random.default_rng(0))  # refused here, if at all
+        self.action_space = action_space
         check_whole("seed", seed, least=0)
         self.seed = int(seed)
 
@@ -79,13 +79,14 @@ class RandomAgent:
         episode_start: Any = None,
         deterministic: bool = True,
     ) -> tuple[NDArray[Any], RandomState]:
-        """Return random actions, (a,) or (B, a), and the state for the next call."""
+        """Return random actions, of the shape of the action space or (B, …), and the state for the next call."""
         rows, batched = batch_size(observation)
         state = self.start(range(rows)) if state is None else state
         if len(state.seeds) != rows:
             raise ValueError(f"the state is of {len(state.seeds)} environments, the observation of {rows}")
-        low, high = self.action_space.low, self.action_space.high
         generators = [np.random.default_rng((*seed, state.steps)) for seed in state.seeds]
-        drawn = [generator.uniform(low.astype(np.float64), high.astype(np.float64)) for generator in generators]
-        actions = np.clip(np.stack(drawn).astype(self.action_space.dtype), low, high)
+        drawn = np.concatenate([draw_actions(self.action_space, 1, generator) for generator in generators])
+        actions = drawn.astype(self.action_space.dtype)
+        if isinstance(self.action_space, gym.spaces.Box):
+            actions = np.clip(actions, self.action_space.low, self.action_space.high)
         return (actions if batched else actions[0]), RandomState(state.seeds, state.steps + 1)

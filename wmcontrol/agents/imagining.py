@@ -103,7 +103,7 @@ class Explanation:
         step: of the episode, at which it was made.
         cost: imagined, of the plan.
         history: (iterations,) the best cost so far, in each of the planner's iterations.
-        actions: (H * frameskip, a) the whole plan, in the environment's units.
+        actions: (H * frameskip, …) the whole plan, as the environment takes actions.
         surprise: (k,) how far the frames that came are from those imagined, as far as they have come: the root mean
             square over all numbers of their tokens, one model step after another.
         change: (k,) the same from the frame that the plan began with: a model that imagines nothing has a surprise of
@@ -114,7 +114,7 @@ class Explanation:
     step: int
     cost: float
     history: NDArray[np.float64]
-    actions: NDArray[np.float32]
+    actions: NDArray[Any]
     surprise: NDArray[np.float64]
     change: NDArray[np.float64]
     info: Mapping[str, Any]
@@ -137,7 +137,9 @@ def explain(model: WorldModel | SimulatorModel, last_plan: PlanRecord | None, me
         step=env.step,
         cost=float(plan.cost[0]),
         history=plan.history[:, 0].double().cpu().numpy(),
-        actions=normalizer.to_environment(plan.actions)[0].flatten(0, 1).float().cpu().numpy(),
+        actions=normalizer.layout.to_actions(
+            normalizer.to_environment(plan.actions)[0].flatten(0, 1).float().cpu().numpy()
+        ),
         surprise=surprise,
         change=change,
         info={word: _first(value) for word, value in plan.info.items() if word != "elites"},

@@ -10,11 +10,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..actions import ActionLayout
 from ..checks import check_whole
 from ..models import ActionNormalizer, WorldModel
 from ..models.ordinary import ordinary_tensors
 from ..objectives import GoalDistance, Objective, objective_from
-from ..planners import CEM, Planner
+from ..planners import CEM, CategoricalCEM, Planner
 from .imagining import Explanation, LatentCost, context_of, explain, steps_of, tokens_of
 from .observations import read, read_starts
 from .simulator import SimulatorModel
@@ -74,6 +75,7 @@ class PlanningAgent:
         check_whole("seed", self.seed, least=0)
         if self.goal_offset is not None:
             check_whole("goal_offset", self.goal_offset)
+        object.__setattr__(self, "planner", _suited(self.planner, self.action_layout.choices))
         frameskip = self.model.frameskip
         if self.replan_every % frameskip or self.replan_every > self.horizon * frameskip:
             raise ValueError(
@@ -98,7 +100,7 @@ class PlanningAgent:
         Args:
             model: imagines; or the true simulator in its place.
             planner: by default ``CEM(std=2.0)``, with which most goals are reached; ``wmcontrol.planners.fast()`` takes
-                a tenth of its time.
+                a tenth of its time. Where actions are choices, ``CategoricalCEM()``.
             objective: by default the distance that the settings describe.
             goal_offset: environment steps until a goal is due; see the constructor, also for ``num_proposals``.
             num_proposals: of the model's action prior.
@@ -121,7 +123,7 @@ class PlanningAgent:
             objective = GoalDistance(settings.metric, steps, weights)  # type: ignore[arg-type]
         return cls(
             model,
-            CEM(std=2.0) if planner is None else planner,
+            planner or (CategoricalCEM() if world.normalizer and world.normalizer.layout.choices else CEM(std=2.0)),
             objective,
             horizon=settings.horizon,
             replan_every=replan_every,
@@ -143,8 +145,13 @@ class PlanningAgent:
 
     @property
     def action_bounds(self) -> tuple[Actions, Actions]:
-        """The lowest and the highest action, both (a,)."""
+        """The lowest and the highest action, as vectors (a,)."""
         return self._normalizer.low.cpu().numpy(), self._normalizer.high.cpu().numpy()
+
+    @property
+    def action_layout(self) -> ActionLayout:
+        """How the environment's actions lie in vectors."""
+        return self._normalizer.layout
 
     @property
     def reads_state(self) -> bool:
@@ -173,7 +180,8 @@ class PlanningAgent:
             deterministic: not looked at; all randomness follows from the seed.
 
         Returns:
-            Actions in the environment's units and bounds, float32, (a,) or (B, a); and the state for the next call.
+            Actions in the environment's units and bounds, float32, or whole numbers where they are choices, of the
+            shape of its action space, or with B before; and the state for the next call.
 
         Raises:
             TypeError, ValueError: what does not fit, before anything is planned.
@@ -188,7 +196,7 @@ class PlanningAgent:
         self._plan(envs, [i for i in acting if envs[i].queue is None])
         for i in acting:
             envs[i] = self._acted(envs[i])
-        actions = np.stack([env.taken[-1] for env in envs if env.taken is not None])
+        actions = self.action_layout.to_actions(np.stack([env.taken[-1] for env in envs if env.taken is not None]))
         return actions if batched else actions[0], AgentState(tuple(envs))
 
     def start(self, seeds: Iterable[int]) -> AgentState:
@@ -207,15 +215,15 @@ class PlanningAgent:
         Args:
             observation: as for ``predict``.
             state: as for ``predict``.
-            actions: what is done now, (a,) or (B, a).
+            actions: what is done now, as ``predict`` returns it.
             episode_start: as for ``predict``.
         """
         known, batched = self._read(observation, state, episode_start)
-        taken = np.asarray(actions, np.float32)
-        taken = taken if batched else taken[None]
-        size = len(self._normalizer.mean)
-        if taken.shape != (len(known), size):
-            raise ValueError(f"actions must have shape {(len(known), size) if batched else (size,)}, got {taken.shape}")
+        given, layout = np.asarray(actions), self.action_layout
+        expected = (len(known), *layout.shape) if batched else layout.shape
+        if given.shape != expected:
+            raise ValueError(f"actions must have shape {expected}, got {given.shape}")
+        taken = np.asarray(layout.to_vectors(given if batched else given[None]), np.float32)
         envs = []
         for (env, newest, started), action in zip(known, taken, strict=True):
             received = self._received(env, newest, started)
@@ -372,6 +380,23 @@ class PlanningAgent:
                 plans=env.plans + 1,
                 decisions=env.decisions + 1,
             )
+
+
+def _suited(planner: Any, choices: tuple[int, ...]) -> Any:
+    """Return a planner that plans choices where actions are choices, and numbers where they are not.
+
+    Raises:
+        ValueError: it plans the other.
+    """
+    if hasattr(planner, "choices") != bool(choices):
+        names = "choices, one-hot: take CategoricalCEM" if choices else "real numbers: take CEM"
+        raise ValueError(f"planner: this model's actions are {names}; got {planner!r}")
+    if not choices:
+        return planner
+    asked = getattr(planner, "choices", None)
+    if asked is not None and tuple(asked) != choices:
+        raise ValueError(f"planner: this model's actions are choices of {list(choices)}, the planner's {list(asked)}")
+    return replace(planner, choices=choices)
 
 
 def _is_idle(env: EnvState, newest: Observation, started: bool) -> bool:

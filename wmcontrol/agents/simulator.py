@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..actions import ActionLayout
 from ..checks import check_whole
 from ..envs.making import make_vector
 from ..models import WorldModel
@@ -162,7 +163,7 @@ class _Job(NamedTuple):
 
     state: NDArray[np.float64]  # (n,) where they start
     variation: Mapping[str, NDArray[np.float64]]  # of this world
-    actions: NDArray[np.float32]  # (s, L, a)
+    actions: NDArray[np.float32]  # (s, L, a), vectors
     drawn_after: tuple[int, ...]  # how many steps, K numbers
 
 
@@ -178,10 +179,11 @@ class _Simulation:
     def run(self, job: _Job) -> NDArray[Any]:
         """Return what the candidates reach: tokens (s, K, P, D), or frames (s, K, side, side, 3) without an encoder."""
         worlds = self.worlds(len(job.actions), job.variation)
+        actions = ActionLayout.of(worlds.single_action_space).to_actions(job.actions)
         worlds.set_state(np.repeat(job.state[None], len(job.actions), 0))
         reached = []
-        for step in range(job.actions.shape[1]):
-            worlds.step(job.actions[:, step])
+        for step in range(actions.shape[1]):
+            worlds.step(actions[:, step])
             if step + 1 in job.drawn_after:
                 reached.append(worlds.get_state())
         states = np.stack(reached, 1)  # (s, K, n)

@@ -9,9 +9,11 @@ from numbers import Real
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
+from ..actions import ActionLayout
 from .dataset import TrajectoryDataset, checked_index
 from .frames import ArrayFrames
 from .trajectory import Provenance, Trajectory
@@ -29,6 +31,8 @@ class ArrayDataset(TrajectoryDataset):
         control_rate: actions per second, Hz.
         action_bounds: the lowest and the highest action of the environment, both (A,), infinite where it has no
             bound; None where they are not known. Where no bound is known, plans stay within what the actions were.
+        action_space: of the environment, in place of its bounds, and needed where actions are no vectors: then they are
+            (T - 1, …), as the space has them.
 
     Raises:
         ValueError: arrays that do not fit together, or actions that are not finite; it names the trajectory.
@@ -41,6 +45,7 @@ class ArrayDataset(TrajectoryDataset):
         *,
         control_rate: float,
         action_bounds: tuple[Any, Any] | None = None,
+        action_space: gym.Space[Any] | None = None,
     ):
         for name, value in (("frames", frames), ("actions", actions)):
             if not hasattr(value, "__len__"):
@@ -55,6 +60,17 @@ class ArrayDataset(TrajectoryDataset):
             raise ValueError(f"control_rate must be a number over 0, in actions per second; got {control_rate!r}")
         self._frames = [np.asanyarray(clip) for clip in frames]
         self._actions = [np.asarray(values) for values in actions]
+        if action_space is not None:
+            layout = ActionLayout.of(action_space)
+            if action_bounds is not None:
+                raise ValueError("action_space has the bounds of actions; leave action_bounds out")
+            action_bounds = layout.bounds(action_space)
+            for index, values in enumerate(self._actions):
+                try:
+                    self._actions[index] = layout.to_vectors(values)
+                except ValueError as error:
+                    raise ValueError(f"trajectory {index}: {error}") from error
+            self.action_layout = None if layout.is_vector else layout
         self.lengths = np.array([len(clip) for clip in self._frames], dtype=np.int64)
         self.control_rate, self.env_id = float(control_rate), None
         self.action_bounds = None
@@ -68,8 +84,8 @@ class ArrayDataset(TrajectoryDataset):
             if values.ndim != 2 or values.dtype.kind != "f":
                 raise ValueError(
                     f"trajectory {index}: actions must be floating-point numbers of shape (T - 1, A), got "
-                    f"{values.dtype} of shape {values.shape}; flatten those of more axes, turn quantities into "
-                    "floats; choices between discrete actions cannot be planned"
+                    f"{values.dtype} of shape {values.shape}; turn quantities into floats, and give action_space where "
+                    "they are choices or have another shape"
                 )
             self.trajectory(index)  # refuses what contradicts itself
             if self._actions[index].shape[1:] != self._actions[0].shape[1:]:
@@ -102,7 +118,8 @@ class ArrayDataset(TrajectoryDataset):
 
     def fingerprint(self) -> str:
         """Return a digest of all frames and actions, and of what the actions mean."""
-        digest = hashlib.sha256(repr((self.control_rate, self.action_bounds)).encode())
+        layout = () if self.action_layout is None else (self.action_layout,)
+        digest = hashlib.sha256(repr((self.control_rate, self.action_bounds, *layout)).encode())
         for arrays in (self._frames, self._actions):
             for array in arrays:
                 digest.update(repr((array.shape, array.dtype.str)).encode())

@@ -15,6 +15,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
+from ..actions import ActionLayout
 from ..checks import check_whole
 from ..envs.contract import check_fits, image_size, shown_to
 from ..envs.making import make_vector
@@ -39,7 +40,7 @@ class Script(Protocol):
     options: Mapping[str, Any]  # for the environment's reset, as where to start
 
     def act(self, view: View) -> NDArray[Any]:
-        """Return the next action (A,); it is clipped to the bounds."""
+        """Return the next action, of the shape of the action space; it is clipped to the bounds."""
 
 
 class CollectPolicy(Protocol):
@@ -145,7 +146,7 @@ class _Running:
     variation: dict[str, Floats]  # all of its values
     varied: bool  # whether they are worth recording
     states: list[Floats] = field(default_factory=list)
-    actions: list[NDArray[Any]] = field(default_factory=list)
+    actions: list[NDArray[Any]] = field(default_factory=list)  # vectors (A,)
 
 
 def collect_batches(
@@ -277,7 +278,9 @@ class _Recorder:
 
     def __init__(self, env: Any, env_id: str, varied: bool):
         self._env, self._env_id, self._varied = env, env_id, varied
-        self._space: gym.spaces.Box = env.single_action_space
+        self._layout = ActionLayout.of(env.single_action_space)
+        self._dtype = np.float64 if self._layout.choices else env.single_action_space.dtype
+        self._bounds = [bound.astype(self._dtype) for bound in self._layout.bounds(env.single_action_space)]
         # Rows are started one by one later on, and each such reset shows them all.
         self._observation: Mapping[str, NDArray[Any]] = env.reset(seed=0)[0]
 
@@ -299,9 +302,9 @@ class _Recorder:
 
     def step(self, running: list[_Running | None]) -> list[int]:
         """Let every episode act once; return the rows of those that are over."""
-        env, space = self._env, self._space
+        env = self._env
         states = env.get_state()
-        actions = np.zeros(env.action_space.shape, space.dtype)
+        actions = np.zeros((env.num_envs, self._layout.size), self._dtype)
         for row, episode in enumerate(running):
             if episode is None:
                 continue
@@ -310,8 +313,8 @@ class _Recorder:
             observation = {name: seen[row] for name, seen in self._observation.items()}
             view = View(states[row], observation, episode.variation)
             # In the precision of the action space, in which it may be stored: what is recorded is what was done.
-            actions[row] = np.clip(episode.script.act(view), space.low, space.high)
-        self._observation, *_ = env.step(actions)
+            actions[row] = np.clip(self._layout.to_vectors(episode.script.act(view)), *self._bounds)
+        self._observation, *_ = env.step(self._layout.to_actions(actions))
         states = env.get_state()
         over = []
         for row, episode in enumerate(running):

@@ -10,6 +10,7 @@ from typing import Any, Protocol, overload, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from ..actions import ActionLayout
 from .frames import indexed
 from .statistics import ActionStatistics
 from .trajectory import Trajectory
@@ -33,6 +34,7 @@ class TrajectoryDataset(Protocol):
         control_rate: environment actions per second, Hz; None for videos, whose frames have times of their own.
         env_id: the Gymnasium id of the environment that made them, where it is known.
         action_bounds: the lowest and highest action of that environment, both (A,), where they are known.
+        action_layout: how that environment's actions lie in vectors (A,); None where they are such vectors.
         env_settings: what that environment must be made with for the actions to mean what they meant.
     """
 
@@ -40,6 +42,7 @@ class TrajectoryDataset(Protocol):
     control_rate: float | None
     env_id: str | None
     action_bounds: tuple[NDArray[np.float64], NDArray[np.float64]] | None
+    action_layout: ActionLayout | None = None
     env_settings: Mapping[str, Any] = MappingProxyType({})
 
     @abstractmethod
@@ -185,7 +188,7 @@ class Subset(TrajectoryDataset):
         self.lengths = whole.lengths[chosen]
         self.control_rate = whole.control_rate
         self.env_id = whole.env_id
-        self.action_bounds = whole.action_bounds
+        self.action_bounds, self.action_layout = whole.action_bounds, whole.action_layout
         self.env_settings = whole.env_settings
 
     def trajectory(self, index: int) -> Trajectory:

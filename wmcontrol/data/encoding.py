@@ -171,6 +171,7 @@ def _source(dataset: TrajectoryDataset) -> dict[str, Any]:
         "env_id": dataset.env_id,
         "action_bounds": None if bounds is None else [np.asarray(bound, float).tolist() for bound in bounds],
         "env_settings": dict(dataset.env_settings),
+        **({} if dataset.action_layout is None else {"action_layout": dataset.action_layout.as_json()}),
     }
 
 

@@ -20,6 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..actions import LAYOUT, ActionLayout
 from ..encoders import Encoder
 from ..encoders.files import encoder_digest, load_encoder
 from ..untrusted import (
@@ -53,7 +54,8 @@ _SOURCE = Record(
         "env_id": Nullable(Text()),
         "action_bounds": Nullable(ListOf(_BOUND, 2, 2)),
         "env_settings": MapOf(AnyJson()),
-    }
+    },
+    {"action_layout": LAYOUT},
 )
 _DESCRIPTION = Record(
     {
@@ -83,7 +85,7 @@ class LatentStore:
         states: (F, n), or None.
         actions: (F, A), or None: the action that leads from a frame to the next, zeros at the end of a trajectory.
         frame_size: height and width of the frames.
-        fingerprint, control_rate, env_id, action_bounds, env_settings: the data set's.
+        fingerprint, control_rate, env_id, action_bounds, env_settings, action_layout: the data set's.
     """
 
     folder: Path
@@ -98,6 +100,7 @@ class LatentStore:
     env_id: str | None
     action_bounds: tuple[Floats, Floats] | None
     env_settings: Mapping[str, Any]
+    action_layout: ActionLayout | None
 
     @staticmethod
     def open(folder: str | Path) -> "LatentStore":
@@ -135,6 +138,7 @@ class LatentStore:
             env_id=source["env_id"],
             action_bounds=None if bounds is None else (np.array(bounds[0]), np.array(bounds[1])),
             env_settings=source["env_settings"],
+            action_layout=_layout(folder, source, arrays),
         )
 
     def __len__(self) -> int:
@@ -207,7 +211,7 @@ class LatentStore:
             raise ValueError(f"{self.folder} has no actions to take statistics of")
         ends = self.offsets + self.lengths - 1
         pieces = ((f"trajectory {i}", self.actions[self.offsets[i] : ends[i]]) for i in self.chosen(members))
-        return ActionStatistics.over(pieces, self.action_bounds)
+        return ActionStatistics.over(pieces, self.action_bounds, self.action_layout)
 
     def token_std(self, members: "Subset | Sequence[int] | None" = None) -> list[float]:
         """Return the standard deviation of each of the D numbers of a token, over frames and patches of trajectories.
@@ -241,6 +245,15 @@ def _description(folder: Path) -> dict[str, Any]:
     if bounds is not None and (len(bounds[0]) != len(bounds[1]) or not np.less_equal(*bounds).all()):
         raise ValueError(f"{path}: source.action_bounds must be a lower and a higher vector, got {bounds}; {_FIX}")
     return described
+
+
+def _layout(folder: Path, source: Mapping[str, Any], arrays: Mapping[str, Any]) -> ActionLayout | None:
+    if source.get("action_layout") is None or "actions" not in arrays:
+        return None
+    try:
+        return ActionLayout.from_json(source["action_layout"], arrays["actions"].shape[1])
+    except ValueError as error:
+        raise ValueError(f"{folder / DESCRIPTION}: source.action_layout: {error}; {_FIX}") from error
 
 
 def _arrays(folder: Path, frames: int) -> dict[str, Any]:

@@ -8,9 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
-from numpy.typing import NDArray
 
+from ..actions import ActionLayout
 from ..envs import ENV_IDS
 from ..envs.making import make_vector
 from ..envs.registration import bare_id, is_goal_env
@@ -34,13 +35,15 @@ class _Collected(TrajectoryDataset):
         trajectories: Sequence[Trajectory],
         env_id: str,
         control_rate: float,
-        action_bounds: tuple[NDArray[np.float64], NDArray[np.float64]],
+        action_space: gym.Space[Any],
         env_settings: Mapping[str, Any],
     ):
         self._trajectories = list(trajectories)
         self.lengths = np.array([len(trajectory) for trajectory in trajectories], dtype=np.int64)
         self.control_rate, self.env_id, self.env_settings = control_rate, env_id, dict(env_settings)
-        self.action_bounds = action_bounds
+        layout = ActionLayout.of(action_space)
+        self.action_bounds = layout.bounds(action_space)
+        self.action_layout = None if layout.is_vector else layout
 
     def trajectory(self, index: int) -> Trajectory:
         return self._trajectories[checked_index(index, len(self))]
@@ -110,7 +113,7 @@ def collect(
     chosen = {**(env_settings or {}), **acting.env_settings}
     with closing(make_vector(env_id, 1, {"obs_type": "state", **chosen})) as env:
         rate, space = float(env.control_rate), env.single_action_space
-        bounds = (np.asarray(space.low, np.float64), np.asarray(space.high, np.float64))
+        layout = ActionLayout.of(space)
 
     def trajectories(start: int, progress: Progress | None = None) -> Iterable[Trajectory]:
         batches = collect_batches(
@@ -123,9 +126,15 @@ def collect(
     if keep_pixels is None and env_id not in ENV_IDS and is_goal_env(env_id):
         keep_pixels = 64  # who reads the set may not have the environment
     if folder is None:
-        return _Collected(list(trajectories(0, progress)), env_id, rate, bounds, chosen)
+        return _Collected(list(trajectories(0, progress)), env_id, rate, space, chosen)
     settings = {**(about or {}), "seed": seed, "env_settings": chosen, "pixels": keep_pixels}
-    identity = {"env_id": env_id, "control_rate": rate, "action_bounds": (space.low, space.high), "settings": settings}
+    identity = {
+        "env_id": env_id,
+        "control_rate": rate,
+        "action_bounds": layout.bounds(space),
+        "action_layout": layout,
+        "settings": settings,
+    }
 
     def rest(written: int) -> Iterable[Trajectory]:
         return (t if keep_pixels else replace(t, frames=None) for t in trajectories(written))
@@ -169,6 +178,7 @@ def convert(
         "env_id": dataset.env_id,
         "control_rate": dataset.control_rate,
         "action_bounds": dataset.action_bounds,
+        "action_layout": dataset.action_layout,
         "settings": settings,
     }
 

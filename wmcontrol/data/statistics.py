@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ..actions import ActionLayout
 from ..bounds import rounded_inwards
 from .trajectory import Floats
 
@@ -46,15 +47,20 @@ class ActionStatistics:
         Raises:
             ValueError: there are no actions, they differ in how many numbers they have, or they never change.
         """
-        return ActionStatistics.over(_actions(dataset), dataset.action_bounds)
+        return ActionStatistics.over(_actions(dataset), dataset.action_bounds, dataset.action_layout)
 
     @staticmethod
-    def over(actions: Iterable[tuple[str, Floats]], bounds: tuple[Floats, Floats] | None) -> "ActionStatistics":
+    def over(
+        actions: Iterable[tuple[str, Floats]],
+        bounds: tuple[Floats, Floats] | None,
+        layout: ActionLayout | None = None,
+    ) -> "ActionStatistics":
         """Compute them over the actions (T, A) of several trajectories, each with the name that an error gives.
 
         Args:
             actions: names and actions, one trajectory after another.
             bounds: the lowest and highest action of the environment, where they are known.
+            layout: of the actions. Choices, which are one-hot, have mean 0 and deviation 1, so that they stay so.
 
         Raises:
             ValueError: as :meth:`of`.
@@ -89,6 +95,9 @@ class ActionStatistics:
             raise ValueError("the actions never change, so that nothing can be learned of them; record others")
         value = _single(np.clip(mean, least, most), low, high)
         std = np.sqrt(squares / count)
+        if layout is not None and layout.choices:
+            low, high = np.where(held, value, low), np.where(held, value, high)
+            return ActionStatistics(mean=np.zeros_like(mean), std=np.ones_like(std), low=low, high=high)
         return ActionStatistics(
             mean=np.where(held, value, mean),
             std=np.where(held, 1.0, std),

@@ -12,6 +12,8 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
+from ..actions import ActionLayout
+
 # Wrappers of Stable-Baselines3's vector environments that leave numbers as they are, or whose work is done here.
 _VEC_WRAPPERS = ("VecCheckNan", "VecMonitor", "VecNormalize", "VecTransposeImage", "VecVideoRecorder")
 
@@ -116,21 +118,26 @@ def _check_rate(policy: Any, expected: float) -> None:
         raise ValueError(f"the agent acts at {rate:g} Hz, the environment at {expected:g} Hz")
 
 
-def _check_actions(policy: Any, expected: gym.spaces.Box) -> None:
+def _check_actions(policy: Any, expected: gym.Space[Any]) -> None:
     bounds, space = getattr(policy, "action_bounds", None), getattr(policy, "action_space", None)
+    layout, asked_layout = getattr(policy, "action_layout", None), ActionLayout.of(expected)
     if bounds is None:
         if space is None:
             return
-        if not isinstance(space, gym.spaces.Box):
+        if type(space) is not type(expected):
             raise ValueError(f"the agent's actions are {space}, the environment's {expected}")
-        bounds = space.low, space.high
+        layout = ActionLayout.of(space)
+        bounds = layout.bounds(space)
+    if layout is not None and layout.choices != asked_layout.choices:
+        raise ValueError(f"the agent's actions are {space or layout}, the environment's {expected}")
+    least, most = asked_layout.bounds(expected)
     low, high = (np.asarray(bound) for bound in bounds)
-    for name, own, asked in (("low", low, expected.low), ("high", high, expected.high)):
-        same = own.shape == expected.shape
+    for name, own, asked in (("low", low, least), ("high", high, most)):
+        same = own.shape == asked.shape and (layout is None or layout == asked_layout)
         if same:
             # Where the agent holds a number, or the environment has no bound, the agent's may lie inside.
             free = (low == high) | (np.abs(asked) >= np.finfo(np.float32).max)
-            inside = (expected.low <= own) & (own <= expected.high)
+            inside = (least <= own) & (own <= most)
             same = bool((np.isclose(own, asked) | (free & inside)).all())
         if not same:
             raise ValueError(

@@ -10,6 +10,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
+from ..actions import ActionLayout
 from ..checks import check_choice, check_whole, listed
 from .canvas import Floats, Frames, Rows
 from .variation import Values, Variation, resolve
@@ -70,6 +71,7 @@ class GoalCore:
             raise ValueError(f"image_size must be at most {_MAX_SIDE} pixels, got {image_size!r}")
         self._world = world = self.world_class(num_worlds, **world_settings)
         resolve(variation, world.variations, np.random.default_rng(0))  # refused here, if at all
+        self._layout = ActionLayout.of(self._one_action_space())
         self._variation = variation
         self._obs_type = obs_type
         self._image_size = image_size
@@ -134,8 +136,10 @@ class GoalCore:
 
     # Spaces of one world
 
-    def _one_action_space(self) -> gym.spaces.Box:
+    def _one_action_space(self) -> gym.Space[Any]:
         bounds = self._world.action_bounds
+        if self._world.action_space is not None:
+            return self._world.action_space
         return gym.spaces.Box(bounds.low.astype(np.float32), bounds.high.astype(np.float32), dtype=np.float32)
 
     def _one_observation_space(self) -> gym.spaces.Dict:
@@ -217,11 +221,11 @@ class GoalCore:
             raise RuntimeError(f"call reset() before {verb}()")
 
     def _check_actions(self, actions: object) -> Floats:
-        """Return a user's actions as an array of the action space's shape."""
+        """Return a user's actions, which have the action space's shape, as vectors."""
         asked = as_numbers("the action", actions)
         if asked.shape != self.action_space.shape:
             raise ValueError(f"the action must have shape {self.action_space.shape}, got {asked.shape}")
-        return asked
+        return self._layout.to_vectors(asked)
 
     def _step(self, rows: Rows, actions: Floats) -> None:
         """Clip actions (R, A) to the bounds, count those that were outside, and apply them."""

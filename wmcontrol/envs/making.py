@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import gymnasium as gym
-import numpy as np
 from gymnasium.vector import AutoresetMode
 
+from ..actions import ActionLayout
 from .registration import bare_id
 
 NEEDS = ("get_state", "variation", "control_rate")  # of a vector environment that agents act in
@@ -56,7 +56,7 @@ def make_vector(env_id: str, num_envs: int, settings: Mapping[str, Any], needs: 
             autoreset_mode=AutoresetMode.DISABLED,
             **{**settings, "terminate_on_success": False},
         )
-        check_actions(env.single_action_space)
+        ActionLayout.of(env.single_action_space)
     except (TypeError, ImportError, gym.error.Error) as error:
         raise ValueError(f"agents cannot act in {env_id}: {error}") from error
     missing = [name for name in needs if not hasattr(env, name)]
@@ -64,13 +64,3 @@ def make_vector(env_id: str, num_envs: int, settings: Mapping[str, Any], needs: 
         env.close()
         raise ValueError(f"agents cannot act in {env_id}: its vector form has no {', '.join(missing)}")
     return env
-
-
-def check_actions(space: object) -> gym.spaces.Box:
-    """Return an environment's action space, or raise a TypeError unless it is one that actions can be planned in."""
-    if isinstance(space, gym.spaces.Box) and len(space.shape) == 1 and np.issubdtype(space.dtype, np.floating):
-        return space
-    raise TypeError(
-        f"actions must be a Box of floating-point numbers of shape (a,), got {space}; "
-        "gymnasium.wrappers.TransformAction makes such actions of others, where that has a meaning"
-    )

@@ -1,5 +1,6 @@
 """Trying an environment that was made one with goals."""
 
+from copy import copy
 from typing import Any
 
 import gymnasium as gym
@@ -45,9 +46,9 @@ def check_goal_env(env_id: str, *, num_steps: int = 20, seed: int = 0) -> list[s
         if not np.array_equal(again["observation"], first["observation"]):
             found.append("reset(seed=…) draws another start the second time: seed everything from self.np_random")
         env.reset(seed=seed, options={"state": start, "goal_state": start})
-        rng = np.random.default_rng(seed)
-        low, high = np.maximum(env.action_space.low, -1e3), np.minimum(env.action_space.high, 1e3)
-        actions = rng.uniform(low, high, (num_steps, *env.action_space.shape))
+        space = copy(env.action_space)
+        space.seed(seed)
+        actions = [space.sample() for _ in range(num_steps)]
 
         def states_after(some: Any) -> Any:
             return np.stack([(env.step(action), env.get_state())[1] for action in some])

@@ -1,7 +1,8 @@
 """What an environment is made of: physics, task and drawing of ``N`` independent worlds.
 
-A :class:`World` knows nothing of Gymnasium: :mod:`wmcontrol.envs.goal_env` and :mod:`wmcontrol.envs.goal_vector_env`
-give it Gymnasium's interfaces. Both therefore compute the same numbers, and a world's rows never influence one another.
+A :class:`World` knows nothing of Gymnasium but spaces: :mod:`wmcontrol.envs.goal_env` and
+:mod:`wmcontrol.envs.goal_vector_env` give it Gymnasium's interfaces. Both therefore compute the same numbers, and a
+world's rows never influence one another.
 
 Letters: ``N`` worlds, ``R`` rows of them that an operation concerns, ``n`` numbers in a state, ``g`` in a goal.
 """
@@ -9,7 +10,9 @@ Letters: ``N`` worlds, ``R`` rows of them that an operation concerns, ``n`` numb
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
+import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
@@ -58,6 +61,8 @@ class World(ABC):
         state_bounds: what a state can be, anywhere on its way, (n,).
         observation_bounds: the same for ``observe``, goal_bounds for ``achieved``.
         action_bounds: in the units of the environment, (A,).
+        action_space: whose actions lie in vectors (A,) as :class:`~wmcontrol.actions.ActionLayout` has it; None where
+            they are vectors.
         variations: what may vary from episode to episode.
         redrawn: the names of those that are drawn in every episode unless a value is given.
         values: the value of each variation now, by name, each (N, k).
@@ -74,6 +79,7 @@ class World(ABC):
     observation_bounds: Bounds
     goal_bounds: Bounds
     action_bounds: Bounds
+    action_space: gym.Space[Any] | None = None
     variations: Mapping[str, Variation]
     redrawn: tuple[str, ...] = ()
     side: float

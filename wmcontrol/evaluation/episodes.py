@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..actions import ActionLayout
 from ..checks import check_whole
 from ..envs.contract import check_fits, image_size, shown_to
 from ..envs.making import make_vector
@@ -59,9 +60,9 @@ def rollout_episodes(
     state = agent.start(seeds) if hasattr(agent, "start") else None
     looks_on = hasattr(agent, "observe")
     first = np.ones(len(tasks), bool)
-    replay = np.stack([task.replay for task in tasks])
+    replay, layout = np.stack([task.replay for task in tasks]), ActionLayout.of(env.single_action_space)
     for step in range(replay.shape[1]):
-        actions = replay[:, step].astype(env.single_action_space.dtype)
+        actions = layout.to_actions(replay[:, step]).astype(env.single_action_space.dtype)
         if looks_on:
             state = agent.observe(_shown(agent, env, observation), state, actions, episode_start=first)
             first = np.zeros(len(tasks), bool)

@@ -19,6 +19,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from ..actions import LAYOUT
 from ..encoders.files import (
     alike,
     changed,
@@ -56,7 +57,10 @@ _CONFIG = Record(
             {"class": Text(), "action_dim": _SIZE, "action_scale": Number(above=0)},
         ),
         "actions": Nullable(
-            Record({**dict.fromkeys(("mean", "std", "low", "high"), _VECTOR), "frameskip": Integer(low=1, high=2**16)})
+            Record(
+                {**dict.fromkeys(("mean", "std", "low", "high"), _VECTOR), "frameskip": Integer(low=1, high=2**16)},
+                {"layout": LAYOUT},
+            )
         ),
         "control_rate": Number(above=0),
         "frame_size": ListOf(Integer(low=1, high=2**14), 2, 2),

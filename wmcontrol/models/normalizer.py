@@ -1,10 +1,11 @@
 """Between an environment's actions and a model's: grouping by frameskip, and normalisation."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
+from ..actions import ActionLayout
 from ..bounds import rounded_inwards
 
 
@@ -23,6 +24,8 @@ class ActionNormalizer(nn.Module):
             training data were recorded, as :class:`~wmcontrol.data.ActionStatistics` has it.
         high: (a,). A number whose bounds are equal is held there.
         frameskip: environment actions per model action.
+        layout: how the environment's actions lie in vectors (a,), or what its ``as_json`` returned; None where they
+            are such vectors.
 
     Raises:
         ValueError: vectors of other lengths, numbers that are not finite, or bounds the wrong way round.
@@ -41,6 +44,7 @@ class ActionNormalizer(nn.Module):
         high: Sequence[float],
         *,
         frameskip: int,
+        layout: ActionLayout | Mapping[str, Sequence[int]] | None = None,
     ):
         super().__init__()
         if not isinstance(frameskip, int) or frameskip < 1:
@@ -57,6 +61,8 @@ class ActionNormalizer(nn.Module):
                 raise ValueError(f"{name} must be as many finite numbers as mean has, got {vector.tolist()}")
         if not (vectors["low"] <= vectors["high"]).all():
             raise ValueError(f"low must not be over high, got {vectors['low'].tolist()} and {vectors['high'].tolist()}")
+        described = layout.as_json() if isinstance(layout, ActionLayout) else layout
+        self.layout = ActionLayout.from_json(described, len(vectors["mean"]))
         given = dict(vectors)
         single = torch.zeros((), dtype=torch.float32, device="cpu")
         vectors["low"], vectors["high"] = rounded_inwards(vectors["low"], vectors["high"], single)
@@ -97,7 +103,8 @@ class ActionNormalizer(nn.Module):
     def settings(self) -> dict[str, object]:
         """Return the arguments that make a normalizer like this one."""
         vectors = {name: getattr(self, name).tolist() for name in ("mean", "std", "low", "high")}
-        return {**vectors, "frameskip": self.frameskip}
+        layout = {} if self.layout.is_vector else {"layout": self.layout.as_json()}
+        return {**vectors, "frameskip": self.frameskip, **layout}
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "ActionNormalizer":
         """Move with the model, but stay in single precision: bounds must not be rounded."""

@@ -3,6 +3,7 @@
 Letters: ``B`` environments, ``S`` candidates, ``H`` model steps ahead, ``A`` numbers in one model action.
 """
 
+from .categorical_cem import CategoricalCEM
 from .cem import CEM
 from .cma import CMA
 from .gradient import Gradient, Hybrid
@@ -17,6 +18,7 @@ __all__ = [
     "CMA",
     "ICEM",
     "MPPI",
+    "CategoricalCEM",
     "CostFn",
     "Gradient",
     "Hybrid",

@@ -90,7 +90,11 @@ def elites_around(
         The best (B, num_elites, H, A), best first, and which of them count (B, num_elites, 1, 1): a candidate whose
         cost is infinite does not. Where no cost is finite, the best of all iterations stands in their place.
     """
-    actions, costs = search.score(drawn_around(search, mean, std, given, num_samples, noise_beta))
+    return best_of(search, *search.score(drawn_around(search, mean, std, given, num_samples, noise_beta)), num_elites)
+
+
+def best_of(search: Search, actions: Tensor, costs: Tensor, num_elites: int) -> tuple[Tensor, Tensor]:
+    """Return the elites among candidates (B, S, H, A) with costs (B, S), as :func:`elites_around` does."""
     least, index = costs.topk(num_elites, dim=1, largest=False)
     elites = actions.take_along_dim(index[:, :, None, None], 1)
     counts = least.isfinite()

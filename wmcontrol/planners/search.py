@@ -91,6 +91,10 @@ class Search:
         """
         return self._drawn(num_samples, lambda numbers, g: coloured(numbers.normal_(generator=g), noise_beta))
 
+    def gumbel(self, num_samples: int) -> Tensor:
+        """Draw standard Gumbel noise (B, num_samples, H, A), each row from its own generator."""
+        return self._drawn(num_samples, lambda numbers, g: -numbers.exponential_(generator=g).log_())
+
     def uniform(self, num_samples: int) -> Tensor:
         """Draw candidates (B, num_samples, H, A) uniformly between the bounds, each row from its own generator."""
         share = self._drawn(num_samples, lambda numbers, g: numbers.uniform_(generator=g))

@@ -107,7 +107,12 @@ def finetune(
     train, held_out = _split(data, settings)
     found = data.action_statistics(train)
     normalizer = ActionNormalizer(
-        found.mean.tolist(), found.std.tolist(), found.low.tolist(), found.high.tolist(), frameskip=settings.frameskip
+        found.mean.tolist(),
+        found.std.tolist(),
+        found.low.tolist(),
+        found.high.tolist(),
+        frameskip=settings.frameskip,
+        layout=data.action_layout,
     )
     plain, digest = begin("base", base, data, settings)
     predictor = with_actions(plain, normalizer.action_dim, mode, seed=settings.seed)

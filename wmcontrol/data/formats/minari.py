@@ -2,12 +2,14 @@
 
 import hashlib
 from collections.abc import Mapping
+from math import prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ...actions import ActionLayout
 from ...envs.registration import is_goal_env
 from ...untrusted.schema import MAX_BYTES
 from ..dataset import TrajectoryDataset, checked_index
@@ -126,7 +128,7 @@ class MinariTrajectories(TrajectoryDataset):
         metadata, told = self._metadata, None
         self.env_id = self._ours["env_id"] if self._ours else metadata.spec.get("id")
         self.env_settings = world_settings(self.env_id, metadata.env_settings)
-        self.action_bounds = metadata.action_bounds
+        self.action_bounds, self.action_layout = metadata.action_bounds, metadata.action_layout
         if self._ours is not None:
             told = self._ours["control_rate"]
         elif self._maze is not None:
@@ -170,7 +172,7 @@ class MinariTrajectories(TrajectoryDataset):
                     )
             kept_times = found.pop("time", None) if self._ours else None
             states = find_states(found, provenance)
-            actions = _actions(episode.actions, T - 1, provenance)
+            actions = _actions(episode.actions, T - 1, provenance, None if self._ours else self.action_layout)
             if self._environment is not None:
                 self._environment.check_actions(actions.shape[1], f"{provenance}: actions")
             image = find_images(found, self._spaces, self._camera, provenance)
@@ -295,11 +297,20 @@ def _world_states(
     return (observed, variation) if known else (None, None)
 
 
-def _actions(dataset: Any, steps: int, provenance: Provenance) -> Floats:
-    """Return actions as (steps, A)."""
+def _actions(dataset: Any, steps: int, provenance: Provenance, layout: ActionLayout | None) -> Floats:
+    """Return actions as vectors (steps, A)."""
     kind, shape = getattr(dataset, "dtype", None), getattr(dataset, "shape", "a group")
-    if kind is None or kind.kind != "f" or len(shape) != 2:
-        raise ValueError(f"{provenance}: actions must be floats (steps, A), got {kind} {shape}")
+    kinds, numbers = ("iub", "whole numbers") if layout and layout.choices else ("f", "floats")
+    # Of several axes Arrow has one.
+    expected = [(A,) for A in shape[1:2]] if layout is None else [layout.shape, (prod(layout.shape),)]
+    if kind is None or kind.kind not in kinds or shape[1:] not in expected:
+        sides = "A" if layout is None else ", ".join(map(str, layout.shape))
+        raise ValueError(f"{provenance}: actions must be {numbers} (steps, {sides}), got {kind} {shape}")
     if shape[0] != steps:
         raise ValueError(f"{provenance}: expected {steps} actions for {steps + 1} times, got {shape[0]}")
-    return np.asarray(dataset[()], np.float64)
+    if layout is None:
+        return np.asarray(dataset[()], np.float64)
+    try:
+        return layout.to_vectors(dataset[()].reshape(steps, *layout.shape)).astype(np.float64)
+    except ValueError as error:
+        raise ValueError(f"{provenance}: {error}") from error

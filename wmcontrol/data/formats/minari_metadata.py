@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ...actions import LAYOUT, ActionLayout
 from ...untrusted import (
     AnyJson,
     Integer,
@@ -23,6 +25,7 @@ from ...untrusted import (
 from ...untrusted.schema import MAX_DEPTH, Place
 from ..trajectory import Floats
 
+MAX_DIM = 2**16  # numbers of an action
 LONGEST = 2**40  # frames of an episode, and episodes
 
 
@@ -58,7 +61,7 @@ _OURS = Record(
         "settings": Record({}, {"env_settings": MapOf(AnyJson())}, others=AnyJson()),
         "lengths": ListOf(Integer(low=1, high=LONGEST)),
     },
-    {"variation": MapOf(ListOf(Number()))},  # that all episodes share
+    {"variation": MapOf(ListOf(Number())), "action_layout": LAYOUT},  # variation: that all episodes share
     others=AnyJson(),
 )
 _METADATA = Record(
@@ -84,8 +87,8 @@ class Metadata:
         data_format: how they are stored.
         observations: the space of the observations, {} where it does not say.
         spec: of the environment, {} where it does not say.
-        action_bounds: the lowest and the highest action, both (A,); None where they are no vectors, or
-            none is finite.
+        action_bounds: the lowest and the highest action, as vectors (A,); None where none is finite.
+        action_layout: how actions lie in vectors (A,); None where they are such vectors, or where it does not say.
         ours: what we wrote besides; None in sets of others.
     """
 
@@ -96,6 +99,7 @@ class Metadata:
     observations: Mapping[str, Any]
     spec: Mapping[str, Any]
     action_bounds: tuple[Floats, Floats] | None
+    action_layout: ActionLayout | None
     ours: Mapping[str, Any] | None
 
     @staticmethod
@@ -112,6 +116,7 @@ class Metadata:
             text = found.get(name)
             return parse_json(text, schema, f"{path}: {name}") if text else {}
 
+        space = nested("action_space", _Space())
         return Metadata(
             path=path,
             total_episodes=found["total_episodes"],
@@ -119,7 +124,8 @@ class Metadata:
             data_format=found.get("data_format", "hdf5"),
             observations=nested("observation_space", _Space()),
             spec=nested("env_spec", _SPEC),
-            action_bounds=_bounds(nested("action_space", _Space()), Place(f"{path}: action_space")),
+            action_bounds=_bounds(space, Place(f"{path}: action_space")),
+            action_layout=_layout(space, found.get("wmcontrol"), Place(f"{path}: action_space")),
             ours=found.get("wmcontrol"),
         )
 
@@ -134,14 +140,51 @@ class Metadata:
         return {wrapper["name"] for wrapper in self.spec.get("additional_wrappers") or ()}
 
 
+def _layout(space: Mapping[str, Any], ours: Mapping[str, Any] | None, place: Place) -> ActionLayout | None:
+    """Return how a set says that its actions lie in vectors.
+
+    Raises:
+        ValueError: it contradicts itself.
+    """
+    if ours is not None:
+        described = ours.get("action_layout")
+    elif space.get("type") in ("Discrete", "MultiDiscrete", "MultiBinary"):
+        described = _choices(space, place)
+    else:
+        shape = space.get("shape")
+        described = None if shape is None or len(shape) == 1 else {"shape": shape}
+    try:
+        return None if described is None else ActionLayout(**described)
+    except ValueError as error:
+        raise ValueError(f"{place}: {error}") from error
+
+
+def _choices(space: Mapping[str, Any], place: Place) -> dict[str, Any]:
+    """Return the layout of a discrete space, as Minari writes these."""
+    count = Integer(low=1, high=MAX_DIM)
+    if space["type"] == "Discrete":
+        start = Integer(-(2**31), 2**31).check(space.get("start", 0), place.inside("start"))
+        return {"shape": (), "choices": (count.check(space.get("n"), place.inside("n")),), "start": (start,)}
+    if space["type"] == "MultiBinary":
+        sides = space.get("n")
+        shape = ListOf(count, least=1).check(sides if isinstance(sides, list) else [sides], place.inside("n"))
+        return {"shape": shape, "choices": (2,) * prod(shape)}
+    counts = ListOf(count, least=1).check(space.get("nvec"), place.inside("nvec"))
+    start = ListOf(Integer(-(2**31), 2**31), len(counts), len(counts)).check(
+        space.get("start", [0] * len(counts)), place.inside("start")
+    )
+    return {"shape": (len(counts),), "choices": counts, "start": start}
+
+
 def _bounds(space: Mapping[str, Any], place: Place) -> tuple[Floats, Floats] | None:
     shape = space.get("shape") or []
-    if space.get("type") != "Box" or len(shape) != 1 or not shape[0]:
+    if space.get("type") != "Box" or space.get("shape") is None or not 0 < prod(shape) < MAX_DIM:
         return None
-    size = shape[0]
+    expected: Schema = Number(infinite=True)
+    for side in reversed(shape):
+        expected = ListOf(expected, side, side)
     low, high = (
-        np.array(ListOf(Number(infinite=True), size, size).check(space.get(name), place.inside(name)), np.float64)
-        for name in ("low", "high")
+        np.array(expected.check(space.get(name), place.inside(name)), np.float64).ravel() for name in ("low", "high")
     )
     if not (low <= high).all():
         place.inside("low").refuse(f"what is not above high, {high.tolist()}", low.tolist())

@@ -28,6 +28,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ... import ENV_IDS
+from ...actions import ActionLayout
 from ...files import atomic_write, sync_folder
 from ...untrusted import ListOf, MapOf, Number, Record, Text, parse_json
 from ..trajectory import Floats, Provenance, Trajectory
@@ -59,6 +60,7 @@ class MinariWriter:
         env_id: the Gymnasium id of the environment that made them, or None.
         control_rate: environment actions per second, Hz; None for trajectories with times of their own.
         action_bounds: the lowest and highest action of the environment, both (A,), or None.
+        action_layout: how its actions lie in vectors (A,); None where they are such vectors.
         settings: whatever else decided what is written (a policy, a seed, a source), as JSON has it; kept with the
             data.
 
@@ -79,6 +81,7 @@ class MinariWriter:
         env_id: str | None,
         control_rate: float | None,
         action_bounds: tuple[ArrayLike, ArrayLike] | None,
+        action_layout: ActionLayout | None = None,
         settings: Mapping[str, Any],
     ):
         import_library("h5py")  # missing, it shall be missed before the work is done
@@ -87,6 +90,8 @@ class MinariWriter:
             None if action_bounds is None else [np.asarray(bound, float).ravel().tolist() for bound in action_bounds]
         )
         about = {"env_id": env_id, "control_rate": control_rate, "action_bounds": bounds, "settings": dict(settings)}
+        if action_layout is not None and not action_layout.is_vector:
+            about["action_layout"] = action_layout.as_json()
         self._about: dict[str, Any] = json.loads(json.dumps(about))
         self.folder = Path(folder)
         self._data, self._parts = self.folder / "data", self.folder / "parts"

@@ -44,7 +44,7 @@ def random(env_id: str, *, num_frames: Length | None = None) -> CollectPolicy:
         return Scripted(Drifting, lengths)
     settings = _RELATIVE if kind == "PushT" else {}
     space, hold = _action_space(env_id), 1 if kind else _HOLD
-    if not space.is_bounded():
+    if isinstance(space, gym.spaces.Box) and not space.is_bounded():
         raise ValueError(
             f"random draws actions within their bounds, and those of {env_id} have none: {space}; collect with an "
             "agent or a policy of your own"
@@ -144,9 +144,8 @@ def _lengths(env_id: str, num_frames: Length | None) -> Lengths:
     return Lengths.of(usual if num_frames is None else num_frames)
 
 
-def _action_space(env_id: str) -> gym.spaces.Box:
+def _action_space(env_id: str) -> gym.Space[Any]:
     env = gym.make(env_id, obs_type="state")
     space = env.action_space
     env.close()
-    assert isinstance(space, gym.spaces.Box)
     return space

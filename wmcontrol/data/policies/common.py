@@ -8,6 +8,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
+from ...actions import draw_actions
 from ..collecting import Lengths, Script, View
 
 Floats = NDArray[np.float64]
@@ -52,14 +53,14 @@ class Uniform(ScriptBase):
         hold: how many steps an action lasts, on average; how many is drawn for each.
     """
 
-    def __init__(self, num_frames: int, rng: np.random.Generator, space: gym.spaces.Box, hold: float = 1):
+    def __init__(self, num_frames: int, rng: np.random.Generator, space: gym.Space[Any], hold: float = 1):
         super().__init__(num_frames)
-        actions = rng.uniform(space.low, space.high, (num_frames - 1, *space.shape))
+        actions = draw_actions(space, num_frames - 1, rng)
         if hold > 1:
             begins = np.insert(rng.random(num_frames - 2) < 1 / hold, 0, True)
             actions = actions[np.flatnonzero(begins)[np.cumsum(begins) - 1]]
         self._actions = iter(actions)
 
-    def act(self, view: View) -> Floats:
+    def act(self, view: View) -> NDArray[Any]:
         """Return the next of the actions that were drawn beforehand."""
         return next(self._actions)

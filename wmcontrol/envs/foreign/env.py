@@ -4,6 +4,7 @@ Goals are states; a goal's picture is what the environment draws there.
 """
 
 from collections.abc import Sequence
+from copy import copy
 from operator import attrgetter, methodcaller
 from typing import Any
 
@@ -12,11 +13,11 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
+from ...actions import ActionLayout
 from ..canvas import Floats, Frames, Rows
 from ..goal_core import as_numbers
 from ..goal_env import GoalEnv
 from ..goal_vector_env import GoalVectorEnv
-from ..making import check_actions
 from ..registration import GetState, Goal, Make, SetState, Success
 from ..variation import Values
 from ..world import Bools, Bounds, World
@@ -47,14 +48,15 @@ class ForeignWorld(World):
 
         def made() -> gym.Env[Any, Any]:
             env = _made(make)
-            check_actions(env.action_space)
+            ActionLayout.of(env.action_space)
             return Replayed(env, get, num_actions or 0) if get else env
 
         # Where starts are drawn and frames are rendered: no episode is disturbed, and a frame depends on nothing but
         # its state. (What MuJoCo draws of an environment that was stepped is the state of one physics step before.)
         self._aside = made()
         _start(self._aside)
-        self._space = check_actions(self._aside.action_space)
+        self.action_space = self._space = self._aside.action_space
+        self._layout = ActionLayout.of(self._space)
         self._get, self._set = state if isinstance(state, tuple) else state_access(self._aside.unwrapped)
         self.pose_size = self._state_of(self._aside).size
         size = self._aside.read().size if isinstance(self._aside, Replayed) else self.pose_size
@@ -64,7 +66,7 @@ class ForeignWorld(World):
         self.state_labels = (*labels, *(f"replay_{i}" for i in range(self.pose_size - size)))
         everywhere = Bounds(np.full(self.pose_size, -np.inf), np.full(self.pose_size, np.inf))
         self.state_bounds, self.observation_bounds, self.goal_bounds = everywhere, everywhere[:size], everywhere[:size]
-        self.action_bounds = Bounds(self._space.low.astype(float), self._space.high.astype(float))
+        self.action_bounds = Bounds(*self._layout.bounds(self._space))
         self.control_rate = control_rate or _control_rate(self._aside)
         super().__init__(num_worlds)
         self._envs = [made() for _ in range(num_worlds)]
@@ -92,7 +94,8 @@ class ForeignWorld(World):
 
     def _draw_goal(self, rng: np.random.Generator, start: Floats) -> Floats:
         if self._goal is None:
-            actions = gym.spaces.Box(self._space.low, self._space.high, dtype=self._space.dtype, seed=rng)
+            actions = copy(self._space)
+            actions.seed(int(rng.integers(2**31)))
             for action in (actions.sample() for _ in range(_GOAL_ACTIONS)):
                 for _ in range(_HOLD):
                     self._aside.step(action)
@@ -111,7 +114,7 @@ class ForeignWorld(World):
         return self.achieved(states)
 
     def step(self, rows: Rows, actions: Floats) -> None:
-        for row, action in zip(rows, actions.astype(self._space.dtype), strict=True):
+        for row, action in zip(rows, self._layout.for_env(self._space, actions), strict=True):
             self._envs[row].step(action)
 
     def is_success(self, achieved: Floats, desired: Floats) -> Bools:

@@ -6,6 +6,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
+from ...actions import ActionLayout
 from ..canvas import Floats
 from ..goal_core import as_numbers
 from ..registration import GetState
@@ -31,7 +32,8 @@ class Replayed(gym.Env[Any, Any]):
         self.action_space, self.observation_space = env.action_space, env.observation_space
         self.metadata, self.render_mode = env.metadata, env.render_mode
         self.dt = getattr(env.unwrapped, "dt", None)
-        self._seed, self._actions = 0, [np.zeros(0)][:0]
+        self._layout = ActionLayout.of(env.action_space)
+        self._seed, self._actions = 0, [np.zeros(0)][:0]  # the latter as vectors
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
         """Begin an episode with this seed."""
@@ -40,7 +42,7 @@ class Replayed(gym.Env[Any, Any]):
 
     def step(self, action: NDArray[Any]) -> Any:
         """Do what the environment does, and remember it."""
-        self._actions.append(action)
+        self._actions.append(self._layout.to_vectors(action))
         return self._env.step(action)
 
     def render(self) -> Any:
@@ -70,7 +72,7 @@ class Replayed(gym.Env[Any, Any]):
                 f"states of this environment hold {self._num_actions} actions, and this episode has {done}: register "
                 f"it with max_episode_steps of {done} or more"
             )
-        (size,) = self.action_space.shape or (0,)
+        size = self._layout.size
         actions = np.zeros((self._num_actions, size))
         actions[:done] = np.reshape(self._actions, (done, size))
         return np.concatenate([self.read(), [self._seed, done], actions.ravel()])
@@ -81,14 +83,14 @@ class Replayed(gym.Env[Any, Any]):
         Raises:
             ValueError: it leads elsewhere now.
         """
-        (size,), before = self.action_space.shape or (0,), len(self._actions)
+        size, before = self._layout.size, len(self._actions)
         rest = self._num_actions * size + 2
         read, (seed, done), actions = state[:-rest], state[-rest:][:2], state[-rest:][2:].reshape(-1, size)
-        actions = actions[: int(done)].astype(self.action_space.dtype)
+        actions = actions[: int(done)]
         on_the_way = seed == self._seed and before <= done
         if not on_the_way or not np.array_equal(np.reshape(self._actions, (before, size)), actions[:before]):
             self.reset(seed=int(seed))
-        for action in actions[len(self._actions) :]:
+        for action in self._layout.for_env(self.action_space, actions[len(self._actions) :]):
             self.step(action)
         missed = np.abs(self.read() - read).max()
         if not missed <= _EXACT * max(1.0, np.abs(read).max()):
