@@ -19,7 +19,7 @@ def make() -> gym.Env[Any, Any]:
 
 
 def get(env: Any) -> Any:
-    """Return positions and velocities of the joints, and, for ``success``, where hand and object are: (28,)."""
+    """Return positions and velocities of the joints, and, for ``success``, where hand and object are: (27,)."""
     mujoco.mj_kinematics(env.model, env.data)  # a step of MuJoCo's leaves the places of the moment before
     places = env.get_body_com("tips_arm"), env.get_body_com("object")[:2]
     return np.concatenate([env.data.qpos, env.data.qvel, *places])

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from foreign_envs import Ball
 from naming import naming
 
 from wmcontrol import WorldModel
@@ -68,6 +69,18 @@ def test_an_environment_of_the_users_own_is_collected_in_and_judged_in(
     said = capsys.readouterr().err
     assert my_balls.partition(":")[2] in said
     assert "wmcontrol/Wall-v0" in said
+
+
+def test_an_environment_of_the_users_own_is_shown_and_tried(
+    my_balls: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert main(["show", f"env.id={my_balls}", "out=sheet.png"]) == 0
+    assert Path("sheet.png").stat().st_size > 20_000
+    assert not capsys.readouterr().err
+    monkeypatch.setattr(Ball, "set_state", lambda self, state: setattr(self, "place", state + 0.5))
+    assert main(["show", f"env.id={my_balls}", "out=sheet.png"]) == 0
+    assert "inverse" in capsys.readouterr().err
+    assert main(["show", f"env.id={my_balls}", "data.path=data"]) == 2
 
 
 def test_an_environment_of_the_users_own_is_compared_in(my_balls: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -373,24 +373,3 @@ class _Marked(Ball):
 def test_the_check_names_what_does_not_hold(register: Any, kind: Any, settings: Any, fact: str) -> None:
     found = check_goal_env(register(lambda: kind("rgb_array"), **settings))
     assert any(fact in said for said in found), found
-
-
-def test_mujoco_environments_need_nothing_said(register: Any) -> None:
-    pytest.importorskip("mujoco")
-
-    def reacher() -> Any:
-        return gym.make("Reacher-v5", render_mode="rgb_array", width=64, height=64)
-
-    try:
-        reacher().reset()
-        frame = reacher()
-        frame.reset()
-        frame.render()
-    except Exception as error:  # whatever its renderer raises where there is no display library
-        pytest.skip(f"MuJoCo draws nothing here: {error}")
-    env_id = register(reacher)
-    env = made(env_id)
-    assert env.control_rate == 50
-    env.reset(seed=0)
-    assert env.get_state().shape == (8,)
-    assert check_goal_env(env_id) == []

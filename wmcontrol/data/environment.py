@@ -141,6 +141,10 @@ class DrawnFrames(Frames):
             chosen = {**settings, "obs_type": "state", "image_size": self.image_size}
             made: Any = gym.make(self.env_id, disable_env_checker=True, **chosen)
             env = made.unwrapped
+            # At the interpreter's end it is too late for renderers and pymunk, and their own ends come last registered
+            # first: this one must come before those that came with the environment.
+            atexit.unregister(_EASELS.close)
+            atexit.register(_EASELS.close)
         if looks != shown:
             _EASELS.made.pop(key, None)  # should the reset fail, nobody knows how it looks
             env.reset(seed=looks[0], options={"variation": dict(self.variation)})
@@ -167,4 +171,3 @@ class _Easels(threading.local):
 
 
 _EASELS = _Easels()
-atexit.register(_EASELS.close)  # what is left to the interpreter's end, renderers and pymunk free too late

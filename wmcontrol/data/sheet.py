@@ -92,13 +92,15 @@ def _groups(dataset: TrajectoryDataset, sample: list[Trajectory]) -> list[_Group
     if states is None:
         return []
     environment = Environment.of(dataset.env_id, dataset.env_settings)
-    for place, label in enumerate(environment.state_labels[: states.shape[1]] if environment else ()):
+    labels = environment.state_labels[: states.shape[1]] if environment else ()
+    for place, label in enumerate(labels):
         name, _, kind = label.rpartition(" ")
         if environment and kind == "x" and not name.endswith("velocity"):
             groups.append(_Group(name or "position", slice(place, place + 2), environment.length_unit))
         elif kind == "angle":
             groups.append(_Group(label, slice(place, place + 1), "degrees", angle=True))
-    return groups or [_Group("state", slice(0, states.shape[1]), "units of the state")]
+    replayed = sum(label.startswith("replay_") for label in labels)  # seed and actions, which are nowhere
+    return groups or [_Group("state", slice(0, states.shape[1] - replayed), "units of the state")]
 
 
 def _draw_row(axes: list[Any], trajectory: Trajectory) -> None:

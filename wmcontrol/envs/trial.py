@@ -11,12 +11,12 @@ _MOST_UNLIKE = 64  # of 255, by which frames of one state may differ: two render
 
 def _unlike_its_own(env: Any) -> int:
     """Return the largest difference between an environment's own frame and that of its state alone."""
-    from .foreign.env import resized
+    from .foreign.env import rendered, resized
 
     world, state, drawn = env._world, env.get_state(), []
     for one in (world._envs[0], world._aside):
         world._set(one.unwrapped, state.copy())
-        drawn.append(resized(one.render(), env._image_size).astype(int))
+        drawn.append(resized(rendered(one), env._image_size).astype(int))
     return int(np.abs(drawn[0] - drawn[1]).max())
 
 

@@ -1,16 +1,22 @@
 """``wmcontrol show``."""
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..errors import UsageError
-from ..objects import open_data, out_folder
+from ..objects import made, open_data, out_folder
+
+_EPISODES = 6
 
 
 @dataclass
 class Config:
     """Draw a contact sheet of a data set: frames, actions, and how far things get in 25 steps.
+
+    With env=NAME it is of six episodes of random actions there. An environment of yours, env.id=module:ID, is tried
+    before: what planning needs and does not find is told.
 
     Example: wmcontrol show data.path=data/wall out=wall.png
 
@@ -29,7 +35,25 @@ def run(config: Any) -> None:
     if out.suffix.lower() != ".png":
         raise UsageError(f"out: expected a file that ends in .png, got '{out}'")
     out_folder(out.parent)
-    dataset = open_data(config.data)
+    dataset = open_data(config.data) if config.env.id is None else _at_random(config)
     out.parent.mkdir(parents=True, exist_ok=True)
     save_sheet(dataset, out)
     print(out)
+
+
+def _at_random(config: Any) -> Any:
+    """Return a few episodes of random actions in an environment, and tell what is wrong with one of the user's."""
+    from omegaconf import OmegaConf
+
+    from ...data import collect, policies
+    from ...envs import ENV_IDS, check_goal_env
+
+    if config.data.path is not None:
+        raise UsageError("give data.path=PATH, to draw data, or env=NAME, to draw random actions; got both")
+    env_id = config.env.id
+    settings: Any = OmegaConf.to_container(config.env.settings)
+    with made("env"):
+        policy = policies.random(env_id)
+        for wrong in () if env_id in ENV_IDS else check_goal_env(env_id):
+            print(f"{env_id}: {wrong}", file=sys.stderr)
+        return collect(env_id, policy, _EPISODES, env_settings=settings)

@@ -3,7 +3,7 @@
 Goals are states; a goal's picture is what the environment draws there.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from copy import copy
 from operator import attrgetter, methodcaller
 from typing import Any
@@ -137,7 +137,7 @@ class ForeignWorld(World):
             if not self._replays or not np.array_equal(self._state_of(env), state):  # replaying takes long
                 env = self._aside
                 self._set(env.unwrapped, state.copy())
-            frame[:] = resized(env.render(), size)
+            frame[:] = resized(rendered(env), size)
         if overlay_goals:
             goals = self.draw(rows, self.goal_states[rows], size)
             frames = (frames // 3 * 2 + goals // 3).astype(np.uint8)
@@ -153,7 +153,7 @@ class ForeignWorld(World):
 def _start(env: gym.Env[Any, Any]) -> None:
     """Let an environment draw its first frame: MuJoCo's camera looks at where things are in it from then on."""
     env.reset(seed=0)
-    env.render()
+    rendered(env)
 
 
 def _made(make: Make | str) -> gym.Env[Any, Any]:
@@ -206,6 +206,27 @@ def _control_rate(env: gym.Env[Any, Any]) -> float:
     if not rate:
         raise ValueError(f"{env} does not say how many actions it takes a second: give control_rate, in Hz")
     return float(rate)
+
+
+def rendered(env: gym.Env[Any, Any]) -> Any:
+    """Return what an environment draws.
+
+    Gymnasium's MuJoCo environments draw with the context that was made current last, be it another environment's, and
+    all black where that is gone; so their own is made current.
+    """
+    for viewer in _viewers(env):
+        viewer.make_context_current()
+    return env.render()
+
+
+def _viewers(env: gym.Env[Any, Any]) -> Iterator[Any]:
+    inside: Any = env.unwrapped
+    viewer = getattr(getattr(inside, "mujoco_renderer", None), "viewer", None)
+    if viewer is not None:
+        yield viewer
+    for part in vars(inside).values():
+        if isinstance(part, gym.Env) and part is not inside:
+            yield from _viewers(part)
 
 
 def resized(frame: Any, size: int) -> NDArray[np.uint8]:

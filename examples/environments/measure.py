@@ -1,0 +1,119 @@
+"""Collect, train and plan in the environments of this folder, and print a table of goals reached.
+
+python examples/environments/measure.py reacher pusht --out results
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from wmcontrol import PyramidEncoder
+from wmcontrol.data import Subset, collect, encode, fit_encoder, held_out_split, policies
+from wmcontrol.evaluation import AgentSpec, DatasetTasks, Protocol, baselines, evaluate_agents, planning_spec
+from wmcontrol.planners import fast
+from wmcontrol.training import FinetuneSettings, finetune
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is measured in one environment.
+
+    Attributes:
+        env_id: which.
+        frameskip: environment steps of a model step.
+        horizon: model steps of a plan.
+        num_episodes: of 100 frames, of random actions that last 5 steps on average.
+        num_steps: of the optimiser.
+    """
+
+    env_id: str
+    frameskip: int = 5
+    horizon: int = 5
+    num_episodes: int = 200
+    num_steps: int = 600
+
+
+SETTINGS = {
+    "reacher": Setting("examples/Reacher-v0", frameskip=2, horizon=12),
+    "pusher": Setting("examples/Pusher-v0"),
+    "pusht": Setting("examples/PushT-v0"),
+    "point_maze": Setting("examples/PointMaze-v0"),
+    "cartpole": Setting("examples/Cartpole-v0"),
+    "ogbench_maze": Setting("examples/OGBenchMaze-v0"),
+}
+
+
+def measure(name: str, out: Path, *, num_tasks: int, seed: int, num_episodes: int | None, num_steps: int | None) -> str:
+    """Return the rows of one environment; what is done already is read."""
+    import_module(name)
+    setting, seconds = SETTINGS[name], {}
+    episodes, steps = num_episodes or setting.num_episodes, num_steps or setting.num_steps
+    offset = setting.frameskip * setting.horizon
+
+    def timed(what: str, call: Callable[[], Any]) -> Any:
+        begun = time.process_time()
+        found = call()
+        seconds[what] = time.process_time() - begun
+        print(f"{name}: {what} {seconds[what]:.0f} s", flush=True)
+        return found
+
+    random = policies.random(setting.env_id)
+    data = timed("collect", lambda: collect(setting.env_id, random, episodes, folder=out / f"data_{episodes}"))
+
+    def encoded() -> Any:
+        encoder = PyramidEncoder(num_components=64)
+        fit_encoder(encoder, [data], num_frames=4000, folder=out / f"stores_{episodes}")
+        return encode(data, encoder, out / f"stores_{episodes}")
+
+    store = timed("encode", encoded)
+    training = FinetuneSettings(num_steps=steps, frameskip=setting.frameskip, batch_size=64, warmup_steps=steps // 10)
+    folder = out / f"model_{episodes}_{steps}_{setting.frameskip}"
+    result = timed("train", lambda: finetune(store, mode="scratch", settings=training, folder=folder, device="cpu"))
+    print(f"{name}: {result.error}", flush=True)
+    held_out = Subset(data, held_out_split(len(data), 0)[1])
+    protocols = (
+        Protocol(name="one plan", goal_offset=offset, budget=offset, replan_every=offset, horizon=setting.horizon),
+        Protocol(
+            name="replanning", goal_offset=offset, budget=50, replan_every=setting.frameskip, horizon=setting.horizon
+        ),
+    )
+    lines = []
+    for protocol in protocols:
+        # Two frames, one model step apart: one tells no velocity.
+        tasks = DatasetTasks(held_out, num_tasks, seed=seed, goal_offset=offset, context_steps=setting.frameskip)
+        planned = planning_spec(result.model, fast(), tasks, protocol, context_frames=2)
+        specs = [AgentSpec("planned", planned.agent), *baselines(tasks)]
+        where = folder / f"{protocol.name.replace(' ', '_')}_{num_tasks}_{seed}"
+        rows = timed(protocol.name, lambda: evaluate_agents(specs, tasks, protocol, where))  # noqa: B023
+        for row in rows:
+            found = row.evaluation
+            lines.append(f"| {name} | {protocol.name} | {row.agent} | {found.success_end} | {found.success_any} |")
+            print(lines[-1], flush=True)
+    print(", ".join(f"{what} {spent:.0f} s" for what, spent in seconds.items()), flush=True)
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Run the command."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", default=list(SETTINGS), help=f"of {', '.join(SETTINGS)}")
+    parser.add_argument("--out", type=Path, default=Path("outputs/environments"), help="a folder")
+    parser.add_argument("--num-tasks", type=int, default=128)
+    parser.add_argument("--seed", type=int, default=0, help="of the tasks")
+    parser.add_argument("--num-episodes", type=int, help="by default as many as the environment needs")
+    parser.add_argument("--num-steps", type=int, help="of the optimiser; likewise")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    about = {name: getattr(args, name) for name in ("num_tasks", "seed", "num_episodes", "num_steps")}
+    tables = [measure(name, args.out / name, **about) for name in args.names]
+    print("| environment | protocol | agent | at the end | at any time |\n|---|---|---|---|---|", *tables, sep="\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,79 @@
+"""The environments of examples/environments, where their packages are installed, and the script that measures them."""
+
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import foreign_envs
+import gymnasium as gym
+import numpy as np
+import pytest
+
+from wmcontrol import ICEM
+from wmcontrol.data import collect, policies
+from wmcontrol.envs import check_goal_env
+from wmcontrol.evaluation import DatasetTasks
+
+FOLDER = Path(__file__).resolve().parents[1] / "examples" / "environments"
+EXAMPLES = {  # module: (what it needs, its environment, numbers of a state that success is given)
+    "reacher": ("mujoco", "Reacher", 8),
+    "pusher": ("mujoco", "Pusher", 27),
+    "pusht": ("gym_pusht", "PushT", 5),
+    "point_maze": ("gymnasium_robotics", "PointMaze", 4),
+    "cartpole": ("shimmy", "Cartpole", 4),
+    "ogbench_maze": ("ogbench", "OGBenchMaze", 4),
+}
+
+
+def _made(name: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Return the environment of an example, or skip where it cannot be made or draws nothing."""
+    needs, label, _ = EXAMPLES[name]
+    pytest.importorskip(needs)
+    monkeypatch.syspath_prepend(FOLDER)
+    if f"examples/{label}-v0" not in gym.registry:
+        import_module(name)
+    try:
+        return gym.make(f"examples/{label}-v0").unwrapped
+    except Exception as error:  # whatever its renderer raises where there is no display library
+        pytest.skip(f"it draws nothing here: {error}")
+
+
+@pytest.mark.filterwarnings("default")  # which these packages raise
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_an_example_is_collected_in_and_gives_tasks(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    env = _made(name, monkeypatch)
+    assert env.reset(seed=0)[0]["pixels"].std() > 5
+    env.close()
+    env_id, size = f"examples/{EXAMPLES[name][1]}-v0", EXAMPLES[name][2]
+    assert check_goal_env(env_id) == []
+    data = collect(env_id, policies.random(env_id, num_frames=40), 2, seed=1)
+    states = data.trajectory(1).states
+    assert states is not None
+    moved = states[:, :size] - states[0, :size]
+    assert np.abs(moved).max() > 0.01
+    tasks = DatasetTasks(data, 2, goal_offset=25)
+    assert tasks.redrawn["refused"] == 0
+
+
+def test_frames_stay_when_another_renderer_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    env, other = (_made("reacher", monkeypatch) for _ in range(2))
+    before = env.reset(seed=0)[0]["pixels"]
+    other.reset(seed=1)
+    other.close()
+    np.testing.assert_array_equal(env.draw(env.get_state()[None])[0], before)
+
+
+def test_measuring_prints_success_beside_floors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("h5py")
+    from examples.environments import measure
+
+    setting = measure.Setting(foreign_envs.BALL, frameskip=5, horizon=2, num_episodes=11, num_steps=2)
+    monkeypatch.setattr(measure, "SETTINGS", {"foreign_envs": setting})
+    monkeypatch.setattr(measure, "fast", lambda: ICEM(num_samples=8, num_elites=2, num_iterations=2))
+    monkeypatch.setattr("sys.argv", ["measure.py", "--out", str(tmp_path), "--num-tasks", "2"])
+    measure.main()
+    rows = [line.split(" | ") for line in capsys.readouterr().out.splitlines() if line.startswith("| foreign_envs")]
+    agents = ["planned", "no-op", "random actions"]
+    assert [row[1:3] for row in rows[-6:]] == [[p, a] for p in ("one plan", "replanning") for a in agents]
