@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from .blocks import MLP
 from .checks import check_actions, check_tokens
-from .context import Context
+from .context import Context, Versioned
 from .predictor import AfterBlock, Predictor, initialize
 
 Trainable = Literal["action_only", "full"]
@@ -52,7 +52,7 @@ class ActionBlock(nn.Module):
         return self.scale if self.update_scale == 1 else self.update_scale * self.scale
 
 
-class ActionConditioned(nn.Module):
+class ActionConditioned(Versioned):
     """A predictor that takes actions: the frame at ``t + 1`` is predicted from the action at ``t``.
 
     Args:

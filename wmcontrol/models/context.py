@@ -8,7 +8,7 @@ Letters: ``B`` environments, ``S`` candidates, ``N`` tokens of shared frames, ``
 """
 
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -27,7 +27,7 @@ class Context:
         last_time: (B,) seconds, of the newest frame.
         grid: rows and columns of patches.
         num_candidates: S, or None where there are no candidates and new frames are shared ones.
-        weights: which weights it was computed with, see :func:`weights_of`; None where nobody says.
+        version: of the predictor that it was computed with, see :class:`Versioned`; None where nobody says.
         rollouts: what fast rollouts from it share, see :mod:`.fast`; none of another context's.
     """
 
@@ -37,7 +37,7 @@ class Context:
     last_time: Tensor
     grid: tuple[int, int]
     num_candidates: int | None = None
-    weights: str | None = None
+    version: tuple[object, ...] | None = None
     rollouts: list[Any] = field(init=False, default_factory=list)
 
     def expand(self, num_candidates: int) -> "Context":
@@ -62,12 +62,33 @@ def _joined(old: tuple[KeysValues, ...], new: tuple[KeysValues, ...]) -> tuple[K
     )
 
 
-def weights_of(predictor: nn.Module) -> str:
-    """Return what is another text once weights are trained, loaded, replaced or written into.
+class Versioned(nn.Module):
+    """A module that notices when its weights may have changed.
 
-    PyTorch counts what is written into a tensor, but not what fused optimisers write, nor through ``.data``. Such
-    changes are of whole tensors, so that the first number of each tells them.
+    That is when its mode changes, as for training, and when weights are loaded, moved or converted. What is written
+    into a parameter without any of that is not noticed.
     """
-    parameters = [p.detach() for p in predictor.parameters()]
-    versions = [(p.data_ptr(), 0 if p.is_inference() else p._version) for p in parameters]
-    return f"{versions} {torch.stack([p.flatten()[0] for p in parameters]).tolist()}"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._marker = object()
+
+    @property
+    def version(self) -> tuple[object, ...]:
+        """Another one after a change of these weights, or of those of parts that notice too."""
+        return (self._marker, *(part.version for part in self.children() if isinstance(part, Versioned)))
+
+    def train(self, mode: bool = True) -> Self:
+        """Set the mode, as any module does."""
+        if mode != self.training:
+            self._marker = object()
+        return super().train(mode)
+
+    def _apply(self, fn: Any, recurse: bool = True) -> Self:
+        self._marker = object()
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        return self
+
+    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
+        self._marker = object()
+        super()._load_from_state_dict(*args, **kwargs)

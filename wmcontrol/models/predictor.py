@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from ..encoders.registry import register
 from .blocks import Block
 from .checks import check_context, check_times, check_tokens, is_number
-from .context import Context
+from .context import Context, Versioned
 from .rotary import patch_positions, periods_per_axis, rotation
 
 # width, blocks, heads
@@ -35,7 +35,7 @@ SIZES: dict[str, tuple[int, int, int]] = {
 AfterBlock = Callable[[int, Tensor], Tensor]
 
 
-class Predictor(nn.Module):
+class Predictor(Versioned):
     """Predict the tokens of the next frame, at any time after the frames that are given.
 
     Args:

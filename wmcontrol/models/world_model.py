@@ -14,7 +14,7 @@ from ..encoders import Encoder
 from .action import ActionConditioned
 from .action_prior import ActionPrior
 from .checks import check_tokens, is_number
-from .context import Context, weights_of
+from .context import Context, Versioned
 from .fast import fast_rollouts
 from .normalizer import ActionNormalizer
 from .ordinary import ordinary_tensors
@@ -175,7 +175,9 @@ class WorldModel(nn.Module):
     def context(self, tokens: Tensor, times: Tensor | None = None, actions: Tensor | None = None) -> AnyContext:
         """Compute once what rollouts need of frames that were seen, with the weights of now.
 
-        What all rollouts from it share is kept with it: make one for each plan, and let it go thereafter.
+        What all rollouts from it share is kept with it: make one for each plan, and let it go thereafter. It is void
+        once the model is trained, loaded, moved or converted, which ``rollout`` notices; a change of weights in place
+        and in evaluation mode is not noticed.
 
         Args:
             tokens: (B, T, P, D), from ``encode``.
@@ -192,7 +194,7 @@ class WorldModel(nn.Module):
             given["actions"] = None if actions is None else actions.to(self.dtype)
         with self._parameters_fixed():
             context: AnyContext = self.predictor.context(tokens, times, grid=self.grid, **given)
-        return replace(context, weights=weights_of(self.predictor)) if isinstance(context, Context) else context
+        return replace(context, version=self._predictor_version()) if isinstance(context, Context) else context
 
     def rollout(self, context: AnyContext, actions: Tensor, *, last_only: bool = False) -> Tensor:
         """Imagine what candidate actions lead to.
@@ -207,23 +209,18 @@ class WorldModel(nn.Module):
             candidates at a time fit into the memory budget. (B, S, 1, P, D) with ``last_only``.
 
         Raises:
-            TypeError, ValueError: actions of another kind or shape; or a context of another model, or of weights that
-                have changed since.
+            TypeError, ValueError: actions of another kind or shape; or a context of another model, or that is void.
         """
         B = len(context.last_time)
         if self.normalizer is None:
             raise ValueError("this model takes no actions; imagine without them by predictor.step")
         if not isinstance(actions, Tensor):
             raise TypeError(f"actions must be a tensor (B, S, H, A), got {type(actions).__name__}")
-        if isinstance(context, Context) and context.shared[0][0].dtype != self.dtype:
+        version = context.version if isinstance(context, Context) else None
+        if version is not None and version != self._predictor_version():
             raise ValueError(
-                f"the context was computed in {context.shared[0][0].dtype}, the model is in {self.dtype} now; make the "
-                "context anew"
-            )
-        current = context.weights if isinstance(context, Context) else None
-        if current is not None and current != weights_of(self.predictor):
-            raise ValueError(
-                "the context was computed by another model, or before this one's weights changed; make the context anew"
+                "the context was computed by another model, or before this one was trained, loaded, moved or "
+                "converted; make the context anew"
             )
         action_dim = self.normalizer.action_dim
         if actions.ndim != 4 or actions.shape[0] != B or actions.shape[-1] != action_dim or not actions.numel():
@@ -232,7 +229,7 @@ class WorldModel(nn.Module):
             )
         actions = actions.to(self.dtype)
         parts = actions.split(self._candidates_at_once(context, actions.shape[2]), 1)
-        if current is not None and not (torch.is_grad_enabled() or self.training):
+        if version is not None and not (torch.is_grad_enabled() or self.training):
             assert isinstance(context, Context)
             imagine = fast_rollouts(self.predictor, context, actions.shape[2], self.step_seconds)
             if imagine is not None:
@@ -342,6 +339,9 @@ class WorldModel(nn.Module):
             private=private,
             revision=revision,
         )
+
+    def _predictor_version(self) -> tuple[object, ...] | None:
+        return self.predictor.version if isinstance(self.predictor, Versioned) else None
 
     def _rollout(self, context: AnyContext, actions: Tensor, last_only: bool) -> Tensor:
         expanded: Any = context.expand(actions.shape[1])
