@@ -1,5 +1,6 @@
 """The environments of examples/environments, where their packages are installed, and the script that measures them."""
 
+import gc
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,8 @@ def test_frames_stay_when_another_renderer_ends(monkeypatch: pytest.MonkeyPatch)
     before = env.reset(seed=0)[0]["pixels"]
     other.reset(seed=1)
     other.close()
+    del other
+    gc.collect()
     np.testing.assert_array_equal(env.draw(env.get_state()[None])[0], before)
 
 

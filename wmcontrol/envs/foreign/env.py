@@ -76,6 +76,11 @@ class ForeignWorld(World):
 
     def close(self) -> None:
         for env in (self._aside, *self._envs):
+            for renderer in _renderers(env):
+                # In its own context; left to its end, MuJoCo's part would free what another has under the same numbers.
+                renderer.viewer.make_context_current()
+                renderer.viewer.con.free()
+                renderer.viewer = None
             env.close()
 
     def vary(self, row: int, values: Values, rng: np.random.Generator) -> None:
@@ -214,19 +219,20 @@ def rendered(env: gym.Env[Any, Any]) -> Any:
     Gymnasium's MuJoCo environments draw with the context that was made current last, be it another environment's, and
     all black where that is gone; so their own is made current.
     """
-    for viewer in _viewers(env):
-        viewer.make_context_current()
+    for renderer in _renderers(env):
+        renderer.viewer.make_context_current()
     return env.render()
 
 
-def _viewers(env: gym.Env[Any, Any]) -> Iterator[Any]:
+def _renderers(env: gym.Env[Any, Any]) -> Iterator[Any]:
+    """Yield what Gymnasium's MuJoCo environments draw with, in this one and in those that it is made of."""
     inside: Any = env.unwrapped
-    viewer = getattr(getattr(inside, "mujoco_renderer", None), "viewer", None)
-    if viewer is not None:
-        yield viewer
+    renderer = getattr(inside, "mujoco_renderer", None)
+    if getattr(renderer, "viewer", None) is not None:
+        yield renderer
     for part in vars(inside).values():
         if isinstance(part, gym.Env) and part is not inside:
-            yield from _viewers(part)
+            yield from _renderers(part)
 
 
 def resized(frame: Any, size: int) -> NDArray[np.uint8]:
