@@ -1,5 +1,6 @@
-"""LeRobot's version 3, written here from its public description: several episodes in a table and in a film."""
+"""LeRobot's versions 3 and 2, written here from their public descriptions."""
 
+import io
 import json
 import pickle
 from fractions import Fraction
@@ -15,6 +16,7 @@ from wmcontrol.data.formats.lerobot import LeRobot
 
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
+Image = pytest.importorskip("PIL.Image")
 
 FPS = 10
 TOP, SIDE = "observation.images.top", "observation.images.side"
@@ -177,20 +179,133 @@ def test_of_several_cameras_one_must_be_named(folder: Path) -> None:
         LeRobot(folder, camera=SIDE)
 
 
-def test_data_without_a_camera_have_no_frames_and_images_in_tables_are_refused(folder: Path) -> None:
+def test_data_without_a_camera_have_no_frames(folder: Path) -> None:
     features = json.loads((folder / "meta" / "info.json").read_text())["features"]
     del features[TOP]
     change_info(folder, features=features)
     assert LeRobot(folder).trajectory(0).frames is None
-    change_info(folder, features={**features, TOP: {"dtype": "image", "shape": [32, 32, 3]}})
-    with pytest.raises(ValueError, match="parquet"):
-        LeRobot(folder)
 
 
-@pytest.mark.parametrize("version", ["v2.0", "v2.1", "v1.6", "v4.0"])
-def test_another_version_says_how_to_convert_it(folder: Path, version: str) -> None:
+def pictures_of(episode: int) -> np.ndarray:
+    return np.random.default_rng(episode).integers(0, 256, (LENGTHS[episode], 6, 7, 3), dtype=np.uint8)
+
+
+def png(picture: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, "PNG")
+    return file.getvalue()
+
+
+def put_images(path: Path, contents: list[bytes]) -> None:
+    """Add images to a table, as the package ``datasets`` has them."""
+    kind = pa.struct({"bytes": pa.binary(), "path": pa.string()})
+    column = pa.array([{"bytes": content, "path": f"frame_{i}.png"} for i, content in enumerate(contents)], kind)
+    pq.write_table(pq.read_table(path).append_column(TOP, column), path, row_group_size=5)
+
+
+def test_images_in_tables_are_read(folder: Path) -> None:
+    features = json.loads((folder / "meta" / "info.json").read_text())["features"]
+    change_info(folder, features={**features, TOP: {"dtype": "image", "shape": [6, 7, 3]}})
+    for number in (0, 1):
+        contents = [png(frame) for i in range(4) if TABLES[i] == number for frame in pictures_of(i)]
+        put_images(folder / "data" / "chunk-000" / f"file-{number:03d}.parquet", contents)
+    dataset = LeRobot(folder)
+    for index in range(4):
+        np.testing.assert_array_equal(dataset[index].frames, pictures_of(index))
+    np.testing.assert_array_equal(dataset[2].frames[[6, 0, 6]], pictures_of(2)[[6, 0, 6]])
+
+
+@pytest.mark.parametrize("content", [b"", b"no picture", b"%!PS-Adobe-3.0 EPSF-3.0", None])
+def test_what_is_no_image_is_named_and_runs_nothing(folder: Path, content: bytes) -> None:
+    features = json.loads((folder / "meta" / "info.json").read_text())["features"]
+    change_info(folder, features={**features, TOP: {"dtype": "image", "shape": [6, 7, 3]}})
+    path = folder / "data" / "chunk-000" / "file-000.parquet"
+    put_images(path, [png(pictures_of(0)[0])] * 5 + [content])
+    LeRobot(folder)[0].frames[0]
+    with pytest.raises(ValueError, match=naming("file-000.parquet", "episode_1", TOP)):
+        LeRobot(folder)[1].frames[0]
+    with pytest.raises(ValueError, match=naming("file-001.parquet", "episode_2", TOP)):
+        LeRobot(folder)[2].frames[0]
+
+
+def write_version_2(folder: Path, version: str = "v2.1") -> Path:
+    """As release 0.3 does: a table and a film for each episode, and two episodes in a folder."""
+    (folder / "meta").mkdir()
+    info = {
+        "codebase_version": version,
+        "fps": FPS,
+        "total_episodes": len(LENGTHS),
+        "chunks_size": 2,
+        "data_path": "data/chunk-{episode_chunk:03d}/episode_{episode_index:06d}.parquet",
+        "video_path": "videos/chunk-{episode_chunk:03d}/{video_key}/episode_{episode_index:06d}.mp4",
+        "features": {
+            TOP: {"dtype": "video", "shape": [32, 32, 3]},
+            "observation.state": {"dtype": "float32", "shape": [3]},
+            "action": {"dtype": "float32", "shape": [2]},
+        },
+    }
+    (folder / "meta" / "info.json").write_text(json.dumps(info))
+    lines = [{"episode_index": i, "tasks": ["push"], "length": length} for i, length in enumerate(LENGTHS)]
+    (folder / "meta" / "episodes.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    for i, length in enumerate(LENGTHS):
+        write_table(folder / "data" / f"chunk-{i // 2:03d}" / f"episode_{i:06d}.parquet", [rows_of(i)])
+        film = folder / "videos" / f"chunk-{i // 2:03d}" / TOP / f"episode_{i:06d}.mp4"
+        write_film(film, [grey(i, t) for t in range(length)])
+    return folder
+
+
+@pytest.mark.parametrize("version", ["v2.0", "v2.1"])
+def test_version_2_is_read_too(tmp_path: Path, version: str) -> None:
+    dataset = LeRobot(write_version_2(tmp_path, version))
+    assert dataset.lengths.tolist() == LENGTHS
+    assert (dataset.control_rate, dataset.camera) == (10, TOP)
+    for index, length in enumerate(LENGTHS):
+        trajectory, rows = dataset[index], rows_of(index)
+        np.testing.assert_array_equal(trajectory.states, rows["observation.state"])
+        np.testing.assert_array_equal(trajectory.actions, rows["action"][:-1])
+        brightness = np.asarray(trajectory.frames).mean((1, 2, 3))
+        np.testing.assert_allclose(brightness, [grey(index, t) for t in range(length)], atol=2)
+    files = [file for file in tmp_path.rglob("*.*") if file.is_file() and file.parent.name != "meta"]
+    assert len(files) == 8
+    prints = {dataset.fingerprint()}
+    for file in (files[0], files[-1], tmp_path / "meta" / "episodes.jsonl"):
+        file.write_bytes(file.read_bytes() + b" ")
+        prints.add(dataset.fingerprint())
+    assert len(prints) == 4
+
+
+@pytest.mark.parametrize(
+    ("lines", "says"),
+    [
+        ("", "4 episodes"),
+        ('{"episode_index": 0}', "length"),
+        ('{"episode_index": 0, "length": 5}\n{"episode_index": 0, "length": 5}', "episode_0"),
+        ('{"episode_index": -1, "length": 5}', "episode_index"),
+        ('{"episode_index": 0, "length": "5"}', "line 1"),
+        ("[" * 10_000, "line 1"),
+        ("\xff", "line 1"),
+    ],
+)
+def test_lists_of_episodes_that_make_no_sense_are_refused(tmp_path: Path, lines: str, says: str) -> None:
+    file = write_version_2(tmp_path) / "meta" / "episodes.jsonl"
+    file.write_bytes(lines.encode("latin1"))
+    with pytest.raises(ValueError, match=naming(says) if lines else "not a single episode"):
+        LeRobot(tmp_path)
+    file.unlink()
+    with pytest.raises(FileNotFoundError, match=r"episodes\.jsonl"):
+        LeRobot(tmp_path)
+
+
+def test_version_2_has_its_own_fields_of_paths(tmp_path: Path) -> None:
+    change_info(write_version_2(tmp_path), data_path="data/{chunk_index:03d}/{file_index}.parquet")
+    with pytest.raises(ValueError, match=r"info\.json: data_path: "):
+        LeRobot(tmp_path)
+
+
+@pytest.mark.parametrize("version", ["v1.6", "v4.0"])
+def test_another_version_is_told(folder: Path, version: str) -> None:
     change_info(folder, codebase_version=version)
-    with pytest.raises(ValueError, match=naming(version, "v3", "convert_dataset_v21_to_v30")):
+    with pytest.raises(ValueError, match=naming(version, "v2", "v3")):
         LeRobot(folder)
 
 

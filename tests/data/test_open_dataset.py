@@ -66,8 +66,8 @@ def test_each_layout_is_known_by_what_is_in_it(tmp_path: Path) -> None:
 
 def test_a_lerobot_folder_is_known_by_its_metadata(tmp_path: Path) -> None:
     (tmp_path / "meta").mkdir()
-    (tmp_path / "meta" / "info.json").write_text('{"codebase_version": "v2.1", "fps": 1, "total_episodes": 1}')
-    with pytest.raises(ValueError, match=naming("info.json", "codebase_version", "v2.1")):
+    (tmp_path / "meta" / "info.json").write_text('{"codebase_version": "v1.6", "fps": 1, "total_episodes": 1}')
+    with pytest.raises(ValueError, match=naming("info.json", "codebase_version", "v1.6")):
         open_dataset(tmp_path)
 
 

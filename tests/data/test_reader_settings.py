@@ -66,6 +66,24 @@ def lerobot(folder: Path) -> Path:
     return folder
 
 
+def lerobot_2(folder: Path) -> Path:
+    import test_lerobot as layout
+
+    return layout.write_version_2(folder)
+
+
+def lerobot_images(folder: Path) -> Path:
+    import test_lerobot as layout
+
+    layout.write_set(folder)
+    features = {layout.TOP: {"dtype": "image", "shape": [32, 32, 3]}, "action": {"dtype": "float32", "shape": [2]}}
+    layout.change_info(folder, features=features)
+    for number in (0, 1):
+        count = sum(length for length, table in zip(layout.LENGTHS, layout.TABLES, strict=True) if table == number)
+        layout.put_images(folder / f"data/chunk-000/file-{number:03d}.parquet", [*map(layout.png, pictures(count))])
+    return folder
+
+
 def minari(folder: Path) -> Path:
     import test_minari as layout
 
@@ -143,6 +161,12 @@ SETS: dict[str, tuple[Callable[[Path], Path], dict[str, Any], dict[str, Any]]] =
     ),
     "video_folder": (video_folder, {"image_size": 32}, {"image_size": 16, "progress": None}),
 }
+# Other sets of some of these layouts.
+MORE: dict[str, tuple[Callable[[Path], Path], dict[str, Any]]] = {
+    "lerobot 2": (lerobot_2, {}),
+    "lerobot with images": (lerobot_images, {}),
+}
+WRITERS = {name: (write, usual) for name, (write, usual, _) in SETS.items()} | MORE
 # What belongs together: a rate where there is no environment that has its own.
 TOGETHER: dict[tuple[str, str], dict[str, Any]] = {
     ("lewm", "env_id"): {"control_rate": 20},
@@ -160,12 +184,12 @@ def test_all_settings_of_all_layouts_are_tried() -> None:
 
 
 def write_and_open(layout: str, folder: Path) -> Any:
-    write, usual, _ = SETS[layout]
+    write, usual = WRITERS[layout]
     folder.mkdir(exist_ok=True)
     return open_dataset(write(folder), **usual)
 
 
-@pytest.mark.parametrize("layout", SETS)
+@pytest.mark.parametrize("layout", WRITERS)
 def test_every_set_is_indexed_as_a_list_and_its_frames_as_an_array(tmp_path: Path, layout: str) -> None:
     dataset = write_and_open(layout, tmp_path)
     assert [len(trajectory) for trajectory in dataset] == dataset.lengths.tolist()
@@ -184,7 +208,7 @@ def test_every_set_is_indexed_as_a_list_and_its_frames_as_an_array(tmp_path: Pat
 
 def load_in_workers(root: Path) -> None:
     """Load batches of all layouts in worker processes, and compare them with what is read here."""
-    windows = [write_and_open(layout, root / layout).windows(2) for layout in SETS]
+    windows = [write_and_open(layout, root / layout).windows(2) for layout in WRITERS]
     starts = np.cumsum([0, *map(len, windows)]).tolist()
     torch.manual_seed(0)
     batches = []

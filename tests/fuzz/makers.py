@@ -134,6 +134,16 @@ def _lerobot(folder: Path) -> None:
     layout.write_set(folder)
 
 
+def _lerobot_2(folder: Path) -> None:
+    import test_lerobot as layout
+
+    layout.write_version_2(folder)
+    features = {layout.TOP: {"dtype": "image", "shape": [6, 7, 3]}, "action": {"dtype": "float32", "shape": [2]}}
+    layout.change_info(folder, features=features)
+    for episode, table in enumerate(sorted(folder.glob("data/*/*.parquet"))):
+        layout.put_images(table, [*map(layout.png, layout.pictures_of(episode))])
+
+
 def _lewm(folder: Path) -> None:
     import test_lewm as layout
 
@@ -227,6 +237,7 @@ MAKERS: dict[str, Callable[[Path], None]] = {
     "zarr3": _zarr(3, False),
     "zarr_zip": _zarr(2, True),
     "lerobot": _lerobot,
+    "lerobot_2": _lerobot_2,
     "lewm": _lewm,
     "robomimic": _robomimic,
     "plain_hdf5": _plain("hdf5"),

@@ -195,6 +195,7 @@ RUNS: dict[str, tuple[Callable[[Path], None], int]] = {
     "zarr3": (_read(_direct("diffusion_policy", "DiffusionPolicy", "set.zarr")), 5),
     "zarr_zip": (_read(_direct("diffusion_policy", "DiffusionPolicy", "set.zarr.zip")), 5),
     "lerobot": (_read(_opened()), 8),
+    "lerobot_2": (_read(_opened()), 4),
     "lewm": (_read(_direct("lewm", "LeWM", "set.h5", control_rate=10.0)), 6),
     "robomimic": (_read(_direct("robomimic", "Robomimic", "image.hdf5", camera="agentview")), 4),
     "plain_hdf5": (_read(_direct("plain", "PlainArrays", "set.h5")), 4),

@@ -1,5 +1,6 @@
 """Frames that are read when they are asked for: from memory, by a reader, in another size."""
 
+import io
 import operator
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
@@ -205,6 +206,22 @@ def checked_indices(
     if asked.size and (asked.min() < 0 or asked.max() >= count):
         raise IndexError(f"{named}there are {count} frames, got numbers from {asked.min()} to {asked.max()}")
     return asked.astype(np.int64)
+
+
+def decoded(content: Any) -> Pixels:
+    """Return the picture in the bytes of a JPEG, PNG or WebP file, (height, width, 3).
+
+    Raises:
+        OSError: it is damaged, another file, or too large.
+    """
+    from PIL import Image  # of the data extra
+
+    try:
+        # Of the other formats that PIL knows, some run programs.
+        with Image.open(io.BytesIO(bytes(content)), formats=("JPEG", "PNG", "WEBP")) as image:
+            return np.asarray(image.convert("RGB"))
+    except Exception as error:  # PIL has errors of many kinds, for files that are too large among them
+        raise OSError(f"a picture is damaged, or no JPEG, PNG or WebP file: {error}") from error
 
 
 def as_pixels(values: Any, where: object) -> Pixels:

@@ -1,19 +1,21 @@
-"""LeRobot's data sets, version 3: tables in parquet, films in mp4, many episodes in a file.
+"""LeRobot's data sets: tables in parquet, and films in mp4 or images in the tables.
 
-What is relied on (the format's announcement, and ``lerobot.datasets`` of release 0.4):
+What is relied on (the formats' announcements, and ``lerobot.datasets`` of the releases 0.3 and 0.4):
 
-- ``meta/info.json``: ``codebase_version`` "v3.…", ``fps``, ``features`` (name to ``dtype`` and ``shape``; films have
-  the dtype "video"), ``total_episodes``, and the templates ``data_path`` and ``video_path``, by default
-  ``data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet`` and
-  ``videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.mp4``;
-- ``meta/episodes/chunk-*/file-*.parquet``: a row per episode with ``episode_index``, ``length``,
-  ``dataset_from_index`` (its first row, counted over all files), ``data/chunk_index`` and ``data/file_index``, and for
-  each film ``videos/{key}/chunk_index``, ``…/file_index``, ``…/from_timestamp`` and ``…/to_timestamp``, in seconds of
-  that file;
+- ``meta/info.json``: ``codebase_version``, ``fps``, ``features`` (name to ``dtype`` and ``shape``; films have the dtype
+  "video", images in tables "image"), ``total_episodes``, and the templates ``data_path`` and ``video_path``;
 - data files: a row per frame, in order, with ``episode_index``, ``frame_index``, ``timestamp``, ``action`` and mostly
-  ``observation.state``. Row ``t`` of ``action`` is what was done at frame ``t``.
+  ``observation.state``. Row ``t`` of ``action`` is what was done at frame ``t``. Images are structs of ``bytes`` (a PNG
+  file) and ``path``.
 
-Frame ``t`` of an episode is the one nearest to ``from_timestamp + t / fps``.
+Version 3 has many episodes in a file. ``meta/episodes/chunk-*/file-*.parquet`` has a row per episode with
+``episode_index``, ``length``, ``dataset_from_index`` (its first row, counted over all files), ``data/chunk_index`` and
+``data/file_index``, and for each film ``videos/{key}/chunk_index``, ``…/file_index``, ``…/from_timestamp`` and
+``…/to_timestamp``, in seconds of that file. Frame ``t`` of an episode is the one nearest to
+``from_timestamp + t / fps``.
+
+Version 2 has a file for each episode. ``meta/episodes.jsonl`` has a line per episode with ``episode_index`` and
+``length``; ``chunks_size`` of ``info.json`` says how many episodes are in a folder.
 """
 
 import os
@@ -26,17 +28,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...untrusted import AnyJson, Integer, MapOf, Nullable, Number, Record, Text, check_claim, read_json
+from ...untrusted import AnyJson, Integer, MapOf, Nullable, Number, Record, Text, check_claim, parse_json, read_json
 from ...untrusted.schema import Place
 from ..dataset import TrajectoryDataset, checked_index
 from ..frames import Frames, ImageSize, Pixels, ReadFrames, checked_size, resized
-from ..trajectory import Floats, Provenance, Trajectory
-from .reading import as_floats, check_files, checked_lengths, fingerprint, import_library
+from ..trajectory import Provenance, Trajectory
+from .parquet_rows import read_images, read_rows, read_table
+from .reading import check_files, checked_lengths, fingerprint
 
 _STATE = "observation.state"
-_TEMPLATES = {
+_V3 = {
     "data_path": "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet",
     "video_path": "videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.mp4",
+}
+_V2 = {
+    "data_path": "data/chunk-{episode_chunk:03d}/episode_{episode_index:06d}.parquet",
+    "video_path": "videos/chunk-{episode_chunk:03d}/{video_key}/episode_{episode_index:06d}.mp4",
 }
 _INFO = Record(
     {
@@ -45,10 +52,10 @@ _INFO = Record(
         "total_episodes": Integer(low=0),
         "features": MapOf(Record({"dtype": Text(64)}, others=AnyJson())),
     },
-    {name: Nullable(Text(1000)) for name in _TEMPLATES},
+    {"chunks_size": Integer(low=1), **{name: Nullable(Text(1000)) for name in _V3}},
     others=AnyJson(),
 )
-_CONVERT = "python -m lerobot.datasets.v30.convert_dataset_v21_to_v30 --repo-id=NAME --root=FOLDER"
+_EPISODE = Record({"episode_index": Integer(0, 2**31), "length": Integer(0, 2**31)}, others=AnyJson())
 
 
 def recognises(path: Path) -> bool:
@@ -57,33 +64,37 @@ def recognises(path: Path) -> bool:
 
 
 class LeRobot(TrajectoryDataset):
-    """A data set of LeRobot's in a folder, as ``lerobot/pusht`` of the Hugging Face Hub.
+    """A data set of LeRobot's in a folder, version 2 or 3, as ``lerobot/pusht`` of the Hugging Face Hub.
 
     States are ``observation.state`` where there is one. Whose states and actions they are the data do not tell in a
     way that could be relied on, so there is neither an ``env_id`` nor bounds.
 
     Args:
         path: the folder that has ``meta``, ``data`` and ``videos``.
-        camera: the feature that frames are taken from, such as ``"observation.images.top"``; None where there is one.
+        camera: the feature that frames are taken from, a film or images in the tables, such as
+            ``"observation.images.top"``; None where there is one.
         image_size: of the frames, pixels, to which they are resized: one side, or height and width.
 
     Raises:
         OSError: a file is missing or damaged.
-        ValueError: another version than 3, several cameras and none named, numbers that disagree, or paths that lead
-            out of the folder.
+        ValueError: another version than 2 and 3, several cameras and none named, numbers that disagree, or paths that
+            lead out of the folder.
     """
 
     def __init__(self, path: str | Path, camera: str | None = None, *, image_size: ImageSize | None = None):
         self.path = Path(path)
         self._size = checked_size(image_size)
-        self._info = _read_info(self.path / "meta" / "info.json")
+        self._info, is_new = _read_info(self.path / "meta" / "info.json")
         self.camera = _pick_camera(self._info, camera, self.path)
-        episodes = _read_episodes(self.path, self.camera)
-        self._episodes: dict[str, NDArray[Any]] = episodes
+        self._film = self.camera if self.camera and self._info["features"][self.camera]["dtype"] == "video" else None
+        self._numbering = ("chunk_index", "file_index") if is_new else ("episode_chunk", "episode_index")
+        read = _read_episodes if is_new else _read_lines
+        episodes: dict[str, NDArray[Any]] = read(self.path, self._film, self._info)
+        self._episodes = episodes
         self.lengths = checked_lengths(self.path / "meta" / "episodes", episodes["length"])
         self._check_episodes()
         data = {self._file("data", index) for index in range(len(self))}
-        films = {self._file(self.camera, index) for index in range(len(self))} if self.camera else set()
+        films = {self._file(self._film, index) for index in range(len(self))} if self._film else set()
         self._files = sorted(data | films)
         check_files("LeRobot's layout, by data_path and video_path of meta/info.json,", self._files)
         # Episodes are counted over all files, rows of a file from its first episode.
@@ -103,7 +114,7 @@ class LeRobot(TrajectoryDataset):
         number = int(self._episodes["episode_index"][index])
         provenance = Provenance("LeRobot", file, f"episode_{number}")
         names = ["action", *([_STATE] if _STATE in self._info["features"] else [])]
-        table = _read_rows(file, ["episode_index", "timestamp", *names], int(self._rows[index]), T, provenance)
+        table = read_rows(file, ["episode_index", "timestamp", *names], int(self._rows[index]), T, provenance)
         times = np.arange(T) / fps
         if (table["episode_index"] != number).any():
             raise ValueError(
@@ -116,10 +127,13 @@ class LeRobot(TrajectoryDataset):
                 f"it must be {times[off.argmax()]:g}"
             )
         frames: Frames | None = None
-        if self.camera:
-            begin = float(self._episodes[f"videos/{self.camera}/from_timestamp"][index])
-            film = partial(_frames, self._file(self.camera, index), begin, fps, provenance)
-            frames = resized(ReadFrames(T, provenance, film), self._size)
+        if self._film:
+            begin = float(self._episodes[f"videos/{self._film}/from_timestamp"][index])
+            pick = partial(_frames, self._file(self._film, index), begin, fps, provenance)
+            frames = resized(ReadFrames(T, provenance, pick), self._size)
+        elif self.camera:
+            pick = partial(read_images, file, self.camera, int(self._rows[index]), provenance)
+            frames = resized(ReadFrames(T, provenance, pick), self._size)
         return Trajectory(
             times=times,
             provenance=provenance,
@@ -130,13 +144,19 @@ class LeRobot(TrajectoryDataset):
 
     def fingerprint(self) -> str:
         """Return a digest of the files' names and contents, and of the settings."""
-        meta = [self.path / "meta" / "info.json", *_episode_files(self.path)]
+        meta = [
+            self.path / "meta" / "info.json",
+            *(self.path / "meta").glob("episodes*"),
+            *(self.path / "meta").glob("episodes/*/*.parquet"),
+        ]
+        meta = [file for file in meta if file.is_file()]
         return fingerprint("LeRobot", [*self._files, *meta], {"camera": self.camera, "image_size": self._size})
 
     def _file(self, what: str, index: int) -> Path:
         """Return where an episode's rows ("data") or frames (a camera) are."""
         prefix = "data" if what == "data" else f"videos/{what}"
-        place = {f"{part}_index": int(self._episodes[f"{prefix}/{part}_index"][index]) for part in ("chunk", "file")}
+        numbers = [int(self._episodes[f"{prefix}/{part}_index"][index]) for part in ("chunk", "file")]
+        place = dict(zip(self._numbering, numbers, strict=True))
         name = "data_path" if what == "data" else "video_path"
         relative = PurePosixPath(self._info[name].format(video_key=what, **place))
         # Also on Windows, where a path may begin with a drive, and have its parts between other strokes.
@@ -149,10 +169,10 @@ class LeRobot(TrajectoryDataset):
     def _check_episodes(self) -> None:
         meta, expected = self.path / "meta", self._info["total_episodes"]
         if len(self.lengths) != expected:
-            raise ValueError(f"{meta}: info.json counts {expected} episodes, episodes/ has {len(self.lengths)}")
-        if not self.camera:
+            raise ValueError(f"{meta}: info.json counts {expected} episodes, there are {len(self.lengths)}")
+        if not self._film:
             return
-        begin, end = (self._episodes[f"videos/{self.camera}/{name}_timestamp"] for name in ("from", "to"))
+        begin, end = (self._episodes[f"videos/{self._film}/{name}_timestamp"] for name in ("from", "to"))
         short = ~(np.round((end - begin) * self._info["fps"]) >= self.lengths)
         if short.any():
             i = int(short.argmax())
@@ -185,22 +205,24 @@ def _film(path: Path, modified: int, process: int) -> Any:
     return VideoFrames(path)
 
 
-def _read_info(path: Path) -> dict[str, Any]:
+def _read_info(path: Path) -> tuple[dict[str, Any], bool]:
+    """Return what a set says of itself, and whether it is of version 3."""
     check_files("LeRobot's layout", [path])
     info: dict[str, Any] = read_json(path, Record({"codebase_version": Text(64)}, others=AnyJson()))
     version = info["codebase_version"]
-    if not version.startswith("v3."):
+    if not version.startswith(("v2.", "v3.")):
         raise ValueError(
-            f"{path}: codebase_version: it is LeRobot's {version}, and v3 is read; convert it with LeRobot: {_CONVERT}"
+            f"{path}: codebase_version: it is LeRobot's {version}, and v2 and v3 are read; convert it with LeRobot"
         )
+    templates = _V3 if version.startswith("v3.") else _V2
     place = Place(str(path))
     _INFO.check(info, place)
     if "action" not in info["features"]:
         place.inside("features").fail(f"there is no feature action, only {sorted(info['features'])}")
-    for name, template in _TEMPLATES.items():
+    for name, template in templates.items():
         info[name] = info.get(name) or template
         _check_template(info[name], template, place.inside(name))
-    return {**info, "fps": float(info["fps"])}
+    return {**info, "fps": float(info["fps"])}, templates is _V3
 
 
 def _check_template(template: str, usual: str, place: Place) -> None:
@@ -210,7 +232,7 @@ def _check_template(template: str, usual: str, place: Place) -> None:
     except ValueError:
         fields = [("", "", None)]
     for name, spec, conversion in fields:
-        digits = name in ("chunk_index", "file_index") and re.fullmatch(r"(0?[1-9]?\d?d)?", str(spec))
+        digits = name != "video_key" and f"{{{name}:" in usual and re.fullmatch(r"(0?[1-9]?\d?d)?", str(spec))
         plain = name == "video_key" and "video_key" in usual and not spec
         if conversion is not None or not (digits or plain):
             place.refuse(f"a path with the fields of {usual!r}", template)
@@ -218,38 +240,35 @@ def _check_template(template: str, usual: str, place: Place) -> None:
 
 def camera_of(path: Path, camera: str | None) -> str | None:
     """Return the feature that :class:`LeRobot` would take frames from, by the set's metadata alone; None without."""
-    return _pick_camera(_read_info(path / "meta" / "info.json"), camera, path)
+    return _pick_camera(_read_info(path / "meta" / "info.json")[0], camera, path)
 
 
 def _pick_camera(info: dict[str, Any], camera: str | None, path: Path) -> str | None:
-    """Return the film to take frames from, or None for data that have none."""
-    dtypes = {name: feature["dtype"] for name, feature in info["features"].items()}
-    films = [name for name, dtype in dtypes.items() if dtype == "video"]
+    """Return the film or the images to take frames from, or None for data that have none."""
+    cameras = [name for name, feature in info["features"].items() if feature["dtype"] in ("video", "image")]
     if camera is not None:
-        if camera not in films:
-            raise ValueError(f"{path} has no film {camera!r}; it has {films}")
+        if camera not in cameras:
+            raise ValueError(f"{path} has no camera {camera!r}; it has {cameras}")
         return camera
-    if len(films) > 1:
-        raise ValueError(f"{path} has films of {len(films)} cameras; give camera=, one of {films}")
-    if not films and "image" in dtypes.values():
-        raise ValueError(f"{path} has its images in parquet, which is not read; convert them to films with LeRobot")
-    return films[0] if films else None
+    if len(cameras) > 1:
+        raise ValueError(f"{path} has {len(cameras)} cameras; give camera=, one of {cameras}")
+    return cameras[0] if cameras else None
 
 
 def _episode_files(path: Path) -> list[Path]:
     return sorted((path / "meta" / "episodes").glob("chunk-*/file-*.parquet"))
 
 
-def _read_episodes(path: Path, camera: str | None) -> dict[str, NDArray[Any]]:
-    """Return what is known of each episode, in their order."""
+def _read_episodes(path: Path, film: str | None, info: dict[str, Any]) -> dict[str, NDArray[Any]]:
+    """Return what version 3 says of each episode, in their order."""
     names = ["episode_index", "length", "dataset_from_index", "data/chunk_index", "data/file_index"]
-    if camera:
+    if film:
         fields = ("chunk_index", "file_index", "from_timestamp", "to_timestamp")
-        names += [f"videos/{camera}/{field}" for field in fields]
-    files = _episode_files(path)
+        names += [f"videos/{film}/{field}" for field in fields]
+    files = sorted((path / "meta" / "episodes").glob("chunk-*/file-*.parquet"))
     if not files:
         raise FileNotFoundError(f"{path}/meta/episodes/chunk-000/file-000.parquet is missing: LeRobot's layout has it")
-    tables = [_read_table(file, names) for file in files]
+    tables = [read_table(file, names) for file in files]
     columns = {name: np.concatenate([table[name].to_numpy() for table in tables]) for name in names}
     for name, values in columns.items():
         if values.dtype.kind not in ("iuf" if name.endswith("timestamp") else "iu"):
@@ -258,44 +277,26 @@ def _read_episodes(path: Path, camera: str | None) -> dict[str, NDArray[Any]]:
     return {name: values[order] for name, values in columns.items()}
 
 
-def _read_table(path: Path, names: list[str], groups: list[int] | None = None) -> Any:
-    """Return columns of a parquet file, or of some of its row groups, as a table."""
-    parquet = import_library("pyarrow.parquet")
-    try:
-        with parquet.ParquetFile(path) as file:
-            missing = [name for name in names if name not in file.schema_arrow.names]
-            if missing:
-                raise ValueError(f"there is no column {missing[0]}, only {file.schema_arrow.names}")
-            return file.read(columns=names) if groups is None else file.read_row_groups(groups, columns=names)
-    except (OSError, ValueError) as error:  # pyarrow's own errors are ValueErrors
-        raise ValueError(f"{path}: {error}; it may be cut short: fetch it again") from error
-
-
-def _read_rows(path: Path, names: list[str], start: int, count: int, provenance: Provenance) -> dict[str, Floats]:
-    """Return rows of a data file, each column (count, k); no more row groups are read than have them."""
-    parquet = import_library("pyarrow.parquet")
-    try:
-        metadata = parquet.read_metadata(path)
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{path}: {error}; it may be cut short: fetch it again") from error
-    ends = np.cumsum([metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)])
-    if not len(ends) or start + count > ends[-1]:
-        rows = ends[-1] if len(ends) else 0
-        raise ValueError(f"{provenance}: it ends with row {start + count - 1}, but the file has {rows} rows")
-    # A few bytes can stand for any number of equal rows, and all rows of a group are read.
-    groups = [int(metadata.row_group(group).num_rows) for group in range(metadata.num_row_groups)]
-    check_claim(str(path), max(groups) * 8 * len(names), path.stat().st_size)
-    first, last = np.searchsorted(ends, [start, start + count - 1], side="right").tolist()
-    skipped = start - (int(ends[first - 1]) if first else 0)
-    table = _read_table(path, names, list(range(first, last + 1))).slice(skipped, count)
-    return {name: _numbers(table[name].combine_chunks(), f"{provenance}: {name}") for name in names}
-
-
-def _numbers(column: Any, where: str) -> Floats:
-    """Return a column of numbers, or of lists of as many numbers each, as (rows, k)."""
-    rows = len(column)
-    if hasattr(column, "flatten") and hasattr(column.type, "value_type"):
-        column = column.flatten()
-    if len(column) % rows:
-        raise ValueError(f"{where}: expected as many numbers in each of {rows} rows, got {len(column)} in all")
-    return as_floats(column.to_numpy(zero_copy_only=False).reshape(rows, -1), where)
+def _read_lines(path: Path, film: str | None, info: dict[str, Any]) -> dict[str, NDArray[Any]]:
+    """Return the same of version 2, where each episode has files of its own."""
+    file = path / "meta" / "episodes.jsonl"
+    check_files("LeRobot's layout", [file])
+    check_claim(str(file), file.stat().st_size, 0)
+    lines = [line for line in file.read_bytes().splitlines() if line.strip()]
+    rows = [parse_json(line, _EPISODE, f"{file}, line {number}") for number, line in enumerate(lines, 1)]
+    rows.sort(key=lambda row: row["episode_index"])
+    numbers, lengths = (np.array([row[name] for row in rows], np.int64) for name in ("episode_index", "length"))
+    twice = np.flatnonzero(np.diff(numbers) == 0)
+    if len(twice):
+        raise ValueError(f"{file}: episode_{numbers[twice[0]]} is listed twice")
+    found: dict[str, NDArray[Any]] = {
+        "episode_index": numbers,
+        "length": lengths,
+        "dataset_from_index": np.cumsum(lengths) - lengths,
+    }
+    for prefix in ("data", *([f"videos/{film}"] if film else [])):
+        found |= {f"{prefix}/chunk_index": numbers // info.get("chunks_size", 1000), f"{prefix}/file_index": numbers}
+    if film:
+        ends = lengths / info["fps"]
+        found |= {f"videos/{film}/from_timestamp": np.zeros(len(ends)), f"videos/{film}/to_timestamp": ends}
+    return found

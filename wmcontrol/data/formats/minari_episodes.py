@@ -1,6 +1,5 @@
 """The episodes of a Minari data set, in HDF5 or Arrow, and what of their observations are states and frames."""
 
-import io
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...untrusted import AnyJson, Integer, Record, check_claim, read_json
-from ..frames import Frames, Pixels, ReadFrames
+from ..frames import Frames, ReadFrames, decoded
 from ..trajectory import Floats, Provenance
 from .hdf5_file import Hdf5File, reading
 from .reading import import_library
@@ -76,7 +75,7 @@ class Hdf5Episodes:
             stored = self._file.root()[name]
             # One by one: a list of numbers HDF5 picks slowly. The first, where none is wanted, for its shape.
             frames = [stored[index] for index in wanted.tolist() or [0]]
-            return np.stack([_decoded(frame) if jpeg else np.asarray(frame) for frame in frames])[: len(wanted)]
+            return np.stack([decoded(frame) if jpeg else np.asarray(frame) for frame in frames])[: len(wanted)]
 
     def _group(self, index: int) -> Any:
         group = self._file.root().get(f"episode_{index}")
@@ -141,7 +140,7 @@ class ArrowEpisodes:
             # The first, where none is wanted: its shape.
             picked = column.take(import_library("pyarrow").array(wanted or [0]))
             if jpeg:
-                frames = np.stack([_decoded(value.as_py()) for value in picked])
+                frames = np.stack([decoded(value.as_py()) for value in picked])
             else:
                 frames = _array(picked, space_of(self._spaces, name), f"{self.path}, episode_{index}: {name}")
             return frames if wanted else frames[:0]
@@ -226,17 +225,6 @@ def _flat(options: Any, name: str) -> dict[str, Any]:
     if not isinstance(options, Mapping):
         return {name: options}
     return {key: value for part, inner in options.items() for key, value in _flat(inner, f"{name}/{part}").items()}
-
-
-def _decoded(jpeg: Any) -> Pixels:
-    """Return the picture in a JPEG file, (height, width, 3)."""
-    from PIL import Image
-
-    try:
-        with Image.open(io.BytesIO(jpeg if isinstance(jpeg, bytes) else np.asarray(jpeg, np.uint8).tobytes())) as image:
-            return np.asarray(image.convert("RGB"))
-    except Exception as error:  # PIL has errors of many kinds, for files that are too large among them
-        raise OSError(f"a picture is damaged, or no JPEG file: {error}") from error
 
 
 def leaves(observations: Any, provenance: Provenance, prefix: str = "") -> dict[str, Any]:
