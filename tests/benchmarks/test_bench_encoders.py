@@ -21,6 +21,8 @@ def test_every_encoder_is_trained_and_planned_with_once(
     words = ["--envs=wall", "--encoders", "one", "four", "--image-size=16", "--episodes=6", "--steps=2", "--windows=2"]
     encoders.main([*words, "--tasks=2", f"--out={tmp_path}"])
     told = capsys.readouterr().out
+    far = json.loads((tmp_path / "wall-distances.json").read_text())["numbers"]
+    assert all(far[name]["agent, l2"] > 0.5 for name in small)  # nearer frames have nearer tokens
     rows = [line.split("|")[1].strip() for line in told.splitlines() if "% [" in line]
     assert rows == ["no-op", "random actions", "one", "four"]
     one, four = (json.loads((tmp_path / f"wall-{name}.json").read_text())["numbers"] for name in small)
