@@ -123,6 +123,11 @@ def video_folder(folder: Path) -> Path:
     return folder
 
 
+def video_actions(folder: Path) -> Path:
+    (video_folder(folder) / "a.csv").write_text("action\n" + "".join(f"{number}\n" for number in range(6)))
+    return folder
+
+
 ELSEWHERE = {"env_id": "someone/Env-v0", "env_settings": {"speed": 2}, "control_rate": 5, "image_size": 16}
 # Of each layout: who writes a set, what it is opened with, and for every setting that its reader has another value.
 SETS: dict[str, tuple[Callable[[Path], Path], dict[str, Any], dict[str, Any]]] = {
@@ -159,6 +164,7 @@ SETS: dict[str, tuple[Callable[[Path], Path], dict[str, Any], dict[str, Any]]] =
             "image_size": 16,
         },
     ),
+    "video_actions": (video_actions, {"image_size": 32}, {"image_size": 16, "progress": None}),
     "video_folder": (video_folder, {"image_size": 32}, {"image_size": 16, "progress": None}),
 }
 # Other sets of some of these layouts.
@@ -274,7 +280,7 @@ def test_frames_have_the_size_that_is_asked_for(tmp_path: Path, layout: str) -> 
             open_dataset(path, **{**usual, "image_size": (16, 20)})
     else:
         areas = whole.read(picked).reshape(3, 16, 2, 16, 2, 3).mean((2, 4))
-        np.testing.assert_allclose(found, areas, atol=4 if layout == "video_folder" else 0.5)
+        np.testing.assert_allclose(found, areas, atol=4 if layout.startswith("video") else 0.5)
         oblong = open_dataset(path, **{**usual, "image_size": (12, 20)}).trajectory(0).frames
         assert oblong.read([0]).shape == (1, 12, 20, 3)
         assert oblong.read([]).shape == (0, 12, 20, 3)

@@ -174,6 +174,14 @@ def _videos(folder: Path) -> None:
     videos.write_video(folder / "c.webm", range(0, 240, 40), frames=films, codec="libvpx")
 
 
+def _video_actions(folder: Path) -> None:
+    import test_video_actions as layout
+
+    layout.write(folder)
+    layout.write_parquet(folder / "b", layout.actions_of("b"))
+    (folder / "b.csv").unlink()
+
+
 def _store(folder: Path) -> None:
     import test_latent_store as stores
 
@@ -243,6 +251,7 @@ MAKERS: dict[str, Callable[[Path], None]] = {
     "plain_hdf5": _plain("hdf5"),
     "plain_npz": _plain("npz"),
     "videos": _videos,
+    "video_actions": _video_actions,
     "store": _store,
     "model": _model,
     "dino_wm_checkpoint": _dino_wm_checkpoint,

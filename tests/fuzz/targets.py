@@ -201,6 +201,7 @@ RUNS: dict[str, tuple[Callable[[Path], None], int]] = {
     "plain_hdf5": (_read(_direct("plain", "PlainArrays", "set.h5")), 4),
     "plain_npz": (_read(_direct("plain", "PlainArrays", "set.npz")), 4),
     "videos": (_read(_opened()), 3),
+    "video_actions": (_read(_opened()), 4),
     "store": (_store, 8),
     "model": (_model, 8),
     "dino_wm_checkpoint": (_dino_wm_checkpoint, 5),

@@ -46,6 +46,11 @@ LAYOUTS = (
         "plain arrays: an HDF5 file, a zarr folder or an npz file with actions, states or pictures",
         fallback=True,
     ),
+    Layout(
+        "video_actions",
+        "VideoActions",
+        "videos with actions: a folder with a.mp4, and a.csv, .npz or .parquet beside it",
+    ),
     Layout("video_folder", "VideoFolder", "videos without actions: a folder with mp4, mkv, … below it", fallback=True),
 )
 

@@ -27,6 +27,19 @@ def read_table(path: Path, names: list[str], groups: list[int] | None = None) ->
         raise ValueError(f"{path}: {error}; it may be cut short: fetch it again") from error
 
 
+def column_names(path: Path) -> tuple[list[str], int]:
+    """Return the names of the columns of a parquet file, and how many rows it has.
+
+    Raises:
+        ValueError: it is not whole.
+    """
+    try:
+        with import_library("pyarrow.parquet").ParquetFile(path) as file:
+            return list(file.schema_arrow.names), int(file.metadata.num_rows)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path}: {error}; it may be cut short: fetch it again") from error
+
+
 def read_rows(path: Path, names: list[str], start: int, count: int, provenance: Provenance) -> dict[str, Floats]:
     """Return rows of numbers, each column (count, k); no more row groups are read than have them.
 

@@ -37,6 +37,14 @@ def _is_video(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
 
 
+def video_files(path: Path) -> list[Path]:
+    """Return all videos below a folder, in the order of their names."""
+    if not path.is_dir():
+        raise FileNotFoundError(f"{path}: there is no such folder of videos")
+    files = [file for file in path.rglob("*") if _is_video(file)]
+    return sorted(files, key=lambda file: file.relative_to(path).as_posix())
+
+
 class VideoFolder(TrajectoryDataset):
     """All videos below a folder, one trajectory each, in the order of their names; times are those in the files.
 
@@ -65,12 +73,12 @@ class VideoFolder(TrajectoryDataset):
     ) -> None:
         self.path = Path(path)
         self.size = height_and_width(image_size)
-        self.control_rate = None
+        self.control_rate: float | None = None
         self.env_id = None
         self.action_bounds = None
         self.videos: list[VideoFrames] = []
         self.skipped: list[SkippedVideo] = []
-        files = self._files()
+        files = video_files(self.path)
         if not files:
             raise FileNotFoundError(f"{self.path}: there is no video ({', '.join(SUFFIXES)}) in or below this folder")
         with ThreadPoolExecutor(cpu_count()) as pool:
@@ -97,13 +105,7 @@ class VideoFolder(TrajectoryDataset):
 
     def fingerprint(self) -> str:
         """Return a digest of the files' names and contents, and of the size of the frames."""
-        return fingerprint("video folder", self._files(), {"size": json.dumps(self.size)})
-
-    def _files(self) -> list[Path]:
-        if not self.path.is_dir():
-            raise FileNotFoundError(f"{self.path}: there is no such folder of videos")
-        files = [file for file in self.path.rglob("*") if _is_video(file)]
-        return sorted(files, key=lambda file: file.relative_to(self.path).as_posix())
+        return fingerprint("video folder", video_files(self.path), {"size": json.dumps(self.size)})
 
     def _open(self, file: Path) -> VideoFrames | SkippedVideo:
         try:
