@@ -12,7 +12,7 @@ from videos import numbers, write_video
 
 from wmcontrol.data import ArrayFrames, Provenance, Trajectory, TrajectoryDataset
 from wmcontrol.data.clip_index import ClipIndex, _mix
-from wmcontrol.data.clips import Clips, ClipStream
+from wmcontrol.data.clips import Clips
 from wmcontrol.data.formats.video_folder import VideoFolder
 
 PTS = (np.cumsum(np.random.default_rng(1).integers(15, 90, 100)) + 400).tolist()
@@ -107,9 +107,9 @@ def test_steps_at_a_varying_frame_rate_are_uniform_up_to_the_frames() -> None:
     times = [5 * i + np.cumsum(rng.uniform(0.002, 0.01, 4000)) for i in range(20)]
     index = ClipIndex.of(Memory(times), 8, (0.1, 0.6), seed=1)
     numbers_ = np.arange(5000)
-    drawn, chosen = index.draw(numbers_), index.choose(numbers_)
+    (drawn, _), chosen = index.draw(numbers_), index.choose(numbers_)
     steps = np.diff(chosen.times, axis=1)
-    assert np.abs(steps - drawn.steps).max() < 0.01
+    assert np.abs(steps - drawn).max() < 0.01
     assert ks_uniform(steps[:, 3], 0.1, 0.6) < KS_LIMIT
     for trajectory, frames, seconds in zip(*chosen, strict=True):
         assert (times[trajectory][frames] == seconds).all()
@@ -119,7 +119,6 @@ def test_every_moment_is_as_likely_in_long_trajectories_as_in_short_ones() -> No
     # Steps of exactly 5 frames: a clip of 2 frames can start at 40 - 5 of 40 frames, and at 100 - 5 of 100.
     index = regular([40, 4, 100], 10.0, num_frames=2, step_seconds=(0.5, 0.5))
     trajectories, frames, _ = index.choose(np.arange(65_000))
-    assert index.unused == 1
     assert (np.diff(frames) == 5).all()
     starts = np.bincount(frames[:, 0] + 40 * (trajectories == 2))
     assert len(starts) == 40 + 95
@@ -154,7 +153,6 @@ def test_trajectories_too_short_for_the_longest_clip_are_left_out_and_do_not_sho
     index = regular([43, 42, 500], 10.0)  # the longest clip takes 4.2 s: 43 frames
     trajectories = index.choose(np.arange(20_000)).trajectories
     assert set(trajectories.tolist()) == {0, 2}
-    assert index.unused == 1
     with pytest.raises(ValueError, match=naming("4.2 s", 2, "4.1 s")):
         regular([42, 30], 10.0)
 
@@ -210,9 +208,6 @@ def test_clips_hold_the_frames_and_times_of_their_trajectory() -> None:
         clip = clips[k]
         assert clip.frames[:, 0, 0].tolist() == [[clip.trajectory, i, 0] for i in clip.indices.tolist()]
         np.testing.assert_array_equal(clip.times, dataset.times[clip.trajectory][clip.indices])
-    read = clips.read(np.array([500, 0]))
-    np.testing.assert_array_equal(read[0].frames, clips[500].frames)
-    np.testing.assert_array_equal(read[1].times, clips[0].times)
 
 
 def test_clips_of_a_video_of_varying_frame_rate_have_the_containers_times(tmp_path: Path) -> None:
@@ -242,7 +237,7 @@ def test_damaged_trajectories_are_counted_named_and_replaced_in_every_process_al
 def test_too_many_damaged_trajectories_are_an_error() -> None:
     clips = Clips(Memory([np.arange(60) / 10] * 40, 10.0, broken=(1, 2, 3)), 4, step_seconds=(0.1, 0.6), seed=0)
     with pytest.raises(ValueError, match=naming(3, 40, "5%", "this one is damaged")):
-        clips.read(np.arange(1000))
+        [clips[k] for k in range(1000)]
 
 
 def test_a_video_that_went_bad_after_it_was_indexed_is_skipped(tmp_path: Path) -> None:
@@ -251,7 +246,7 @@ def test_a_video_that_went_bad_after_it_was_indexed_is_skipped(tmp_path: Path) -
         shutil.copy(film, tmp_path / f"{index:02d}.mkv")
     clips = Clips(VideoFolder(tmp_path), 4, step_seconds=(0.1, 0.5), seed=0)
     (tmp_path / "03.mkv").unlink()
-    found = {clip.trajectory for clip in clips.read(np.arange(100))}
+    found = {clips[k].trajectory for k in range(100)}
     assert 3 not in found
     assert len(found) == 19
     assert "03.mkv" in clips.skipped[3]
@@ -272,47 +267,24 @@ def clips() -> Clips:
     return Clips(Memory([np.arange(60) / 10, np.arange(250) / 10], 10.0), 4, step_seconds=(0.1, 0.6), seed=0)
 
 
-def take(stream: ClipStream, count: int, workers: int = 0) -> list:
-    loader = DataLoader(stream, batch_size=None, num_workers=workers)
-    batches = iter(loader)
-    return [next(batches) for _ in range(count)]
-
-
-def test_ranks_and_workers_read_disjoint_clips_and_together_all_of_them(clips: Clips) -> None:
-    alone = take(ClipStream(clips, 12, start=6), 4)  # clips 6 to 53
-    expected = torch.cat([batch.times for batch in alone])
-    assert len(torch.unique(expected, dim=0)) == 48
-    np.testing.assert_array_equal(expected, np.stack([clips[k].times for k in range(6, 54)]))
-    for workers in (0, 2):
-        shares = [take(ClipStream(clips, 4, rank=r, world_size=3, start=6), 4, workers) for r in range(3)]
-        together = [share[step].times for step in range(4) for share in shares]
-        assert torch.equal(torch.cat(together), expected)
-
-
-def test_batches_are_the_same_with_any_number_of_workers_and_go_on_from_a_start(clips: Clips) -> None:
-    one = take(ClipStream(clips, 5), 7)
-    two = take(ClipStream(clips, 5), 7, workers=2)
-    later = take(ClipStream(clips, 5, start=3 * 5), 4, workers=2)
-    for ours, theirs in zip(one + one[3:], two + later, strict=True):
-        for a, b in zip(ours, theirs, strict=True):
-            assert torch.equal(a, b)
-    assert one[0].frames.shape == (5, 4, 1, 1, 3)
-    assert one[0].frames.dtype == torch.uint8
-    assert one[0].times.dtype == torch.float64
+@pytest.mark.parametrize("workers", [0, 2])
+def test_torch_makes_batches_of_the_clips_that_a_sampler_names(clips: Clips, workers: int) -> None:
+    shares = [list(DataLoader(clips, 4, sampler=range(6 + r, 54, 3), num_workers=workers)) for r in range(3)]
+    for rank, share in enumerate(shares):
+        times = torch.cat([batch.times for batch in share])
+        np.testing.assert_array_equal(times, np.stack([clips[k].times for k in range(6 + rank, 54, 3)]))
+    batch = shares[0][0]
+    assert batch.frames.shape == (4, 4, 1, 1, 3)
+    assert (batch.frames.dtype, batch.times.dtype) == (torch.uint8, torch.float64)
+    assert batch.trajectory.tolist() == batch.frames[:, 0, 0, 0, 0].tolist()
 
 
 def test_two_workers_read_videos(tmp_path: Path) -> None:
     write_video(tmp_path / "a.mp4", PTS, codec_options={"g": "12"})
     clips = Clips(VideoFolder(tmp_path, image_size=(24, 32)), 4, step_seconds=(0.1, 0.5), seed=0)
     clips[0]  # the file is open when the workers begin
-    for batch, first in zip(take(ClipStream(clips, 3), 6, workers=2), range(0, 18, 3), strict=True):
+    for number, batch in enumerate(DataLoader(clips, 3, sampler=range(18), num_workers=2)):
         for row in range(3):
-            clip = clips[first + row]
+            clip = clips[3 * number + row]
             assert numbers(batch.frames[row].numpy()) == clip.indices.tolist()
             np.testing.assert_array_equal(batch.times[row], clip.times)
-
-
-@pytest.mark.parametrize("settings", [{"batch_size": 0}, {"rank": 2, "world_size": 2}, {"rank": -1}, {"start": -1}])
-def test_a_stream_refuses_settings_out_of_range(clips: Clips, settings: dict) -> None:
-    with pytest.raises(ValueError, match="batch_size"):
-        ClipStream(clips, **{"batch_size": 4, **settings})

@@ -12,7 +12,7 @@ from naming import naming
 
 from wmcontrol.data import TrajectoryDataset
 from wmcontrol.data.formats.d4rl import D4RLTrajectories
-from wmcontrol.data.formats.hdf5_file import Hdf5File
+from wmcontrol.data.formats.hdf5_file import open_hdf5
 from wmcontrol.data.formats.lewm import LeWM
 from wmcontrol.data.formats.minari import MinariTrajectories
 from wmcontrol.data.formats.plain import PlainArrays
@@ -159,7 +159,7 @@ def test_a_link_on_the_way_to_a_name_is_not_followed(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["infos"] = h5py.ExternalLink(str(tmp_path / "other.h5"), "/")
         file["array"] = SECRET
-    root = Hdf5File(tmp_path / "a.h5").root()
+    root = open_hdf5(tmp_path / "a.h5")
     assert "array/qpos" not in root
     for look in (lambda: "infos/qpos" in root, lambda: root["infos/qpos"]):
         with pytest.raises(ValueError, match=naming("a.h5", "infos", tmp_path / "other.h5")):
@@ -169,7 +169,7 @@ def test_a_link_on_the_way_to_a_name_is_not_followed(tmp_path: Path) -> None:
 def test_a_group_in_itself_ends(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["a"] = file["/"]
-    group = Hdf5File(tmp_path / "a.h5").root()
+    group = open_hdf5(tmp_path / "a.h5")
     with pytest.raises(ValueError, match=r"a\.h5: (a/)+a .*32"):
         group["/".join("a" * 100)]
 
@@ -177,7 +177,7 @@ def test_a_group_in_itself_ends(tmp_path: Path) -> None:
 def test_a_data_set_is_looked_at_once(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["a"] = [1]
-    root = Hdf5File(tmp_path / "a.h5").root()
+    root = open_hdf5(tmp_path / "a.h5")
     assert root["a"] is root["a"]
 
 
@@ -190,7 +190,7 @@ def test_an_attribute_of_a_type_that_there_is_not_is_named_when_it_is_read(tmp_p
         group.attrs["good"] = 3
         h5py.h5a.create(group.id, b"odd", odd, h5py.h5s.create(h5py.h5s.SCALAR))
         h5py.h5d.create(group.id, b"numbers", odd, h5py.h5s.create_simple((2,)))
-    group = Hdf5File(tmp_path / "a.h5").root()["a"]
+    group = open_hdf5(tmp_path / "a.h5")["a"]
     assert set(group.attrs) == {"good", "odd"}
     assert group.attrs["good"] == 3
     assert group.attrs.get("none") is None
@@ -207,7 +207,7 @@ def test_names_that_are_no_text_are_named(tmp_path: Path) -> None:
         space = h5py.h5s.create(h5py.h5s.SCALAR)
         h5py.h5a.create(file["a"].id, b"\xff\xfe", h5py.h5t.IEEE_F64LE, space)
         h5py.h5g.create(file["b"].id, b"\xff\xfe")
-    root = Hdf5File(tmp_path / "a.h5").root()
+    root = open_hdf5(tmp_path / "a.h5")
     with pytest.raises(OSError, match=r"a\.h5, attributes of a: .*xff.xfe"):
         list(root["a"].attrs)
     with pytest.raises(OSError, match=r"a\.h5, b: .*xff.xfe"):
@@ -220,7 +220,7 @@ def test_a_member_that_is_listed_and_cannot_be_found_is_named(tmp_path: Path) ->
         for name in ("first", "middle", "other"):
             file[name] = [1]
     path.write_bytes(path.read_bytes().replace(b"first", b"zirst"))  # found by its place in the alphabet
-    root = Hdf5File(path).root()
+    root = open_hdf5(path)
     assert list(root) == ["zirst", "middle", "other"]
     with pytest.raises(OSError, match=r"a\.h5, zirst: "):
         dict(root.items())
@@ -229,7 +229,7 @@ def test_a_member_that_is_listed_and_cannot_be_found_is_named(tmp_path: Path) ->
 def test_what_is_not_there_is_none_or_a_key_error(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["a/b"] = [1]
-    root = Hdf5File(tmp_path / "a.h5").root()
+    root = open_hdf5(tmp_path / "a.h5")
     assert root["a/b"][:].tolist() == [1]
     assert [name for name, _ in root.items()] == ["a"]
     assert root.get("c") is None

@@ -19,7 +19,19 @@ from .frames import ArrayFrames
 from .trajectory import Provenance, Trajectory
 
 
-class ArrayDataset(TrajectoryDataset):
+class InMemory(TrajectoryDataset):
+    """Trajectories that are in memory."""
+
+    def __init__(self, trajectories: Sequence[Trajectory]):
+        self._trajectories = trajectories
+        self.lengths = np.array([len(trajectory) for trajectory in trajectories], dtype=np.int64)
+
+    def trajectory(self, index: int) -> Trajectory:
+        """Return one trajectory."""
+        return self._trajectories[checked_index(index, len(self))]
+
+
+class ArrayDataset(InMemory):
     """A data set of arrays, as one has them after stepping an environment in a loop.
 
     Action ``t`` leads from frame ``t`` to ``t + 1``. Frames are not copied, so memory-mapped ones stay on disk; they
@@ -71,9 +83,9 @@ class ArrayDataset(TrajectoryDataset):
                 except ValueError as error:
                     raise ValueError(f"trajectory {index}: {error}") from error
             self.action_layout = None if layout.is_vector else layout
-        self.lengths = np.array([len(clip) for clip in self._frames], dtype=np.int64)
         self.control_rate, self.env_id = float(control_rate), None
         self.action_bounds = None
+        trajectories: list[Trajectory] = []
         for index, clip in enumerate(self._frames):
             if clip.dtype != np.uint8 or clip.ndim != 4 or clip.shape[1:] != (*self._frames[0].shape[1:3], 3):
                 raise ValueError(
@@ -87,12 +99,16 @@ class ArrayDataset(TrajectoryDataset):
                     f"{values.dtype} of shape {values.shape}; turn quantities into floats, and give action_space where "
                     "they are choices or have another shape"
                 )
-            self.trajectory(index)  # refuses what contradicts itself
+            times = np.arange(len(clip)) / self.control_rate  # seconds from its first frame
+            where = Provenance("arrays", Path("memory"), f"trajectory {index}")
+            # It refuses what contradicts itself.
+            trajectories.append(Trajectory(times=times, frames=ArrayFrames(clip), actions=values, provenance=where))
             if self._actions[index].shape[1:] != self._actions[0].shape[1:]:
                 raise ValueError(
                     f"trajectory {index}: expected actions of {self._actions[0].shape[1]} numbers as before, "
                     f"got {self._actions[index].shape[1]}"
                 )
+        super().__init__(trajectories)
         if action_bounds is not None:
             try:
                 low, high = (np.asarray(bound, np.float64) for bound in action_bounds)
@@ -104,17 +120,6 @@ class ArrayDataset(TrajectoryDataset):
                     f"got {low} and {high}"
                 )
             self.action_bounds = (low, high)
-
-    def trajectory(self, index: int) -> Trajectory:
-        """Return one trajectory; times are in seconds from its first frame."""
-        index = checked_index(index, len(self))
-        assert self.control_rate is not None
-        return Trajectory(
-            times=np.arange(self.lengths[index]) / self.control_rate,
-            frames=ArrayFrames(self._frames[index]),
-            actions=self._actions[index],
-            provenance=Provenance("arrays", Path("memory"), f"trajectory {index}"),
-        )
 
     def fingerprint(self) -> str:
         """Return a digest of all frames and actions, and of what the actions mean."""

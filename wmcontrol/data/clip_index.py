@@ -27,13 +27,6 @@ class ChosenClips(NamedTuple):
     times: Floats  # (K, T) seconds, when these frames really are
 
 
-class DrawnClips(NamedTuple):
-    """What was drawn, before it was rounded to frames."""
-
-    steps: Floats  # (K, T - 1) seconds
-    positions: Floats  # (K,) from 0 to 1: where among all places that clips with these steps fit
-
-
 @dataclass(frozen=True, eq=False)
 class ClipIndex:
     """Clips with ``T - 1`` time steps drawn uniformly from a range, a start drawn uniformly, and the nearest frames.
@@ -61,7 +54,6 @@ class ClipIndex:
     counts: Ints  # (R,) how many frames they have
     room: Floats  # (R,) seconds up to and with this one, each from half a frame before its first to half after its last
     half: Floats  # (R,) half a frame: of a run's frames on average, seconds
-    num_trajectories: int  # N
     line: Floats  # (F,) seconds: the times, so shifted that they rise over all trajectories
 
     @staticmethod
@@ -140,20 +132,19 @@ class ClipIndex:
             counts=counts,
             room=np.cumsum(durations + 2 * half),
             half=half,
-            num_trajectories=len(lengths),
             line=times + np.repeat(shift, stops - all_starts),
         )
 
-    @property
-    def unused(self) -> int:
-        """How many trajectories give no clip, being too short or too coarse in time."""
-        return self.num_trajectories - len(np.unique(self.trajectories))
+    def draw(self, numbers: Ints, attempt: int = 0) -> tuple[Floats, Floats]:
+        """Draw clips with these numbers (K,), before they are rounded to frames.
 
-    def draw(self, numbers: Ints, attempt: int = 0) -> DrawnClips:
-        """Return the steps and places that were drawn for clips with these numbers (K,)."""
+        Returns:
+            their steps (K, T - 1), seconds, and where among all places that clips with these steps fit they are (K,),
+            from 0 to 1.
+        """
         uniform = _uniform(self.seed, numbers, attempt, self.num_frames)
         low, high = self.step_seconds
-        return DrawnClips(low + (high - low) * uniform[:, 1:], uniform[:, 0])
+        return low + (high - low) * uniform[:, 1:], uniform[:, 0]
 
     def choose(self, numbers: Ints, attempt: int = 0) -> ChosenClips:
         """Choose the frames of clips.
@@ -168,10 +159,10 @@ class ClipIndex:
         numbers = np.asarray(numbers, dtype=np.int64)
         if numbers.size and numbers.min() < 0:
             raise IndexError(f"clips are numbered from 0 up, got {numbers.min()}")
-        drawn = self.draw(numbers, attempt)
-        offsets = np.zeros((len(drawn.steps), self.num_frames))
-        np.cumsum(drawn.steps, axis=1, out=offsets[:, 1:])
-        runs, begins = self._places(offsets[:, -1], drawn.positions)
+        steps, positions = self.draw(numbers, attempt)
+        offsets = np.zeros((len(steps), self.num_frames))
+        np.cumsum(steps, axis=1, out=offsets[:, 1:])
+        runs, begins = self._places(offsets[:, -1], positions)
         starts, ends = self.starts[runs, None], (self.starts + self.counts)[runs, None]
         wanted = self.line[starts] + begins[:, None] + offsets
         after = np.clip(np.searchsorted(self.line, wanted), starts + 1, ends - 1)

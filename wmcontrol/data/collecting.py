@@ -1,13 +1,15 @@
 """Collecting trajectories: many episodes at once, each of them a function of its number and the seed alone.
 
-A :class:`CollectPolicy` says what is done, a :class:`Script` of it for one episode; :class:`AgentPolicy` makes one of
-an agent. An episode's script draws from a generator of its own and its world starts from a seed of its own, so that how
-many episodes run side by side, and where a run was killed and taken up again, changes nothing.
+A :class:`CollectPolicy` says what is done, a :class:`Script` of it for one episode; :func:`agent_policy` makes one of
+an agent. An episode's script draws from a generator of its own and its world starts from a seed of its own, so that
+how many episodes run side by side, and where a run was killed and taken up again, changes nothing.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -33,12 +35,19 @@ class View:
     variation: Mapping[str, Floats]  # the values of its variations in this episode
 
 
-class Script(Protocol):
-    """What is done in one episode."""
+class Script(ABC):
+    """What is done in one episode; whatever has these attributes and this method will do.
 
-    num_frames: int  # how long it is; one action fewer
-    options: Mapping[str, Any]  # for the environment's reset, as where to start
+    Attributes:
+        num_frames: how long the episode is; one action fewer.
+        options: for the environment's reset, as where to start.
+    """
 
+    def __init__(self, num_frames: int, options: Mapping[str, Any] | None = None):
+        self.num_frames = num_frames
+        self.options: Mapping[str, Any] = options or {}
+
+    @abstractmethod
     def act(self, view: View) -> NDArray[Any]:
         """Return the next action, of the shape of the action space; it is clipped to the bounds."""
 
@@ -55,68 +64,65 @@ class CollectPolicy(Protocol):
 
 
 @dataclass(frozen=True)
-class Lengths:
-    """How many frames episodes have: each number from ``low`` to ``high`` is as likely."""
+class Scripted:
+    """A policy whose scripts are all made in one way.
 
-    low: int
-    high: int
+    Args:
+        make: makes a script, of a number of frames and a generator.
+        num_frames: of an episode, or from how many to how many, each as likely.
+        env_settings: what the environment must be made with.
+        agent: who acts, where it is an agent.
 
-    @staticmethod
-    def of(num_frames: Length) -> "Lengths":
-        """Take a number, or a pair of them.
+    Raises:
+        ValueError: ``num_frames`` is neither a number nor two, or less than 2.
+    """
 
-        Raises:
-            ValueError: it is neither, or less than 2.
-        """
-        pair = num_frames if isinstance(num_frames, (tuple, list)) else (num_frames, num_frames)
+    make: Callable[[int, np.random.Generator], Script]
+    num_frames: Length
+    env_settings: Mapping[str, Any] = field(default_factory=dict)
+    agent: Any = None
+
+    def __post_init__(self) -> None:
+        self._least_and_most()
+
+    def script(self, rng: np.random.Generator) -> Script:
+        """Return the script of an episode."""
+        low, high = self._least_and_most()
+        return self.make(int(rng.integers(low, high, endpoint=True)), rng)
+
+    def _least_and_most(self) -> tuple[int, int]:
+        asked = self.num_frames
+        pair = asked if isinstance(asked, (tuple, list)) else (asked, asked)
         whole = len(pair) == 2 and all(isinstance(n, (int, np.integer)) and not isinstance(n, bool) for n in pair)
         if not whole or not 2 <= pair[0] <= pair[1]:
-            raise ValueError(f"num_frames must be 2 or more, or the least and the most, got {num_frames!r}")
-        return Lengths(int(pair[0]), int(pair[1]))
-
-    def draw(self, rng: np.random.Generator) -> int:
-        """Draw the length of one episode."""
-        return int(rng.integers(self.low, self.high, endpoint=True))
+            raise ValueError(f"num_frames must be 2 or more, or the least and the most, got {asked!r}")
+        return int(pair[0]), int(pair[1])
 
 
-@dataclass(frozen=True)
-class AgentPolicy:
-    """An agent to collect with: whatever has the ``predict`` of Stable-Baselines3.
+def agent_policy(agent: Any, num_frames: Length, settings: Mapping[str, Any] | None = None) -> Scripted:
+    """Return a policy that lets an agent act: whatever has the ``predict`` of Stable-Baselines3.
 
     It is shown what ``evaluate`` would show it. Each episode is asked for by itself: a network's answer depends, in its
     last digits, on what else is in the batch, and an episode must not.
 
     Args:
         agent: who acts.
-        lengths: of episodes.
+        num_frames: of an episode, or from how many to how many.
         settings: further settings of the environment that it acts in.
     """
-
-    agent: Any
-    lengths: Lengths
-    settings: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def env_settings(self) -> Mapping[str, Any]:
-        """The settings, and the frames that it looks at."""
-        space = getattr(self.agent, "observation_space", None)
-        if isinstance(space, gym.spaces.Dict) and not any(key.endswith("pixels") for key in space.spaces):
-            return self.settings
-        size = image_size(self.agent)
+    space, frames = getattr(agent, "observation_space", None), dict[str, Any]()
+    if not isinstance(space, gym.spaces.Dict) or any(key.endswith("pixels") for key in space.spaces):
+        size = image_size(agent)
         frames = {"obs_type": "pixels_state"} | ({} if size is None else {"image_size": size})
-        return {**frames, **self.settings}
-
-    def script(self, rng: np.random.Generator) -> Script:
-        """Return the script of an episode."""
-        return _AgentScript(self.agent, self.lengths.draw(rng), int(rng.integers(2**32)))
+    return Scripted(partial(_AgentScript, agent=agent), num_frames, {**frames, **(settings or {})}, agent)
 
 
-class _AgentScript:
+class _AgentScript(Script):
     """One episode of an agent, which remembers in it what it remembers."""
 
-    def __init__(self, agent: Any, num_frames: int, seed: int):
-        self.num_frames = num_frames
-        self.options: Mapping[str, Any] = {}
+    def __init__(self, num_frames: int, rng: np.random.Generator, agent: Any):
+        super().__init__(num_frames)
+        seed = int(rng.integers(2**32))
         self._agent = agent
         self._state = agent.start([seed]) if hasattr(agent, "start") else None
         self._first = True
@@ -197,7 +203,7 @@ def collect_batches(
         raise ValueError(f"start must be from 0 to num_episodes = {num_episodes}, got {start}")
     acting = policy_of(policy, num_frames)
     chosen = _settings(acting, env_settings or {})
-    if isinstance(acting, AgentPolicy):
+    if isinstance(acting, Scripted) and acting.agent is not None:
         with closing(make_vector(env_id, 1, chosen)) as env:
             check_fits(acting.agent, env)
     return _collect(env_id, acting, num_episodes, seed, batch, start, chosen, progress)
@@ -219,7 +225,7 @@ def policy_of(policy: Any, num_frames: Length | None) -> CollectPolicy:
         raise TypeError(f"a policy has a method predict, as Stable-Baselines3's, or script(rng); got {policy!r}")
     if num_frames is None:
         raise ValueError("an agent does not know how long its episodes are; give num_frames")
-    return AgentPolicy(policy, Lengths.of(num_frames))
+    return agent_policy(policy, num_frames)
 
 
 def _settings(policy: CollectPolicy, asked: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,8 +5,8 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +90,9 @@ def encode(
         raise ValueError(f"device: {device!r} cannot be used: {str(error).splitlines()[0]}") from error
     # One frame for a trial: what cannot be encoded is told before a folder is made.
     _, patches, dim = encoder(torch.from_numpy(first).to(device)).shape
-    key = _key(dataset, encoder, dtype)
+    fingerprint, bounds = dataset.fingerprint(), dataset.action_bounds
+    parts = [VERSION, encoder_digest(encoder), fingerprint, dtype]
+    key = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:24]
     store = Path(folder) / key
     finished = _finished(store)
     if finished is not None:
@@ -112,27 +114,18 @@ def encode(
         spans = [(start, min(start + span, shape[0])) for start in range(0, shape[0], span)]
         left = [each for each in spans if not _marker(store, each).exists()]
         done = shape[0] - sum(stop - start for start, stop in left)
-        work = partial(
-            _encode,
-            dataset=dataset,
-            encoder=encoder,
-            store=store,
-            shape=shape,
-            dtype=DTYPES[dtype],
-            batch_size=batch_size,
-            frame_size=(height, width),
-            device=device,
-        )
+        work = _Job(dataset, encoder, device, store / TOKENS, shape, DTYPES[dtype], batch_size, (height, width))
+
+        def tell(count: int, _: int = 0, each: int = span) -> None:
+            if progress is not None:
+                progress(min(done + count * each, shape[0]), shape[0])
+
         if jobs == 1 and engine == "processes":
-            for each in left:
-                work(each, progress=progress and partial(_shifted, progress, done - each[0], shape[0]))
-                done += each[1] - each[0]
+            for start, stop in left:
+                for frame in work.batches(start, stop):
+                    tell(frame - start, each=1)
+                done += stop - start
         else:
-
-            def tell(count: int, _: int) -> None:
-                if progress is not None:
-                    progress(min(done + count * span, shape[0]), shape[0])
-
             run_parallel(work, left, jobs=jobs, engine=engine, engine_address=engine_address, progress=tell)
         description = {
             "version": VERSION,
@@ -142,7 +135,14 @@ def encode(
             "patches": shape[1],
             "dim": shape[2],
             "frame_size": [height, width],
-            "source": _source(dataset),
+            "source": {
+                "fingerprint": fingerprint,
+                "control_rate": dataset.control_rate,
+                "env_id": dataset.env_id,
+                "action_bounds": None if bounds is None else [np.asarray(bound, float).tolist() for bound in bounds],
+                "env_settings": dict(dataset.env_settings),
+                **({} if dataset.action_layout is None else {"action_layout": dataset.action_layout.as_json()}),
+            },
         }
         with atomic_write(store / DESCRIPTION) as file:
             file.write(json.dumps(description, indent=1).encode())
@@ -156,23 +156,6 @@ def _finished(folder: Path) -> LatentStore | None:
         return LatentStore.open(folder)
     except (FileNotFoundError, ValueError):
         return None
-
-
-def _key(dataset: TrajectoryDataset, encoder: Encoder, dtype: str) -> str:
-    parts = [VERSION, encoder_digest(encoder), dataset.fingerprint(), dtype]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:24]
-
-
-def _source(dataset: TrajectoryDataset) -> dict[str, Any]:
-    bounds = dataset.action_bounds
-    return {
-        "fingerprint": dataset.fingerprint(),
-        "control_rate": dataset.control_rate,
-        "env_id": dataset.env_id,
-        "action_bounds": None if bounds is None else [np.asarray(bound, float).tolist() for bound in bounds],
-        "env_settings": dict(dataset.env_settings),
-        **({} if dataset.action_layout is None else {"action_layout": dataset.action_layout.as_json()}),
-    }
 
 
 def _reserve(folder: Path, shape: tuple[int, int, int], dtype: torch.dtype) -> None:
@@ -223,58 +206,70 @@ def _marker(folder: Path, span: tuple[int, int]) -> Path:
     return folder / _DONE / f"{span[0]}-{span[1]}"
 
 
-def _shifted(progress: Callable[[int, int], None], by: int, total: int, frame: int) -> None:
-    progress(frame + by, total)
+@dataclass(frozen=True)
+class _Job:
+    """What encodes spans of frames, in this process or another."""
 
+    dataset: TrajectoryDataset
+    encoder: Encoder
+    device: torch.device
+    tokens: Path
+    shape: tuple[int, int, int]  # of all tokens
+    dtype: torch.dtype
+    batch_size: int
+    frame_size: tuple[int, int]
 
-def _encode(
-    span: tuple[int, int],
-    *,
-    dataset: TrajectoryDataset,
-    encoder: Encoder,
-    store: Path,
-    shape: tuple[int, int, int],
-    dtype: torch.dtype,
-    batch_size: int,
-    frame_size: tuple[int, int],
-    device: torch.device,
-    progress: Callable[[int], None] | None = None,
-) -> None:
-    """Encode a span of frames, in this process or another; its marker says that it is safe on disk."""
-    # Batches begin at multiples of their size, however often a run was killed, so that each is rounded alike.
-    with (store / TOKENS).open("r+b") as file:
-        file.seek(span[0] * shape[1] * shape[2] * dtype.itemsize)
-        for start in range(*span, batch_size):
-            stop = min(start + batch_size, span[1])
-            frames = _read(dataset, start, stop, frame_size)
-            tokens = encoder(torch.from_numpy(frames).to(device)).to(dtype).cpu()
-            _check_finite(dataset, tokens, start)
-            file.write(tokens.contiguous().view(torch.uint8).numpy().tobytes())
-            if progress is not None:
-                progress(stop)
-        file.flush()
-        os.fsync(file.fileno())
-    _marker(store, span).touch()
+    def __call__(self, span: tuple[int, int]) -> None:
+        for _ in self.batches(*span):
+            pass
 
+    def batches(self, first: int, last: int) -> Iterator[int]:
+        """Encode a span, and yield how far it is after each batch; its marker says that it is safe on disk."""
+        # Batches begin at multiples of their size, however often a run was killed, so that each is rounded alike.
+        with self.tokens.open("r+b") as file:
+            file.seek(first * self.shape[1] * self.shape[2] * self.dtype.itemsize)
+            for start in range(first, last, self.batch_size):
+                stop = min(start + self.batch_size, last)
+                frames = torch.from_numpy(self._read(start, stop)).to(self.device)
+                tokens = self.encoder(frames).to(self.dtype).cpu()
+                self._check_finite(tokens, start)
+                file.write(tokens.contiguous().view(torch.uint8).numpy().tobytes())
+                yield stop
+            file.flush()
+            os.fsync(file.fileno())
+        _marker(self.tokens.parent, (first, last)).touch()
 
-def _read(dataset: TrajectoryDataset, start: int, stop: int, frame_size: tuple[int, int]) -> Pixels:
-    """Read frames by their numbers over all trajectories, (stop - start, height, width, 3)."""
-    ends = np.cumsum(dataset.lengths)
-    pieces = []
-    while start < stop:
-        index = int(np.searchsorted(ends, start, side="right"))
-        first = start - int(ends[index] - dataset.lengths[index])
-        count = min(stop, int(ends[index])) - start
-        trajectory = dataset.trajectory(index)
-        frames = _frames(trajectory, np.arange(first, first + count))
-        if frames.shape[1:3] != frame_size:
+    def _place(self, frame: int) -> tuple[int, int]:
+        """Return which trajectory a frame is of, counted over all, and which of its frames it is."""
+        ends = np.cumsum(self.dataset.lengths)
+        index = int(np.searchsorted(ends, frame, side="right"))
+        return index, frame - int(ends[index] - self.dataset.lengths[index])
+
+    def _read(self, start: int, stop: int) -> Pixels:
+        """Read frames by their numbers over all trajectories, (stop - start, height, width, 3)."""
+        pieces = []
+        while start < stop:
+            index, first = self._place(start)
+            count = min(stop - start, int(self.dataset.lengths[index]) - first)
+            trajectory = self.dataset.trajectory(index)
+            frames = _frames(trajectory, np.arange(first, first + count))
+            if frames.shape[1:3] != self.frame_size:
+                raise ValueError(
+                    f"{trajectory.provenance}: expected frames of {self.frame_size[0]} x {self.frame_size[1]} as "
+                    f"before, got {frames.shape[1]} x {frames.shape[2]}"
+                )
+            pieces.append(frames)
+            start += count
+        return np.ascontiguousarray(np.concatenate(pieces))
+
+    def _check_finite(self, tokens: Tensor, start: int) -> None:
+        finite = tokens.isfinite().flatten(1).all(1)
+        if not finite.all():
+            index, frame = self._place(start + int(finite.int().argmin()))
             raise ValueError(
-                f"{trajectory.provenance}: expected frames of {frame_size[0]} x {frame_size[1]} as before, "
-                f"got {frames.shape[1]} x {frames.shape[2]}"
+                f"{self.dataset.trajectory(index).provenance}: tokens of frame {frame} are not finite in "
+                f'{tokens.dtype}; with dtype="bfloat16" they may be'
             )
-        pieces.append(frames)
-        start += count
-    return np.ascontiguousarray(np.concatenate(pieces))
 
 
 def _frames(trajectory: Trajectory, indices: NDArray[np.int64]) -> Pixels:
@@ -287,15 +282,3 @@ def _frames(trajectory: Trajectory, indices: NDArray[np.int64]) -> Pixels:
             f"got {frames.dtype} of shape {frames.shape}"
         )
     return frames
-
-
-def _check_finite(dataset: TrajectoryDataset, tokens: Tensor, start: int) -> None:
-    finite = tokens.isfinite().flatten(1).all(1)
-    if not finite.all():
-        frame = start + int(finite.int().argmin())
-        index = int(np.searchsorted(np.cumsum(dataset.lengths), frame, side="right"))
-        within = frame - int(dataset.lengths[:index].sum())
-        raise ValueError(
-            f"{dataset.trajectory(index).provenance}: tokens of frame {within} are not finite in {tokens.dtype}; "
-            'with dtype="bfloat16" they may be'
-        )

@@ -123,8 +123,7 @@ class LatentStore:
             )
         tokens = map_tensor(folder / TOKENS, dtype).view(F, P, D)
         arrays = _arrays(folder, F)
-        source = described["source"]
-        bounds = source["action_bounds"]
+        source, bounds = described["source"], described["source"]["action_bounds"]
         return LatentStore(
             folder=folder,
             tokens=tokens,
@@ -133,12 +132,11 @@ class LatentStore:
             states=arrays.get("states"),
             actions=arrays.get("actions"),
             frame_size=(described["frame_size"][0], described["frame_size"][1]),
-            fingerprint=source["fingerprint"],
-            control_rate=source["control_rate"],
-            env_id=source["env_id"],
-            action_bounds=None if bounds is None else (np.array(bounds[0]), np.array(bounds[1])),
-            env_settings=source["env_settings"],
-            action_layout=_layout(folder, source, arrays),
+            **{
+                **source,
+                "action_bounds": None if bounds is None else (np.array(bounds[0]), np.array(bounds[1])),
+                "action_layout": _layout(folder, source, arrays),
+            },
         )
 
     def __len__(self) -> int:

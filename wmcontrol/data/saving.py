@@ -2,13 +2,13 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 
 from ..actions import ActionLayout
@@ -16,8 +16,9 @@ from ..envs import ENV_IDS
 from ..envs.making import make_vector
 from ..envs.registration import bare_id, is_goal_env
 from ..runs import open_run
+from .arrays import InMemory
 from .collecting import Length, collect_batches, policy_of
-from .dataset import TrajectoryDataset, checked_index
+from .dataset import TrajectoryDataset
 from .environment import DrawnFrames, world_settings
 from .formats import open_dataset
 from .formats.minari_writer import MinariWriter
@@ -27,39 +28,23 @@ _STEPS, _FRAMES = 10_000, 2_000  # written at once, and lost by a kill: of traje
 Progress = Callable[[int, int], None]
 
 
-class _Collected(TrajectoryDataset):
+class _Collected(InMemory):
     """Trajectories of one environment, in memory; frames are drawn from their states."""
 
-    def __init__(
-        self,
-        trajectories: Sequence[Trajectory],
-        env_id: str,
-        control_rate: float,
-        action_space: gym.Space[Any],
-        env_settings: Mapping[str, Any],
-    ):
-        self._trajectories = list(trajectories)
-        self.lengths = np.array([len(trajectory) for trajectory in trajectories], dtype=np.int64)
-        self.control_rate, self.env_id, self.env_settings = control_rate, env_id, dict(env_settings)
-        layout = ActionLayout.of(action_space)
-        self.action_bounds = layout.bounds(action_space)
-        self.action_layout = None if layout.is_vector else layout
-
-    def trajectory(self, index: int) -> Trajectory:
-        return self._trajectories[checked_index(index, len(self))]
+    def __init__(self, trajectories: Sequence[Trajectory], env_settings: Mapping[str, Any], made_in: Mapping[str, Any]):
+        super().__init__(trajectories)
+        self.env_id, self.control_rate = made_in["env_id"], made_in["control_rate"]
+        self.action_bounds, self.env_settings = made_in["action_bounds"], env_settings
+        self.action_layout = None if made_in["action_layout"].is_vector else made_in["action_layout"]
 
     def fingerprint(self) -> str:
-        about = [self.env_id, self.control_rate, dict(self.env_settings), self._image_size()]
+        side = getattr(self._trajectories[0].frames, "image_size", None)
+        about = [self.env_id, self.control_rate, self.env_settings, side]
         digest = hashlib.sha256(json.dumps(about, sort_keys=True, default=repr).encode())
         for trajectory in self._trajectories:
             for numbers in (trajectory.states, trajectory.actions, *trajectory.variation.values()):
-                assert numbers is not None
                 digest.update(np.ascontiguousarray(numbers).data)
         return digest.hexdigest()
-
-    def _image_size(self) -> int | None:
-        frames = self._trajectories[0].frames
-        return frames.image_size if isinstance(frames, DrawnFrames) else None
 
 
 def collect(
@@ -113,35 +98,34 @@ def collect(
     chosen = {**(env_settings or {}), **acting.env_settings}
     with closing(make_vector(env_id, 1, {"obs_type": "state", **chosen})) as env:
         rate, space = float(env.control_rate), env.single_action_space
-        layout = ActionLayout.of(space)
-
-    def trajectories(start: int, progress: Progress | None = None) -> Iterable[Trajectory]:
-        batches = collect_batches(
-            env_id, acting, num_episodes, seed=seed, start=start, env_settings=env_settings, progress=progress
-        )
-        for batch in batches:
-            for trajectory in batch:
-                yield _drawn(env_id, chosen, trajectory, keep_pixels or 64)
-
-    if keep_pixels is None and env_id not in ENV_IDS and is_goal_env(env_id):
-        keep_pixels = 64  # who reads the set may not have the environment
-    if folder is None:
-        return _Collected(list(trajectories(0, progress)), env_id, rate, space, chosen)
-    settings = {**(about or {}), "seed": seed, "env_settings": chosen, "pixels": keep_pixels}
-    identity = {
+    layout = ActionLayout.of(space)
+    made_in = {
         "env_id": env_id,
         "control_rate": rate,
         "action_bounds": layout.bounds(space),
         "action_layout": layout,
-        "settings": settings,
     }
+    world = world_settings(env_id, chosen) if is_goal_env(env_id) else None
 
-    def rest(written: int) -> Iterable[Trajectory]:
-        return (t if keep_pixels else replace(t, frames=None) for t in trajectories(written))
+    def episodes(start: int, progress: Progress | None = None) -> Iterator[Trajectory]:
+        batches = collect_batches(
+            env_id, acting, num_episodes, seed=seed, start=start, env_settings=env_settings, progress=progress
+        )
+        for trajectory in chain.from_iterable(batches):
+            if world is not None and trajectory.states is not None:
+                frames = DrawnFrames(env_id, trajectory.states, keep_pixels or 64, trajectory.variation, world)
+                yield replace(trajectory, frames=frames)
+            else:
+                yield trajectory
 
-    asked = {"env_id": env_id, "num_episodes": num_episodes, "num_frames": num_frames, **settings}
-    with open_run(folder, "collect", asked) as held:
-        return _saved(held, identity, rest, num_episodes, progress)
+    if keep_pixels is None and env_id not in ENV_IDS and world is not None:
+        keep_pixels = 64  # who reads the set may not have the environment
+    if folder is None:
+        return _Collected(list(episodes(0, progress)), chosen, made_in)
+    settings = {**(about or {}), "seed": seed, "env_settings": chosen, "pixels": keep_pixels}
+    asked = {"num_episodes": num_episodes, "num_frames": num_frames}
+    with open_run(folder, "collect", {"env_id": env_id, **asked, **settings}) as held:
+        return _save(held, episodes, num_episodes, bool(keep_pixels), made_in, settings, progress)
 
 
 def convert(
@@ -174,50 +158,37 @@ def convert(
         "env_settings": dict(dataset.env_settings),
         "pixels": keep_pixels,
     }
-    identity = {
-        "env_id": dataset.env_id,
-        "control_rate": dataset.control_rate,
-        "action_bounds": dataset.action_bounds,
-        "action_layout": dataset.action_layout,
-        "settings": settings,
-    }
+    made_in = {name: getattr(dataset, name) for name in ("env_id", "control_rate", "action_bounds", "action_layout")}
 
-    def rest(written: int) -> Iterable[Trajectory]:
+    def rest(written: int) -> Iterator[Trajectory]:
         for index in range(written, len(dataset)):
             trajectory = dataset.trajectory(index)
-            drawn = isinstance(trajectory.frames, DrawnFrames)
-            yield replace(trajectory, frames=None) if drawn or not keep_pixels else trajectory
+            yield replace(trajectory, frames=None) if isinstance(trajectory.frames, DrawnFrames) else trajectory
 
     with open_run(folder, "convert", {"env_id": dataset.env_id, **settings}) as held:
-        return _saved(held, identity, rest, len(dataset), progress)
+        return _save(held, rest, len(dataset), keep_pixels, made_in, settings, progress)
 
 
-def _drawn(env_id: str, settings: Mapping[str, Any], trajectory: Trajectory, size: int) -> Trajectory:
-    if not is_goal_env(env_id):
-        return trajectory
-    assert trajectory.states is not None
-    frames = DrawnFrames(env_id, trajectory.states, size, trajectory.variation, world_settings(env_id, settings))
-    return replace(trajectory, frames=frames)
-
-
-def _saved(
+def _save(
     folder: Path,
-    identity: Mapping[str, Any],
-    rest: Callable[[int], Iterable[Trajectory]],
+    rest: Callable[[int], Iterator[Trajectory]],
     total: int,
+    keep_pixels: bool,
+    made_in: Mapping[str, Any],
+    settings: Mapping[str, Any],
     progress: Progress | None,
 ) -> TrajectoryDataset:
     """Write what is missing, some trajectories at once, and open the set."""
     try:
-        writer = MinariWriter(folder, **identity)
+        writer = MinariWriter(folder, **made_in, settings=settings)
     except FileExistsError:
         found = open_dataset(folder)
         found.trajectory(len(found) - 1)  # or it is an error that says what is broken
         return found
     waiting: list[Trajectory] = []
     for trajectory in rest(writer.written):
-        waiting.append(trajectory)
-        limit = _STEPS if trajectory.frames is None else _FRAMES
+        waiting.append(trajectory if keep_pixels else replace(trajectory, frames=None))
+        limit = _STEPS if waiting[-1].frames is None else _FRAMES
         if sum(map(len, waiting)) >= limit:
             writer.add(waiting)
             waiting = []

@@ -7,14 +7,11 @@ from typing import Any
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from ..files import atomic_write
 from .dataset import TrajectoryDataset
 from .environment import Environment
-from .trajectory import Trajectory
-
-Floats = NDArray[np.float64]
+from .trajectory import Floats, Trajectory
 
 STEPS = 25  # that displacements are taken over: how far ahead plans look
 _ROWS, _COLUMNS = 6, 8  # of frames
@@ -66,7 +63,8 @@ def save_sheet(dataset: TrajectoryDataset, path: Path) -> None:
     if actions:
         _draw_actions(next(axes), np.concatenate(actions))
     for group in groups:
-        _draw_displacement(next(axes), group, sample)
+        values = np.concatenate([displacements(t, group.numbers, group.angle) for t in sample])
+        _draw_histogram(next(axes), values, f"{group.label}: displacement in {STEPS} steps", group.unit)
     if lengths is not None:
         _draw_histogram(next(axes), lengths, "length of trajectories", "frames")
     with atomic_write(path) as file:
@@ -142,11 +140,6 @@ def displacements(trajectory: Trajectory, numbers: slice, angle: bool = False) -
     if angle:
         change = np.rad2deg((change + np.pi) % (2 * np.pi) - np.pi)
     return np.asarray(np.linalg.norm(change, axis=1))
-
-
-def _draw_displacement(axes: Any, group: _Group, sample: list[Trajectory]) -> None:
-    values = np.concatenate([displacements(t, group.numbers, group.angle) for t in sample])
-    _draw_histogram(axes, values, f"{group.label}: displacement in {STEPS} steps", group.unit)
 
 
 def _draw_histogram(axes: Any, values: Floats, title: str, unit: str) -> None:

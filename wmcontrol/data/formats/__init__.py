@@ -111,37 +111,27 @@ def reader_of(path: str | Path) -> type[TrajectoryDataset]:
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"there is no file or folder {path}")
+    fitting: list[Layout] = []
     not_installed: list[ImportError] = []
-    for fallback in (False, True):
-        fitting = _fitting(path, [layout for layout in LAYOUTS if layout.fallback == fallback], not_installed)
-        if fitting:
+    for layout in sorted(LAYOUTS, key=lambda layout: layout.fallback):
+        if layout.fallback and fitting:
             break
+        try:
+            if layout.load().recognises(path):
+                fitting.append(layout)
+        except ImportError as error:
+            not_installed.append(error)
     if not fitting:
         if not_installed:
             raise not_installed[0]
         raise ValueError(f"{path} is in no layout that is known. It {_seen(path)}. Known are:\n{_known(LAYOUTS)}")
     if len(fitting) > 1:
-        several = _known([layout for layout, _ in fitting])
         raise ValueError(
             f"{path} fits more than one layout; use the reader meant, of wmcontrol.data.formats, or separate the files:"
-            f"\n{several}"
+            f"\n{_known(fitting)}"
         )
-    layout, module = fitting[0]
-    reader: type[TrajectoryDataset] = getattr(module, layout.reader)
+    reader: type[TrajectoryDataset] = getattr(fitting[0].load(), fitting[0].reader)
     return reader
-
-
-def _fitting(path: Path, layouts: Sequence[Layout], not_installed: list[ImportError]) -> list[tuple[Layout, Any]]:
-    """Return the layouts that recognise a path, with their modules; note what could not be asked."""
-    fitting = []
-    for layout in layouts:
-        try:
-            module = layout.load()
-            if module.recognises(path):
-                fitting.append((layout, module))
-        except ImportError as error:
-            not_installed.append(error)
-    return fitting
 
 
 def _known(layouts: Sequence[Layout]) -> str:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...untrusted import check_claim
-from .hdf5_file import Hdf5File, Hdf5Group, is_hdf5, reading
+from .hdf5_file import Hdf5Group, is_hdf5, open_hdf5, reading
 from .reading import PerProcess
 from .zarr_store import array_shapes, open_group
 
@@ -85,7 +85,7 @@ class _Hdf5(Columns):
 
     def __init__(self, path: Path):
         super().__init__(path)
-        self._file = Hdf5File(path)
+        self._file = PerProcess(partial(open_hdf5, path))
 
     def members(self, group: str) -> dict[str, Shape | None]:
         opened, found = self._group(group), {}
@@ -99,10 +99,10 @@ class _Hdf5(Columns):
 
     def use(self, names: Iterable[str]) -> None:
         for name in names:
-            self._file.root().get(name)
+            self._file.get().get(name)
 
     def shape(self, name: str) -> Shape | None:
-        member = self._file.root().get(name)
+        member = self._file.get().get(name)
         return None if isinstance(member, Hdf5Group | None) else tuple(member.shape or ())
 
     def attribute(self, name: str, group: str = "") -> Any:
@@ -111,7 +111,7 @@ class _Hdf5(Columns):
         return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
 
     def read(self, name: str, rows: Rows, where: object) -> NDArray[Any]:
-        array = self._file.root()[name]
+        array = self._file.get()[name]
         with reading(self.path, f"{where}: {name}"):
             if isinstance(rows, slice):
                 return np.asarray(array[rows])
@@ -121,7 +121,7 @@ class _Hdf5(Columns):
             return np.asarray(found[places])
 
     def _group(self, name: str) -> Hdf5Group:
-        root = self._file.root()
+        root = self._file.get()
         group: Hdf5Group = root[name] if name else root
         return group
 

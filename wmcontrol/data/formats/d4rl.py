@@ -1,8 +1,9 @@
 """Reading D4RL's maze2d files: flat HDF5, states without frames, which our PointMaze draws."""
 
 import hashlib
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +12,8 @@ from ..dataset import TrajectoryDataset, checked_index
 from ..environment import DrawnFrames
 from ..frames import side_of
 from ..trajectory import Floats, Provenance, Trajectory
-from .hdf5_file import Hdf5File, is_hdf5, reading
-from .reading import fingerprint
+from .hdf5_file import is_hdf5, open_hdf5, reading
+from .reading import PerProcess, fingerprint
 
 LAYOUT = "d4rl"
 
@@ -28,7 +29,7 @@ def recognises(path: Path) -> bool:
     if not is_hdf5(path):
         return False
     try:
-        root = Hdf5File(path).root()
+        root = open_hdf5(path)
         return "terminals" in root and all(
             key in root and root[key].ndim == 2 and root[key].shape[1] == size
             for key, size in (("observations", 4), ("actions", 2))
@@ -64,78 +65,77 @@ class D4RLTrajectories(TrajectoryDataset):
     def __init__(self, path: str | Path, *, image_size: int = 64, maze: str | None = None):
         self._path = Path(path)
         self._image_size = side_of(image_size)
-        self._file = Hdf5File(self._path)
+        self._rows = PerProcess(partial(_read_rows, self._path))
         self.env_id = f"wmcontrol/PointMaze_{_MAZES[_which_maze(self._path, maze)]}-v0"
         self.env_settings = {"frame_skip": 1}
         self.control_rate = 1 / TIMESTEP
         self.action_bounds = (-np.ones(2), np.ones(2))
-        self._loaded: tuple[Floats, Floats] | None = None
-        with reading(self._path, "all rows"):
-            ends = self._ends()
+        ends = self._rows.get().ends
         self.lengths = np.diff(ends, prepend=0)
         self._starts: NDArray[np.int64] = ends - self.lengths
 
     def trajectory(self, index: int) -> Trajectory:
         """Return one episode, its frames undrawn."""
         index = checked_index(index, len(self), self._path)
-        states, actions = self._rows()
+        rows = self._rows.get()
         start, T = int(self._starts[index]), int(self.lengths[index])
-        its_states = states[start : start + T].astype(np.float64)
+        states = rows.states[start : start + T].astype(np.float64)
         return Trajectory(
             times=np.arange(T, dtype=np.float64) * TIMESTEP,
             provenance=Provenance(LAYOUT, self._path, f"episode_{index}, from row {start}"),
-            frames=DrawnFrames(str(self.env_id), its_states, self._image_size),
-            states=its_states,
-            actions=actions[start : start + T - 1].astype(np.float64),
+            frames=DrawnFrames(str(self.env_id), states, self._image_size),
+            states=states,
+            actions=rows.actions[start : start + T - 1].astype(np.float64),
         )
 
     def fingerprint(self) -> str:
         """Return a digest of the file's content, and of a frame as it is drawn."""
-        frame = DrawnFrames(str(self.env_id), self._rows()[0][:1].astype(np.float64), self._image_size).read([0])
+        frame = DrawnFrames(str(self.env_id), self._rows.get().states[:1].astype(np.float64), self._image_size).read(
+            [0]
+        )
         parts = (fingerprint("", [self._path], {}), LAYOUT, str(self.env_id), frame.tobytes().hex())
         return hashlib.sha256(" ".join(parts).encode()).hexdigest()
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_loaded": None}  # a worker reads the rows for itself
 
-    def _rows(self) -> tuple[Floats, Floats]:
-        """Return states (N, 4) and actions (N, 2) of all rows, read once in each process."""
-        if self._loaded is None:
-            with reading(self._path, "all rows"):
-                states, actions = self._read("observations", (4,)), self._read("actions", (2,))
-                if all(key in self._file.root() for key in ("infos/qpos", "infos/qvel")):
-                    states = np.concatenate([self._read("infos/qpos", (2,)), self._read("infos/qvel", (2,))], axis=1)
-            self._loaded = (states, actions)
-        return self._loaded
+class _Rows(NamedTuple):
+    """All N rows of a file."""
 
-    def _read(self, key: str, shape: tuple[int, ...], kinds: str = "f") -> NDArray[Any]:
-        root = self._file.root()
+    states: Floats  # (N, 4)
+    actions: Floats  # (N, 2)
+    ends: NDArray[np.int64]  # the row after the last of each episode
+
+
+def _read_rows(path: Path) -> _Rows:
+    root = open_hdf5(path)
+
+    def read(key: str, shape: tuple[int, ...], kinds: str = "f") -> NDArray[Any]:
         if key not in root:
-            raise ValueError(f"{self._path} has no {key}, which D4RL's maze2d files have; it has {sorted(root)}")
+            raise ValueError(f"{path} has no {key}, which D4RL's maze2d files have; it has {sorted(root)}")
         dataset, observations = root[key], root["observations"]
         count = len(observations) if getattr(observations, "shape", ()) else 0
         kind, found = getattr(dataset, "dtype", None), getattr(dataset, "shape", "a group")
         if kind is None or kind.kind not in kinds or found != (count, *shape):
             raise ValueError(
-                f"{self._path}: {key} must be {'floats' if kinds == 'f' else 'flags'} {(count, *shape)}, as many as "
-                f"there are observations; got {kind} {found}"
+                f"{path}: {key} must be {'floats' if kinds == 'f' else 'flags'} {(count, *shape)}, as many as there "
+                f"are observations; got {kind} {found}"
             )
         return np.asarray(dataset[()])
 
-    def _ends(self) -> NDArray[np.int64]:
-        """Return the row after the last of each episode."""
-        states, _ = self._rows()
+    with reading(path, "all rows"):
+        states, actions = read("observations", (4,)), read("actions", (2,))
+        if "infos/qpos" in root and "infos/qvel" in root:
+            states = np.concatenate([read("infos/qpos", (2,)), read("infos/qvel", (2,))], axis=1)
         if not len(states):
-            raise ValueError(f"{self._path} has no rows")
-        marked = self._read("terminals", (), "bui").astype(bool)
-        if "timeouts" in self._file.root():
-            marked |= self._read("timeouts", (), "bui").astype(bool)
-        if not marked.any() and "infos/goal" in self._file.root():
-            goals = self._read("infos/goal", (2,))
+            raise ValueError(f"{path} has no rows")
+        marked = read("terminals", (), "bui").astype(bool)
+        if "timeouts" in root:
+            marked |= read("timeouts", (), "bui").astype(bool)
+        if not marked.any() and "infos/goal" in root:
+            goals = read("infos/goal", (2,))
             marked[:-1] = (goals[1:] != goals[:-1]).any(1)
-        marked[:-1] |= (np.abs(np.diff(states[:, :2], axis=0)) > _JUMP).any(1)
-        marked[-1] = True
-        return np.flatnonzero(marked).astype(np.int64) + 1
+    marked[:-1] |= (np.abs(np.diff(states[:, :2], axis=0)) > _JUMP).any(1)
+    marked[-1] = True
+    return _Rows(states, actions, np.flatnonzero(marked).astype(np.int64) + 1)
 
 
 def _which_maze(path: Path, asked: str | None) -> str:

@@ -1,19 +1,17 @@
-"""HDF5 files that are opened when they are first read, once in each process.
+"""HDF5 files, of which what is in them is looked at before it is opened.
 
-What is in them is looked at before it is opened: nothing is read that lies in another file, and no array that claims
-more than what is stored of it can be.
+Nothing is read that lies in another file, and no array that claims more than what is stored of it can be.
 """
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ...untrusted import check_claim
-from .reading import PerProcess, import_library
+from .reading import import_library
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _MAX_WHOLE = 2**24  # bytes that an array which is read whole may claim, however few of them are stored
@@ -147,25 +145,13 @@ def _check(dataset: Any, path: Path, name: str) -> None:
         check_claim(where, claimed, stored, free=_MAX_WHOLE)
 
 
-class Hdf5File:
-    """An HDF5 file, open for reading while this lives; it travels to other processes closed.
+def open_hdf5(path: Path) -> Hdf5Group:
+    """Open a file for reading, as long as its root group, which this returns, lives.
 
     Raises:
         FileNotFoundError: it is not there.
         OSError: it cannot be read, or is not whole; it names the file.
     """
-
-    def __init__(self, path: Path):
-        self.path = path
-        self._root = PerProcess(partial(_open_file, path))
-        self.root()  # what cannot be opened is refused at once
-
-    def root(self) -> Hdf5Group:
-        """Return the file's root group in this process."""
-        return self._root.get()
-
-
-def _open_file(path: Path) -> Hdf5Group:
     if not path.exists():
         raise FileNotFoundError(f"there is no file {path}")
     try:

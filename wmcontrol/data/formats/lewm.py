@@ -20,8 +20,8 @@ from ..dataset import TrajectoryDataset, checked_index
 from ..environment import Environment
 from ..frames import ImageSize, ReadFrames, checked_size, resized
 from ..trajectory import Provenance, Trajectory
-from .hdf5_file import Hdf5File, is_hdf5, reading
-from .reading import as_floats, checked_lengths, checked_rate, fingerprint
+from .hdf5_file import Hdf5Group, is_hdf5, open_hdf5, reading
+from .reading import PerProcess, as_floats, checked_lengths, checked_rate, fingerprint
 
 _WHERE = ("ep_offset", "ep_len")
 
@@ -32,7 +32,7 @@ def recognises(path: Path) -> bool:
     Raises:
         OSError: it is an HDF5 file, but not a whole one.
     """
-    return is_hdf5(path) and any(name in Hdf5File(path).root() for name in _WHERE)
+    return is_hdf5(path) and any(name in open_hdf5(path) for name in _WHERE)
 
 
 class LeWM(TrajectoryDataset):
@@ -70,8 +70,8 @@ class LeWM(TrajectoryDataset):
         with suppress(ImportError):
             import hdf5plugin  # type: ignore[import-not-found]  # noqa: F401  it registers its filters
         self.path = Path(path)
-        self._file = Hdf5File(self.path)
-        root = self._file.root()
+        self._file = PerProcess(partial(open_hdf5, self.path))
+        root = self._file.get()
         for name in ("pixels", "action", *_WHERE):
             if name not in root:
                 raise OSError(f"{self.path}: column {name} is missing: LeWM's layout has it; it has {list(root)}")
@@ -101,7 +101,7 @@ class LeWM(TrajectoryDataset):
         index = checked_index(index, len(self))
         start, T = int(self._starts[index]), int(self.lengths[index])
         provenance = Provenance("LeWM", self.path, f"episode_{index}")
-        root, states = self._file.root(), None
+        root, states = self._file.get(), None
         with reading(self.path, provenance.record):
             actions = as_floats(root["action"][start : start + T - 1], f"{provenance}: action")
             if self._states:
@@ -120,7 +120,7 @@ class LeWM(TrajectoryDataset):
         return fingerprint("LeWM", [self.path], {**settings, "image_size": self._size})
 
     def _column(self, name: str) -> Any:
-        column = self._file.root()[name]
+        column = self._file.get()[name]
         if not getattr(column, "shape", ()):
             raise ValueError(f"{self.path}: {name} must have a row for each frame or episode, got {column!r}")
         return column
@@ -145,11 +145,11 @@ class LeWM(TrajectoryDataset):
                 )
 
 
-def _pixels(file: Hdf5File, start: int, where: Provenance, asked: NDArray[np.int64]) -> NDArray[Any]:
+def _pixels(file: PerProcess[Hdf5Group], start: int, where: Provenance, asked: NDArray[np.int64]) -> NDArray[Any]:
     """Return frames of an episode, among those of all."""
     rows, places = np.unique(asked, return_inverse=True)
-    pixels = file.root()["pixels"]
-    with reading(file.path, f"{where.record}, pixels"):
+    pixels = file.get()["pixels"]
+    with reading(where.path, f"{where.record}, pixels"):
         # Rising numbers, each once, are what HDF5 can pick; a list of them it picks slowly.
         frames = np.stack([pixels[start + row] for row in rows]) if len(rows) else pixels[:0]
     frames = frames if pixels.shape[-1] == 3 else np.moveaxis(frames, 1, -1)

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
+from functools import partial
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -11,14 +12,14 @@ from numpy.typing import NDArray
 
 from ...actions import ActionLayout
 from ...envs.registration import is_goal_env
-from ...untrusted.schema import MAX_BYTES
+from ...untrusted.schema import MAX_BYTES, Place
 from ..dataset import TrajectoryDataset, checked_index
 from ..environment import DrawnFrames, Environment, world_settings
-from ..frames import Frames, ImageSize, checked_size, resized, side_of
+from ..frames import Frames, ImageSize, ReadFrames, checked_size, resized, side_of
 from ..trajectory import Floats, Provenance, Trajectory
 from .gymnasium_maze import GymnasiumMaze
 from .minari_episodes import ARROW, ArrowEpisodes, Hdf5Episodes, find_images, find_states, leaves
-from .minari_metadata import LONGEST, Metadata
+from .minari_metadata import LONGEST, action_bounds, action_layout, read_metadata
 from .reading import check_rate, fingerprint
 
 LAYOUT = "minari"
@@ -86,11 +87,14 @@ class MinariTrajectories(TrajectoryDataset):
         self._folder = _folder(Path(path))
         self._image_size, self._camera = image_size, camera
         checked_size(image_size)  # refused here, if at all
-        self._metadata = metadata = _read_metadata(self._folder, Path(path))
-        self._ours, self._spaces = metadata.ours, metadata.observations
+        self._path = self._folder / "metadata.json"  # of what the set says of itself
+        if (Path(path) / "parts").is_dir() and not self._path.exists():
+            raise ValueError(f"{path} is unfinished: what wrote it was stopped; run it again and it goes on")
+        if not self._path.exists():
+            raise FileNotFoundError(f"there is no {self._path}, which a Minari data set has beside its episodes")
+        self._about = read_metadata(self._path)
+        self._ours, self._spaces = self._about.get("wmcontrol"), self._about["observation_space"]
         self._episodes = self._open()
-        self._maze = None if self._ours else GymnasiumMaze.of(metadata.spec)
-        self._environment = None if self._ours or self._maze else self._recorded_in()
         self._recognise(control_rate)
         self.lengths = self._read_lengths()
         if not len(self.lengths):
@@ -100,35 +104,37 @@ class MinariTrajectories(TrajectoryDataset):
             find_images(found, self._spaces, camera, self._provenance(0))
 
     def _open(self) -> Hdf5Episodes | ArrowEpisodes:
-        data_format = self._metadata.data_format
+        data_format = self._about.get("data_format", "hdf5")
         if data_format in ARROW:
             return ArrowEpisodes(self._folder, data_format, self._spaces)
         if data_format != "hdf5":
-            raise ValueError(
-                f"{self._metadata.path}: data_format: expected hdf5, {' or '.join(ARROW)}, got {data_format!r}"
-            )
+            raise ValueError(f"{self._path}: data_format: expected hdf5, {' or '.join(ARROW)}, got {data_format!r}")
         if not (self._folder / "main_data.hdf5").exists():
             raise FileNotFoundError(
                 f"there is no {self._folder / 'main_data.hdf5'}, where episodes are with data_format hdf5, which a "
-                f"{self._metadata.path.name} without a data_format means too"
+                f"{self._path.name} without a data_format means too"
             )
         return Hdf5Episodes(self._folder)
 
-    def _recorded_in(self) -> Environment | None:
-        """Return the environment of ours that this was recorded in; None where it is another, or behind wrappers."""
-        if not self._metadata.wrappers <= _LEAVE_ACTIONS_ALONE:
-            return None
-        try:
-            return Environment.of(self._metadata.spec.get("id"), self._metadata.env_settings)
-        except ValueError as error:
-            raise ValueError(f"{self._metadata.path}: env_spec: kwargs: {error}") from error
-
     def _recognise(self, given: float | None) -> None:
         """Note which environment this is of, what it is made with, the bounds of its actions, and their rate."""
-        metadata, told = self._metadata, None
-        self.env_id = self._ours["env_id"] if self._ours else metadata.spec.get("id")
-        self.env_settings = world_settings(self.env_id, metadata.env_settings)
-        self.action_bounds, self.action_layout = metadata.action_bounds, metadata.action_layout
+        spec, told = self._about["env_spec"], None
+        named, written = spec.get("id"), self._ours["settings"].get("env_settings") if self._ours else None
+        self._made_with: Mapping[str, Any] = written or spec.get("kwargs") or {}
+        behind = sorted({wrapper["name"] for wrapper in spec.get("additional_wrappers") or ()} - _LEAVE_ACTIONS_ALONE)
+        self._maze = None if self._ours else GymnasiumMaze.of(spec)
+        # Of ours that Minari recorded; not behind wrappers that may change what actions do.
+        self._environment = None
+        if not self._ours and not self._maze and not behind:
+            try:
+                self._environment = Environment.of(named, self._made_with)
+            except ValueError as error:
+                raise ValueError(f"{self._path}: env_spec: kwargs: {error}") from error
+        self.env_id = self._ours["env_id"] if self._ours else named
+        self.env_settings = world_settings(self.env_id, self._made_with)
+        place = Place(f"{self._path}: action_space")
+        self.action_bounds = action_bounds(self._about["action_space"], place)
+        self.action_layout = action_layout(self._about["action_space"], self._ours, place)
         if self._ours is not None:
             told = self._ours["control_rate"]
         elif self._maze is not None:
@@ -140,17 +146,16 @@ class MinariTrajectories(TrajectoryDataset):
         elif is_goal_env(self.env_id):
             self.env_id, self.env_settings = None, {}
         elif self.env_id is not None:
-            rates = [metadata.env_settings.get(name) for name in _RATES]
+            rates = [self._made_with.get(name) for name in _RATES]
             told = next((float(rate) for rate in rates if isinstance(rate, int | float) and rate > 0), None)
         check_rate(given)
         if told is not None and given is not None and told != given:
             raise ValueError(f"{self._folder} was recorded at {told} Hz, got control_rate={given}")
         if told is None and given is None and not self._ours:
-            wrappers = sorted(metadata.wrappers - _LEAVE_ACTIONS_ALONE)
-            behind = f" behind {', '.join(wrappers)}" if wrappers else ""
+            wrapped = f" behind {', '.join(behind)}" if behind else ""
             raise ValueError(
-                f"{metadata.path}: env_spec: {metadata.spec.get('id')}{behind} does not say how many actions there "
-                "were per second; give control_rate=…, in Hz"
+                f"{self._path}: env_spec: {named}{wrapped} does not say how many actions there were per second; give "
+                "control_rate=…, in Hz"
             )
         self.control_rate = given if told is None else told
 
@@ -185,7 +190,8 @@ class MinariTrajectories(TrajectoryDataset):
             variation = self._variation(episode.attributes, provenance)
         frames: Frames | None = None
         if image is not None:
-            frames = resized(self._episodes.frames(index, image[0], T, image[1]), self._image_size)
+            read = ReadFrames(T, self._episodes.path, partial(self._episodes.images, index, *image))
+            frames = resized(read, self._image_size)
         if self._maze is not None and states is not None:
             states, actions = self._maze.states(states), self._maze.actions(actions)
         if self._environment is not None and states is not None:
@@ -208,7 +214,7 @@ class MinariTrajectories(TrajectoryDataset):
 
     def fingerprint(self) -> str:
         """Return a digest of the files' contents, and of a frame, drawn or read."""
-        digest = hashlib.sha256(fingerprint("", [*self._episodes.files(), self._metadata.path], {}).encode())
+        digest = hashlib.sha256(fingerprint("", [*self._episodes.files(), self._path], {}).encode())
         size = 64 if self._image_size is None else self._image_size
         digest.update(f"{LAYOUT} {size} {self.control_rate}{self._camera or ''}".encode())
         frames = self.trajectory(0).frames
@@ -227,7 +233,7 @@ class MinariTrajectories(TrajectoryDataset):
         elif self._environment is None:
             return {}
         elif not found:
-            asked = attributes.get(_LOOKS.removesuffix("/"), self._metadata.env_settings.get("variation"))
+            asked = attributes.get(_LOOKS.removesuffix("/"), self._made_with.get("variation"))
             if asked is not None and not isinstance(asked, Mapping):
                 return None
             found = dict(asked or {})
@@ -245,16 +251,14 @@ class MinariTrajectories(TrajectoryDataset):
 
     def _read_lengths(self) -> NDArray[np.int64]:
         """Return how many observations each episode has: from our metadata, or from the episodes' attributes."""
-        count = self._metadata.total_episodes
+        count = self._about["total_episodes"]
         lengths = np.array(self._ours["lengths"] if self._ours else [], np.int64)
         # Minari can add episodes to a set of ours, and knows nothing of our list.
-        if len(lengths) == count and lengths.sum() - count == self._metadata.total_steps:
+        if len(lengths) == count and lengths.sum() - count == self._about.get("total_steps"):
             return lengths
         there = self._episodes.count()
         if count > there:
-            raise ValueError(
-                f"{self._metadata.path}: total_episodes: it counts {count}, {self._episodes.path} has {there}"
-            )
+            raise ValueError(f"{self._path}: total_episodes: it counts {count}, {self._episodes.path} has {there}")
         lengths = np.zeros(count, np.int64)
         for index in range(count):
             steps = self._episodes.steps(index)
@@ -269,15 +273,6 @@ def _folder(path: Path) -> Path:
     if path.name == "main_data.hdf5":
         return path.parent
     return path / "data" if (path / "data").is_dir() else path
-
-
-def _read_metadata(folder: Path, asked: Path) -> Metadata:
-    path = folder / "metadata.json"
-    if (asked / "parts").is_dir() and not path.exists():
-        raise ValueError(f"{asked} is unfinished: what wrote it was stopped; run it again and it goes on")
-    if not path.exists():
-        raise FileNotFoundError(f"there is no {path}, which a Minari data set has beside its episodes")
-    return Metadata.read(path)
 
 
 def _world_states(

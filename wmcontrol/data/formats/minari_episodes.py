@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...untrusted import AnyJson, Integer, Record, check_claim, read_json
-from ..frames import Frames, ReadFrames, decoded
+from ..frames import decoded
 from ..trajectory import Floats, Provenance
-from .hdf5_file import Hdf5File, reading
-from .reading import import_library
+from .hdf5_file import open_hdf5, reading
+from .reading import PerProcess, import_library
 
 ARROW = ("arrow", "parquet")
 _EPISODE = Record({"total_steps": Integer(low=0)}, {"options": AnyJson()}, others=AnyJson())
@@ -42,7 +42,7 @@ class Hdf5Episodes:
 
     def __init__(self, folder: Path):
         self.path = folder / "main_data.hdf5"
-        self._file = Hdf5File(self.path)
+        self._file = PerProcess(partial(open_hdf5, self.path))
 
     def files(self) -> list[Path]:
         """Return all files that are read."""
@@ -51,7 +51,7 @@ class Hdf5Episodes:
     def count(self) -> int:
         """Return how many there are."""
         with reading(self.path, "all episodes"):
-            return sum(1 for _ in self._file.root())
+            return sum(1 for _ in self._file.get())
 
     def steps(self, index: int) -> Any:
         """Return how many steps an episode says that it has."""
@@ -65,20 +65,16 @@ class Hdf5Episodes:
             group = self._group(index)
             yield Episode(group.get("observations"), group.get("actions"), group.attrs)
 
-    def frames(self, index: int, name: str, length: int, jpeg: bool) -> Frames:
-        """Return the frames of an episode that an array of its observations has, unread."""
-        path = "/".join(filter(None, [f"episode_{index}", "observations", name]))
-        return ReadFrames(length, self.path, partial(self._images, path, f"episode_{index}", jpeg))
-
-    def _images(self, name: str, record: str, jpeg: bool, wanted: NDArray[np.int64]) -> NDArray[Any]:
-        with reading(self.path, record):
-            stored = self._file.root()[name]
+    def images(self, index: int, name: str, jpeg: bool, rows: NDArray[np.int64]) -> NDArray[Any]:
+        """Read images of an episode, by the name of an array of its observations, (len(rows), height, width, 3)."""
+        with reading(self.path, f"episode_{index}"):
+            stored = self._file.get()["/".join(filter(None, [f"episode_{index}", "observations", name]))]
             # One by one: a list of numbers HDF5 picks slowly. The first, where none is wanted, for its shape.
-            frames = [stored[index] for index in wanted.tolist() or [0]]
-            return np.stack([decoded(frame) if jpeg else np.asarray(frame) for frame in frames])[: len(wanted)]
+            frames = [stored[row] for row in rows.tolist() or [0]]
+            return np.stack([decoded(frame) if jpeg else np.asarray(frame) for frame in frames])[: len(rows)]
 
     def _group(self, index: int) -> Any:
-        group = self._file.root().get(f"episode_{index}")
+        group = self._file.get().get(f"episode_{index}")
         if group is None:
             raise ValueError(f"{self.path} has no episode_{index}, which metadata.json counts")
         if not hasattr(group, "items"):
@@ -129,11 +125,8 @@ class ArrowEpisodes:
             options = _flat(self._metadata(index).get("options") or {}, "options")
         yield Episode(observations, actions, options)
 
-    def frames(self, index: int, name: str, length: int, jpeg: bool) -> Frames:
-        """Return the frames of an episode that an array of its observations has, unread."""
-        return ReadFrames(length, self.path, partial(self._images, index, name, jpeg))
-
-    def _images(self, index: int, name: str, jpeg: bool, rows: NDArray[np.int64]) -> NDArray[Any]:
+    def images(self, index: int, name: str, jpeg: bool, rows: NDArray[np.int64]) -> NDArray[Any]:
+        """Read images of an episode, by the name of an array of its observations, (len(rows), height, width, 3)."""
         wanted = rows.tolist()
         with self._reading(index):
             column = self._column(index, ("observations", *filter(None, name.split("/"))))

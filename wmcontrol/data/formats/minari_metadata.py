@@ -64,84 +64,35 @@ _OURS = Record(
     {"variation": MapOf(ListOf(Number())), "action_layout": LAYOUT},  # variation: that all episodes share
     others=AnyJson(),
 )
+_TEXTS = {"observation_space": _Space(), "action_space": _Space(), "env_spec": _SPEC}
 _METADATA = Record(
     {"total_episodes": Integer(low=0, high=LONGEST)},
     {
         "total_steps": Integer(),
         "data_format": Text(100),
         "wmcontrol": _OURS,
-        **dict.fromkeys(("observation_space", "action_space", "env_spec"), Nullable(Text(2**24))),
+        **dict.fromkeys(_TEXTS, Nullable(Text(2**24))),
     },
     others=AnyJson(),
 )
 
 
-@dataclass(frozen=True)
-class Metadata:
-    """What a set says of itself.
+def read_metadata(path: Path) -> dict[str, Any]:
+    """Return what a set says of itself; its spaces and ``env_spec`` as they are in their texts, {} where there is none.
 
-    Attributes:
-        path: the file.
-        total_episodes: how many there are.
-        total_steps: of all of them; None where it does not say.
-        data_format: how they are stored.
-        observations: the space of the observations, {} where it does not say.
-        spec: of the environment, {} where it does not say.
-        action_bounds: the lowest and the highest action, as vectors (A,); None where none is finite.
-        action_layout: how actions lie in vectors (A,); None where they are such vectors, or where it does not say.
-        ours: what we wrote besides; None in sets of others.
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is not what Minari writes; it names the file and the field.
     """
-
-    path: Path
-    total_episodes: int
-    total_steps: int | None
-    data_format: str
-    observations: Mapping[str, Any]
-    spec: Mapping[str, Any]
-    action_bounds: tuple[Floats, Floats] | None
-    action_layout: ActionLayout | None
-    ours: Mapping[str, Any] | None
-
-    @staticmethod
-    def read(path: Path) -> "Metadata":
-        """Read it.
-
-        Raises:
-            OSError: it cannot be read.
-            ValueError: it is not what Minari writes; it names the file and the field.
-        """
-        found = read_json(path, _METADATA)
-
-        def nested(name: str, schema: Schema) -> dict[str, Any]:
-            text = found.get(name)
-            return parse_json(text, schema, f"{path}: {name}") if text else {}
-
-        space = nested("action_space", _Space())
-        return Metadata(
-            path=path,
-            total_episodes=found["total_episodes"],
-            total_steps=found.get("total_steps"),
-            data_format=found.get("data_format", "hdf5"),
-            observations=nested("observation_space", _Space()),
-            spec=nested("env_spec", _SPEC),
-            action_bounds=_bounds(space, Place(f"{path}: action_space")),
-            action_layout=_layout(space, found.get("wmcontrol"), Place(f"{path}: action_space")),
-            ours=found.get("wmcontrol"),
-        )
-
-    @property
-    def env_settings(self) -> Mapping[str, Any]:
-        """The keyword arguments that the environment was made with."""
-        return (self.ours["settings"] if self.ours else {}).get("env_settings") or self.spec.get("kwargs") or {}
-
-    @property
-    def wrappers(self) -> set[str]:
-        """The names of the wrappers that the environment was recorded behind."""
-        return {wrapper["name"] for wrapper in self.spec.get("additional_wrappers") or ()}
+    found: dict[str, Any] = read_json(path, _METADATA)
+    for name, schema in _TEXTS.items():
+        text = found.get(name)
+        found[name] = parse_json(text, schema, f"{path}: {name}") if text else {}
+    return found
 
 
-def _layout(space: Mapping[str, Any], ours: Mapping[str, Any] | None, place: Place) -> ActionLayout | None:
-    """Return how a set says that its actions lie in vectors.
+def action_layout(space: Mapping[str, Any], ours: Mapping[str, Any] | None, place: Place) -> ActionLayout | None:
+    """Return how a set says that its actions lie in vectors; None where they are such vectors, or it does not say.
 
     Raises:
         ValueError: it contradicts itself.
@@ -176,7 +127,12 @@ def _choices(space: Mapping[str, Any], place: Place) -> dict[str, Any]:
     return {"shape": (len(counts),), "choices": counts, "start": start}
 
 
-def _bounds(space: Mapping[str, Any], place: Place) -> tuple[Floats, Floats] | None:
+def action_bounds(space: Mapping[str, Any], place: Place) -> tuple[Floats, Floats] | None:
+    """Return the lowest and highest action of a space, as vectors (A,); None where none is finite.
+
+    Raises:
+        ValueError: they are not what Minari writes; it names the place.
+    """
     shape = space.get("shape") or []
     if space.get("type") != "Box" or space.get("shape") is None or not 0 < prod(shape) < MAX_DIM:
         return None

@@ -32,15 +32,15 @@ from ...actions import ActionLayout
 from ...files import atomic_write, sync_folder
 from ...untrusted import ListOf, MapOf, Number, Record, Text, parse_json
 from ..trajectory import Floats, Provenance, Trajectory
-from .hdf5_file import Hdf5File, Hdf5Group
-from .reading import check_rate, import_library
+from .hdf5_file import Hdf5Group, open_hdf5
+from .reading import check_rate, checked_lengths, import_library
 
 MINARI_VERSION = "0.5.4"  # whose layout this is; the first that knows of lossless images
 _LEVEL = 3  # of gzip: on drawn frames as fast as 1 and a tenth smaller; 6 takes twice as long
 _BLOCK = 64  # frames read at once
 _OVERHEAD = 6000  # bytes that HDF5 needs for an episode besides its numbers
 _TIME_TOLERANCE = 1e-9  # s
-_NOTES = Record({"provenance": Text(), "variation": MapOf(ListOf(Number()))})
+_NOTES = ListOf(Record({"provenance": Text(), "variation": MapOf(ListOf(Number()))}))
 _NAME = re.compile(r"(\d{9})-(\d{9})\.hdf5")
 
 
@@ -127,8 +127,7 @@ class MinariWriter:
         # In memory, so that a full disk is no matter of HDF5's.
         with import_library("h5py").File("part", "w", driver="core", backing_store=False) as part:
             part.attrs["timed"] = not all(self._is_regular(trajectory.times) for trajectory in trajectories)
-            for number, trajectory in enumerate(trajectories, self.written):
-                _write_stored(part.create_group(str(number)), trajectory, shapes)
+            _write_part(part, trajectories, shapes)
             part.flush()
             with atomic_write(self._parts / f"{self.written:09d}-{end:09d}.hdf5") as file:
                 file.write(part.id.get_file_image())
@@ -280,53 +279,62 @@ def _create_pixels(group: Any, count: int, image: tuple[int, ...]) -> Any:
     return group.create_dataset("pixels", (count, *image), np.uint8, **kept)
 
 
-def _write_stored(group: Any, trajectory: Trajectory, shapes: _Shapes) -> None:
-    """Write a trajectory into a part."""
-    looks = {name: np.ravel(value).tolist() for name, value in trajectory.variation.items()}
-    notes = json.dumps({"provenance": str(trajectory.provenance), "variation": looks})
-    group["notes"] = np.frombuffer(notes.encode(), np.uint8)
+def _write_part(part: Any, trajectories: Sequence[Trajectory], shapes: _Shapes) -> None:
+    """Write all numbers and frames of trajectories into a file, one trajectory after the other."""
+    looks = [{name: np.ravel(value).tolist() for name, value in t.variation.items()} for t in trajectories]
+    notes = [{"provenance": str(t.provenance), "variation": look} for t, look in zip(trajectories, looks, strict=True)]
+    part["notes"] = np.frombuffer(json.dumps(notes).encode(), np.uint8)
+    part["lengths"] = np.array([len(trajectory) for trajectory in trajectories], np.int64)
     for name in ("times", "states", "actions"):
-        if (values := getattr(trajectory, name)) is not None:
-            group[name] = values
-    if trajectory.frames is None or shapes.image is None:
+        if (values := [getattr(trajectory, name) for trajectory in trajectories])[0] is not None:
+            part[name] = np.concatenate(values)
+    if shapes.image is None:
         return
-    pixels = _create_pixels(group, len(trajectory), shapes.image)
-    for start in range(0, len(trajectory), _BLOCK):
-        block = trajectory.frames.read(range(start, min(start + _BLOCK, len(trajectory))))
-        if block.dtype != np.uint8 or block.shape[1:] != shapes.image:
-            raise ValueError(
-                f"{trajectory.provenance}: frames must be uint8 {shapes.image}, got {block.dtype} {block.shape[1:]}"
-            )
-        pixels[start : start + len(block)] = block
+    pixels, end = _create_pixels(part, sum(map(len, trajectories)), shapes.image), 0
+    for trajectory in trajectories:
+        assert trajectory.frames is not None
+        for start in range(0, len(trajectory), _BLOCK):
+            block = trajectory.frames.read(range(start, min(start + _BLOCK, len(trajectory))))
+            if block.dtype != np.uint8 or block.shape[1:] != shapes.image:
+                raise ValueError(
+                    f"{trajectory.provenance}: frames must be uint8 {shapes.image}, got {block.dtype} {block.shape[1:]}"
+                )
+            pixels[end : end + len(block)] = block
+            end += len(block)
 
 
 @contextmanager
 def _whole(part: Path) -> Iterator[Hdf5Group]:
     """Open a part, and name it in what goes wrong while it is read."""
     try:
-        yield Hdf5File(part).root()
+        yield open_hdf5(part)
     except (OSError, RuntimeError, LookupError, ValueError, AttributeError, TypeError) as error:
         raise ValueError(f"{part} is not whole: {error}; remove it and the parts after it, and run again") from error
 
 
 def _read_part(part: Path, numbers: range) -> Iterator[_Stored]:
+    """Read the episodes of a part, each checked as any trajectory is."""
     with _whole(part) as root:
-        for number in numbers:
-            yield _read_stored(root[str(number)], Provenance("part", part, f"episode_{number}"))
-
-
-def _read_stored(group: Hdf5Group, where: Provenance) -> _Stored:
-    notes = parse_json(group["notes"][()].tobytes(), _NOTES, "notes")
-    numbers = {name: group[name][()] for name in ("times", "states", "actions") if name in group}
-    trajectory = Trajectory(**numbers, provenance=where, variation=notes["variation"])
-    image, chunks = None, []
-    if "pixels" in group:
-        pixels, T = group["pixels"], len(trajectory)
-        image = pixels.shape[1:]
-        if len(pixels) != T or pixels.chunks != (1, *image):
-            raise ValueError(f"pixels must be {T} frames stored one by one, got {pixels.chunks} of {pixels.shape}")
-        chunks = [pixels.id.read_direct_chunk((t, 0, 0, 0))[1] for t in range(T)]
-    return _Stored(trajectory, notes["provenance"], _shapes(trajectory, image), chunks)
+        notes = parse_json(root["notes"][()].tobytes(), _NOTES, "notes")
+        lengths = checked_lengths(part, root["lengths"][()]).tolist()
+        if not len(notes) == len(lengths) == len(numbers):
+            raise ValueError(f"expected {len(numbers)} episodes, got {len(lengths)} lengths and {len(notes)} notes")
+        held = {name: root[name][()] for name in ("times", "states", "actions") if name in root}
+        pixels, image, start = root.get("pixels"), None, 0
+        if pixels is not None:
+            image = pixels.shape[1:]
+            if len(pixels) != sum(lengths) or pixels.chunks != (1, *image):
+                raise ValueError(f"pixels must be {sum(lengths)} frames stored one by one, got {pixels.shape}")
+        for index, (number, T, note) in enumerate(zip(numbers, lengths, notes, strict=True)):
+            begins = {"actions": start - index, "times": start, "states": start}
+            its = {name: rows[begins[name] : begins[name] + T - (name == "actions")] for name, rows in held.items()}
+            where = Provenance("part", part, f"episode_{number}")
+            trajectory = Trajectory(**its, provenance=where, variation=note["variation"])
+            chunks: list[bytes] = []
+            if pixels is not None:
+                chunks = [pixels.id.read_direct_chunk((frame, 0, 0, 0))[1] for frame in range(start, start + T)]
+            yield _Stored(trajectory, note["provenance"], _shapes(trajectory, image), chunks)
+            start += T
 
 
 def _write_episode(group: Any, number: int, stored: _Stored, timed: bool) -> None:

@@ -16,7 +16,7 @@ from ...untrusted import AnyJson, Nullable, Number, Record, parse_json
 from ..frames import ImageSize
 from .column_dataset import ColumnDataset, Roles, find_frames, find_states, grouped_episodes
 from .columns import Columns, join, open_columns
-from .hdf5_file import Hdf5File, is_hdf5
+from .hdf5_file import is_hdf5, open_hdf5
 from .plain import natural
 
 _ENV_ARGS = Record({}, {"env_kwargs": Record({}, {"control_freq": Nullable(Number(above=0))}, AnyJson())}, AnyJson())
@@ -30,7 +30,7 @@ def recognises(path: Path) -> bool:
     """
     if not is_hdf5(path):
         return False
-    root = Hdf5File(path).root()
+    root = open_hdf5(path)
     return "data" in root and any(name.startswith("demo_") for name in root["data"])
 
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..clips import too_many_damaged
 from ..dataset import TrajectoryDataset, checked_index
 from ..frames import ImageSize, height_and_width
 from ..trajectory import Provenance, Trajectory
@@ -16,8 +17,6 @@ from ..video import VideoFrames
 from .reading import fingerprint
 
 SUFFIXES = (".avi", ".mkv", ".mov", ".mp4", ".webm")
-MAX_SKIPPED = 0.05  # of all files: more than these damaged, and it is no accident
-_NAMED = 3  # how many of the damaged an error names
 
 
 class SkippedVideo(NamedTuple):
@@ -89,12 +88,8 @@ class VideoFolder(TrajectoryDataset):
                     self.videos.append(found)
                 if progress is not None:
                     progress(done, len(files))
-        if len(self.skipped) > MAX_SKIPPED * len(files):
-            named = "; ".join(reason for _, reason in self.skipped[:_NAMED])
-            raise ValueError(
-                f"{self.path}: {len(self.skipped)} of {len(files)} videos are damaged, more than "
-                f"{MAX_SKIPPED:.0%}; repair or remove them: {named}{'; ...' if len(self.skipped) > _NAMED else ''}"
-            )
+        if too_many := too_many_damaged([reason for _, reason in self.skipped], len(files), "videos"):
+            raise ValueError(f"{self.path}: {too_many}")
         self.lengths = np.array([len(video) for video in self.videos], dtype=np.int64)
 
     def trajectory(self, index: int) -> Trajectory:

@@ -8,10 +8,11 @@ import math
 import warnings
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 
@@ -95,11 +96,8 @@ def open_group(path: Path, names: Mapping[str, bool]) -> Any:
     """
     zarr = import_library("zarr")
     try:
-        if path.is_file():
-            with zipfile.ZipFile(path) as archive:
-                version = _checked(path, _Zip(archive), names)
-        else:
-            version = _checked(path, _Folder(path), names)
+        with zipfile.ZipFile(path) if path.is_file() else nullcontext() as archive:
+            version = _checked(path, _Files.of(path, archive), names)
     except _BROKEN as error:
         raise OSError(f"{path}: not a whole zarr store ({error!r}); fetch it again") from error
     try:
@@ -121,15 +119,13 @@ def array_shapes(path: Path) -> dict[str, tuple[int, ...]]:
         ValueError: metadata that are none; it names the file.
     """
     try:
-        if path.is_file():
-            with zipfile.ZipFile(path) as archive:
-                return _shapes(path, _Zip(archive))
-        return _shapes(path, _Folder(path))
+        with zipfile.ZipFile(path) if path.is_file() else nullcontext() as archive:
+            return _shapes(path, _Files.of(path, archive))
     except _BROKEN as error:
         raise OSError(f"{path}: not a whole zarr store ({error!r}); fetch it again") from error
 
 
-def _shapes(path: Path, files: "_Folder | _Zip") -> dict[str, tuple[int, ...]]:
+def _shapes(path: Path, files: "_Files") -> dict[str, tuple[int, ...]]:
     shapes = {}
     for file, size in files.sizes.items():
         name, _, last = file.rpartition("/")
@@ -148,33 +144,26 @@ def _check_size(path: Path, size: int) -> None:
         raise ValueError(f"{path}: expected at most {_MAX_METADATA:,} bytes, got {size:,}")
 
 
-class _Folder:
-    """The files of a store in a folder, with their sizes in bytes."""
+class _Files(NamedTuple):
+    """The files of a store, by their names in it."""
 
-    def __init__(self, path: Path):
-        self._path = path
+    sizes: Mapping[str, int]  # bytes
+    stored: Mapping[str, int]  # bytes, of those that a zip file has packed once more
+    open: Callable[[str], IO[bytes]]
+
+    @staticmethod
+    def of(path: Path, archive: zipfile.ZipFile | None) -> "_Files":
+        """List those of a zip file, or else of a folder."""
+        if archive is not None:
+            entries = [entry for entry in archive.infolist() if not entry.is_dir()]
+            stored = {entry.filename: entry.compress_size for entry in entries}
+            return _Files({entry.filename: entry.file_size for entry in entries}, stored, archive.open)
         found = [file for file in path.rglob("*") if file.is_file()]
-        self.sizes = {file.relative_to(path).as_posix(): file.stat().st_size for file in found}
-        self.stored = self.sizes
-
-    def open(self, name: str) -> IO[bytes]:
-        return (self._path / name).open("rb")
+        sizes = {file.relative_to(path).as_posix(): file.stat().st_size for file in found}
+        return _Files(sizes, sizes, lambda name: (path / name).open("rb"))
 
 
-class _Zip:
-    """The files of a store in a zip file, with their sizes in bytes, and those that they have packed once more."""
-
-    def __init__(self, archive: zipfile.ZipFile):
-        self._archive = archive
-        files = [entry for entry in archive.infolist() if not entry.is_dir()]
-        self.sizes = {entry.filename: entry.file_size for entry in files}
-        self.stored = {entry.filename: entry.compress_size for entry in files}
-
-    def open(self, name: str) -> IO[bytes]:
-        return self._archive.open(name)
-
-
-def _checked(path: Path, files: _Folder | _Zip, names: Mapping[str, bool]) -> int:
+def _checked(path: Path, files: _Files, names: Mapping[str, bool]) -> int:
     """Return the version of zarr's format, once all arrays were looked at."""
     version = 3 if "zarr.json" in files.sizes else 2
     for file, size in files.sizes.items():
@@ -188,7 +177,7 @@ def _checked(path: Path, files: _Folder | _Zip, names: Mapping[str, bool]) -> in
     return version
 
 
-def _described(path: Path, files: _Folder | _Zip, name: str, version: int) -> _Description:
+def _described(path: Path, files: _Files, name: str, version: int) -> _Description:
     with files.open(name) as file:
         found = parse_json(file.read(_MAX_METADATA), _V3 if version == 3 else _V2, str(path))
     if version == 2:
@@ -205,7 +194,7 @@ def _described(path: Path, files: _Folder | _Zip, name: str, version: int) -> _D
     return _Description(found["shape"], chunk, itemsize, codec, found["fill_value"])
 
 
-def _check(path: Path, described: _Description, files: _Folder | _Zip, name: str, whole: bool) -> None:
+def _check(path: Path, described: _Description, files: _Files, name: str, whole: bool) -> None:
     """Compare what an array claims with the chunks that are stored of it."""
     where = path / name
     chunks = {
@@ -231,7 +220,7 @@ def _check(path: Path, described: _Description, files: _Folder | _Zip, name: str
         _check_chunk(path / file, files, file, described)
 
 
-def _check_chunk(where: Path, files: _Folder | _Zip, name: str, described: _Description) -> None:
+def _check_chunk(where: Path, files: _Files, name: str, described: _Description) -> None:
     """Refuse a chunk that would become another size than its array's chunks have, as far as its header tells.
 
     Blosc would read on in memory that is not the chunk's if it were cut short.

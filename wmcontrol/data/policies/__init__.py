@@ -11,10 +11,10 @@ import gymnasium as gym
 
 from ...envs import ENV_IDS
 from ...envs.registration import bare_id, is_goal_env
-from ..collecting import AgentPolicy, CollectPolicy, Length, Lengths
+from ..collecting import CollectPolicy, Length, Scripted, agent_policy
 from ..dataset import TrajectoryDataset
 from .block_pushes import Pushes
-from .common import Scripted, Uniform
+from .common import Uniform
 from .maze_waypoint import Waypoint
 from .replay import NoisyReplay, Recorded
 from .wall import Door, Drifting
@@ -110,7 +110,7 @@ def noisy_replay(env_id: str, demonstrations: TrajectoryDataset, *, num_frames: 
     return Scripted(script, _lengths(env_id, num_frames), _RELATIVE)
 
 
-def from_agent(env_id: str, agent: Any, *, num_frames: Length | None = None) -> AgentPolicy:
+def from_agent(env_id: str, agent: Any, *, num_frames: Length | None = None) -> CollectPolicy:
     """Let an agent act, such as one that :func:`~wmcontrol.agents.load_policy` loads.
 
     Args:
@@ -124,7 +124,7 @@ def from_agent(env_id: str, agent: Any, *, num_frames: Length | None = None) -> 
     kind = _kind(env_id, "from_agent")
     space = getattr(agent, "action_space", None)  # Push-T's is from -1 to 1, or places in the field
     absolute = kind == "PushT" and isinstance(space, gym.spaces.Box) and bool((space.high > 1).all())
-    return AgentPolicy(agent, _lengths(env_id, num_frames), {"action_mode": "absolute"} if absolute else {})
+    return agent_policy(agent, _lengths(env_id, num_frames), {"action_mode": "absolute"} if absolute else {})
 
 
 def _kind(env_id: str, policy: str, only: str | None = None) -> str:
@@ -139,9 +139,9 @@ def _kind(env_id: str, policy: str, only: str | None = None) -> str:
     raise ValueError(f"{policy} is a policy for {', '.join(known)}{more}; not for {env_id!r}")
 
 
-def _lengths(env_id: str, num_frames: Length | None) -> Lengths:
+def _lengths(env_id: str, num_frames: Length | None) -> Length:
     usual = next((frames for kind, frames in _LENGTHS.items() if env_id.startswith(f"wmcontrol/{kind}")), _FOREIGN)
-    return Lengths.of(usual if num_frames is None else num_frames)
+    return usual if num_frames is None else num_frames
 
 
 def _action_space(env_id: str) -> gym.Space[Any]:

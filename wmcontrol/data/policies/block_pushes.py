@@ -6,8 +6,8 @@ from math import inf, pi
 import numpy as np
 
 from ...envs.pusht.physics import AGENT_RADIUS, BAR, CENTER_OF_GRAVITY, FIELD, STEM
-from ..collecting import View
-from .common import Floats, ScriptBase, lasting_noise
+from ..collecting import Script, View
+from .common import Floats, lasting_noise
 
 CLEAR = 105.0  # from the block's centre of gravity an agent passes it at this distance, pixels
 _ON_CIRCLE = 0.6  # how far ahead on the circle around the block it heads, radians
@@ -39,7 +39,7 @@ def middle_of(x: float, y: float, angle: float) -> complex:
     return complex(x, y) + complex(*CENTER_OF_GRAVITY) * cmath.rect(1, angle)
 
 
-class Pushes(ScriptBase):
+class Pushes(Script):
     """Push through the block, again and again, each time from somewhere else.
 
     A push aims at a random point of the block from a random direction: the agent goes around the block to where the

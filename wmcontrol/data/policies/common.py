@@ -1,7 +1,5 @@
 """What the policies for collecting share, and the one that acts at random in any environment."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import gymnasium as gym
@@ -9,30 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...actions import draw_actions
-from ..collecting import Lengths, Script, View
+from ..collecting import Script, View
 
 Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Scripted:
-    """A policy whose scripts are all made in one way: of a number of frames and a generator."""
-
-    make: Callable[[int, np.random.Generator], Script]
-    lengths: Lengths
-    env_settings: Mapping[str, Any] = field(default_factory=dict)
-
-    def script(self, rng: np.random.Generator) -> Script:
-        """Return the script of an episode."""
-        return self.make(self.lengths.draw(rng), rng)
-
-
-class ScriptBase:
-    """What scripts have besides ``act``."""
-
-    def __init__(self, num_frames: int, options: Mapping[str, Any] | None = None):
-        self.num_frames = num_frames
-        self.options: Mapping[str, Any] = options or {}
 
 
 def lasting_noise(rng: np.random.Generator, count: int, size: int, correlation: float) -> Floats:
@@ -43,7 +20,7 @@ def lasting_noise(rng: np.random.Generator, count: int, size: int, correlation: 
     return noise
 
 
-class Uniform(ScriptBase):
+class Uniform(Script):
     """Every action is drawn uniformly within the bounds of ``space``, and independently of the one before.
 
     Args:

@@ -7,8 +7,8 @@ from functools import cache
 import numpy as np
 
 from ...envs.pointmaze.mazes import BODY_ORIGIN, MAZES, WALL_ORIGIN, cells
-from ..collecting import View
-from .common import Floats, ScriptBase
+from ..collecting import Script, View
+from .common import Floats
 
 _ORIGIN = BODY_ORIGIN - WALL_ORIGIN  # from a position to the coordinates of its cell
 _POSITION_GAIN, _VELOCITY_GAIN = 10.0, 1.0
@@ -50,7 +50,7 @@ def steer(place: Floats, velocity: Floats, target: Floats) -> Floats:
     return np.asarray(_POSITION_GAIN * (target - place) - _VELOCITY_GAIN * velocity)
 
 
-class Waypoint(ScriptBase):
+class Waypoint(Script):
     """Go to random places of the maze, one after another, on shortest ways over the cells' middles, with noise.
 
     The controller's gains are D4RL's; its noise has the effect that D4RL's has at 100 actions a second. A waypoint

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...envs.pusht.physics import CENTER_OF_GRAVITY, FIELD
-from ..collecting import View
+from ..collecting import Script, View
 from ..dataset import TrajectoryDataset
-from .common import Floats, ScriptBase, lasting_noise
+from .common import Floats, lasting_noise
 
 _CENTER = 255.5 * (1 + 1j)  # between the walls
 _REACH = 100.0  # of a whole relative action, pixels
@@ -91,7 +91,7 @@ class _Piece:
         return self.block + self.turn * (-np.conj(local) if self.mirrored else local)
 
 
-class NoisyReplay(ScriptBase):
+class NoisyReplay(Script):
     """Replay the recorded actions of demonstrations with noise, as DINO-WM's set was made.
 
     An episode starts as a random demonstration did at a random step of it, in one of the eight symmetries of the

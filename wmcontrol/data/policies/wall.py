@@ -3,8 +3,8 @@
 import numpy as np
 
 from ...envs.wall.physics import BORDER, HALF_WIDTH
-from ..collecting import View
-from .common import Floats, ScriptBase, lasting_noise
+from ..collecting import Script, View
+from .common import Floats, lasting_noise
 
 _CLEAR = 2.0  # how far before and behind the wall's faces the way through the door is straight, pixels
 _NEAR = 1.0  # how near the door's middle line the dot must be to go through
@@ -33,7 +33,7 @@ def way_through(place: Floats, target: Floats, wall: float, door: float, near: f
     return np.array([wall - clear * side, door])
 
 
-class Door(ScriptBase):
+class Door(Script):
     """Go to a random place in the other room, then to one in this, and so on: about every second leg crosses.
 
     The first leg always crosses. Each leg has a speed of its own, from 40 to 100 % of the action's range, and actions
@@ -61,7 +61,7 @@ class Door(ScriptBase):
         return np.asarray(way * min(1.0, self._speed / max(1e-9, float(np.abs(way).max()))) + next(self._noise))
 
 
-class Drifting(ScriptBase):
+class Drifting(Script):
     """A walk through Wall that keeps its heading for a while.
 
     The heading of each action is that of the last one turned by a von Mises draw of kappa 5, its length a normal draw
