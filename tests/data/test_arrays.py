@@ -83,6 +83,44 @@ def test_the_fingerprint_follows_all_that_it_holds() -> None:
     assert ArrayDataset(**arrays()).fingerprint() == prints[0]
 
 
+def test_frames_are_drawn_from_the_states_of_an_environment_that_says_rate_and_bounds(tmp_path: Path) -> None:
+    env = gym.make("wmcontrol/Wall-v0", image_size=16)
+    seen, states, actions = [], [], []
+    for seed in (0, 1):
+        observation, _ = env.reset(seed=seed)
+        env.action_space.seed(seed)
+        frames, places, done = [observation["pixels"]], [env.unwrapped.get_state()], []
+        for _ in range(5):
+            done.append(env.action_space.sample())
+            frames.append(env.step(done[-1])[0]["pixels"])
+            places.append(env.unwrapped.get_state())
+        seen.append(np.stack(frames))
+        states.append(np.stack(places))
+        actions.append(np.stack(done))
+    drawn = ArrayDataset(states=states, actions=actions, env_id="wmcontrol/Wall-v0", image_size=16)
+    kept = ArrayDataset(seen, actions, states=states, env_id="wmcontrol/Wall-v0")
+    assert drawn.control_rate == kept.control_rate == env.unwrapped.control_rate
+    np.testing.assert_array_equal(drawn.action_bounds, [env.action_space.low, env.action_space.high])
+    for one, two in zip(drawn, kept, strict=True):
+        np.testing.assert_array_equal(one.frames, two.frames)
+        np.testing.assert_array_equal(one.states, two.states)
+    small = ArrayDataset(seen, actions, control_rate=5, image_size=(8, 4))
+    assert small[0].frames[0].shape == (8, 4, 3)
+    assert ArrayDataset(seen, control_rate=5)[1].actions is None
+    assert len({dataset.fingerprint() for dataset in (drawn, kept, small)}) == 3
+    for changes, says in (
+        ({"states": [places[:, :1] for places in states]}, naming("trajectory 0", "states", 2, 1)),
+        ({"actions": [np.ones((5, 3))] * 2}, naming("trajectory 0", "actions", 2, 3)),
+        ({"states": states[:1]}, naming("states", 1, 2)),
+        ({"env_id": None}, "env_id"),
+        ({"control_rate": 3}, "control_rate"),
+        ({"image_size": (8, 4)}, "image_size"),
+    ):
+        given: dict[str, Any] = {"states": states, "actions": actions, "env_id": "wmcontrol/Wall-v0"}
+        with pytest.raises(ValueError, match=says):
+            ArrayDataset(**given | changes)
+
+
 def _with(name: str, index: int, value: Any) -> dict[str, Any]:
     given = arrays()
     given[name][index] = value
