@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .data import TrajectoryDataset
     from .encoders import Encoder, PyramidEncoder, TransformersEncoder
     from .models import ActionConditioned, ActionNormalizer, Context, PlanningSettings, Predictor, WorldModel
-    from .objectives import ActionPenalty, GoalDistance, Guardrail, Objective, Smoothness
+    from .objectives import ActionPenalty, GoalDistance, Guardrail, LearnedReward, Objective, Smoothness
     from .planners import (
         CEM,
         CMA,
@@ -37,7 +37,7 @@ _ROOMS = {
     "data": "TrajectoryDataset",
     "encoders": "Encoder PyramidEncoder TransformersEncoder",
     "models": "ActionConditioned ActionNormalizer Context PlanningSettings Predictor WorldModel",
-    "objectives": "ActionPenalty GoalDistance Guardrail Objective Smoothness",
+    "objectives": "ActionPenalty GoalDistance Guardrail LearnedReward Objective Smoothness",
     "planners": "CEM CMA CategoricalCEM CostFn Gradient Hybrid ICEM MPPI Plan Planner RandomShooting Search",
 }
 _LAZY = {name: room for room, names in _ROOMS.items() for name in names.split()}  # what needs torch, and where it is
@@ -58,6 +58,7 @@ __all__ = [
     "Gradient",
     "Guardrail",
     "Hybrid",
+    "LearnedReward",
     "Objective",
     "Plan",
     "Planner",

@@ -33,9 +33,11 @@ class Term(ABC):
     Attributes:
         last_only: whether it reads only the last of the H latents, so that the others need not be kept: it then takes
             (B, S, 1, P, D) as well.
+        needs_goal: whether it reads the goal, which environments without one do not show; it then is (B, 0, D).
     """
 
     last_only: bool = False
+    needs_goal: bool = True
 
     @abstractmethod
     def __call__(self, latents: Tensor, goal: Tensor, actions: Tensor) -> Tensor:
@@ -73,6 +75,11 @@ class Sum(Term):
     """A weighted sum of objectives; made by ``+`` and ``*``."""
 
     terms: tuple[tuple[float, Objective], ...]
+
+    @property
+    def needs_goal(self) -> bool:  # type: ignore[override]
+        """Whether any of them reads the goal."""
+        return any(getattr(term, "needs_goal", True) for _, term in self.terms)
 
     @property
     def last_only(self) -> bool:  # type: ignore[override]
@@ -200,10 +207,54 @@ class GoalDistance(Term):
 
 
 @dataclass(frozen=True)
+class LearnedReward(Term):
+    """Minus the sum of rewards that a head predicts of the H steps, for environments without goals.
+
+    Args:
+        head: tokens (…, P, D) to rewards (…), such as a :class:`~wmcontrol.models.RewardHead`, whose rewards are of one
+            environment step.
+        frameskip: how many environment steps a model step is, as the model says.
+        discount: over 0 and at most 1; step ``h``, from 0, counts ``discount ** h``.
+        terminal: tokens (…, P, D) of the last step to what is still to come after it (…), discounted as that; None: 0.
+    """
+
+    head: Callable[[Tensor], Tensor]
+    frameskip: int = 1
+    discount: float = 1.0
+    terminal: Callable[[Tensor], Tensor] | None = None
+    needs_goal = False
+
+    def __post_init__(self) -> None:
+        if not callable(self.head) or not (self.terminal is None or callable(self.terminal)):
+            raise TypeError(f"head and terminal must be functions of tokens, got {self.head!r} and {self.terminal!r}")
+        check_whole("frameskip", self.frameskip)
+        check_number("discount", self.discount, "(0, 1]")
+
+    def __call__(self, latents: Tensor, goal: Tensor, actions: Tensor) -> Tensor:
+        """Return the costs (B, S)."""
+        rewards = self._of(self.head, latents) * self.frameskip  # (B, S, H)
+        H = rewards.shape[2]
+        weights = self.discount ** torch.arange(H, device=rewards.device, dtype=rewards.dtype)
+        total = (rewards * weights).sum(2)
+        if self.terminal is not None:
+            total = total + self.discount**H * self._of(self.terminal, latents[:, :, -1])
+        return -total
+
+    def _of(self, head: Callable[[Tensor], Tensor], latents: Tensor) -> Tensor:
+        values = head(latents)
+        expected = tuple(latents.shape[:-2])
+        if tuple(values.shape) != expected:
+            raise ValueError(
+                f"head and terminal must return {expected} of tokens {tuple(latents.shape)}, got {tuple(values.shape)}"
+            )
+        return _precise(values)
+
+
+@dataclass(frozen=True)
 class ActionPenalty(Term):
     """The mean square of actions, in normalised units: gentle plans cost less."""
 
-    last_only = True
+    last_only, needs_goal = True, False
 
     def __call__(self, latents: Tensor, goal: Tensor, actions: Tensor) -> Tensor:
         """Return the costs (B, S)."""
@@ -219,7 +270,7 @@ class Smoothness(Term):
     """
 
     frameskip: int = 1
-    last_only = True
+    last_only, needs_goal = True, False
 
     def __post_init__(self) -> None:
         check_whole("frameskip", self.frameskip)
@@ -255,6 +306,7 @@ class Guardrail(Term):
     probe: Callable[[Tensor], Tensor]
     limit: float
     height: float = 1e6
+    needs_goal = False
 
     def __post_init__(self) -> None:
         if not callable(self.probe):

@@ -59,6 +59,7 @@ def record(
             {
                 "states": np.stack(states),
                 "actions": np.stack(actions),
+                "rewards": np.array(rewards),
                 "variation": env.unwrapped.variation,
                 "pixels": env.unwrapped.draw(np.stack(states)),
             }
@@ -106,6 +107,7 @@ def test_a_recording_keeps_what_its_environment_was_made_with(
         trajectory = read.trajectory(index)
         np.testing.assert_array_equal(trajectory.states, truth["states"])
         np.testing.assert_array_equal(trajectory.actions, truth["actions"])
+        np.testing.assert_array_equal(trajectory.rewards, truth["rewards"])
         np.testing.assert_allclose(trajectory.times, np.arange(7) / rate)
         np.testing.assert_array_equal(trajectory.frames.read([6, 0]), truth["pixels"][[6, 0]])
         for name in ("wall_position", "door_position") if "layout" in made_with else ():
@@ -271,7 +273,7 @@ class Choosing(Ball):
         return {"state": super().reset(**settings)[0]}, {}
 
     def step(self, action: Any) -> Any:
-        return {"state": self.place}, 0.0, False, False, {}
+        return {"state": self.place}, 0.5, False, False, {}
 
     def draw(self, states: Any) -> None: ...
 

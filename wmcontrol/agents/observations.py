@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from .state import Observation
 
 
-def read(observation: Any, frame_size: tuple[int, int], *, with_state: bool = False) -> tuple[list[Observation], bool]:
+def read(
+    observation: Any, frame_size: tuple[int, int], *, with_goal: bool = True, with_state: bool = False
+) -> tuple[list[Observation], bool]:
     """Split an observation into what each environment shows.
 
     Args:
@@ -20,6 +22,7 @@ def read(observation: Any, frame_size: tuple[int, int], *, with_state: bool = Fa
             other keys are not looked at. Colours may stand first, as Stable-Baselines3's ``VecTransposeImage`` puts
             them.
         frame_size: height and width that the model was trained on.
+        with_goal: whether ``goal_pixels`` are needed; if not, they are not looked at.
         with_state: whether ``state``, (n,) or (B, n), and ``variation``, by name, are needed too.
 
     Returns:
@@ -30,9 +33,9 @@ def read(observation: Any, frame_size: tuple[int, int], *, with_state: bool = Fa
         ValueError: a missing key, or a wrong shape.
     """
     check_dict(observation)
-    images = {key: _image(observation, key, frame_size) for key in ("pixels", "goal_pixels")}
-    pixels, goals = images["pixels"], images["goal_pixels"]
-    if pixels.shape != goals.shape:
+    pixels = _image(observation, "pixels", frame_size)
+    goals = _image(observation, "goal_pixels", frame_size) if with_goal else np.zeros_like(pixels)[..., :0, :0, :]
+    if with_goal and pixels.shape != goals.shape:
         raise ValueError(f"pixels and goal_pixels must have one shape, got {pixels.shape} and {goals.shape}")
     batched = pixels.ndim == 4
     if not batched:

@@ -14,7 +14,7 @@ from ..actions import ActionLayout
 from ..checks import check_whole
 from ..models import ActionNormalizer, WorldModel
 from ..models.ordinary import ordinary_tensors
-from ..objectives import GoalDistance, Objective, objective_from
+from ..objectives import GoalDistance, LearnedReward, Objective, objective_from
 from ..planners import CEM, CategoricalCEM, Planner
 from .imagining import Explanation, LatentCost, context_of, explain, steps_of, tokens_of
 from .observations import read, read_starts
@@ -24,7 +24,7 @@ from .state import Actions, AgentState, EnvState, Observation, Pixels, PlanRecor
 
 @dataclass(frozen=True)
 class PlanningAgent:
-    """Plans in a world model's latent space towards the goal that comes with the observation.
+    """Plans in a world model's latent space towards the goal that comes with the observation, or for rewards.
 
     ``predict`` is that of Stable-Baselines3, so that whatever runs its policies runs this agent. The agent itself
     never changes: all that it remembers is in the state that ``predict`` returns. What is planned for one environment
@@ -101,7 +101,8 @@ class PlanningAgent:
             model: imagines; or the true simulator in its place.
             planner: by default ``CEM(std=2.0)``, with which most goals are reached; ``wmcontrol.planners.fast()`` takes
                 a tenth of its time. Where actions are choices, ``CategoricalCEM()``.
-            objective: by default the distance that the settings describe.
+            objective: by default the rewards that the model's head predicts, where it has one; else the distance that
+                the settings describe.
             goal_offset: environment steps until a goal is due; see the constructor, also for ``num_proposals``.
             num_proposals: of the model's action prior.
             seed: of all randomness.
@@ -117,7 +118,9 @@ class PlanningAgent:
         settings = replace(world.planning, **changes)
         whole = settings.horizon * world.frameskip
         replan_every = settings.replan_every or whole
-        if objective is None:
+        if objective is None and world.reward is not None:
+            objective = LearnedReward(world.reward, world.frameskip)
+        elif objective is None:
             weights = world.standardizing_weights(settings.standardize) if settings.standardize else None
             steps = settings.metric_steps or ("mean" if replan_every < whole else "last")
             objective = GoalDistance(settings.metric, steps, weights)  # type: ignore[arg-type]
@@ -170,8 +173,8 @@ class PlanningAgent:
 
         Args:
             observation: dict with ``pixels`` and ``goal_pixels``, uint8 (height, width, 3), or (B, height, width, 3)
-                for a batch; colours may also stand first. Other keys are not looked at. A goal that changes is
-                planned for at once.
+                for a batch; colours may also stand first. Other keys are not looked at, nor is the goal where the
+                objective reads none. A goal that changes is planned for at once.
             state: what the last call returned; None at first.
             episode_start: (B,) bool, in which environments ``observation`` is the first of an episode; what was known
                 of them is forgotten. For Gymnasium's vector environments with their default autoreset that is the call
@@ -248,7 +251,8 @@ class PlanningAgent:
         self, observation: Any, state: AgentState | None, episode_start: Any
     ) -> tuple[list[tuple[EnvState, Observation, bool]], bool]:
         """Return of each environment what was known, what is new, and whether it starts; and whether it is a batch."""
-        observations, batched = read(observation, self.frame_size, with_state=self.reads_state)
+        needs_goal = getattr(self.objective, "needs_goal", True)
+        observations, batched = read(observation, self.frame_size, with_goal=needs_goal, with_state=self.reads_state)
         count = len(observations)
         if state is None:
             state = self.start(range(count))
@@ -314,7 +318,7 @@ class PlanningAgent:
         for i in waiting:
             env, newest = envs[i], envs[i].newest
             assert newest is not None
-            if env.goal is None:
+            if env.goal is None and newest.goal.size:
                 missing.append((i, None, newest.goal))
             steps = steps_of(env, self._memory, self.model.frameskip)
             missing += [(i, step, env.frames[step]) for step in steps if step not in env.tokens]
@@ -347,7 +351,7 @@ class PlanningAgent:
         """Return what the model's action prior proposes, (B, K, H, A); 0 of them where it has none."""
         world = self.model.model if isinstance(self.model, SimulatorModel) else self.model
         prior, shape = world.prior, (self.horizon, self._normalizer.action_dim)
-        if prior is None or not self.num_proposals:
+        if prior is None or not self.num_proposals or not goal.shape[1]:
             return goal.new_zeros(len(chosen), 0, *shape)
         tokens = tokens_of(chosen, self._memory, self.model.frameskip)
         steps = torch.full((len(chosen),), min(steps_to_go or prior.horizon, prior.horizon), device=goal.device)
@@ -358,7 +362,7 @@ class PlanningAgent:
         self, envs: list[EnvState], members: Sequence[int], starts: Tensor, steps_to_go: int | None
     ) -> None:
         chosen = [envs[i] for i in members]
-        goal = torch.stack([env.goal for env in chosen if env.goal is not None])
+        goal = torch.stack([env.tokens[env.step][:0] if env.goal is None else env.goal for env in chosen])
         low, high = self._normalizer.bounds()
         context = context_of(self.model, chosen, self._memory)
         generators = [env.generator() for env in chosen]

@@ -23,7 +23,7 @@ class Observation:
     """What one environment shows at one moment."""
 
     pixels: Pixels  # (height, width, 3)
-    goal: Pixels
+    goal: Pixels  # (0, 0, 3) where none is looked at
     state: NDArray[np.float64] | None = None  # (n,), only where the model is the simulator
     variation: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
 
@@ -53,7 +53,7 @@ class EnvState:
     newest: Observation | None = None  # the newest
     frames: Mapping[int, Pixels] = field(default_factory=dict)  # by step, those that a context may still need
     tokens: Mapping[int, Tensor] = field(default_factory=dict)  # (P, D) of those that were encoded
-    goal: Tensor | None = None  # (P, D), once it was encoded
+    goal: Tensor | None = None  # (P, D), once it was encoded, if there is one
     goal_step: int | None = None  # at which it was first planned for
     taken: Actions | None = None  # (k, a) the newest actions, the last of them the very last
     queue: Actions | None = None  # (q, a) what is still to be done of the plan

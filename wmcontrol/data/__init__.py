@@ -14,6 +14,7 @@ from .fitting import fit_encoder
 from .formats import open_dataset
 from .frames import ArrayFrames, Frames
 from .latent_store import LatentStore
+from .recording import record
 from .saving import collect, convert
 from .statistics import ActionStatistics
 from .trajectory import Provenance, Trajectory
@@ -44,6 +45,7 @@ __all__ = [
     "fit_encoder",
     "held_out_split",
     "open_dataset",
+    "record",
 ]
 
 

@@ -49,6 +49,7 @@ class ArrayDataset(InMemory):
             were.
         action_space: of the environment, in place of its bounds, and needed where actions are no vectors: then they are
             (T - 1, …), as the space has them.
+        rewards: of each trajectory (T - 1,), what each action was given; None where there are none.
         env_id: of the environment.
         env_settings: what it was made with.
         image_size: to which frames are resized, or in which they are drawn, pixels: one side, or height and width.
@@ -66,11 +67,12 @@ class ArrayDataset(InMemory):
         control_rate: float | None = None,
         action_bounds: tuple[Any, Any] | None = None,
         action_space: gym.Space[Any] | None = None,
+        rewards: Sequence[NDArray[Any]] | None = None,
         env_id: str | None = None,
         env_settings: Mapping[str, Any] = MappingProxyType({}),
         image_size: ImageSize | None = None,
     ):
-        given: dict[str, Any] = {"frames": frames, "states": states, "actions": actions}
+        given: dict[str, Any] = {"frames": frames, "states": states, "actions": actions, "rewards": rewards}
         counts = {name: len(value) for name, value in given.items() if _has_length(name, value)}
         if len(set(counts.values())) != 1 or 0 in counts.values():
             raise ValueError(f"expected arrays of as many trajectories, one or more; got {counts}")
@@ -82,6 +84,7 @@ class ArrayDataset(InMemory):
         self._frames = None if frames is None else [np.asanyarray(clip) for clip in frames]
         self._actions = None if actions is None else [np.asarray(values) for values in actions]
         self._states = None if states is None else [np.asarray(values) for values in states]
+        self._rewards = None if rewards is None else [np.asarray(values) for values in rewards]
         self._size: Any = side_of(image_size) if frames is None else checked_size(image_size)
         if action_space is not None:
             if action_bounds is not None:
@@ -138,15 +141,17 @@ class ArrayDataset(InMemory):
                     f"trajectory {index}: expected actions of {first.shape[1]} numbers as before, got {values.shape[1]}"
                 )
             found["actions"] = values
+        if self._rewards:
+            found["rewards"] = self._rewards[index]
         return Trajectory(times=np.arange(T) / self.control_rate, provenance=where, **found)
 
     def fingerprint(self) -> str:
-        """Return a digest of all frames and actions, and of what the actions mean."""
+        """Return a digest of all frames, actions and rewards, and of what the actions mean."""
         settings = (self.action_layout, self.env_id, sorted(self.env_settings.items()), self._size)
         digest = hashlib.sha256(repr((self.control_rate, self.action_bounds, *settings)).encode())
         if self._frames is None:
             digest.update(np.asarray(self.trajectory(0).frames).tobytes())  # as the environment draws today
-        for arrays in (self._frames, self._states, self._actions):
+        for arrays in (self._frames, self._states, self._actions, *([self._rewards] if self._rewards else [])):
             digest.update(repr(arrays is None).encode())
             for array in arrays or []:
                 digest.update(repr((array.shape, array.dtype.str)).encode())

@@ -153,6 +153,7 @@ class _Running:
     varied: bool  # whether they are worth recording
     states: list[Floats] = field(default_factory=list)
     actions: list[NDArray[Any]] = field(default_factory=list)  # vectors (A,)
+    rewards: list[float] = field(default_factory=list)
 
 
 def collect_batches(
@@ -320,12 +321,13 @@ class _Recorder:
             view = View(states[row], observation, episode.variation)
             # In the precision of the action space, in which it may be stored: what is recorded is what was done.
             actions[row] = np.clip(self._layout.to_vectors(episode.script.act(view)), *self._bounds)
-        self._observation, *_ = env.step(self._layout.to_actions(actions))
+        self._observation, rewards, *_ = env.step(self._layout.to_actions(actions))
         states = env.get_state()
         over = []
         for row, episode in enumerate(running):
             if episode is not None:
                 episode.actions.append(actions[row])
+                episode.rewards.append(float(rewards[row]))
                 episode.states.append(states[row])
                 if len(episode.states) == episode.script.num_frames:
                     over.append(row)
@@ -338,5 +340,6 @@ class _Recorder:
             provenance=Provenance("collected", Path(self._env_id), f"episode_{episode.number}"),
             states=np.stack(episode.states),
             actions=np.stack(episode.actions).astype(np.float64),
+            rewards=np.array(episode.rewards),
             variation=episode.variation if episode.varied else {},
         )

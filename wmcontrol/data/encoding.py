@@ -141,7 +141,7 @@ def encode(
                 "env_id": dataset.env_id,
                 "action_bounds": None if bounds is None else [np.asarray(bound, float).tolist() for bound in bounds],
                 "env_settings": dict(dataset.env_settings),
-                **({} if dataset.action_layout is None else {"action_layout": dataset.action_layout.as_json()}),
+                **({} if layout is None or layout.is_vector else {"action_layout": layout.as_json()}),
             },
         }
         with atomic_write(store / DESCRIPTION) as file:
@@ -185,7 +185,7 @@ def _reserve(folder: Path, shape: tuple[int, int, int], dtype: torch.dtype) -> N
 
 
 def _save_arrays(dataset: TrajectoryDataset, folder: Path) -> None:
-    """Save lengths, times, states and actions; a kind that some trajectories lack is left out."""
+    """Save lengths, times, states, actions and rewards; a kind that some trajectories lack is left out."""
     trajectories = [dataset.trajectory(index) for index in range(len(dataset))]
     arrays: dict[str, NDArray[Any]] = {
         "lengths": np.asarray(dataset.lengths, dtype=np.int64),
@@ -198,6 +198,9 @@ def _save_arrays(dataset: TrajectoryDataset, folder: Path) -> None:
     actions = [np.pad(t.actions, ((0, 1), (0, 0))) for t in trajectories if t.actions is not None]
     if len(actions) == len(trajectories):
         arrays["actions"] = np.concatenate(actions)
+    rewards = [np.append(t.rewards, 0.0) for t in trajectories if t.rewards is not None]
+    if len(rewards) == len(trajectories):
+        arrays["rewards"] = np.concatenate(rewards)
     with atomic_write(folder / ARRAYS) as file:
         np.savez(file, **arrays)  # type: ignore[arg-type]
 

@@ -1,8 +1,8 @@
 """Tokens of a whole data set on disk, and whatever else training reads: so that frames are encoded once.
 
 A store is a folder. ``tokens.bin`` holds the tokens of all frames, trajectory after trajectory, memory-mapped;
-``arrays.npz`` the lengths, times, states and actions; ``encoder.json`` the encoder that made them, with its weights
-where it carries any. ``store.json`` is written last: a store that has it is finished.
+``arrays.npz`` the lengths, times, states, actions and rewards; ``encoder.json`` the encoder that made them, with its
+weights where it carries any. ``store.json`` is written last: a store that has it is finished.
 
 Letters: ``N`` trajectories, ``F`` frames of all of them, ``P`` patches of a frame, ``D`` numbers of a token, ``n``
 numbers of a state, ``A`` numbers of an environment action.
@@ -69,7 +69,7 @@ _DESCRIPTION = Record(
         "source": _SOURCE,
     }
 )
-_KNOWN_ARRAYS = {"lengths": ("iu", 1), "times": ("f", 1), "states": ("f", 2), "actions": ("f", 2)}
+_KNOWN_ARRAYS = {"lengths": ("iu", 1), "times": ("f", 1), "states": ("f", 2), "actions": ("f", 2), "rewards": ("f", 1)}
 _STD_TOKENS = 20_000  # how many deviations are taken over
 
 
@@ -84,6 +84,7 @@ class LatentStore:
         times: (F,) seconds.
         states: (F, n), or None.
         actions: (F, A), or None: the action that leads from a frame to the next, zeros at the end of a trajectory.
+        rewards: (F,), or None: what that action was given, 0 at the end of a trajectory.
         frame_size: height and width of the frames.
         fingerprint, control_rate, env_id, action_bounds, env_settings, action_layout: the data set's.
     """
@@ -94,6 +95,7 @@ class LatentStore:
     times: Floats
     states: Floats | None
     actions: Floats | None
+    rewards: Floats | None
     frame_size: tuple[int, int]
     fingerprint: str
     control_rate: float | None
@@ -131,6 +133,7 @@ class LatentStore:
             times=arrays["times"],
             states=arrays.get("states"),
             actions=arrays.get("actions"),
+            rewards=arrays.get("rewards"),
             frame_size=(described["frame_size"][0], described["frame_size"][1]),
             **{
                 **source,

@@ -44,6 +44,8 @@ class _Collected(InMemory):
         for trajectory in self._trajectories:
             for numbers in (trajectory.states, trajectory.actions, *trajectory.variation.values()):
                 digest.update(np.ascontiguousarray(numbers).data)
+            if trajectory.rewards is not None:
+                digest.update(trajectory.rewards.tobytes())
         return digest.hexdigest()
 
 
@@ -57,6 +59,7 @@ def collect(
     num_frames: Length | None = None,
     env_settings: Mapping[str, Any] | None = None,
     keep_pixels: int | None = None,
+    rewards: bool = False,
     about: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> TrajectoryDataset:
@@ -78,6 +81,7 @@ def collect(
         env_settings: further settings of the environment.
         keep_pixels: in a folder, save frames with this side in pixels. By default frames of our environments are drawn
             from the states when they are read, and those of others are saved, 64 pixels wide.
+        rewards: whether to record rewards too, which are of each episode's goal.
         about: in a folder, what else tells these data from others, such as the policy's name, as JSON has it; it is
             kept with them, and other values in the same folder are refused.
         progress: is told how many episodes are done, of how many.
@@ -111,7 +115,8 @@ def collect(
         batches = collect_batches(
             env_id, acting, num_episodes, seed=seed, start=start, env_settings=env_settings, progress=progress
         )
-        for trajectory in chain.from_iterable(batches):
+        for collected in chain.from_iterable(batches):
+            trajectory = collected if rewards else replace(collected, rewards=None)
             if world is not None and trajectory.states is not None:
                 frames = DrawnFrames(env_id, trajectory.states, keep_pixels or 64, trajectory.variation, world)
                 yield replace(trajectory, frames=frames)
@@ -123,6 +128,7 @@ def collect(
     if folder is None:
         return _Collected(list(episodes(0, progress)), chosen, made_in)
     settings = {**(about or {}), "seed": seed, "env_settings": chosen, "pixels": keep_pixels}
+    settings |= {"rewards": True} if rewards else {}
     asked = {"num_episodes": num_episodes, "num_frames": num_frames}
     with open_run(folder, "collect", {"env_id": env_id, **asked, **settings}) as held:
         return _save(held, episodes, num_episodes, bool(keep_pixels), made_in, settings, progress)

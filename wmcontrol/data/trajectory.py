@@ -45,13 +45,19 @@ class Trajectory:
     frames: Frames | None = None  # None: nobody kept or can draw them
     states: Floats | None = None  # (T, n), as the environment's get_state() where it is one of ours
     actions: Floats | None = None  # (T - 1, A), in the environment's units
+    rewards: Floats | None = None  # (T - 1,), that each action was given
     variation: Mapping[str, Floats] = field(default_factory=dict)  # how this world looked, where it is one of ours
 
     def __post_init__(self) -> None:
         T = len(self.times)
         if T == 0:
             raise ValueError(f"{self.provenance}: it is empty")
-        for name, expected, shape in (("times", T, "(T,)"), ("states", T, "(T, n)"), ("actions", T - 1, "(T - 1, A)")):
+        for name, expected, shape in (
+            ("times", T, "(T,)"),
+            ("states", T, "(T, n)"),
+            ("actions", T - 1, "(T - 1, A)"),
+            ("rewards", T - 1, "(T - 1,)"),
+        ):
             given = getattr(self, name)
             if given is None:
                 continue

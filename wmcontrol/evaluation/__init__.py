@@ -5,6 +5,7 @@ from .intervals import Interval, difference_over_seeds, paired_difference, seeds
 from .protocols import PROTOCOLS, Protocol
 from .reports import Video, film, planner_plot, report
 from .result import Evaluation, difference
+from .returns import Returns, evaluate_returns
 from .specs import AgentSpec, ResultRow, baselines, planning_spec
 from .tasks import DatasetTasks, RandomTasks, Task, Tasks
 
@@ -17,6 +18,7 @@ __all__ = [
     "Protocol",
     "RandomTasks",
     "ResultRow",
+    "Returns",
     "Task",
     "Tasks",
     "Video",
@@ -26,6 +28,7 @@ __all__ = [
     "evaluate",
     "evaluate_agents",
     "evaluate_and_report",
+    "evaluate_returns",
     "film",
     "paired_difference",
     "planner_plot",

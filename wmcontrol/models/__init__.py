@@ -6,6 +6,7 @@ from .context import Context
 from .normalizer import ActionNormalizer
 from .planning_settings import PlanningSettings
 from .predictor import Predictor, register_predictor
+from .reward import RewardHead
 from .world_model import WorldModel
 from .zoo.dino_wm import load_dino_wm
 from .zoo.frame_causal import FrameCausalPredictor
@@ -18,6 +19,7 @@ __all__ = [
     "FrameCausalPredictor",
     "PlanningSettings",
     "Predictor",
+    "RewardHead",
     "WorldModel",
     "load_dino_wm",
     "register_predictor",

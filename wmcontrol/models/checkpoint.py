@@ -39,6 +39,7 @@ from .normalizer import ActionNormalizer
 from .ordinary import ordinary_tensors
 from .planning_settings import PlanningSettings
 from .predictor import PREDICTORS, Predictor
+from .reward import RewardHead
 from .world_model import WorldModel
 from .zoo.frame_causal import FrameCausalPredictor
 
@@ -72,6 +73,7 @@ _CONFIG = Record(
         "prior": Record(
             dict.fromkeys(("dim", "num_patches", "action_dim", "horizon", "num_frames", "width", "depth"), _SIZE)
         ),
+        "reward": Record(dict.fromkeys(("num_patches", "dim", "width"), _SIZE)),
         "dtype": Choice(*_DTYPES),
     },
 )
@@ -123,10 +125,12 @@ def save(
     }
     if model.prior is not None:
         config["prior"] = model.prior.settings()
+    if model.reward is not None:
+        config["reward"] = model.reward.settings()
     weights = tensors_of(_parts(model))
     if rounded:
         config["dtype"] = str(model.dtype).removeprefix("torch.")
-        weights = {name: value.to(rounded[name.split(".")[0]]) for name, value in weights.items()}
+        weights = {name: value.to(rounded.get(name.split(".")[0], value.dtype)) for name, value in weights.items()}
     target.parent.mkdir(parents=True, exist_ok=True)
     mine = uuid4().hex[:8]
     partial, old = (target.with_name(f".{target.name}.{kind}-{mine}") for kind in ("partial", "old"))
@@ -211,16 +215,25 @@ def _model(config: dict[str, Any], num_tensors: int) -> WorldModel:
         expected = (encoder.dim, rows * columns, model.normalizer.action_dim if model.normalizer else None)
         if (prior.dim, prior.num_patches, prior.action_dim) != expected:
             raise ValueError(f"prior: dim, num_patches and action_dim must be {expected} by the other settings")
+    if "reward" in config:
+        with torch.device("meta"):
+            model.reward = head = RewardHead(**config["reward"])
+        if (head.num_patches, head.dim) != (model.grid[0] * model.grid[1], encoder.dim):
+            raise ValueError(
+                f"reward: num_patches and dim must be those of the encoder's tokens, got {head.settings()}"
+            )
     return model
 
 
 def _parts(model: WorldModel) -> dict[str, nn.Module]:
-    """What has weights in the file: predictor and prior, and the encoder where its weights are not elsewhere."""
+    """What has weights in the file: predictor, prior, reward, and the encoder where its weights are not elsewhere."""
     parts: dict[str, nn.Module] = {"predictor.": model.predictor}
     if model.encoder.carries_weights:
         parts["encoder."] = model.encoder
     if model.prior is not None:
         parts["prior."] = model.prior
+    if model.reward is not None:
+        parts["reward."] = model.reward
     return parts
 
 

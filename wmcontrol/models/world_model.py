@@ -20,6 +20,7 @@ from .normalizer import ActionNormalizer
 from .ordinary import ordinary_tensors
 from .planning_settings import PlanningSettings
 from .predictor import Predictor
+from .reward import RewardHead
 from .zoo.frame_causal import FrameCausalPredictor, FrameWindow
 
 AnyContext = Context | FrameWindow  # of one of our predictors, or of the baseline
@@ -47,6 +48,7 @@ class WorldModel(nn.Module):
 
     Attributes:
         prior: proposes action sequences to planners; None without one. See :func:`wmcontrol.training.fit_prior`.
+        reward: predicts rewards, for planning without a goal; None without. See :func:`wmcontrol.training.fit_reward`.
         rounded_from: number type of the predictor's weights before ``load(dtype="auto")`` rounded them; None where it
             did not.
     """
@@ -106,6 +108,7 @@ class WorldModel(nn.Module):
         self.token_std = tuple(float(std) for std in token_std) if token_std is not None and any(token_std) else None
         self.planning = PlanningSettings() if planning is None else planning
         self.prior: ActionPrior | None = None
+        self.reward: RewardHead | None = None
         self.rounded_from: torch.dtype | None = None
         self.eval()
 

@@ -11,6 +11,7 @@ from .losses import PredictionLoss
 from .modes import Mode, with_actions
 from .pretraining import PretrainResult, pretrain
 from .prior import PriorResult, PriorSettings, fit_prior
+from .rewards import RewardResult, fit_reward
 from .settings import FinetuneSettings, PretrainSettings, TrainingSettings
 from .trainer import Trainer
 from .validation import PredictionError, held_out_clips, prediction_error
@@ -28,6 +29,7 @@ __all__ = [
     "PretrainSettings",
     "PriorResult",
     "PriorSettings",
+    "RewardResult",
     "Source",
     "Trainer",
     "TrainingSettings",
@@ -35,6 +37,7 @@ __all__ = [
     "distributed",
     "finetune",
     "fit_prior",
+    "fit_reward",
     "held_out_clips",
     "prediction_error",
     "pretrain",

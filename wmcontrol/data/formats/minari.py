@@ -164,7 +164,8 @@ class MinariTrajectories(TrajectoryDataset):
         index = checked_index(index, len(self))
         T = int(self.lengths[index])
         provenance = self._provenance(index)
-        with self._episodes.opened(index) as episode:
+        with_rewards = self._ours is None or self._ours.get("rewards", False)  # else ours are not written at all
+        with self._episodes.opened(index, with_rewards) as episode:
             for name in ("observations", "actions"):
                 if getattr(episode, name) is None:
                     raise ValueError(f"{provenance}: it has no {name}")
@@ -180,6 +181,7 @@ class MinariTrajectories(TrajectoryDataset):
             actions = _actions(episode.actions, T - 1, provenance, None if self._ours else self.action_layout)
             if self._environment is not None:
                 self._environment.check_actions(actions.shape[1], f"{provenance}: actions")
+            rewards = None if episode.rewards is None else _rewards(episode.rewards, T - 1, provenance)
             image = find_images(found, self._spaces, self._camera, provenance)
             if kept_times is not None:
                 times = kept_times[()]
@@ -206,6 +208,7 @@ class MinariTrajectories(TrajectoryDataset):
             frames=frames,
             states=states,
             actions=None if actions.shape[1:] == (0,) else actions,
+            rewards=rewards,
             variation=variation or {},
         )
 
@@ -309,3 +312,11 @@ def _actions(dataset: Any, steps: int, provenance: Provenance, layout: ActionLay
         return layout.to_vectors(dataset[()].reshape(steps, *layout.shape)).astype(np.float64)
     except ValueError as error:
         raise ValueError(f"{provenance}: {error}") from error
+
+
+def _rewards(dataset: Any, steps: int, provenance: Provenance) -> Floats:
+    """Return rewards (steps,)."""
+    kind, shape = getattr(dataset, "dtype", None), getattr(dataset, "shape", "a group")
+    if kind is None or kind.kind not in "fiu" or shape != (steps,):
+        raise ValueError(f"{provenance}: rewards must be numbers ({steps},), got {kind} {shape}")
+    return np.asarray(dataset[()], np.float64)

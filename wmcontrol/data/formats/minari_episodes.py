@@ -29,11 +29,13 @@ class Episode:
     Attributes:
         observations: an array by itself, or by name, nested; None where there are none.
         actions: an array; None where there are none.
+        rewards: the same, and where they were not asked for.
         attributes: what is known of it besides, the options of its reset as ``"options/a/b"``.
     """
 
     observations: Any
     actions: Any
+    rewards: Any
     attributes: Any
 
 
@@ -59,11 +61,12 @@ class Hdf5Episodes:
             return self._group(index).attrs.get("total_steps")
 
     @contextmanager
-    def opened(self, index: int) -> Iterator[Episode]:
+    def opened(self, index: int, rewards: bool = False) -> Iterator[Episode]:
         """Give an episode, and name it in what goes wrong while it is read."""
         with reading(self.path, f"episode_{index}"):
             group = self._group(index)
-            yield Episode(group.get("observations"), group.get("actions"), group.attrs)
+            given = group.get("rewards") if rewards else None
+            yield Episode(group.get("observations"), group.get("actions"), given, group.attrs)
 
     def images(self, index: int, name: str, jpeg: bool, rows: NDArray[np.int64]) -> NDArray[Any]:
         """Read images of an episode, by the name of an array of its observations, (len(rows), height, width, 3)."""
@@ -112,18 +115,20 @@ class ArrowEpisodes:
         return self._metadata(index).get("total_steps")
 
     @contextmanager
-    def opened(self, index: int) -> Iterator[Episode]:
+    def opened(self, index: int, rewards: bool = False) -> Iterator[Episode]:
         """Give an episode, and name it in what goes wrong while it is read."""
         with self._reading(index):
             names = self._dataset(index).schema.names
-            observations = actions = None
+            observations = actions = given = None
             if "observations" in names:
                 observations = self._observations(index, self._dataset(index).schema.field("observations").type, ())
             if "actions" in names:
                 # As many rows as there are observations: the last is padding.
                 actions = self._array(index, ("actions",), {})[:-1]
+            if rewards and "rewards" in names:
+                given = self._array(index, ("rewards",), {})[:-1]
             options = _flat(self._metadata(index).get("options") or {}, "options")
-        yield Episode(observations, actions, options)
+        yield Episode(observations, actions, given, options)
 
     def images(self, index: int, name: str, jpeg: bool, rows: NDArray[np.int64]) -> NDArray[Any]:
         """Read images of an episode, by the name of an array of its observations, (len(rows), height, width, 3)."""

@@ -11,6 +11,7 @@ import numpy as np
 from ...actions import LAYOUT, ActionLayout
 from ...untrusted import (
     AnyJson,
+    Boolean,
     Integer,
     ListOf,
     MapOf,
@@ -61,7 +62,11 @@ _OURS = Record(
         "settings": Record({}, {"env_settings": MapOf(AnyJson())}, others=AnyJson()),
         "lengths": ListOf(Integer(low=1, high=LONGEST)),
     },
-    {"variation": MapOf(ListOf(Number())), "action_layout": LAYOUT},  # variation: that all episodes share
+    {
+        "variation": MapOf(ListOf(Number())),
+        "action_layout": LAYOUT,
+        "rewards": Boolean(),
+    },  # variation: that all episodes share
     others=AnyJson(),
 )
 _TEXTS = {"observation_space": _Space(), "action_space": _Space(), "env_spec": _SPEC}

@@ -3,9 +3,9 @@
 On the way each batch is a file in ``parts``; at the end they are merged into ``data``, which
 ``minari.MinariDataset(folder / "data")`` opens. An episode's observations are a Dict with ``state`` (T, n) float64
 and, where frames were given, ``pixels`` (T, height, width, 3) uint8, each frame compressed by itself; ``time`` (T,)
-stands beside them, in seconds, where times do not follow from the control rate. Rewards are zero and every episode ends
-by truncation. Its attributes hold ``provenance`` and, as Minari keeps the options of a reset,
-``options/variation/...``, how its world looked.
+stands beside them, in seconds, where times do not follow from the control rate. Rewards are zero unless trajectories
+have some, and every episode ends by truncation. Its attributes hold ``provenance`` and, as Minari keeps the options of
+a reset, ``options/variation/...``, how its world looked.
 
 The same trajectories give the same bytes, however they were batched and whatever was killed. That, and frames that are
 compressed without loss, is what the ``minari`` package does not offer: it keeps frames as JPEG or uncompressed, its
@@ -41,6 +41,7 @@ _BLOCK = 64  # frames read at once
 _OVERHEAD = 6000  # bytes that HDF5 needs for an episode besides its numbers
 _TIME_TOLERANCE = 1e-9  # s
 _NOTES = ListOf(Record({"provenance": Text(), "variation": MapOf(ListOf(Number()))}))
+_NUMBERS = ("times", "states", "actions", "rewards")  # of a trajectory, each where there are some
 _NAME = re.compile(r"(\d{9})-(\d{9})\.hdf5")
 
 
@@ -50,6 +51,7 @@ class _Shapes(NamedTuple):
     state: int | None
     action: int | None
     image: tuple[int, ...] | None
+    rewards: bool
 
 
 class MinariWriter:
@@ -231,7 +233,12 @@ class MinariWriter:
             "dataset_id": _dataset_id(env_id),
             "minari_version": MINARI_VERSION,
             "dataset_size": round((folder / "main_data.hdf5").stat().st_size / 1e6, 1),
-            "wmcontrol": {"format": 1, **self._about, "lengths": lengths},
+            "wmcontrol": {
+                "format": 1,
+                **self._about,
+                "lengths": lengths,
+                **({"rewards": True} if shapes.rewards else {}),
+            },
         }
         if env_id in ENV_IDS:
             spec = copy.deepcopy(gym.spec(env_id))
@@ -243,7 +250,8 @@ class MinariWriter:
 
 def _shapes(trajectory: Trajectory, image: tuple[int, ...] | None) -> _Shapes:
     states, actions = trajectory.states, trajectory.actions
-    return _Shapes(None if states is None else states.shape[1], None if actions is None else actions.shape[1], image)
+    state, action = (None if array is None else array.shape[1] for array in (states, actions))
+    return _Shapes(state, action, image, trajectory.rewards is not None)
 
 
 def _checked_shapes(trajectory: Trajectory) -> _Shapes:
@@ -285,7 +293,7 @@ def _write_part(part: Any, trajectories: Sequence[Trajectory], shapes: _Shapes) 
     notes = [{"provenance": str(t.provenance), "variation": look} for t, look in zip(trajectories, looks, strict=True)]
     part["notes"] = np.frombuffer(json.dumps(notes).encode(), np.uint8)
     part["lengths"] = np.array([len(trajectory) for trajectory in trajectories], np.int64)
-    for name in ("times", "states", "actions"):
+    for name in _NUMBERS:
         if (values := [getattr(trajectory, name) for trajectory in trajectories])[0] is not None:
             part[name] = np.concatenate(values)
     if shapes.image is None:
@@ -319,15 +327,16 @@ def _read_part(part: Path, numbers: range) -> Iterator[_Stored]:
         lengths = checked_lengths(part, root["lengths"][()]).tolist()
         if not len(notes) == len(lengths) == len(numbers):
             raise ValueError(f"expected {len(numbers)} episodes, got {len(lengths)} lengths and {len(notes)} notes")
-        held = {name: root[name][()] for name in ("times", "states", "actions") if name in root}
+        held = {name: root[name][()] for name in _NUMBERS if name in root}
         pixels, image, start = root.get("pixels"), None, 0
         if pixels is not None:
             image = pixels.shape[1:]
             if len(pixels) != sum(lengths) or pixels.chunks != (1, *image):
                 raise ValueError(f"pixels must be {sum(lengths)} frames stored one by one, got {pixels.shape}")
         for index, (number, T, note) in enumerate(zip(numbers, lengths, notes, strict=True)):
-            begins = {"actions": start - index, "times": start, "states": start}
-            its = {name: rows[begins[name] : begins[name] + T - (name == "actions")] for name, rows in held.items()}
+            between = ("actions", "rewards")
+            first = {name: start - index * (name in between) for name in held}
+            its = {name: rows[first[name] : first[name] + T - (name in between)] for name, rows in held.items()}
             where = Provenance("part", part, f"episode_{number}")
             trajectory = Trajectory(**its, provenance=where, variation=note["variation"])
             chunks: list[bytes] = []
@@ -357,7 +366,9 @@ def _write_episode(group: Any, number: int, stored: _Stored, timed: bool) -> Non
     actions = trajectory.actions
     group.create_dataset("actions", data=np.zeros((T - 1, 0)) if actions is None else actions)
     # Never written to, these read as zeros and take no room.
-    group.create_dataset("rewards", shape=(T - 1,), dtype=np.float64)
+    rewards = group.create_dataset("rewards", shape=(T - 1,), dtype=np.float64)
+    if trajectory.rewards is not None:
+        rewards[...] = trajectory.rewards
     group.create_dataset("terminations", shape=(T - 1,), dtype=np.bool_)
     group.create_dataset("truncations", data=np.arange(1, T) == T - 1)
 

@@ -1,0 +1,51 @@
+"""Frames of any Gymnasium environment in its observations."""
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+
+
+class PixelObservation(gym.Wrapper[Any, Any, Any, Any]):
+    """Put what an environment draws into its observations: ``pixels`` (side, side, 3) uint8, and ``observation``.
+
+    A dict of observations keeps its keys, and gets ``pixels`` beside them. For agents that plan without a goal, by
+    rewards; :func:`~wmcontrol.envs.register_goal_env` makes environments with goals.
+
+    Args:
+        env: with ``render_mode="rgb_array"``.
+        image_size: side of the frames, pixels.
+
+    Raises:
+        ValueError: it draws no frames.
+    """
+
+    def __init__(self, env: gym.Env[Any, Any], image_size: int = 64):
+        super().__init__(env)
+        if env.render_mode != "rgb_array":
+            raise ValueError(f'{env} must be made with render_mode="rgb_array", got {env.render_mode!r}')
+        self._size = image_size
+        inner = env.observation_space
+        others = dict(inner.spaces) if isinstance(inner, gym.spaces.Dict) else {"observation": inner}
+        pixels = gym.spaces.Box(0, 255, (image_size, image_size, 3), np.uint8)
+        self.observation_space = gym.spaces.Dict({**others, "pixels": pixels})
+
+    def reset(self, **settings: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Begin an episode."""
+        observation, info = self.env.reset(**settings)
+        return self._with_pixels(observation), info
+
+    def step(self, action: Any) -> tuple[dict[str, Any], Any, bool, bool, dict[str, Any]]:
+        """Apply one action."""
+        observation, *rest = self.env.step(action)
+        return (self._with_pixels(observation), *rest)  # type: ignore[return-value]
+
+    def _with_pixels(self, observation: Any) -> dict[str, Any]:
+        others = observation if isinstance(observation, dict) else {"observation": observation}
+        return {**others, "pixels": self._frame()}
+
+    def _frame(self) -> NDArray[np.uint8]:
+        from .foreign.env import resized  # which imports OpenCV
+
+        return resized(self.env.render(), self._size)
