@@ -29,10 +29,16 @@ def make() -> gym.Env[Any, Any]:
 
 
 def main(
-    folder: str | Path = "pendulum", num_train: int = 200, num_steps: int = 3000, num_test: int = 20, horizon: int = 10
+    folder: str | Path = "pendulum",
+    *,
+    num_train: int = 200,
+    num_frames: int = 101,
+    num_steps: int = 3000,
+    num_test: int = 20,
+    horizon: int = 10,
 ) -> tuple[Returns, Returns]:
     """Record, train, plan; return what random actions and plans were given in episodes of 200 steps."""
-    dataset = record(make(), num_train, num_frames=101)
+    dataset = record(make(), num_train, num_frames=num_frames)
     encoder = PyramidEncoder(num_components=32)
     store = encode(dataset, encoder, Path(folder) / "stores")  # which fits the encoder first
 
