@@ -354,7 +354,9 @@ class PlanningAgent:
         if prior is None or not self.num_proposals or not goal.shape[1]:
             return goal.new_zeros(len(chosen), 0, *shape)
         tokens = tokens_of(chosen, self._memory, self.model.frameskip)
-        steps = torch.full((len(chosen),), min(steps_to_go or prior.horizon, prior.horizon), device=goal.device)
+        steps = torch.full(
+            (len(chosen),), min(steps_to_go or prior.horizon, prior.horizon), dtype=torch.int64, device=goal.device
+        )
         proposed = prior.sample(tokens, goal, steps, self.num_proposals, generators)[:, :, : self.horizon]
         return torch.nn.functional.pad(proposed, (0, 0, 0, self.horizon - proposed.shape[2]))
 
