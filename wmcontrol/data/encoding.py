@@ -141,7 +141,7 @@ def encode(
                 "env_id": dataset.env_id,
                 "action_bounds": None if bounds is None else [np.asarray(bound, float).tolist() for bound in bounds],
                 "env_settings": dict(dataset.env_settings),
-                **({} if layout is None or layout.is_vector else {"action_layout": layout.as_json()}),
+                **({} if dataset.action_layout is None else {"action_layout": dataset.action_layout.as_json()}),
             },
         }
         with atomic_write(store / DESCRIPTION) as file:
