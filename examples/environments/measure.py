@@ -40,7 +40,7 @@ class Setting:
 
 
 SETTINGS = {
-    "reacher": Setting("examples/Reacher-v0", frameskip=2, horizon=12),
+    "reacher": Setting("examples/Reacher-v0"),
     "pusher": Setting("examples/Pusher-v0"),
     "pusht": Setting("examples/PushT-v0"),
     "point_maze": Setting("examples/PointMaze-v0"),

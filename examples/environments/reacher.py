@@ -14,8 +14,10 @@ CAMERA = {"distance": 0.6, "lookat": np.zeros(3), "elevation": -90.0, "azimuth":
 def make() -> gym.Env[Any, Any]:
     """Make one."""
     env = gym.make("Reacher-v5", render_mode="rgb_array", width=64, height=64, default_camera_config=CAMERA)
-    env.unwrapped.model.vis.quality.shadowsize = 0  # without a GPU, shadows take most of the time of a frame
-    return env
+    env.unwrapped.model.vis.quality.shadowsize = 0  # without a GPU, shadows take time
+    env.unwrapped.model.geom("target").rgba[3] = 0  # its own goal, which is not ours, is not drawn
+    # A fifth of the torque: at random, the whole of it spins the arm by up to 30 radians a second.
+    return gym.wrappers.TransformAction(env, lambda action: 0.2 * action, env.action_space)
 
 
 def fingertip(states: Any) -> Any:
