@@ -91,7 +91,7 @@ def everything(folder: Path) -> Iterator[tuple[str, str]]:
     store = encode(dataset, base.encoder, folder, batch_size=8)
     yield "tokens", digest(store.tokens, np.array(store.token_std()))
     for name in ("scratch", "action_only", "full", "pretraining"):
-        settings = TrainingSettings(num_steps=2, warmup_steps=1)
+        settings = TrainingSettings(num_steps=2, warmup_steps=1, dtype="float32")
         if name == "pretraining":
             trained: Any = base.predictor.requires_grad_(True)
             source: Any = ClipSource([store], [1.0], 2, num_frames=3, step_seconds=(0.1, 0.3), seed=0)
@@ -102,7 +102,7 @@ def everything(folder: Path) -> Iterator[tuple[str, str]]:
         with distributed("cpu") as where:
             out = folder / name
             out.mkdir()
-            Trainer(settings=settings, folder=out, dtype=torch.float32).train(trained, source, store.grid, where)
+            Trainer(settings=settings, folder=out).train(trained, source, store.grid, where)
         yield name, state(trained)
 
 

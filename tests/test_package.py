@@ -17,7 +17,7 @@ import wmcontrol
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = Path(wmcontrol.__file__).parent
 LINKS = ("envs", "planners", "agents")
-EVERYONE_MAY = {"actions", "checks", "untrusted", "files", "runs", "__version__", "ENV_IDS"}
+EVERYONE_MAY = {"actions", "checks", "untrusted", "files", "hardware", "runs", "__version__", "ENV_IDS"}
 EVERYTHING = {
     "envs",
     "planners",
@@ -38,6 +38,7 @@ MAY_IMPORT = {
     "bounds": set(),
     "checks": set(),
     "files": set(),
+    "hardware": set(),
     "hub": set(),
     "runs": set(),
     "trackers": set(),

@@ -153,7 +153,7 @@ class WandB(_Experiments):
 
     def _begin(self, name: str, identity: str) -> Any:
         run = self._library.init(
-            project=self._project, name=name, id=identity, resume="allow", dir=self._folder.resolve()
+            project=self._project, name=name, id=identity, resume="allow", dir=str(self._folder.resolve())
         )
         run.define_metric("*", step_metric="step")  # steps of its own would have to grow from line to line
         return run

@@ -132,7 +132,8 @@ def test_hydra_leaves_no_folders_changes_none_and_logs_nothing(
         ("start='a, b'", "a, b"),
         ("start=", ""),
         ("start=run_${seed}", "run_0"),
-        ("device=null", None),
+        ("out=null", None),
+        ("dtype=float32", "float32"),
     ],
 )
 def test_words_become_values_of_the_keys_types(word: str, value: object, monkeypatch: pytest.MonkeyPatch) -> None:

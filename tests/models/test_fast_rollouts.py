@@ -11,8 +11,8 @@ from helpers import scrambled
 from naming import naming
 
 from wmcontrol.encoders import PyramidEncoder
+from wmcontrol.hardware import fast_dtype
 from wmcontrol.models import ActionConditioned, ActionNormalizer, Predictor, WorldModel, packed
-from wmcontrol.models.hardware import fast_dtype
 from wmcontrol.models.packed import PackedLinear
 
 A, D = 6, 12

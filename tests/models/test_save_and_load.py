@@ -15,7 +15,7 @@ from torch import nn
 from wmcontrol import Encoder, Predictor, WorldModel
 from wmcontrol.encoders import PyramidEncoder, register_encoder, registry
 from wmcontrol.encoders.registry import describe_encoder
-from wmcontrol.models import checkpoint, hardware
+from wmcontrol.models import checkpoint
 from wmcontrol.models.checkpoint import packaged_models, save
 
 
@@ -125,10 +125,6 @@ def test_a_file_may_hold_weights_rounded_if_that_loses_nothing(tmp_path: Path) -
 def test_how_much_tokens_vary_comes_back_to_the_last_digit(tmp_path: Path) -> None:
     std = tuple((torch.arange(D, dtype=torch.float64) / 7 + 1 / 3).tolist())
     assert back(world_model(token_std=std), tmp_path).token_std == std
-
-
-def test_fast_types_are_those_of_the_device() -> None:
-    assert hardware.fast_dtype(torch.device("meta")) == torch.float32
 
 
 # Encoders of one's own

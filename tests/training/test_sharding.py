@@ -42,12 +42,11 @@ def sharded(
     folder.mkdir(exist_ok=True)
     trained = model(mode)
     trainer = Trainer(
-        settings=settings(**{"num_steps": 9, "shard": True} | change),
+        settings=settings(**{"num_steps": 9, "shard": True, "dtype": "float32"} | change),
         folder=folder,
         validate=validate,
         every=2,
         validate_every=4,
-        dtype=torch.float32,
         save_seconds=save_seconds,
     )
     trainer.train(trained, source or Toy(), GRID, where)

@@ -21,6 +21,7 @@ import torch.nn.functional as F
 from naming import naming
 from torch import Tensor
 
+from wmcontrol.hardware import fast_dtype
 from wmcontrol.models import ActionConditioned, Predictor
 from wmcontrol.training import (
     Batch,
@@ -77,13 +78,13 @@ def model(mode: Any = "full") -> ActionConditioned:
 
 def settings(**change: Any) -> TrainingSettings:
     constant = {"optimizer": "adamw", "learning_rate": 3e-3, "warmup_steps": 3, "min_lr_ratio": 1.0}
-    return TrainingSettings(**{"num_steps": 12, "weight_decay": 0.01, **constant} | change)
+    return TrainingSettings(**{"num_steps": 12, "weight_decay": 0.01, "dtype": "float32", **constant} | change)
 
 
 def train(folder: Path, trained: Any = None, source: Any = None, **change: Any) -> ActionConditioned:
     folder.mkdir(exist_ok=True)
     trained = model() if trained is None else trained
-    trainer = Trainer(settings=settings(**change), folder=folder, every=2, dtype=torch.float32, save_seconds=0.0)
+    trainer = Trainer(settings=settings(**change), folder=folder, every=2, save_seconds=0.0)
     with distributed("cpu") as where:
         trainer.train(trained, source or Toy(), GRID, where)
     return trained
@@ -456,3 +457,19 @@ def test_names_follow_their_clips() -> None:
     assert torch.equal(part.tokens, batch.tokens[4:6])
     names: Sequence[str] = batch.names
     assert len(names) == 16
+
+
+@pytest.mark.parametrize(
+    ("asked", "got"),
+    [("float32", torch.float32), ("bfloat16", torch.bfloat16), ("auto", fast_dtype(torch.device("cpu")))],
+)
+def test_the_precision_is_that_asked_for_and_weights_stay_in_float32(
+    asked: str, got: torch.dtype, tmp_path: Path
+) -> None:
+    trained, seen = model(), set()
+    for layer in trained.modules():
+        if isinstance(layer, torch.nn.Linear):
+            layer.register_forward_hook(lambda _, __, output: seen.add(output.dtype))
+    train(tmp_path, trained, num_steps=1, dtype=asked)
+    assert seen == {got}
+    assert {value.dtype for value in trained.state_dict().values()} == {torch.float32}

@@ -188,6 +188,18 @@ def saved_encoder(path: str) -> Any:
     return published_encoder(folder) or WorldModel.load(path).encoder
 
 
+def device_of(config: Any) -> str:
+    """Return where to compute: what ``device=auto`` is here.
+
+    Raises:
+        UsageError: nothing can be computed there.
+    """
+    from ..hardware import usable_device
+
+    with made():
+        return str(usable_device(config.device))
+
+
 def is_first() -> bool:
     """Whether this is the first of the processes that ``torchrun`` started, or the only one."""
     return os.environ.get("RANK", "0") == "0"
@@ -214,9 +226,9 @@ def tracking(node: Any, folder: Path) -> "Iterator[Tracker | None]":
 
 
 @contextmanager
-def tracked(node: Any, folder: Path) -> "Iterator[tuple[Report, Tracker | None]]":
+def tracked(node: Any, folder: Path, device: str) -> "Iterator[tuple[Report, Tracker | None]]":
     """Give what a training is to tell: its progress, for a bar, and its log, for the tracker that was chosen."""
-    with tracking(node, folder) as tracker, progress_bar("training", "steps") as progress:
+    with tracking(node, folder) as tracker, progress_bar(f"training on {device}", "steps") as progress:
         yield progress, tracker
 
 

@@ -20,6 +20,7 @@ from ..encoders import Encoder, PyramidEncoder
 from ..encoders.files import encoder_digest, save_encoder
 from ..engine import run_parallel
 from ..files import atomic_write, exclusive_lock
+from ..hardware import usable_device
 from .dataset import TrajectoryDataset
 from .fitting import fit_encoder
 from .frames import Pixels
@@ -58,7 +59,7 @@ def encode(
         folder: of stores; it is made if need be.
         dtype: of the tokens on disk: "float16", "bfloat16" or "float32".
         batch_size: frames encoded at once.
-        device: where the encoder works.
+        device: where the encoder goes and works; ``"auto"`` is a GPU if there is one.
         fit_frames: how many frames an encoder is fitted to.
         seed: which frames these are.
         jobs: processes that share the work, some thousand frames each at a time.
@@ -83,11 +84,8 @@ def encode(
     if isinstance(encoder, PyramidEncoder) and not encoder.fitted:
         fit_encoder(encoder, [dataset], num_frames=fit_frames, seed=seed, folder=folder)
     height, width, _ = first.shape[1:]
-    try:
-        device = torch.device(device)
-        encoder = encoder.to(device)
-    except (RuntimeError, TypeError, ValueError, AssertionError) as error:
-        raise ValueError(f"device: {device!r} cannot be used: {str(error).splitlines()[0]}") from error
+    device = usable_device(device)
+    encoder = encoder.to(device)
     # One frame for a trial: what cannot be encoded is told before a folder is made.
     _, patches, dim = encoder(torch.from_numpy(first).to(device)).shape
     fingerprint, bounds = dataset.fingerprint(), dataset.action_bounds

@@ -30,11 +30,11 @@ from ..encoders.files import (
     trial_frames,
 )
 from ..encoders.registry import describe_encoder
+from ..hardware import fast_dtype
 from ..hub import is_on_hub, local_folder
 from ..untrusted import AnyJson, Choice, Integer, ListOf, MapOf, Nullable, Number, Record, Text, read_json
 from .action import ActionConditioned
 from .action_prior import ActionPrior
-from .hardware import fast_dtype
 from .normalizer import ActionNormalizer
 from .ordinary import ordinary_tensors
 from .planning_settings import PlanningSettings

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ..encoders import Encoder
+from ..hardware import usable_device
 from .action import ActionConditioned
 from .action_prior import ActionPrior
 from .checks import check_tokens, is_number
@@ -266,7 +267,7 @@ class WorldModel(nn.Module):
 
         Args:
             folder_or_name: where it is; a revision and a folder may follow, ``hf://owner/name@v1/folder``.
-            device: where it goes.
+            device: where it goes; ``"auto"`` is a GPU if there is one.
             dtype: what the predictor computes in; by default what it was saved in, float32 for packaged models, so that
                 it imagines the same on every machine. ``"auto"``: bfloat16 where the device has arithmetic for it, else
                 float32; that is faster, and plans differ in digits from machine to machine.
@@ -276,7 +277,7 @@ class WorldModel(nn.Module):
         """
         from .checkpoint import load
 
-        return load(folder_or_name, torch.device(device), dtype)
+        return load(folder_or_name, usable_device(device), dtype)
 
     @staticmethod
     def from_pretrained(
@@ -291,7 +292,7 @@ class WorldModel(nn.Module):
         Args:
             folder_or_name: where it is.
             revision: branch, tag or commit of the Hub's repository; by default its main branch.
-            device: where it goes.
+            device: as for :meth:`load`.
             dtype: as for :meth:`load`.
         """
         from .publishing import pretrained_name

@@ -12,6 +12,8 @@ import torch.distributed as dist
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
+from ..hardware import usable_device
+
 
 @dataclass(frozen=True)
 class DistributedContext:
@@ -82,31 +84,12 @@ def without_exchange(loss: nn.Module) -> Iterator[None]:
         exchange(True)
 
 
-def usable_device(device: str | torch.device | None = None) -> torch.device:
-    """Return where this process computes.
-
-    Args:
-        device: by default a GPU if there is one, else the CPU. ``"cuda"`` is this process's own GPU.
-
-    Raises:
-        ValueError: no tensor can be put there.
-    """
-    try:
-        place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        if place == torch.device("cuda"):
-            place = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
-        torch.empty(1, dtype=torch.float32, device=place)
-    except (RuntimeError, TypeError, AssertionError) as error:
-        raise ValueError(f"device: {device!r} cannot be used: {str(error).splitlines()[0]}") from None
-    return place
-
-
 @contextmanager
-def distributed(device: str | torch.device | None = None) -> Iterator[DistributedContext]:
+def distributed(device: str | torch.device = "auto") -> Iterator[DistributedContext]:
     """Join the processes that ``torchrun`` started, for as long as this one runs; without it there is one.
 
     Args:
-        device: where to compute, as for :func:`usable_device`.
+        device: where to compute, as for :func:`~wmcontrol.hardware.usable_device`.
     """
     rank, world_size = (int(os.environ.get(name, default)) for name, default in (("RANK", "0"), ("WORLD_SIZE", "1")))
     place = usable_device(device)

@@ -9,10 +9,11 @@ from typing import Any, get_args
 import torch
 
 from ..data import LatentStore, held_out_split
+from ..hardware import usable_device
 from ..models import ActionConditioned, ActionNormalizer, PlanningSettings, Predictor, WorldModel
 from ..untrusted import AnyJson, Integer, ListOf, Number, Record
 from .batch import Batch, WindowSource
-from .distributed import DistributedContext, usable_device
+from .distributed import DistributedContext
 from .inputs import begin, open_store, run
 from .modes import Mode, with_actions
 from .settings import FinetuneSettings
@@ -67,7 +68,7 @@ def finetune(
     settings: FinetuneSettings = FinetuneSettings(),
     planning: PlanningSettings | None = None,
     folder: str | Path | None = None,
-    device: str | torch.device | None = None,
+    device: str | torch.device = "auto",
     progress: Callable[[int, int], None] | None = None,
     on_log: OnLog | None = None,
 ) -> FinetuneResult:
@@ -86,7 +87,7 @@ def finetune(
         planning: what suits the environment when an agent plans with the model, which is saved with it.
         folder: for the model, the log and the result. The same call goes on there after a kill, and ends with the same
             weights. By default nothing is kept on disk.
-        device: where to train; by default a GPU if there is one.
+        device: where to train; ``"auto"`` is a GPU if there is one.
         progress: called with the steps done, and of how many.
         on_log: called with a step and what the log says of it.
 

@@ -8,11 +8,12 @@ from typing import Any
 import torch
 
 from ..data import LatentStore
+from ..hardware import usable_device
 from ..models import Predictor, WorldModel
 from ..models.checkpoint import describe_predictor
 from ..untrusted import AnyJson, Number, Record
 from .batch import ClipSource
-from .distributed import DistributedContext, usable_device
+from .distributed import DistributedContext
 from .inputs import begin, open_store, run
 from .settings import PretrainSettings
 from .state import OnLog
@@ -45,7 +46,7 @@ def pretrain(
     predictor: Callable[..., Predictor] | None = None,
     start: WorldModel | str | Path | None = None,
     folder: str | Path | None = None,
-    device: str | torch.device | None = None,
+    device: str | torch.device = "auto",
     progress: Callable[[int, int], None] | None = None,
     on_log: OnLog | None = None,
 ) -> PretrainResult:
@@ -64,7 +65,7 @@ def pretrain(
             its folder, or a packaged name.
         folder: for the model, the log and the result. The same call goes on there after a kill, and ends with the same
             weights. By default nothing is kept on disk.
-        device: where to train; by default a GPU if there is one.
+        device: where to train; ``"auto"`` is a GPU if there is one.
         progress: called with the steps done, and of how many.
         on_log: called with a step and what the log says of it.
 

@@ -18,9 +18,10 @@ from torch import Tensor
 
 from ..checks import check_number, check_whole
 from ..data import LatentStore, held_out_split
+from ..hardware import usable_device
 from ..models import ActionNormalizer, ActionPrior, WorldModel
 from ..untrusted import AnyJson, Number, Record
-from .distributed import DistributedContext, usable_device
+from .distributed import DistributedContext
 from .inputs import open_store, run
 from .state import Log, OnLog, load_state, save_state
 
@@ -179,7 +180,7 @@ def fit_prior(
     base: WorldModel | str | Path,
     settings: PriorSettings = PriorSettings(),
     folder: str | Path | None = None,
-    device: str | torch.device | None = None,
+    device: str | torch.device = "auto",
     progress: Callable[[int, int], None] | None = None,
     on_log: OnLog | None = None,
 ) -> PriorResult:
@@ -194,7 +195,7 @@ def fit_prior(
         settings: of the training.
         folder: for the model, the log and the result; the same call goes on there after a kill. By default nothing is
             kept on disk.
-        device: where to train; by default a GPU if there is one.
+        device: where to train; ``"auto"`` is a GPU if there is one.
         progress: called with the steps done, and of how many.
         on_log: called with a step and what the log says of it.
 

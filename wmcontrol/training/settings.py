@@ -38,6 +38,8 @@ class TrainingSettings:
         backprop_through_rollout: let gradients flow through all of these passes, not only through the last. For
             example true.
         seed: of fresh weights, of the order of the data, and of the split. For example 1.
+        dtype: to compute in; auto is bfloat16 where the device has arithmetic for it, else float32. Weights are in
+            float32 in any case. For example float32.
         compile: let torch.compile make it faster: a minute at first. For example true.
         shard: share out weights and the optimiser's state over the processes of torchrun, rather than have all of them
             in each; by default for large and giant. For example true.
@@ -58,6 +60,7 @@ class TrainingSettings:
     rollout_steps: int = 1
     backprop_through_rollout: bool = False
     seed: int = 0
+    dtype: str = "auto"
     compile: bool = False
     shard: bool | None = None
 
@@ -168,6 +171,7 @@ _CHECKS: Mapping[str, _Check] = {
     **dict.fromkeys(("backbone_freeze_fraction", "ema_decay"), _number("from 0 to below 1", lambda x: 0 <= x < 1)),
     **dict.fromkeys(("backprop_through_rollout", "compile", "shard"), _BOOLEAN),
     "optimizer": _one_of(*OPTIMIZERS),
+    "dtype": _one_of("auto", "float32", "bfloat16"),
     "size": _one_of(*SIZES),
     "step_seconds": ("two numbers over 0, the shortest time and the longest", _is_range),
 }

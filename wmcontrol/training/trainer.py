@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..hardware import fast_dtype
 from ..models import ActionConditioned, Predictor
-from ..models.hardware import fast_dtype
 from .batch import Batch, Source
 from .distributed import DistributedContext, without_exchange
 from .learner import Learner
@@ -21,6 +21,7 @@ from .settings import TrainingSettings
 from .sharding import too_large_to_copy
 from .state import Log, OnLog, load_state, save_state
 
+_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 _NOT_LEARNED = ("compile", "shard")  # settings that a run may go on with others of
 Validate = Callable[[Predictor | ActionConditioned], dict[str, Any]]
 
@@ -36,7 +37,6 @@ class Trainer:
         every: steps from one line of the log to the next.
         validate_every: steps from one validation to the next.
         save_seconds: from one saved state to the next.
-        dtype: to compute in; by default bfloat16 where the device is fast at it, else float32. Weights are float32.
         on_log: is told every line of the log, its step and its numbers, in the first process.
         backbone_scale: gives the factor of a step's learning rate for the backbone, the pretrained predictor that an
             :class:`~wmcontrol.models.ActionConditioned` wraps; by default it learns as the rest.
@@ -48,7 +48,6 @@ class Trainer:
     every: int = 50
     validate_every: int = 1000
     save_seconds: float = 60.0
-    dtype: torch.dtype | None = None
     on_log: OnLog | None = None
     backbone_scale: Callable[[int], float] = lambda _: 1.0
 
@@ -131,7 +130,7 @@ class Trainer:
 
     def _gradients(self, step: int, shared: nn.Module, batch: Batch, where: DistributedContext) -> float:
         """Compute the gradients of a batch, part by part, and return its loss."""
-        dtype = self.dtype or fast_dtype(where.device)
+        dtype = _DTYPES.get(self.settings.dtype) or fast_dtype(where.device)
         parts, size = self.settings.grad_accum_steps, len(batch.tokens)
         if size % parts:
             raise ValueError(f"a process's batch of {size} does not split into grad_accum_steps={parts} parts")

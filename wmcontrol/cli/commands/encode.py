@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ..objects import made, make, open_data, out_folder, paths_of
+from ..objects import device_of, make, open_data, out_folder, paths_of
 from ..progress import progress_bar
 
 
@@ -22,7 +22,7 @@ class Config:
         dtype: number type of tokens on disk. For example bfloat16.
         fit_frames: how many frames an encoder is fitted to that needs it, as pyramid. For example 5000.
         seed: which frames these are. For example 1.
-        device: where the encoder works. For example cuda.
+        device: where the encoder works; auto is a GPU if there is one. For example cpu.
         jobs: processes that share the work. For example 4.
     """
 
@@ -30,7 +30,7 @@ class Config:
     dtype: Literal["float16", "bfloat16", "float32"] = "float16"
     fit_frames: int = 20_000
     seed: int = 0
-    device: str = "cpu"
+    device: str = "auto"
     jobs: int = 1
 
 
@@ -38,19 +38,17 @@ def run(config: Any) -> None:
     """Encode them."""
     from ...data import encode, fit_encoder
     from ...encoders import PyramidEncoder
-    from ...training.distributed import usable_device
 
     out, paths = out_folder(config.out), paths_of(config.data)
-    with made():
-        usable_device(config.device)
+    device = device_of(config)
     datasets = [open_data(config.data, path) for path in paths]
     encoder = make(config.encoder, "encoder")
     if isinstance(encoder, PyramidEncoder) and not encoder.fitted:
         fit_encoder(encoder, datasets, num_frames=config.fit_frames, seed=config.seed, folder=out)
     for path, dataset in zip(paths, datasets, strict=True):
-        with progress_bar(f"encoding {path}", "frames") as progress:
+        with progress_bar(f"encoding {path} on {device}", "frames") as progress:
             store = encode(
-                dataset, encoder, out, dtype=config.dtype, device=config.device, jobs=config.jobs, progress=progress
+                dataset, encoder, out, dtype=config.dtype, device=device, jobs=config.jobs, progress=progress
             )
         frames, patches, dim = store.tokens.shape
         size = store.tokens.numel() * store.tokens.itemsize

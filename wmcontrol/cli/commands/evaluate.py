@@ -1,5 +1,6 @@
 """``wmcontrol evaluate``."""
 
+import sys
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from omegaconf import OmegaConf
 
 from ..errors import UsageError
-from ..objects import made, make, open_data, planning_changes, protocol_of, reader_of, run_folder, tracking
+from ..objects import device_of, made, make, open_data, planning_changes, protocol_of, reader_of, run_folder, tracking
 from ..progress import progress_bar, progress_bars
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class Config:
         seed: of the tasks, and of the agent's random numbers. For example 1.
         batch: tasks that run side by side. For example 32.
         jobs: processes that share the tasks, with a thread each; numbers are the same for any. For example 4.
-        device: where the model works. For example cuda.
+        device: where the model works; auto is a GPU if there is one. For example cpu.
         videos: how many episodes are filmed. For example 0.
         out: the folder for all of it; by default one of these settings, under outputs/evaluate. For example
             results/wall.
@@ -56,7 +57,7 @@ class Config:
     seed: int = 0
     batch: int = 16
     jobs: int = 1
-    device: str = "cpu"
+    device: str = "auto"
     videos: int = 3
     out: str | None = None
 
@@ -68,14 +69,13 @@ def run(config: Any) -> None:
     from ...evaluation.episodes import check
     from ...evaluation.specs import describe
     from ...runs import open_run
-    from ...training.distributed import usable_device
 
     with made():
         check_whole("videos", config.videos, least=0)
         check_whole("jobs", config.jobs)
-        usable_device(config.device)
     protocol = protocol_of(config)
-    model = make(config.model, "model", device=config.device) if config.agent.get("kind") in _PLAN else None
+    plans = config.agent.get("kind") in _PLAN
+    model = make(config.model, "model", device=device_of(config)) if plans else None
     tasks = _tasks(config, protocol, model)
     with ExitStack() as stack:
         spec = _spec(config, tasks, protocol, model, stack)
@@ -86,6 +86,8 @@ def run(config: Any) -> None:
         settings = {name: value for name, value in plain.items() if name not in ("out", *_APART)}
         tracker = stack.enter_context(tracking(config.tracker, out))
         stack.enter_context(open_run(out, "evaluate", settings))
+        if config.device == "auto" and model is not None:
+            print(f"device: {model.device}", file=sys.stderr)
         progress = stack.enter_context(progress_bars("tasks"))
         rows, page = evaluate_and_report(
             spec,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ..keys import MISSING
-from ..objects import is_first, run_folder, settings, tracked
+from ..objects import device_of, is_first, run_folder, settings, tracked
 
 
 @dataclass
@@ -24,7 +24,7 @@ class Config:
             example base.
         mode: scratch (everything anew), action_only (the action blocks only) or full (everything, from the base). For
             example action_only.
-        device: where to train; by default a GPU if there is one. For example cpu.
+        device: where to train; auto is a GPU if there is one. For example cpu.
         out: the folder for the model; by default one of these settings, under outputs/finetune. For example
             models/wall.
     """
@@ -32,7 +32,7 @@ class Config:
     store: str = MISSING
     base: str | None = None
     mode: Literal["scratch", "action_only", "full"] = "full"
-    device: str | None = None
+    device: str = "auto"
     out: str | None = None
 
 
@@ -43,7 +43,8 @@ def run(config: Any) -> None:
 
     asked, planning = settings(FinetuneSettings, config), settings(PlanningSettings, config.planning)
     out = run_folder(config, "finetune", apart=("device", "tracker"))
-    with tracked(config.tracker, out) as (progress, on_log):
+    device = device_of(config)
+    with tracked(config.tracker, out, device) as (progress, on_log):
         result = finetune(
             config.store,
             base=config.base,
@@ -51,7 +52,7 @@ def run(config: Any) -> None:
             settings=asked,
             planning=planning,
             folder=out,
-            device=config.device,
+            device=device,
             progress=progress,
             on_log=on_log,
         )

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..keys import MISSING
-from ..objects import run_folder, settings, tracked
+from ..objects import device_of, run_folder, settings, tracked
 
 
 @dataclass
@@ -20,14 +20,14 @@ class Config:
     Args:
         store: a latent store with actions (wmcontrol encode), of the model's encoder. For example stores/1f2e.
         base: the model, with actions: its folder, a packaged name or hf://owner/name. For example pusht.
-        device: where to train; by default a GPU if there is one. For example cpu.
+        device: where to train; auto is a GPU if there is one. For example cpu.
         out: the folder for the model; by default one of these settings, under outputs/fit_prior. For example
             models/pusht_prior.
     """
 
     store: str = MISSING
     base: str = MISSING
-    device: str | None = None
+    device: str = "auto"
     out: str | None = None
 
 
@@ -36,13 +36,14 @@ def run(config: Any) -> None:
     from ...training import PriorSettings, fit_prior
 
     asked, out = settings(PriorSettings, config), run_folder(config, "fit_prior", apart=("device", "tracker"))
-    with tracked(config.tracker, out) as (progress, on_log):
+    device = device_of(config)
+    with tracked(config.tracker, out, device) as (progress, on_log):
         result = fit_prior(
             config.store,
             base=config.base,
             settings=asked,
             folder=out,
-            device=config.device,
+            device=device,
             progress=progress,
             on_log=on_log,
         )

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..keys import MISSING
-from ..objects import is_first, make, run_folder, settings, tracked
+from ..objects import device_of, is_first, make, run_folder, settings, tracked
 
 
 @dataclass
@@ -22,7 +22,7 @@ class Config:
         weights: how often each store is drawn from, relative to the others; by default all alike. For example [1,2].
         start: a model to go on from, with its size, as for a second stage at another resolution. For example
             base_224/model.
-        device: where to train; by default a GPU if there is one. For example cpu.
+        device: where to train; auto is a GPU if there is one. For example cpu.
         out: the folder for the model; by default one of these settings, under outputs/pretrain. For example
             models/base.
     """
@@ -30,7 +30,7 @@ class Config:
     stores: list[str] = MISSING  # type: ignore[assignment]
     weights: list[float] | None = None
     start: str | None = None
-    device: str | None = None
+    device: str = "auto"
     out: str | None = None
 
 
@@ -40,7 +40,8 @@ def run(config: Any) -> None:
 
     asked = settings(PretrainSettings, config)
     out = run_folder(config, "pretrain", apart=("device", "tracker"))
-    with tracked(config.tracker, out) as (progress, on_log):
+    device = device_of(config)
+    with tracked(config.tracker, out, device) as (progress, on_log):
         pretrain(
             list(config.stores),
             weights=config.weights and list(config.weights),
@@ -48,7 +49,7 @@ def run(config: Any) -> None:
             predictor=make(config.predictor, "predictor", _partial_=True),
             start=config.start,
             folder=out,
-            device=config.device,
+            device=device,
             progress=progress,
             on_log=on_log,
         )
