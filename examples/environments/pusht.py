@@ -39,4 +39,12 @@ def success(states: Any, goals: Any) -> Any:
 
 
 # Room for episodes of 100 frames, and 60 steps of an agent.
-register_goal_env("examples/PushT-v0", make, success=success, state=get, control_rate=10, max_episode_steps=160)
+register_goal_env(
+    "examples/PushT-v0",
+    make,
+    success=success,
+    state=get,
+    state_labels=("agent x", "agent y", "block x", "block y", "block angle"),
+    control_rate=10,
+    max_episode_steps=160,
+)

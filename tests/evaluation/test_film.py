@@ -51,7 +51,7 @@ def test_costs_are_the_agents_own_of_frames_that_came_and_of_its_plans(agent: Pl
     env.close()
     frames = np.stack([step.observation["pixels"] for step in steps], 1)
     goal = steps[0].observation["goal_pixels"]
-    _, curves = curves_of(agent, steps, context_steps=0)
+    _, curves = curves_of(env, agent, steps, context_steps=0)
     for i, curve in enumerate(curves):
         assert curve.costs.shape == (13,)
         seen, aim = (agent.model.encode(torch.from_numpy(f)[None, None])[0, 0].float() for f in (frames[i, 4], goal[i]))
@@ -74,7 +74,7 @@ def test_agents_that_do_not_plan_are_filmed_with_their_distance(tmp_path: Path) 
     steps = list(rollout_episodes(env, RandomAgent(SPACE), tasks.tasks, [0, 1], 3))
     env.close()
     away = steps[-1].observation["achieved_goal"] - steps[-1].observation["desired_goal"]
-    _, (_, curve) = curves_of(RandomAgent(SPACE), steps, context_steps=0)
+    _, (_, curve) = curves_of(env, RandomAgent(SPACE), steps, context_steps=0)
     assert len(curve.costs) == 4
     assert curve.costs[-1] == pytest.approx(float(np.linalg.norm(away[1])))
     assert curve.plans == []

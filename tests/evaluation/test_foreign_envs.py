@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import gymnasium as gym
@@ -13,6 +14,7 @@ from naming import naming
 from wmcontrol.data import collect, open_dataset, policies
 from wmcontrol.envs.registration import bare_id
 from wmcontrol.evaluation import AgentSpec, DatasetTasks, RandomTasks, evaluate_agents
+from wmcontrol.evaluation.episodes import distances
 
 
 class Straight:
@@ -98,6 +100,14 @@ def test_tasks_of_an_environment_that_is_not_reproducible_are_refused(monkeypatc
     monkeypatch.setattr(Ball, "step", lambda self, action: (setattr(self, "place", self.place + 1.1 * action), 0))
     with pytest.raises(ValueError, match=naming("HiddenBall", "recorded actions")):
         DatasetTasks(data, 8, goal_offset=25)
+
+
+def test_only_what_is_called_an_angle_is_judged_as_one() -> None:
+    env = SimpleNamespace(state_labels=("x", "y", "pole angle", "wheel angle", "speed", "replay_0"))
+    observation = {"achieved_goal": np.array([[3, 4, 6.2, 1, 0.0]]), "desired_goal": np.zeros((1, 5))}
+    assert distances(env, observation) == {"distance": [5.0], "angle": [1.0]}
+    env.state_labels = tuple("abcde")
+    assert distances(env, observation) == {"distance": [pytest.approx(np.linalg.norm([3, 4, 6.2, 1]))]}
 
 
 def test_actions_without_bounds_are_not_drawn(monkeypatch: pytest.MonkeyPatch) -> None:

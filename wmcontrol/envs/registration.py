@@ -79,7 +79,7 @@ def register_goal_env(
             attribute ``state``. Where it can be read and not set, ``get`` alone: starts and goals are then reached by
             doing again what was done since the episode's seed, which takes as long as these steps, and states hold
             these actions beside what ``get`` reads, which ``success`` is given.
-        state_labels: a name for each number that is read.
+        state_labels: a name for each number that is read; what ends in ``angle`` is one, in radians, for reports.
         control_rate: actions per second, Hz. By default 1 / ``dt`` of MuJoCo's environments, or ``render_fps``.
         max_episode_steps: after so many steps an episode is truncated. With ``get`` alone it must be given: so many
             actions states have room for, those of a recorded episode and of the agent after them.

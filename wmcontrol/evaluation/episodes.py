@@ -86,14 +86,14 @@ def run(env: Any, agent: Any, tasks: Sequence[Task], seeds: Sequence[int], budge
     """
     steps = rollout_episodes(env, agent, tasks, seeds, budget)
     now = next(steps)
-    started = distances(now.observation)["distance"]
+    started = distances(env, now.observation)["distance"]
     solved, when = np.zeros(len(tasks), bool), np.full(len(tasks), -1)
     seconds = 0.0
     for step, now in enumerate(steps, 1):
         seconds += now.seconds
         when[now.success & ~solved] = step
         solved |= now.success
-    ended = distances(now.observation)
+    ended = distances(env, now.observation)
     decisions = getattr(now.state, "decisions", (budget,) * len(tasks))
     memory, torch = peak_memory(), sys.modules.get("torch")
     if torch is not None and torch.cuda.is_initialized():
@@ -142,13 +142,15 @@ def check(agent: Any, tasks: Tasks, protocol: Protocol, *, seed: int = 0, batch:
         check_fits(agent, env)
 
 
-def distances(observation: Mapping[str, Any]) -> dict[str, list[float]]:
-    """Return how far each world is from its goal: over positions, and for Push-T over the block's angle too."""
+def distances(env: Any, observation: Mapping[str, Any]) -> dict[str, list[float]]:
+    """Return how far each world is from its goal, over all numbers but angles, and the largest angle if it has any."""
     away = observation["achieved_goal"] - observation["desired_goal"]
-    if away.shape[1] != 5:
-        return {"distance": np.linalg.norm(away, axis=1).tolist()}
-    turn = np.abs((away[:, 4] + np.pi) % (2 * np.pi) - np.pi)
-    return {"distance": np.linalg.norm(away[:, :4], axis=1).tolist(), "angle": turn.tolist()}
+    labels = getattr(env, "state_labels", ())[: away.shape[1]]
+    turns = [number for number, label in enumerate(labels) if label.endswith("angle")]
+    found = {"distance": np.linalg.norm(np.delete(away, turns, 1), axis=1).tolist()}
+    if turns:
+        found["angle"] = np.abs((away[:, turns] + np.pi) % (2 * np.pi) - np.pi).max(1).tolist()
+    return found
 
 
 def _shown(agent: Any, env: Any, observation: Mapping[str, Any]) -> Mapping[str, Any]:

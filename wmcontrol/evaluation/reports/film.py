@@ -68,7 +68,7 @@ def film(
     with closing(make_env(tasks.env_id, len(chosen), tasks.env_settings, image_size(agent))) as env:
         seeds = [task_seed(seed, number) for number in range(len(chosen))]
         steps = list(rollout_episodes(env, agent, chosen, seeds, protocol.budget))
-    unit, curves = curves_of(agent, steps, context_steps=chosen[0].replay.shape[0])
+    unit, curves = curves_of(env, agent, steps, context_steps=chosen[0].replay.shape[0])
     frames = np.stack([step.observation["pixels"] for step in steps], 1)  # (B, 1 + T, height, width, 3)
     solved = np.stack([step.success for step in steps], 1)
     goals = steps[0].observation["goal_pixels"]
@@ -97,20 +97,21 @@ def save_film(frames: Iterable[Any], path: Path, rate: float) -> None:
         file.write(film.getvalue())
 
 
-def curves_of(agent: Any, steps: Sequence[StepRecord], *, context_steps: int) -> tuple[str, list[Curve]]:
+def curves_of(env: Any, agent: Any, steps: Sequence[StepRecord], *, context_steps: int) -> tuple[str, list[Curve]]:
     """Return what costs are, in words, and a curve for each episode.
 
     Of an agent that plans they are its own objective, of frames that came and of its plans; of others the distance of
     the true state to the goal.
 
     Args:
+        env: where.
         agent: that acted.
         steps: of the episodes, ``1 + T``.
         context_steps: environment steps that the agent had seen before the first of them.
     """
     if isinstance(agent, PlanningAgent):
         return "cost of the frame", _latent_curves(agent, steps, context_steps)
-    away = np.array([distances(step.observation)["distance"] for step in steps])  # (1 + T, B)
+    away = np.array([distances(env, step.observation)["distance"] for step in steps])  # (1 + T, B)
     return "distance to the goal", [Curve(costs, [], {}) for costs in away.T]
 
 
