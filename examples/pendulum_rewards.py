@@ -45,7 +45,7 @@ def main(
     small = WorldModel(encoder, Predictor(32, width=96, depth=3, num_heads=3), control_rate=store.control_rate)
     settings = FinetuneSettings(frameskip=FRAMESKIP, num_frames=8, num_steps=num_steps, batch_size=64)
     model = finetune(store, base=small, mode="scratch", settings=settings, folder=Path(folder) / "run").model
-    reward = fit_reward(store, frameskip=FRAMESKIP, num_steps=num_steps)
+    reward = fit_reward(store, frameskip=FRAMESKIP, num_steps=num_steps, num_frames=2)  # as it depends on the speed
     print(f"rewards: {reward.explained:.0%} of their variance explained on unseen trajectories")
     model.reward = reward.head
     model.save(Path(folder) / "model")

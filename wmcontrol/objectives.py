@@ -211,11 +211,11 @@ class LearnedReward(Term):
     """Minus the sum of rewards that a head predicts of the H steps, for environments without goals.
 
     Args:
-        head: tokens (…, P, D) to rewards (…), such as a :class:`~wmcontrol.models.RewardHead`, whose rewards are of one
-            environment step.
+        head: latents (B, S, H, P, D) to the rewards (B, S, K) of the last K of the H steps, each that of an environment
+            step, such as a :class:`~wmcontrol.models.RewardHead`; the steps before, if any, count nothing.
         frameskip: how many environment steps a model step is, as the model says.
         discount: over 0 and at most 1; step ``h``, from 0, counts ``discount ** h``.
-        terminal: tokens (…, P, D) of the last step to what is still to come after it (…), discounted as that; None: 0.
+        terminal: latents (B, S, P, D) of the last step to what is still to come after it (B, S), discounted; None: 0.
     """
 
     head: Callable[[Tensor], Tensor]
@@ -232,22 +232,20 @@ class LearnedReward(Term):
 
     def __call__(self, latents: Tensor, goal: Tensor, actions: Tensor) -> Tensor:
         """Return the costs (B, S)."""
-        rewards = self._of(self.head, latents) * self.frameskip  # (B, S, H)
-        H = rewards.shape[2]
-        weights = self.discount ** torch.arange(H, device=rewards.device, dtype=rewards.dtype)
-        total = (rewards * weights).sum(2)
-        if self.terminal is not None:
-            total = total + self.discount**H * self._of(self.terminal, latents[:, :, -1])
-        return -total
-
-    def _of(self, head: Callable[[Tensor], Tensor], latents: Tensor) -> Tensor:
-        values = head(latents)
-        expected = tuple(latents.shape[:-2])
-        if tuple(values.shape) != expected:
+        (B, S, H), rewards = latents.shape[:3], self.head(latents)
+        if rewards.shape[:-1] != (B, S) or not 0 < rewards.shape[-1] <= H:
             raise ValueError(
-                f"head and terminal must return {expected} of tokens {tuple(latents.shape)}, got {tuple(values.shape)}"
+                f"head must return ({B}, {S}, K) rewards, K from 1 to {H}, of latents {tuple(latents.shape)}; got "
+                f"{tuple(rewards.shape)}"
             )
-        return _precise(values)
+        steps = torch.arange(H - rewards.shape[2], H, device=rewards.device, dtype=_precise(rewards).dtype)
+        total = (self.frameskip * _precise(rewards) * self.discount**steps).sum(2)
+        if self.terminal is None:
+            return -total
+        rest = self.terminal(latents[:, :, -1])
+        if rest.shape != (B, S):
+            raise ValueError(f"terminal must return {(B, S)} of latents (B, S, P, D), got {tuple(rest.shape)}")
+        return -(total + self.discount**H * _precise(rest))
 
 
 @dataclass(frozen=True)

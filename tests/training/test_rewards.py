@@ -120,7 +120,10 @@ def test_a_head_learns_the_mean_reward_of_a_model_step(store: LatentStore) -> No
     assert all(torch.equal(a, b) for a, b in zip(again.head.parameters(), other.head.parameters(), strict=True))
     first = store.offsets[found.held_out[0]]
     expected = store.rewards[first : first + 3].mean()  # type: ignore[index]
-    assert abs(float(found.head(store.tokens[first + 3])) - expected) < 3.0
+    assert abs(float(found.head(store.tokens[first + 3 : first + 4])) - expected) < 3.0
+    several = fit_reward(store, frameskip=3, num_steps=300, batch_size=64, width=32, num_frames=3)
+    assert several.head(store.tokens[first : first + 10 : 3]).shape == (2,)
+    assert several.explained > 0.8
     with pytest.raises(ValueError, match=naming("members", found.held_out[0])):
         fit_reward(store, frameskip=3, members=found.held_out[:1])
     with pytest.raises(ValueError, match="frameskip = 20"):
@@ -166,12 +169,19 @@ def test_the_rewards_of_all_steps_count(store: LatentStore) -> None:
     assert not (plain + 0.1 * plain).needs_goal
     assert (plain + GoalDistance()).needs_goal
     assert (plain + (lambda *arguments: arguments[2].sum((-1, -2)))).needs_goal  # who knows
-    with pytest.raises(ValueError, match=naming((1, 2, 3), (1, 2, 3, 2))):
-        LearnedReward(lambda t: t.sum(-1))(latents, none, actions)
+    later = LearnedReward(lambda tokens: head(tokens)[..., 1:], discount=0.5)
+    torch.testing.assert_close(later(latents, none, actions), -(0.5 * sums[..., 1] + 0.25 * sums[..., 2]))
+    for head_of in (lambda t: t.sum(-1), lambda t: head(t)[..., :0]):
+        with pytest.raises(ValueError, match=naming("head", (1, 2, 3, 2, 2))):
+            LearnedReward(head_of)(latents, none, actions)
+    with pytest.raises(ValueError, match=naming("terminal", (1, 2))):
+        LearnedReward(head, terminal=lambda t: t)(latents, none, actions)
     with pytest.raises(TypeError, match="head"):
         LearnedReward(5)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=naming(2, 8, 3)):
         RewardHead(2, 8)(torch.zeros(4, 3, 8))
+    with pytest.raises(ValueError, match=naming("H from 2")):
+        RewardHead(2, 8, num_frames=2)(torch.zeros(4, 1, 2, 8))
 
 
 def test_an_agent_plans_for_rewards_without_a_goal(store: LatentStore) -> None:

@@ -73,7 +73,7 @@ _CONFIG = Record(
         "prior": Record(
             dict.fromkeys(("dim", "num_patches", "action_dim", "horizon", "num_frames", "width", "depth"), _SIZE)
         ),
-        "reward": Record(dict.fromkeys(("num_patches", "dim", "width"), _SIZE)),
+        "reward": Record(dict.fromkeys(("num_patches", "dim", "width", "num_frames"), _SIZE)),
         "dtype": Choice(*_DTYPES),
     },
 )

@@ -51,6 +51,7 @@ def fit_reward(
     batch_size: int = 256,
     learning_rate: float = 1e-3,
     width: int = 128,
+    num_frames: int = 1,
     seed: int = 0,
     members: Sequence[int] | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -68,6 +69,8 @@ def fit_reward(
         batch_size: frames of a step.
         learning_rate: at the start.
         width: of the head.
+        num_frames: that the head looks at together, one model step apart: 2 where rewards depend on speeds. The first
+            steps of a plan, of which it has not as many, then count nothing.
         seed: decides what is held out, the weights at the start and the order.
         members: numbers of the trajectories to train on; by default all that are not held out.
         progress: called with the steps done, and of how many.
@@ -76,7 +79,8 @@ def fit_reward(
         ValueError: a store without rewards, settings that make no sense, or a loss that is not finite.
         OSError: the store is not there.
     """
-    for name, value in (("frameskip", frameskip), ("num_steps", num_steps), ("batch_size", batch_size)):
+    sizes = {"frameskip": frameskip, "num_steps": num_steps, "batch_size": batch_size, "num_frames": num_frames}
+    for name, value in sizes.items():
         check_whole(name, value)
     check_number("learning_rate", learning_rate, "(0, 1]")
     data = open_store(store)
@@ -86,12 +90,12 @@ def fit_reward(
     train = chosen if members is None else data.chosen(members)
     if len(both := np.intersect1d(train, held_out)):
         raise ValueError(f"members: trajectories {both.tolist()[:5]} are held out for the error")
-    frames, rewards = _targets(data, data.rewards, train, frameskip)
-    tokens = data.tokens[torch.from_numpy(frames[:: max(1, len(frames) // _VALIDATED)])].double().flatten(0, 1)
+    frames, rewards = _targets(data, data.rewards, train, frameskip, num_frames)
+    tokens = data.tokens[torch.from_numpy(frames[:: max(1, len(frames) // _VALIDATED), -1])].double().flatten(0, 1)
     deviations = tokens.std(0, correction=0)
     with torch.random.fork_rng(devices=[]), torch.device("cpu"):
         torch.manual_seed(seed)
-        head = RewardHead(data.tokens.shape[1], data.tokens.shape[2], width)
+        head = RewardHead(data.tokens.shape[1], data.tokens.shape[2], width, num_frames)
     head.token_mean.copy_(tokens.mean(0))
     head.token_std.copy_(deviations.clamp_min(1e-3 * float(deviations.max()) + 1e-12))
     head.mean.fill_(float(rewards.mean()))
@@ -103,7 +107,7 @@ def fit_reward(
     head.train()
     for step in range(num_steps):
         picked = order.batch(step)
-        predicted = head(data.tokens.index_select(0, torch.from_numpy(frames[picked])))
+        predicted = head(data.tokens[torch.from_numpy(frames[picked])])[:, 0]
         loss = ((predicted - targets[picked]) / head.std).square().mean()
         if not loss.isfinite():
             raise ValueError(f"{data.folder}: step {step}: the loss is not finite; try a smaller learning_rate")
@@ -114,26 +118,33 @@ def fit_reward(
         if progress is not None:
             progress(step + 1, num_steps)
     head.eval().requires_grad_(False)
-    unseen, expected = _targets(data, data.rewards, held_out, frameskip)
+    unseen, expected = _targets(data, data.rewards, held_out, frameskip, num_frames)
     stride = max(1, -(-len(unseen) // _VALIDATED))
     unseen, expected = unseen[::stride], expected[::stride]
-    found = torch.cat([head(data.tokens[torch.from_numpy(part)]) for part in np.array_split(unseen, 20) if len(part)])
+    parts = [torch.from_numpy(part) for part in np.array_split(unseen, 20) if len(part)]
+    found = torch.cat([head(data.tokens[part])[:, 0] for part in parts])
     error = float(np.sqrt(np.mean((found.double().numpy() - expected) ** 2)))
     return RewardResult(head, error, float(expected.std()), train.tolist(), held_out.tolist())
 
 
 def _targets(
-    store: LatentStore, rewards: NDArray[np.float64], members: NDArray[np.int64], frameskip: int
+    store: LatentStore,
+    rewards: NDArray[np.float64],
+    members: NDArray[np.int64],
+    frameskip: int,
+    num_frames: int,
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Return frames, as numbers of the store's, and the mean reward of the steps that led to each, both (N,)."""
+    """Return frames (N, num_frames), as numbers of the store's, and the mean reward (N,) of the steps to the last."""
     frames, means = [], []
+    back = frameskip * np.arange(1 - num_frames, 1)
     for member in members:
-        first, T = int(store.offsets[member]), int(store.lengths[member])
-        if frameskip >= T:
-            continue
-        sums = np.cumsum(np.insert(rewards[first : first + T - 1], 0, 0.0))
-        frames.append(first + np.arange(frameskip, T))
-        means.append((sums[frameskip:] - sums[:-frameskip]) / frameskip)
-    if not frames:
-        raise ValueError(f"{store.folder}: no trajectory is longer than frameskip = {frameskip}")
+        start, T = int(store.offsets[member]), int(store.lengths[member])
+        last = np.arange(max(frameskip, -back[0]), T)
+        sums = np.cumsum(np.insert(rewards[start : start + T - 1], 0, 0.0))
+        frames.append(start + last[:, None] + back)
+        means.append((sums[last] - sums[last - frameskip]) / frameskip)
+    if not sum(map(len, means)):
+        raise ValueError(
+            f"{store.folder}: no trajectory has {num_frames} frames that are frameskip = {frameskip} steps apart"
+        )
     return np.concatenate(frames), np.concatenate(means)
