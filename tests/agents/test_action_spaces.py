@@ -302,3 +302,40 @@ def test_actions_of_other_spaces_are_replayed(name: str) -> None:
         assert check_goal_env(env_id) == []
     finally:
         gym.registry.pop(env_id)
+
+
+def test_an_action_that_is_repeated_is_searched_for_once(tmp_path: Path) -> None:
+    normalizer = ActionNormalizer([1.0, 0.0], [2.0, 1.0], [-3, -1], [3, 1], frameskip=4, repeat_action=True)
+    assert normalizer.action_dim == 2
+    low, high = normalizer.bounds()
+    assert (low.tolist(), high.tolist()) == ([-2, -1], [1, 1])
+    plans = torch.tensor([[0.5, -0.25], [9.0, 0.0]])
+    done = normalizer.to_environment(plans)
+    assert done.tolist() == [[[2, -0.25]] * 4, [[3, 0]] * 4]
+    torch.testing.assert_close(normalizer.to_model(done)[0], plans[0])
+    recorded = torch.tensor([[1.0, 0.0], [3.0, 1.0], [3.0, 0.0], [1.0, 0.0]])
+    assert normalizer.to_model(recorded).tolist() == [0.5, 0.25]  # of their mean
+    assert ActionNormalizer(**normalizer.settings()).settings() == normalizer.settings()
+
+
+def test_a_model_that_repeats_actions_is_trained_and_saved_so(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    frames, chosen = rng.integers(0, 256, (4, 33, 8, 8, 3), dtype=np.uint8), rng.integers(0, 3, (4, 32))
+    dataset = ArrayDataset(frames, chosen, control_rate=10, action_space=Discrete(3))
+    store = encode(dataset, PyramidEncoder(4), tmp_path)
+    small = WorldModel(store.encoder, Predictor(4, 16, 1, 2), control_rate=10, frame_size=(8, 8))
+    settings = FinetuneSettings(
+        frameskip=4, repeat_action=True, num_frames=3, num_steps=1, batch_size=4, warmup_steps=1
+    )
+    finetune(store, base=small, mode="scratch", settings=settings).model.save(tmp_path / "model")
+    model = WorldModel.load(tmp_path / "model")
+    assert model.normalizer is not None
+    assert (model.normalizer.repeat_action, model.normalizer.action_dim) == (True, 3)
+    planner = CategoricalCEM(num_samples=8, num_elites=2, num_iterations=1)
+    agent = PlanningAgent.from_model(model, planner, horizon=3, context_frames=2)
+    seen, state, actions = {"pixels": frames[0, 0], "goal_pixels": frames[1, 0]}, None, []
+    for step in range(24):
+        action, state = agent.predict({**seen, "pixels": frames[0, step]}, state)
+        actions.append(int(action))
+    assert actions == [action for action in actions[::4] for _ in range(4)]
+    assert len(set(actions)) > 1

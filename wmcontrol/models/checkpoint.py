@@ -32,7 +32,7 @@ from ..encoders.files import (
 from ..encoders.registry import describe_encoder
 from ..hardware import fast_dtype
 from ..hub import is_on_hub, local_folder
-from ..untrusted import AnyJson, Choice, Integer, ListOf, MapOf, Nullable, Number, Record, Text, read_json
+from ..untrusted import AnyJson, Boolean, Choice, Integer, ListOf, MapOf, Nullable, Number, Record, Text, read_json
 from .action import ActionConditioned
 from .action_prior import ActionPrior
 from .normalizer import ActionNormalizer
@@ -60,7 +60,7 @@ _CONFIG = Record(
         "actions": Nullable(
             Record(
                 {**dict.fromkeys(("mean", "std", "low", "high"), _VECTOR), "frameskip": Integer(low=1, high=2**16)},
-                {"layout": LAYOUT},
+                {"layout": LAYOUT, "repeat_action": Boolean()},
             )
         ),
         "control_rate": Number(above=0),

@@ -13,6 +13,7 @@ class ActionNormalizer(nn.Module):
     """Statistics and bounds of an environment's actions, from the trajectories that a model was trained on.
 
     A model action is ``frameskip`` consecutive environment actions, normalised and concatenated: A = frameskip * a.
+    With ``repeat_action`` it is one that is done ``frameskip`` times, A = a: a plan has fewer numbers to search for.
 
     All is kept in single precision, in which actions are planned. Bounds that have no such number are rounded inwards,
     so that what is planned lies inside those of an environment with double precision too.
@@ -26,6 +27,8 @@ class ActionNormalizer(nn.Module):
         frameskip: environment actions per model action.
         layout: how the environment's actions lie in vectors (a,), or what its ``as_json`` returned; None where they
             are such vectors.
+        repeat_action: whether one action is repeated in a model step. Of recorded actions that differ within one, the
+            model is given their mean.
 
     Raises:
         ValueError: vectors of other lengths, numbers that are not finite, or bounds the wrong way round.
@@ -45,11 +48,12 @@ class ActionNormalizer(nn.Module):
         *,
         frameskip: int,
         layout: ActionLayout | Mapping[str, Sequence[int]] | None = None,
+        repeat_action: bool = False,
     ):
         super().__init__()
         if not isinstance(frameskip, int) or frameskip < 1:
             raise ValueError(f"frameskip must be a positive whole number, got {frameskip!r}")
-        self.frameskip = frameskip
+        self.frameskip, self.repeat_action = frameskip, repeat_action
         vectors = {}
         for name, values in (("mean", mean), ("std", std), ("low", low), ("high", high)):
             try:
@@ -79,32 +83,41 @@ class ActionNormalizer(nn.Module):
     @property
     def action_dim(self) -> int:
         """A, numbers in a model action."""
-        return self.frameskip * len(self.mean)
+        return self._actions * len(self.mean)
+
+    @property
+    def _actions(self) -> int:
+        """How many environment actions a model action says."""
+        return 1 if self.repeat_action else self.frameskip
 
     def to_model(self, actions: Tensor) -> Tensor:
-        """Normalise and concatenate environment actions (…, frameskip, a) to model actions (…, A)."""
+        """Turn environment actions (…, frameskip, a) into model actions (…, A), normalised."""
         expected = (self.frameskip, len(self.mean))
         if tuple(actions.shape[-2:]) != expected:
             raise ValueError(f"actions must have shape (…, {expected[0]}, {expected[1]}), got {tuple(actions.shape)}")
+        if self.repeat_action:
+            actions = actions.mean(-2, keepdim=True)
         return ((actions - self.mean) / self.std).flatten(-2)
 
     def to_environment(self, actions: Tensor) -> Tensor:
         """Turn model actions (…, A) into environment actions (…, frameskip, a), clipped to the bounds."""
         if actions.shape[-1] != self.action_dim:
             raise ValueError(f"actions must have shape (…, {self.action_dim}), got {tuple(actions.shape)}")
-        split = actions.unflatten(-1, (self.frameskip, len(self.mean))).to(self.mean.dtype)
-        return torch.clamp(split * self.std + self.mean, self.low, self.high)
+        split = actions.unflatten(-1, (self._actions, len(self.mean))).to(self.mean.dtype)
+        inside = torch.clamp(split * self.std + self.mean, self.low, self.high)
+        return inside.expand(*inside.shape[:-2], self.frameskip, -1)
 
     def bounds(self) -> tuple[Tensor, Tensor]:
         """Return the bounds of model actions, low and high, (A,)."""
         low, high = ((bound - self.mean) / self.std for bound in (self.low, self.high))
-        return low.repeat(self.frameskip), high.repeat(self.frameskip)
+        return low.repeat(self._actions), high.repeat(self._actions)
 
     def settings(self) -> dict[str, object]:
         """Return the arguments that make a normalizer like this one."""
         vectors = {name: getattr(self, name).tolist() for name in ("mean", "std", "low", "high")}
         layout = {} if self.layout.is_vector else {"layout": self.layout.as_json()}
-        return {**vectors, "frameskip": self.frameskip, **layout}
+        repeat = {"repeat_action": True} if self.repeat_action else {}
+        return {**vectors, "frameskip": self.frameskip, **layout, **repeat}
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "ActionNormalizer":
         """Move with the model, but stay in single precision: bounds must not be rounded."""

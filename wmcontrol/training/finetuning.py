@@ -114,6 +114,7 @@ def finetune(
         found.high.tolist(),
         frameskip=settings.frameskip,
         layout=data.action_layout,
+        repeat_action=settings.repeat_action,
     )
     plain, digest = begin("base", base, data, settings)
     predictor = with_actions(plain, normalizer.action_dim, mode, seed=settings.seed)

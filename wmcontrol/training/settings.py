@@ -112,6 +112,8 @@ class FinetuneSettings(TrainingSettings):
             example 200.
         size: of the predictor, without a base: tiny, base, large or giant. For example base.
         frameskip: environment steps of a model step. For example 4.
+        repeat_action: plan one action for each model step, repeated in it, in place of frameskip different ones. For
+            example true.
         num_frames: frames of a window; the paper's is 4, but a plan of 5 steps after 3 frames sees 7 before the last.
             For example 4.
         batch_size: windows of a step, of all processes together. For example 1024.
@@ -124,6 +126,7 @@ class FinetuneSettings(TrainingSettings):
     num_train_trajectories: int | None = None
     size: str = "tiny"
     frameskip: int = 5
+    repeat_action: bool = False
     num_frames: int = 8
     num_steps: int = 4000
     batch_size: int = 128
@@ -169,7 +172,7 @@ _CHECKS: Mapping[str, _Check] = {
     "weight_decay": _number("from 0 up", lambda value: value >= 0),
     "min_lr_ratio": _number("from 0 to 1", lambda value: 0 <= value <= 1),
     **dict.fromkeys(("backbone_freeze_fraction", "ema_decay"), _number("from 0 to below 1", lambda x: 0 <= x < 1)),
-    **dict.fromkeys(("backprop_through_rollout", "compile", "shard"), _BOOLEAN),
+    **dict.fromkeys(("backprop_through_rollout", "compile", "repeat_action", "shard"), _BOOLEAN),
     "optimizer": _one_of(*OPTIMIZERS),
     "dtype": _one_of("auto", "float32", "bfloat16"),
     "size": _one_of(*SIZES),
