@@ -175,6 +175,7 @@ def test_of_several_cameras_one_must_be_named(folder: Path) -> None:
     with pytest.raises(ValueError, match=naming("'front'")):
         LeRobot(folder, camera="front")
     assert len(LeRobot(folder, camera=TOP).trajectory(0).frames) == 5
+    assert LeRobot(folder, camera="top").camera == TOP
     with pytest.raises(ValueError, match=naming(f"videos/{SIDE}/chunk_index")):
         LeRobot(folder, camera=SIDE)
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from naming import naming
 
+from wmcontrol.actions import ActionLayout
 from wmcontrol.data import open_dataset
 from wmcontrol.data.formats.plain import PlainArrays
 
@@ -163,6 +164,21 @@ def test_arrays_that_disagree_name_the_file_and_themselves(
         np.asarray(open_dataset(path)[0].frames)
 
 
+@pytest.mark.parametrize("writer", WRITERS)
+def test_choices_are_told_by_how_many_there_are(tmp_path: Path, writer: str) -> None:
+    chosen = np.array([3, 1, 0, 2, 1, 1, 3, 0, 2, 3, 1, 9])  # nobody saw what the last did
+    path = WRITERS[writer](tmp_path / "set", flat() | {"actions": chosen}, {"control_rate": 10.0, "num_choices": 4})
+    dataset = open_dataset(path)
+    np.testing.assert_array_equal(dataset[1].actions, np.eye(4)[[1, 1]])
+    assert dataset.action_layout == ActionLayout((), (4,))
+    np.testing.assert_array_equal(dataset.action_bounds, [np.zeros(4), np.ones(4)])
+    with pytest.raises(ValueError, match=naming("set", "episode_0", "actions", 3)):
+        open_dataset(path, num_choices=3)[0]
+    for wrong in (1, 2.5, True):
+        with pytest.raises(ValueError, match="num_choices"):
+            open_dataset(path, num_choices=wrong)
+
+
 def test_groups_that_disagree_are_named(tmp_path: Path) -> None:
     for change, says in (
         ({"episode_2/actions": np.zeros((5, 2))}, naming("episode_2", "actions", 5, 3)),
@@ -204,13 +220,13 @@ def npy(dtype: str, shape: tuple[int, ...], content: bytes) -> bytes:
         (npy("<f8", (-12,), b"x" * 96), "actions"),
         (b"\x93NUMPY\x01\x00\x05\x00{{{{{", "set.npz"),
         (b"no array", "set.npz"),
-        (npy("<f8", (2**26,), bytes(2**29)), "actions"),  # half a gibibyte of zeros in half a mebibyte
+        (npy("|u1", (2**28,), bytes(2**28)), "actions"),  # 256 MiB of zeros, and a header, in 1 MiB
     ],
 )
 def test_an_npz_file_runs_nothing_and_claims_no_more_than_it_has(tmp_path: Path, content: bytes, says: str) -> None:
     path = write_npz(tmp_path / "set", {"states": np.zeros((12, 2))}, {"control_rate": 10})
     with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("actions.npy", content)
+        archive.writestr("actions.npy", content, compresslevel=1)
     with pytest.raises((ValueError, OSError), match=naming("set.npz", says)):
         open_dataset(path)
 

@@ -2,8 +2,9 @@
 
 import io
 import operator
+import re
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, overload
 
@@ -162,6 +163,34 @@ def resized(frames: Frames | None, image_size: ImageSize | None) -> Frames | Non
     if frames is None or image_size is None:
         return frames
     return ResizedFrames(frames, height_and_width(image_size))
+
+
+def pick_camera(images: Iterable[str], camera: str | None, where: object) -> str | None:
+    """Return which images are the frames, None where there are none.
+
+    Args:
+        images: the names of all.
+        camera: which are meant: a name, or its last part, with or without ``_image`` or ``_rgb``; None where there is
+            one.
+        where: what errors name.
+
+    Raises:
+        ValueError: there are none of this name, or none is named and there are several.
+    """
+    names = sorted(images)
+    if camera is None and len(names) > 1:
+        raise ValueError(f"{where} has images of {len(names)} cameras; give camera=, one of {names}")
+    if camera is None:
+        return names[0] if names else None
+    fitting = [name for name in names if name == camera] or [name for name in names if camera in _spellings(name)]
+    if len(fitting) != 1:
+        raise ValueError(f"{where} has no images {camera!r}; camera= must be one of {names}")
+    return fitting[0]
+
+
+def _spellings(name: str) -> set[str]:
+    last = re.split("[./]", name)[-1]
+    return {last, last.removesuffix("_image"), last.removesuffix("_rgb")}
 
 
 def indexed(index: Any, count: int) -> int | NDArray[np.int64]:

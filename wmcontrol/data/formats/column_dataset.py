@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ...actions import ActionLayout
 from ..dataset import TrajectoryDataset, checked_index
 from ..environment import DrawnFrames, Environment
-from ..frames import Frames, ImageSize, ReadFrames, checked_size, resized, side_of
+from ..frames import Frames, ImageSize, ReadFrames, checked_size, pick_camera, resized, side_of
 from ..trajectory import Floats, Provenance, Trajectory
 from .columns import Columns, Shape, join
 from .reading import checked_lengths, checked_rate, fingerprint
@@ -62,6 +63,7 @@ class ColumnDataset(TrajectoryDataset):
         control_rate: actions per second, Hz; that of the environment where it is known.
         env_id, env_settings: the environment, and what it was made with.
         image_size: of the frames, pixels, to which they are resized, or in which they are drawn.
+        num_choices: between how many actions each chooses, where they are whole numbers from 0 up.
 
     Raises:
         OSError: an array cannot be read.
@@ -82,6 +84,7 @@ class ColumnDataset(TrajectoryDataset):
         env_id: str | None,
         env_settings: Mapping[str, Any],
         image_size: ImageSize | None,
+        num_choices: int | None = None,
     ):
         self.path, self._layout, self._columns, self._roles = columns.path, layout, columns, roles
         self._episodes, self._size = list(episodes), checked_size(image_size)
@@ -94,8 +97,11 @@ class ColumnDataset(TrajectoryDataset):
         self.env_id = env_id
         self.env_settings = environment.settings if environment else dict(env_settings)
         self.action_bounds = environment.action_bounds if environment else None
+        if num_choices is not None:
+            self.action_layout = ActionLayout((), (num_choices,))
+            self.action_bounds = (np.zeros(num_choices), np.ones(num_choices))
         self._drawn = side_of(image_size) if environment and roles.states and not roles.frames else None
-        if environment and roles.actions:
+        if environment and roles.actions and num_choices is None:
             environment.check_actions(self._width([roles.actions]), f"{self.path}: {roles.actions}")
         if environment and roles.states:
             size = self._width(roles.states) + self.num_derived
@@ -116,13 +122,13 @@ class ColumnDataset(TrajectoryDataset):
             provenance=self._provenance(episode),
             frames=found,
             states=together,
-            actions=self._numbers(episode, roles.actions, T - 1) if roles.actions else None,
+            actions=self._actions(episode, roles.actions, T - 1) if roles.actions else None,
         )
 
     def fingerprint(self) -> str:
         """Return a digest of the files' names and contents, of the settings, and of a frame where frames are drawn."""
         settings = {"roles": self._roles.names(), "control_rate": self.control_rate, "env_id": self.env_id}
-        settings |= {"env_settings": self.env_settings, "image_size": self._size}
+        settings |= {"env_settings": self.env_settings, "image_size": self._size, "layout": repr(self.action_layout)}
         settings["episodes"] = hashlib.sha256(repr(self._episodes).encode()).hexdigest()
         if self._drawn:
             settings["drawn"] = hashlib.sha256(np.asarray(self.trajectory(0).frames).tobytes()).hexdigest()
@@ -138,6 +144,17 @@ class ColumnDataset(TrajectoryDataset):
         if rows.dtype.kind not in "fiu" or rows.ndim < 1:
             raise ValueError(f"{where}: {name}: expected numbers (T, …), got {rows.dtype} of shape {rows.shape}")
         return rows.reshape(len(rows), math.prod(rows.shape[1:])).astype(np.float64)
+
+    def _actions(self, episode: Episode, name: str, count: int) -> Floats:
+        """Return actions as vectors (count, A)."""
+        if self.action_layout is None:
+            return self._numbers(episode, name, count)
+        where = self._provenance(episode)
+        rows = self._columns.read(join(episode.group, name), slice(episode.start, episode.start + count), where)
+        try:
+            return self.action_layout.to_vectors(rows.reshape(count)).astype(np.float64)
+        except ValueError as error:
+            raise ValueError(f"{where}: {name}: expected choices (T,): {error}") from error
 
     def _width(self, names: Sequence[str]) -> int:
         """Return how many numbers a row of arrays has together."""
@@ -201,30 +218,13 @@ def grouped_episodes(columns: Columns, roles: Roles, groups: Sequence[str]) -> l
 
 
 def find_frames(shapes: Mapping[str, Shape], camera: str | None, where: object) -> str | None:
-    """Return the array of pictures, (T, height, width, 3) or (T, 3, height, width).
-
-    Args:
-        shapes: of all arrays, by name.
-        camera: which are meant: the name, its last part, or that without ``_image`` or ``_rgb``.
-        where: what errors name.
+    """Return the array of pictures, (T, height, width, 3) or (T, 3, height, width), that ``camera`` means.
 
     Raises:
-        ValueError: there is none of this name, or none is named and there are several.
+        ValueError: as :func:`~wmcontrol.data.frames.pick_camera`.
     """
     images = [name for name, shape in shapes.items() if len(shape) == 4 and 3 in (shape[1], shape[3])]
-    if camera is None and len(images) > 1:
-        raise ValueError(f"{where} has images of {len(images)} cameras; give camera=, one of {sorted(images)}")
-    if camera is None:
-        return images[0] if images else None
-    fitting = [name for name in images if camera in _spellings(name)]
-    if len(fitting) != 1:
-        raise ValueError(f"{where} has no images {camera!r}; it has {sorted(images)}")
-    return fitting[0]
-
-
-def _spellings(name: str) -> set[str]:
-    last = name.rpartition("/")[2]
-    return {name, last, last.removesuffix("_image"), last.removesuffix("_rgb")}
+    return pick_camera(images, camera, where)
 
 
 def find_named(shapes: Mapping[str, Shape], names: Sequence[str]) -> str | None:

@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from ...untrusted import AnyJson, Integer, MapOf, Nullable, Number, Record, Text, check_claim, parse_json, read_json
 from ...untrusted.schema import Place
 from ..dataset import TrajectoryDataset, checked_index
-from ..frames import Frames, ImageSize, Pixels, ReadFrames, checked_size, resized
+from ..frames import Frames, ImageSize, Pixels, ReadFrames, checked_size, pick_camera, resized
 from ..trajectory import Provenance, Trajectory
 from .parquet_rows import read_images, read_rows, read_table
 from .reading import check_files, checked_lengths, fingerprint
@@ -246,17 +246,7 @@ def camera_of(path: Path, camera: str | None) -> str | None:
 def _pick_camera(info: dict[str, Any], camera: str | None, path: Path) -> str | None:
     """Return the film or the images to take frames from, or None for data that have none."""
     cameras = [name for name, feature in info["features"].items() if feature["dtype"] in ("video", "image")]
-    if camera is not None:
-        if camera not in cameras:
-            raise ValueError(f"{path} has no camera {camera!r}; it has {cameras}")
-        return camera
-    if len(cameras) > 1:
-        raise ValueError(f"{path} has {len(cameras)} cameras; give camera=, one of {cameras}")
-    return cameras[0] if cameras else None
-
-
-def _episode_files(path: Path) -> list[Path]:
-    return sorted((path / "meta" / "episodes").glob("chunk-*/file-*.parquet"))
+    return pick_camera(cameras, camera, path)
 
 
 def _read_episodes(path: Path, film: str | None, info: dict[str, Any]) -> dict[str, NDArray[Any]]:

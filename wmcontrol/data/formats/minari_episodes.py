@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...untrusted import AnyJson, Integer, Record, check_claim, read_json
-from ..frames import decoded
+from ..frames import decoded, pick_camera
 from ..trajectory import Floats, Provenance
 from .hdf5_file import open_hdf5, reading
 from .reading import PerProcess, import_library
@@ -264,12 +264,8 @@ def find_images(
     kinds = {name: _image_kind(leaf, space_of(spaces, name)) for name, leaf in found.items()}
     images = [name for name, kind in kinds.items() if kind]
     if camera is None:
-        images = sorted(name for name in images if not _is_goal(name))
-        if len(images) > 1 and "pixels" not in images:
-            raise ValueError(f"{provenance}: there are images of {len(images)} cameras; give camera=, one of {images}")
-        camera = next((name for name in ("pixels", *images) if name in images), None)
-    elif camera not in images:
-        raise ValueError(f"{provenance}: there are no images {camera!r}; it has {sorted(images)}")
+        images = ["pixels"] if "pixels" in images else [name for name in images if not _is_goal(name)]
+    camera = pick_camera(images, camera, provenance)
     return None if camera is None else (camera, kinds[camera] == "jpeg")
 
 

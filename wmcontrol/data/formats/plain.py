@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...untrusted import AnyJson, MapOf, Nullable, Number, Record, Text
+from ...untrusted import AnyJson, Integer, MapOf, Nullable, Number, Record, Text
 from ...untrusted.schema import Place, parse_json
 from ..frames import ImageSize
 from .column_dataset import ColumnDataset, Roles, find_frames, find_named, find_states, flat_episodes, grouped_episodes
@@ -21,12 +21,14 @@ TIMES = ("times", "timestamps")
 ENDS = ("episode_ends", "meta/episode_ends")
 FLAGS = ("terminals", "timeouts", "terminations", "truncations", "dones")  # true in the last row of an episode
 _GROUPS = ("", "data")  # where arrays, or the groups of episodes, may be
+_CHOICES = Integer(low=2, high=2**16)
 _ATTRIBUTES = Record(
     {},
     {
         "control_rate": Nullable(Number(above=0)),
         "env_id": Nullable(Text(200)),
         "env_settings": Nullable(MapOf(AnyJson())),
+        "num_choices": Nullable(_CHOICES),
     },
     others=AnyJson(),
 )
@@ -51,8 +53,8 @@ class PlainArrays(ColumnDataset):
       like, (T,), which mark it.
 
     Or they lie in a group for each episode, in the order of the groups' names where numbers count as numbers. Without
-    any of these they are one episode. ``control_rate`` (Hz), ``env_id`` and
-    ``env_settings`` (JSON) are attributes of the file (in npz: arrays without dimensions), or settings, which prevail.
+    any of these they are one episode. ``control_rate`` (Hz), ``env_id``, ``env_settings`` (JSON) and ``num_choices``
+    are attributes of the file (in npz: arrays without dimensions), or settings, which prevail.
 
     Args:
         path: the file or folder.
@@ -62,6 +64,7 @@ class PlainArrays(ColumnDataset):
         camera: the array that frames are taken from; None where one alone has pictures.
         states: the array that states are taken from, or several, one after the other.
         image_size: of the frames, pixels, to which they are resized: one side, or height and width.
+        num_choices: where an action, (T,), chooses one of several, how many there are; they are counted from 0.
 
     Raises:
         OSError: it cannot be read.
@@ -78,7 +81,10 @@ class PlainArrays(ColumnDataset):
         camera: str | None = None,
         states: str | tuple[str, ...] | None = None,
         image_size: ImageSize | None = None,
+        num_choices: int | None = None,
     ):
+        if num_choices is not None:
+            _CHOICES.check(num_choices, Place("num_choices"))
         columns = open_columns(Path(path))
         attributes = _attributes(columns)
         group, episodes = _groups(columns)
@@ -102,6 +108,7 @@ class PlainArrays(ColumnDataset):
             env_id=attributes["env_id"] if env_id is None else env_id,
             env_settings=(attributes["env_settings"] or {}) if env_settings is None else env_settings,
             image_size=image_size,
+            num_choices=attributes["num_choices"] if num_choices is None else num_choices,
         )
 
 
