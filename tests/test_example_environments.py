@@ -57,12 +57,15 @@ def test_an_example_is_collected_in_and_gives_tasks(name: str, monkeypatch: pyte
 
 
 def test_frames_stay_when_another_renderer_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    env, other = (_made("reacher", monkeypatch) for _ in range(2))
+    env, closed, left = (_made("reacher", monkeypatch) for _ in range(3))
     before = env.reset(seed=0)[0]["pixels"]
-    other.reset(seed=1)
-    other.close()
-    del other
-    gc.collect()
+    closed.reset(seed=1)
+    left.reset(seed=2)
+    closed.close()
+    for _ in range(2):  # the second time its own context is current when those of others end
+        np.testing.assert_array_equal(env.draw(env.get_state()[None])[0], before)
+        closed = left = None
+        gc.collect()
     np.testing.assert_array_equal(env.draw(env.get_state()[None])[0], before)
 
 

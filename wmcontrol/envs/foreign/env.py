@@ -3,6 +3,7 @@
 Goals are states; a goal's picture is what the environment draws there.
 """
 
+import atexit
 from collections.abc import Iterator, Sequence
 from copy import copy
 from operator import attrgetter, methodcaller
@@ -77,9 +78,7 @@ class ForeignWorld(World):
     def close(self) -> None:
         for env in (self._aside, *self._envs):
             for renderer in _renderers(env):
-                # In its own context; left to its end, MuJoCo's part would free what another has under the same numbers.
-                renderer.viewer.make_context_current()
-                renderer.viewer.con.free()
+                _free(renderer.viewer)
                 renderer.viewer = None
             env.close()
 
@@ -221,7 +220,27 @@ def rendered(env: gym.Env[Any, Any]) -> Any:
     """
     for renderer in _renderers(env):
         renderer.viewer.make_context_current()
-    return env.render()
+    frame = env.render()
+    if not _VIEWERS:
+        atexit.register(_free_all)  # after MuJoCo has registered its own end, and so before it
+    _VIEWERS.update(renderer.viewer for renderer in _renderers(env))
+    return frame
+
+
+_VIEWERS: set[Any] = set()  # held until they are freed, as their end at any other time spoils others' frames
+
+
+def _free(viewer: Any) -> None:
+    """Free a renderer in its own context: MuJoCo frees by numbers, which are another's in another context."""
+    _VIEWERS.discard(viewer)
+    viewer.make_context_current()
+    viewer.con.free()
+    viewer.close()
+
+
+def _free_all() -> None:
+    for viewer in tuple(_VIEWERS):
+        _free(viewer)
 
 
 def _renderers(env: gym.Env[Any, Any]) -> Iterator[Any]:
