@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from wmcontrol.models import ActionConditioned, Predictor
 from wmcontrol.training import Batch, DistributedContext, PredictionLoss, Trainer, distributed
 from wmcontrol.training.distributed import without_exchange
-from wmcontrol.training.sharding import shard, too_large_to_copy
+from wmcontrol.training.learner import shard, too_large_to_copy
 
 EVERYTHING: dict[str, Any] = {
     "grad_accum_steps": 2,

@@ -44,14 +44,6 @@ class DistributedContext:
         dist.all_reduce(tensor)
         return float(tensor) / self.world_size
 
-    def agree(self, value: bool) -> bool:
-        """Return what the first process says."""
-        if self.world_size == 1:
-            return value
-        tensor = torch.tensor(value, dtype=torch.uint8, device=self.device)
-        dist.broadcast(tensor, 0)
-        return bool(tensor)
-
     def from_first(self, value: Any) -> Any:
         """Return what the first process has, a value that can be pickled."""
         if self.world_size == 1:

@@ -90,7 +90,7 @@ def run(
         OSError, ValueError: as of :func:`wmcontrol.runs.open_run`.
     """
     with distributed(device) as where, _held(folder, kind, settings, where) as out:
-        if where.agree((out / RESULT).exists()):
+        if where.from_first((out / RESULT).exists()):
             model = WorldModel.load(out / MODEL, dtype=torch.float32)
             return model, read_json(out / RESULT, schema, fix="remove it, and training goes on")
         model, result = train(out, where)

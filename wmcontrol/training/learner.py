@@ -1,19 +1,34 @@
-"""What learns in a process: a predictor, its moving average and the optimiser, in one piece or sharded."""
+"""What learns in a process: a predictor, its moving average and the optimiser, in one piece or sharded.
+
+Sharded (``fully_shard``), each process keeps a part of every parameter and of what the optimiser knows. States on disk
+are whole: they do not tell how many processes there were, and a run may go on with another number.
+"""
 
 import copy
 from typing import Any
 
 import torch
 from torch import nn
+from torch.distributed.checkpoint.state_dict import (
+    StateDictOptions,
+    get_model_state_dict,
+    get_state_dict,
+    set_model_state_dict,
+    set_state_dict,
+)
 
 from ..models import ActionConditioned, Predictor
+from ..models.action import ActionBlock
+from ..models.blocks import Block
+from ..models.predictor import SIZES
 from .distributed import DistributedContext
 from .losses import PredictionLoss
 from .optimizer import make_optimizer
 from .settings import TrainingSettings
-from .sharding import gathered, load_module, load_optimizer, shard
 
 AnyPredictor = Predictor | ActionConditioned
+_WHOLE = StateDictOptions(full_state_dict=True)
+_IN_THE_FIRST = StateDictOptions(full_state_dict=True, cpu_offload=True)  # and nothing in the other processes
 
 
 class Learner:
@@ -72,35 +87,47 @@ class Learner:
                 kept.lerp_(new, 1 - decay)
 
     def give_to(self, predictor: AnyPredictor, *, everywhere: bool) -> None:
-        """Give a predictor the weights, or their moving average; if sharded, ``everywhere`` or in the first process."""
+        """Give a predictor the weights, or their moving average, whole; ``everywhere`` or in the first process."""
         best = self.ema or self.predictor
-        state = best.state_dict()
-        if self.sharded:
-            state = gathered(state, keep=everywhere or self.where.first)
-        if best is not predictor and (everywhere or self.where.first):
-            predictor.load_state_dict(state)
+        if best is not predictor:
+            state = get_model_state_dict(best, options=_WHOLE if everywhere else _IN_THE_FIRST)
+            if everywhere or self.where.first:
+                predictor.load_state_dict(state)
 
     def state(self) -> dict[str, Any]:
-        """Return all that is needed to go on, whole; if sharded, in the first process alone."""
-        state = {
-            "predictor": self.predictor.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "ema": None if self.ema is None else self.ema.state_dict(),
-        }
-        return gathered(state, keep=self.where.first) if self.sharded else state
+        """Return all that is needed to go on, whole; in the first process alone."""
+        predictor, optimizer = get_state_dict(self.predictor, self.optimizer.parts, options=_IN_THE_FIRST)
+        ema = None if self.ema is None else get_model_state_dict(self.ema, options=_IN_THE_FIRST)
+        return {"predictor": predictor, "optimizer": optimizer, "ema": ema}
 
     def load(self, state: dict[str, Any]) -> None:
         """Go on from what :meth:`state` returned, in one piece or sharded, now and then."""
-        modules = [(self.predictor, state["predictor"])]
+        set_state_dict(
+            self.predictor,
+            self.optimizer.parts,
+            model_state_dict=state["predictor"],
+            optim_state_dict=state["optimizer"],
+            options=_WHOLE,
+        )
         if self.ema is not None:
-            modules.append((self.ema, state["ema"]))
-        for module, of_module in modules:
-            if self.sharded:
-                load_module(module, of_module)
-            else:
-                module.load_state_dict(of_module)
-        if self.sharded:
-            for part, of_part in zip(self.optimizer.parts, state["optimizer"], strict=True):
-                load_optimizer(part, of_part)
-        else:
-            self.optimizer.load_state_dict(state["optimizer"])
+            set_model_state_dict(self.ema, state["ema"], options=_WHOLE)
+
+
+def too_large_to_copy(predictor: AnyPredictor) -> bool:
+    """Whether a predictor is of the sizes large and giant, of which not every process should hold all."""
+    plain = predictor.predictor if isinstance(predictor, ActionConditioned) else predictor
+    return plain.width >= SIZES["large"][0]
+
+
+def shard(root: nn.Module, where: DistributedContext) -> None:
+    """Share out a predictor, or what has one in it, in place, over all processes, in which it must be the same.
+
+    A block's weights are gathered while it computes and dropped thereafter; ``root`` is what is called.
+    """
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import fully_shard
+
+    mesh = init_device_mesh(where.device.type, (where.world_size,))
+    for unit in [part for part in root.modules() if isinstance(part, Block | ActionBlock)]:
+        fully_shard(unit, mesh=mesh)
+    fully_shard(root, mesh=mesh)  # last: all that is in none of them

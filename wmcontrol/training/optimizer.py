@@ -1,6 +1,6 @@
 """What changes the weights: AdamW, or Muon for the matrices of the blocks and AdamW for the rest."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -34,15 +34,6 @@ class Optimizers:
         """Forget the gradients."""
         for part in self.parts:
             part.zero_grad(set_to_none=True)
-
-    def state_dict(self) -> list[Mapping[str, Any]]:
-        """Return what they remember."""
-        return [part.state_dict() for part in self.parts]
-
-    def load_state_dict(self, state: Sequence[Mapping[str, Any]]) -> None:
-        """Take up what they remembered."""
-        for part, remembered in zip(self.parts, state, strict=True):
-            part.load_state_dict(dict(remembered))
 
 
 def make_optimizer(predictor: nn.Module, name: str, rate: float, weight_decay: float) -> Optimizers:

@@ -1,11 +1,10 @@
 """The loop that trains a predictor on stored tokens."""
 
-import dataclasses
 import math
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +15,8 @@ from ..hardware import fast_dtype
 from ..models import ActionConditioned, Predictor
 from .batch import Batch, Source
 from .distributed import DistributedContext, without_exchange
-from .learner import Learner
+from .learner import Learner, too_large_to_copy
 from .settings import TrainingSettings
-from .sharding import too_large_to_copy
 from .state import Log, OnLog, load_state, save_state
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -118,9 +116,11 @@ class Trainer:
                     judged = predictor.to(where.device) if sharded else learner.ema or predictor
                     log(step, **self.validate(judged))
             overdue = time.monotonic() - saved > self.save_seconds
-            if last or (where.agree(overdue) if sharded else overdue):
-                if sharded or where.first:  # of what is sharded, all gather their parts
-                    self._save(step, before + time.monotonic() - started, learner)
+            if where.from_first(last or overdue):
+                told = {"step": step, "seconds": before + time.monotonic() - started, "settings": asdict(settings)}
+                state = told | learner.state()  # of all processes, where it is sharded
+                if where.first:
+                    save_state(self.folder, state)
                 saved = time.monotonic()
         seconds = before + (time.monotonic() - started if step > begun else 0.0)
         where.wait()
@@ -161,12 +161,6 @@ class Trainer:
         clips = f"all its clips are finite; the largest numbers are in {[part.names[i] for i in order[:3]]}"
         return f"the {what} is {value} on process {where.rank}; {clips}. A lower learning_rate may help"
 
-    def _save(self, step: int, seconds: float, learner: Learner) -> None:
-        told = {"step": step, "seconds": seconds, "settings": dataclasses.asdict(self.settings)}
-        state = told | learner.state()
-        if learner.where.first:
-            save_state(self.folder, state)
-
     def _resume(self, learner: Learner) -> tuple[int, float]:
         """Take up the state in the folder, if there is one, and return its step and the seconds so far."""
         where = learner.where
@@ -179,7 +173,7 @@ class Trainer:
             )
         if state is None:
             return 0, 0.0
-        now, before = dataclasses.asdict(self.settings), state["settings"]
+        now, before = asdict(self.settings), state["settings"]
         differ = "; ".join(
             f"{name} {before.get(name)} there, {now[name]} here"
             for name in now
@@ -188,7 +182,7 @@ class Trainer:
         if differ:
             raise ValueError(f"{self.folder} holds a run with other settings ({differ}); take another folder")
         learner.load(state)
-        return step, state.get("seconds", 0.0)  # states of before there were seconds in them
+        return step, state["seconds"]
 
 
 def _to(x: Tensor | None, device: torch.device) -> Tensor | None:
