@@ -1,8 +1,12 @@
 """Checks of settings: what was expected, what came."""
 
 from collections.abc import Sequence
+from dataclasses import MISSING, field, fields
+from functools import partial
 from numbers import Integral, Real
 from typing import Any, get_args
+
+import numpy as np
 
 
 def check_whole(name: str, value: Any, least: int = 1) -> None:
@@ -21,9 +25,51 @@ def check_number(name: str, value: Any, interval: str) -> None:
 
 
 def check_choice(name: str, value: Any, choices: Any) -> None:
-    """Raise a ValueError unless ``value`` is one of the strings of a Literal type."""
-    if not isinstance(value, str) or value not in get_args(choices):
-        raise ValueError(f"{name} must be one of {list(get_args(choices))}, got {value!r}")
+    """Raise a ValueError unless ``value`` is one of the strings of a Literal type, or of a sequence."""
+    names = list(get_args(choices) or choices)
+    if not isinstance(value, str) or value not in names:
+        raise ValueError(f"{name} must be one of {names}, got {value!r}")
+
+
+def check_boolean(name: str, value: Any) -> None:
+    """Raise a ValueError unless ``value`` is True or False."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise ValueError(f"{name} must be True or False, got {value!r}")
+
+
+def whole(default: Any = MISSING, least: int = 1) -> Any:
+    """Return a dataclass's field that must be a whole number from ``least`` up, or None if that is the default."""
+    return field(default=default, metadata={"check": partial(check_whole, least=least)})
+
+
+def number(default: float, interval: str, *, optional: bool = False) -> Any:
+    """Return a dataclass's field that must be a number in an interval, or if ``optional`` None."""
+    return field(default=default, metadata={"check": partial(check_number, interval=interval), "optional": optional})
+
+
+def choice(default: str, choices: Any) -> Any:
+    """Return a dataclass's field that must be one of the strings of a Literal type, or of a sequence."""
+    return field(default=default, metadata={"check": partial(check_choice, choices=choices)})
+
+
+def boolean(default: bool | None) -> Any:
+    """Return a dataclass's field that must be True or False, or None if that is the default."""
+    return field(default=default, metadata={"check": check_boolean})
+
+
+def check_fields(settings: Any) -> None:
+    """Check a dataclass's fields that :func:`whole` and its like made; NumPy's numbers become Python's, as JSON needs.
+
+    Raises:
+        ValueError: one is not what it must be; it is named.
+    """
+    for each in fields(settings):
+        value = getattr(settings, each.name)
+        optional = each.default is None or each.metadata.get("optional", False)
+        if "check" in each.metadata and not (value is None and optional):
+            each.metadata["check"](each.name, value)
+            if isinstance(value, np.generic):
+                object.__setattr__(settings, each.name, value.item())
 
 
 def listed(names: Sequence[str]) -> str:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from ..checks import check_choice, check_fields, check_number, choice, number, whole
+
 METRICS = ("l2", "squared", "l1", "cosine")  # those of GoalDistance
 
 
@@ -31,28 +33,17 @@ class PlanningSettings:
         ValueError: a setting is out of range; it is named.
     """
 
-    context_frames: int = 1
-    context_steps: int = 0
-    metric: str = "cosine"
+    context_frames: int = whole(1)
+    context_steps: int = whole(0, least=0)
+    metric: str = choice("cosine", METRICS)
     metric_steps: float | str | None = None
-    standardize: float = 0.0
-    horizon: int = 5
-    replan_every: int | None = None
+    standardize: float = number(0.0, "[0, 2]")
+    horizon: int = whole(5)
+    replan_every: int | None = whole(None)
 
     def __post_init__(self) -> None:
-        for name, least in (("context_frames", 1), ("context_steps", 0), ("horizon", 1), ("replan_every", 1)):
-            value = getattr(self, name)
-            if name == "replan_every" and value is None:
-                continue
-            if not isinstance(value, int) or isinstance(value, bool) or value < least:
-                raise ValueError(f"{name} must be a whole number from {least} up, got {value!r}")
-        if self.metric not in METRICS:
-            raise ValueError(f"metric must be one of {list(METRICS)}, got {self.metric!r}")
-        steps, power = self.metric_steps, self.standardize
-        discount = isinstance(steps, (int, float)) and not isinstance(steps, bool) and 0 < steps <= 1
-        if not discount and steps not in (None, "last", "mean"):
-            raise ValueError(
-                f'metric_steps must be "last", "mean", a discount over 0 and up to 1, or None; got {steps!r}'
-            )
-        if not isinstance(power, (int, float)) or isinstance(power, bool) or not 0 <= power <= 2:
-            raise ValueError(f"standardize must be a number from 0 to 2, got {power!r}")
+        check_fields(self)
+        if isinstance(self.metric_steps, str):
+            check_choice("metric_steps", self.metric_steps, ("last", "mean"))
+        elif self.metric_steps is not None:
+            check_number("metric_steps", self.metric_steps, "(0, 1]")

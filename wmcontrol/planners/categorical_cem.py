@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..checks import check_number, check_whole
+from ..checks import check_whole, number, whole
 from .cem import best_of, check_elites
 from .planner import Planner
 from .search import Search
@@ -36,22 +36,19 @@ class CategoricalCEM(Planner):
     """
 
     choices: Sequence[int] | None = None
-    num_samples: int = 200
-    num_elites: int = 20
-    num_iterations: int = 10
-    momentum: float = 0.1
-    min_probability: float = 0.1
+    num_samples: int = whole(200)
+    num_elites: int = whole(20)
+    num_iterations: int = whole(10)
+    momentum: float = number(0.1, "[0, 1)")
+    min_probability: float = number(0.1, "[0, 1]")
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.choices is not None:
             object.__setattr__(self, "choices", tuple(self.choices))
             for number, count in enumerate(self.choices):
                 check_whole(f"choices[{number}]", count)
-        check_whole("num_samples", self.num_samples)
         check_elites(self.num_elites, self.num_samples)
-        check_whole("num_iterations", self.num_iterations)
-        check_number("momentum", self.momentum, "[0, 1)")
-        check_number("min_probability", self.min_probability, "[0, 1]")
 
     def minimise(self, search: Search) -> None:
         """Run the iterations; the last elites stay with the plan."""

@@ -1,12 +1,11 @@
 """The cross-entropy method."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from ..checks import check_number, check_whole
+from ..checks import number, whole
 from .planner import Planner
 from .search import Search
 
@@ -30,22 +29,17 @@ class CEM(Planner):
             for never, so that the budget is fixed.
     """
 
-    num_samples: int = 300
-    num_elites: int = 10
-    num_iterations: int = 30
-    std: float = 1.0
-    min_std: float = 0.01
-    momentum: float = 0.0
-    tolerance: float = 0.0
+    num_samples: int = whole(300)
+    num_elites: int = whole(10)
+    num_iterations: int = whole(30)
+    std: float = number(1.0, "(0, 1e6]")
+    min_std: float = number(0.01, "[0, 1e6]")
+    momentum: float = number(0.0, "[0, 1)")
+    tolerance: float = number(0.0, "[0, inf)")
 
     def __post_init__(self) -> None:
-        check_whole("num_samples", self.num_samples)
+        super().__post_init__()
         check_elites(self.num_elites, self.num_samples)
-        check_whole("num_iterations", self.num_iterations)
-        check_number("std", self.std, "(0, 1e6]")
-        check_number("min_std", self.min_std, "[0, 1e6]")
-        check_number("momentum", self.momentum, "[0, 1)")
-        check_number("tolerance", self.tolerance, "[0, inf)")
 
     def minimise(self, search: Search) -> None:
         """Run the iterations; the last elites stay with the plan."""
@@ -66,9 +60,8 @@ class CEM(Planner):
                     return
 
 
-def check_elites(num_elites: Any, num_samples: int) -> None:
+def check_elites(num_elites: int, num_samples: int) -> None:
     """Refuse more elites than candidates."""
-    check_whole("num_elites", num_elites)
     if num_elites > num_samples:
         raise ValueError(
             f"num_elites must be at most num_samples, {num_samples}, of which they are the best; got {num_elites}"

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..checks import check_number, check_whole
+from ..checks import number, whole
 from .planner import Planner
 from .search import Search
 
@@ -24,14 +24,9 @@ class CMA(Planner):
         std: standard deviation at the start, in normalised action units.
     """
 
-    num_samples: int = 30
-    num_iterations: int = 300
-    std: float = 0.5
-
-    def __post_init__(self) -> None:
-        check_whole("num_samples", self.num_samples, least=4)
-        check_whole("num_iterations", self.num_iterations)
-        check_number("std", self.std, "(0, 1e6]")
+    num_samples: int = whole(30, least=4)
+    num_iterations: int = whole(300)
+    std: float = number(0.5, "(0, 1e6]")
 
     def minimise(self, search: Search) -> None:
         """Ask each row's process for candidates, score all rows at once, and tell."""

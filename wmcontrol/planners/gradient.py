@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ..checks import check_choice, check_number, check_whole
+from ..checks import choice, number, whole
 from .cem import CEM
 from .icem import ICEM
 from .planner import Planner
@@ -34,18 +34,11 @@ class Gradient(Planner):
         optimizer: ``"adam"`` (Kingma and Ba 2015, with its usual constants) or ``"sgd"``, without momentum.
     """
 
-    num_samples: int = 30
-    num_iterations: int = 100
-    std: float = 1.0
-    learning_rate: float = 0.3
-    optimizer: Optimizer = "adam"
-
-    def __post_init__(self) -> None:
-        check_whole("num_samples", self.num_samples)
-        check_whole("num_iterations", self.num_iterations)
-        check_number("std", self.std, "(0, 1e6]")
-        check_number("learning_rate", self.learning_rate, "(0, 1e6]")
-        check_choice("optimizer", self.optimizer, Optimizer)
+    num_samples: int = whole(30)
+    num_iterations: int = whole(100)
+    std: float = number(1.0, "(0, 1e6]")
+    learning_rate: float = number(0.3, "(0, 1e6]")
+    optimizer: Optimizer = choice("adam", Optimizer)  # noqa: RUF009 a field
 
     def minimise(self, search: Search) -> None:
         """Descend."""

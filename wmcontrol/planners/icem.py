@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from ..checks import check_number, check_whole
+from ..checks import number, whole
 from .cem import check_elites, elites_around, moments
 from .planner import Planner
 from .search import Search
@@ -32,26 +32,19 @@ class ICEM(Planner):
         keep: share of the elites that are candidates again in the next iteration; the first of them always is.
     """
 
-    num_samples: int = 100
-    num_elites: int = 20
-    num_iterations: int = 60
-    std: float = 1.0
-    min_std: float = 0.1
-    momentum: float = 0.1
-    noise_beta: float = 1.0
-    decay: float = 1.25
-    keep: float = 0.05
+    num_samples: int = whole(100)
+    num_elites: int = whole(20)
+    num_iterations: int = whole(60)
+    std: float = number(1.0, "(0, 1e6]")
+    min_std: float = number(0.1, "[0, 1e6]")
+    momentum: float = number(0.1, "[0, 1)")
+    noise_beta: float = number(1.0, "[0, 10)")
+    decay: float = number(1.25, "[1, 1e6]")
+    keep: float = number(0.05, "[0, 1]")
 
     def __post_init__(self) -> None:
-        check_whole("num_samples", self.num_samples)
+        super().__post_init__()
         check_elites(self.num_elites, self.num_samples)
-        check_whole("num_iterations", self.num_iterations)
-        check_number("std", self.std, "(0, 1e6]")
-        check_number("min_std", self.min_std, "[0, 1e6]")
-        check_number("momentum", self.momentum, "[0, 1)")
-        check_number("noise_beta", self.noise_beta, "[0, 10)")
-        check_number("decay", self.decay, "[1, 1e6]")
-        check_number("keep", self.keep, "[0, 1]")
 
     def minimise(self, search: Search) -> None:
         """Run the iterations; the last elites stay with the plan."""

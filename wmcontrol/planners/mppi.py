@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from ..checks import check_number, check_whole
+from ..checks import boolean, number, whole
 from .cem import drawn_around, moments
 from .planner import Planner
 from .search import Search
@@ -30,23 +29,13 @@ class MPPI(Planner):
         noise_beta: how smooth the noise is in time: its power falls as ``1 / f ** noise_beta``; 0 for white.
     """
 
-    num_samples: int = 300
-    num_iterations: int = 30
-    temperature: float = 0.2
-    std: float = 1.0
-    adapt_std: bool = True
-    min_std: float = 0.01
-    noise_beta: float = 0.0
-
-    def __post_init__(self) -> None:
-        check_whole("num_samples", self.num_samples)
-        check_whole("num_iterations", self.num_iterations)
-        check_number("temperature", self.temperature, "(0, 1e6]")
-        check_number("std", self.std, "(0, 1e6]")
-        if not isinstance(self.adapt_std, (bool, np.bool_)):
-            raise ValueError(f"adapt_std must be True or False, got {self.adapt_std!r}")
-        check_number("min_std", self.min_std, "[0, 1e6]")
-        check_number("noise_beta", self.noise_beta, "[0, 10)")
+    num_samples: int = whole(300)
+    num_iterations: int = whole(30)
+    temperature: float = number(0.2, "(0, 1e6]")
+    std: float = number(1.0, "(0, 1e6]")
+    adapt_std: bool = boolean(True)
+    min_std: float = number(0.01, "[0, 1e6]")
+    noise_beta: float = number(0.0, "[0, 10)")
 
     def minimise(self, search: Search) -> None:
         """Run the iterations."""

@@ -11,7 +11,7 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
-from ..checks import check_whole
+from ..checks import check_fields, check_whole
 from .search import CostFn, Search
 
 
@@ -56,8 +56,12 @@ class Planner(ABC):
     """Something that minimises a cost over sequences of actions inside bounds.
 
     A planner is a frozen dataclass of its settings and keeps nothing between plans. A new one implements ``minimise``;
-    bounds, the memory of the best, counts and errors are the same for all and come with :class:`Search`.
+    bounds, the memory of the best, counts and errors are the same for all and come with :class:`Search`. Settings that
+    :mod:`wmcontrol.checks` makes, as ``num_samples: int = whole(300)``, are checked.
     """
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     @final
     def plan(

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ..checks import check_whole
+from ..checks import whole
 from .planner import Planner
 from .search import Search
 
@@ -18,12 +18,8 @@ class RandomShooting(Planner):
         num_iterations: how often; more candidates than memory holds at once.
     """
 
-    num_samples: int = 300
-    num_iterations: int = 30
-
-    def __post_init__(self) -> None:
-        check_whole("num_samples", self.num_samples)
-        check_whole("num_iterations", self.num_iterations)
+    num_samples: int = whole(300)
+    num_iterations: int = whole(30)
 
     def minimise(self, search: Search) -> None:
         """Draw and score."""

@@ -56,6 +56,7 @@ class Learner:
     ):
         self.where, self.sharded = where, sharded
         self.predictor = copy.deepcopy(predictor) if sharded else predictor.to(where.device)
+        self.predictor.zero_grad()  # of a run that failed
         self.ema = copy.deepcopy(self.predictor) if settings.ema_decay else None
         loss: nn.Module = PredictionLoss(
             self.predictor,

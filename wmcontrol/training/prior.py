@@ -8,7 +8,7 @@ import copy
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..checks import check_number, check_whole
+from ..checks import check_fields, number, whole
 from ..data import LatentStore, held_out_split
 from ..hardware import usable_device
 from ..models import ActionNormalizer, ActionPrior, WorldModel
@@ -54,25 +54,18 @@ class PriorSettings:
         ValueError: a setting is not what is expected; it is named.
     """
 
-    num_steps: int = 4000
-    batch_size: int = 512
-    learning_rate: float = 1e-3
-    weight_decay: float = 0.01
-    width: int = 512
-    depth: int = 3
-    num_train_trajectories: int | None = None
-    seed: int = 0
-    split_seed: int | None = None
+    num_steps: int = whole(4000)
+    batch_size: int = whole(512)
+    learning_rate: float = number(1e-3, "(0, 1)")
+    weight_decay: float = number(0.01, "[0, 1]")
+    width: int = whole(512)
+    depth: int = whole(3)
+    num_train_trajectories: int | None = whole(None)
+    seed: int = whole(0, least=0)
+    split_seed: int | None = whole(None, least=0)
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if field.name == "learning_rate":
-                check_number(field.name, value, "(0, 1)")
-            elif field.name == "weight_decay":
-                check_number(field.name, value, "[0, 1]")
-            elif value is not None or field.name not in ("num_train_trajectories", "split_seed"):
-                check_whole(field.name, value, least=0 if "seed" in field.name else 1)
+        check_fields(self)
 
 
 @dataclass(frozen=True)

@@ -4,14 +4,12 @@ Their fields are of plain types, so that a command line, YAML and JSON can say a
 """
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
+from ..checks import boolean, check_fields, check_number, choice, number, whole
 from ..models.predictor import SIZES
 from .optimizer import OPTIMIZERS
-
-_Check = tuple[str, Callable[[Any], bool]]  # what is expected, in words, and whether a value is that
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,30 +46,24 @@ class TrainingSettings:
         ValueError: a setting is not what is expected; it is named.
     """
 
-    num_steps: int
-    optimizer: str = "muon"
-    learning_rate: float = 5e-3
-    warmup_steps: int = 500
-    min_lr_ratio: float = 0.0
-    weight_decay: float = 0.05
-    max_grad_norm: float | None = 1.0
-    grad_accum_steps: int = 1
-    ema_decay: float = 0.0
-    rollout_steps: int = 1
-    backprop_through_rollout: bool = False
-    seed: int = 0
-    dtype: str = "auto"
-    compile: bool = False
-    shard: bool | None = None
+    num_steps: int = whole()
+    optimizer: str = choice("muon", OPTIMIZERS)
+    learning_rate: float = number(5e-3, "(0, inf)")
+    warmup_steps: int = whole(500, least=0)
+    min_lr_ratio: float = number(0.0, "[0, 1]")
+    weight_decay: float = number(0.05, "[0, inf)")
+    max_grad_norm: float | None = number(1.0, "(0, inf)", optional=True)
+    grad_accum_steps: int = whole(1)
+    ema_decay: float = number(0.0, "[0, 1)")
+    rollout_steps: int = whole(1)
+    backprop_through_rollout: bool = boolean(False)
+    seed: int = whole(0, least=0)
+    dtype: str = choice("auto", ("auto", "float32", "bfloat16"))
+    compile: bool = boolean(False)
+    shard: bool | None = boolean(None)
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            expected, fits = _CHECKS[field.name]
-            if not (value is None and field.name in _OPTIONAL) and not fits(value):
-                raise ValueError(f"{field.name}: expected {expected}, got {value!r}")
-            if isinstance(value, list):  # as YAML has it
-                object.__setattr__(self, field.name, tuple(value))
+        check_fields(self)
         num_frames = getattr(self, "num_frames", math.inf)
         if self.rollout_steps >= num_frames:
             raise ValueError(f"rollout_steps: expected fewer than num_frames={num_frames}, got {self.rollout_steps}")
@@ -96,11 +88,22 @@ class PretrainSettings(TrainingSettings):
         batch_size: clips of a step, of all processes together. For example 1024.
     """
 
-    size: str = "tiny"
-    num_frames: int = 8
+    size: str = choice("tiny", SIZES)
+    num_frames: int = whole(8, least=2)
     step_seconds: tuple[float, float] = (0.1, 0.6)
-    num_steps: int = 10_000
-    batch_size: int = 256
+    num_steps: int = whole(10_000)
+    batch_size: int = whole(256)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        pair: Any = self.step_seconds
+        if not isinstance(pair, list | tuple) or len(pair) != 2:
+            raise ValueError(f"step_seconds must be two numbers, the shortest time and the longest, got {pair!r}")
+        for seconds in pair:
+            check_number("step_seconds", seconds, "(0, inf)")
+        if pair[0] > pair[1]:
+            raise ValueError(f"step_seconds must be the shortest time and the longest, got {pair!r}")
+        object.__setattr__(self, "step_seconds", tuple(pair))  # YAML has lists
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,59 +126,18 @@ class FinetuneSettings(TrainingSettings):
         split_seed: decides which trajectories are held out; by default seed. For example 0.
     """
 
-    num_train_trajectories: int | None = None
-    size: str = "tiny"
-    frameskip: int = 5
-    repeat_action: bool = False
-    num_frames: int = 8
-    num_steps: int = 4000
-    batch_size: int = 128
-    warmup_steps: int = 200
-    backbone_lr_scale: float = 0.3
-    backbone_freeze_fraction: float = 0.3
-    split_seed: int | None = None
+    num_train_trajectories: int | None = whole(None)
+    size: str = choice("tiny", SIZES)
+    frameskip: int = whole(5)
+    repeat_action: bool = boolean(False)
+    num_frames: int = whole(8, least=2)
+    num_steps: int = whole(4000)
+    batch_size: int = whole(128)
+    warmup_steps: int = whole(200, least=0)
+    backbone_lr_scale: float = number(0.3, "(0, inf)")
+    backbone_freeze_fraction: float = number(0.3, "[0, 1)")
+    split_seed: int | None = whole(None, least=0)
 
     def backbone_scale(self, step: int) -> float:
         """Return the factor of a step's rate for what was pretrained."""
         return 0.0 if step < self.backbone_freeze_fraction * self.num_steps else self.backbone_lr_scale
-
-
-def _whole(least: int) -> _Check:
-    return f"a whole number from {least} up", lambda value: _is_a(value, int) and value >= least
-
-
-def _number(words: str, fits: Callable[[float], bool]) -> _Check:
-    return f"a number {words}", lambda value: _is_a(value, int, float) and math.isfinite(value) and fits(value)
-
-
-def _one_of(*names: str) -> _Check:
-    return f"one of {', '.join(names)}", lambda value: isinstance(value, str) and value in names
-
-
-def _is_a(value: Any, *types: type) -> bool:
-    return isinstance(value, types) and not isinstance(value, bool)
-
-
-def _is_range(value: Any) -> bool:
-    pair = isinstance(value, list | tuple) and len(value) == 2
-    return pair and all(_OVER_0[1](number) for number in value) and value[0] <= value[1]
-
-
-_OVER_0 = _number("over 0", lambda value: value > 0)
-_BOOLEAN: _Check = ("true or false", lambda value: isinstance(value, bool))
-_CHECKS: Mapping[str, _Check] = {
-    **dict.fromkeys(("warmup_steps", "seed", "split_seed"), _whole(0)),
-    **dict.fromkeys(("num_steps", "batch_size", "grad_accum_steps", "rollout_steps", "frameskip"), _whole(1)),
-    "num_train_trajectories": _whole(1),
-    "num_frames": _whole(2),
-    **dict.fromkeys(("learning_rate", "backbone_lr_scale", "max_grad_norm"), _OVER_0),
-    "weight_decay": _number("from 0 up", lambda value: value >= 0),
-    "min_lr_ratio": _number("from 0 to 1", lambda value: 0 <= value <= 1),
-    **dict.fromkeys(("backbone_freeze_fraction", "ema_decay"), _number("from 0 to below 1", lambda x: 0 <= x < 1)),
-    **dict.fromkeys(("backprop_through_rollout", "compile", "repeat_action", "shard"), _BOOLEAN),
-    "optimizer": _one_of(*OPTIMIZERS),
-    "dtype": _one_of("auto", "float32", "bfloat16"),
-    "size": _one_of(*SIZES),
-    "step_seconds": ("two numbers over 0, the shortest time and the longest", _is_range),
-}
-_OPTIONAL = ("max_grad_norm", "num_train_trajectories", "split_seed", "shard")
