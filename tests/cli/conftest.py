@@ -123,8 +123,8 @@ class Damped(Predictor):
     def settings(self):
         return {"dim": self.dim, "width": self.width, "damping": self.damping}
 
-    def _embed(self, tokens, arrivals):
-        return self.damping * super()._embed(tokens, arrivals)
+    def _embed(self, tokens, previous_actions):
+        return self.damping * super()._embed(tokens, previous_actions)
 '''
 
 

@@ -257,7 +257,7 @@ def test_standardizing_needs_deviations() -> None:
     for unknown in (None, [0.0] * D):
         with pytest.raises(ValueError, match="token_std"):
             world_model(token_std=unknown).standardizing_weights()
-    with pytest.raises(ValueError, match=naming("standardizing_weights", -1)):
+    with pytest.raises(ValueError, match=naming("power", -1)):
         world_model(token_std=[1.0] * D).standardizing_weights(-1)
     for wrong in ([1.0], [-1.0] * D, [float("nan")] * D):
         with pytest.raises(ValueError, match=naming("token_std", 12)):

@@ -8,12 +8,12 @@ that is zero at the start. Two frames and what was done between them tell how fa
 frames alone tell it only of the time between them, and in PointMaze that is not enough.
 """
 
-import math
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from ..checks import check_choice, check_number, check_whole
 from .blocks import MLP
 from .checks import check_actions, check_tokens
 from .context import Context, Versioned
@@ -68,12 +68,10 @@ class ActionConditioned(Versioned):
         super().__init__()
         if not isinstance(predictor, Predictor):
             raise TypeError(f"predictor must be a Predictor without actions, got a {type(predictor).__name__}")
-        if not isinstance(action_dim, int) or action_dim < 1:
-            raise ValueError(f"action_dim must be a positive whole number, got {action_dim!r}")
-        if not 0 < action_scale < math.inf:
-            raise ValueError(f"action_scale must be positive and finite, got {action_scale!r}")
+        check_whole("action_dim", action_dim)
+        check_number("action_scale", action_scale, "(0, inf)")
         self.predictor = predictor
-        self.action_dim, self.action_scale = action_dim, float(action_scale)
+        self.action_dim, self.action_scale = int(action_dim), float(action_scale)
         self.embed_action = nn.Linear(action_dim, predictor.width, dtype=torch.float32)
         self.embed_arrival = nn.Linear(action_dim, predictor.width, bias=False, dtype=torch.float32)
         self.action_blocks = nn.ModuleList(
@@ -93,8 +91,7 @@ class ActionConditioned(Versioned):
 
     def trainable(self, which: Trainable) -> int:
         """Set which parameters learn: only what takes actions, or all of them. Return how many numbers that is."""
-        if which not in ("action_only", "full"):
-            raise ValueError(f'which must be "action_only" or "full", got {which!r}')
+        check_choice("which", which, Trainable)
         self.predictor.requires_grad_(which == "full")
         for part in (self.embed_action, self.embed_arrival, self.action_blocks):
             part.requires_grad_(True)
@@ -106,8 +103,10 @@ class ActionConditioned(Versioned):
         B, T = tokens.shape[:2]
         checked = check_actions(actions, (B, T, self.action_dim))
         after_block = self._after_block(self.embedded(checked))
-        arrivals = self._arrivals(checked[:, :-1])
-        predicted: Tensor = self.predictor(tokens, times, grid=grid, after_block=after_block, arrivals=arrivals)
+        previous_actions = self._previous_actions(checked[:, :-1])
+        predicted: Tensor = self.predictor(
+            tokens, times, grid=grid, after_block=after_block, previous_actions=previous_actions
+        )
         return predicted
 
     def context(
@@ -121,12 +120,12 @@ class ActionConditioned(Versioned):
             grid: rows and columns of patches.
             actions: (B, T - 1, A), taken between the frames, where they are known.
         """
-        arrivals = None
+        previous_actions = None
         if actions is not None:
             check_tokens(tokens, self.dim, grid)
             B, T = tokens.shape[:2]
-            arrivals = self._arrivals(check_actions(actions, (B, T - 1, self.action_dim)))
-        return self.predictor.context(tokens, times, grid=grid, arrivals=arrivals)
+            previous_actions = self._previous_actions(check_actions(actions, (B, T - 1, self.action_dim)))
+        return self.predictor.context(tokens, times, grid=grid, previous_actions=previous_actions)
 
     def step(self, context: Context, time: Tensor, action: Tensor | None = None) -> tuple[Tensor, Context]:
         """Predict the next frame; action (B, A), or (B, S, A) with candidates; as ``Predictor.step``."""
@@ -134,14 +133,14 @@ class ActionConditioned(Versioned):
         shape = (B, self.action_dim) if S is None else (B, S, self.action_dim)
         checked = check_actions(action, shape).reshape(B * (S or 1), -1)
         after_block = self._after_block(self.embedded(checked)[:, None])
-        return self.predictor.step(context, time, after_block=after_block, arrival=self.embed_arrival(checked))
+        return self.predictor.step(context, time, after_block=after_block, previous_action=self.embed_arrival(checked))
 
     def embedded(self, actions: Tensor) -> Tensor:
         """Embed actions (…, A) for the action blocks: (…, width), as large as the queries that they stand beside."""
         embedding: Tensor = self.embed_action(actions)
         return embedding if self.action_scale == 1 else self.action_scale * embedding
 
-    def _arrivals(self, actions: Tensor) -> Tensor:
+    def _previous_actions(self, actions: Tensor) -> Tensor:
         """Embed actions (B, T - 1, A) for the frames that they led to; what led to the first of T is not known."""
         embedded: Tensor = self.embed_arrival(actions)
         return torch.nn.functional.pad(embedded, (0, 0, 1, 0))

@@ -1,7 +1,5 @@
 """Checks of what users hand to predictors: what was expected, what came, what to do."""
 
-from numbers import Real
-
 import torch
 from torch import Tensor
 
@@ -52,8 +50,3 @@ def check_context(context: Context, depth: int, time: Tensor) -> None:
     if len(context.shared) != depth:
         raise ValueError(f"this context was made by a predictor of {len(context.shared)} blocks, not of {depth}")
     check_shape("time", time, tuple(context.last_time.shape), "one for each row")
-
-
-def is_number(value: object) -> bool:
-    """Say whether this is a real number, be it Python's or NumPy's."""
-    return isinstance(value, Real)

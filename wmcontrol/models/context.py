@@ -13,6 +13,8 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
+from ..checks import check_whole
+
 KeysValues = tuple[Tensor, Tensor]
 
 
@@ -44,8 +46,7 @@ class Context:
         """Let ``num_candidates`` futures per environment begin here. Nothing is copied."""
         if self.num_candidates is not None:
             raise ValueError(f"this context already has {self.num_candidates} candidates; expand the one before it")
-        if num_candidates < 1:
-            raise ValueError(f"num_candidates must be at least 1, got {num_candidates}")
+        check_whole("num_candidates", num_candidates)
         return replace(self, num_candidates=num_candidates)
 
     def extended(self, new: tuple[KeysValues, ...], time: Tensor) -> "Context":

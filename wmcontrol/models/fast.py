@@ -3,7 +3,7 @@
 Where a frame is one token, products are small, and half of the plain way's time goes to what stands between them. So
 what depends on weights and times alone is computed once for all candidates and iterations of a plan:
 
-* From a prediction to its keys and values, in all blocks: ``W_kv (W_embed (W_head x + ..) + W_arrival a)`` is one
+* From a prediction to its keys and values, in all blocks: ``W_kv (W_embed (W_head x + ..) + W_previous a)`` is one
   linear map of the normalised queries and the action.
 * The first block's queries, which are the same for all candidates, as is all up to where the first action comes in.
 * An action block's scale, which is put into its last map.

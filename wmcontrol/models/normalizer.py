@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from ..actions import ActionLayout
 from ..bounds import rounded_inwards
+from ..checks import check_whole
 
 
 class ActionNormalizer(nn.Module):
@@ -51,9 +52,8 @@ class ActionNormalizer(nn.Module):
         repeat_action: bool = False,
     ):
         super().__init__()
-        if not isinstance(frameskip, int) or frameskip < 1:
-            raise ValueError(f"frameskip must be a positive whole number, got {frameskip!r}")
-        self.frameskip, self.repeat_action = frameskip, repeat_action
+        check_whole("frameskip", frameskip)
+        self.frameskip, self.repeat_action = int(frameskip), repeat_action
         vectors = {}
         for name, values in (("mean", mean), ("std", std), ("low", low), ("high", high)):
             try:

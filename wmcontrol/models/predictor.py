@@ -15,9 +15,10 @@ from typing import Any, TypeVar, cast
 import torch
 from torch import Tensor, nn
 
+from ..checks import check_number, check_whole
 from ..encoders.registry import register
 from .blocks import Block
-from .checks import check_context, check_times, check_tokens, is_number
+from .checks import check_context, check_shape, check_times, check_tokens
 from .context import Context, Versioned
 from .rotary import patch_positions, periods_per_axis, rotation
 
@@ -58,18 +59,16 @@ class Predictor(Versioned):
     ):
         super().__init__()
         for name, value in (("dim", dim), ("width", width), ("depth", depth), ("num_heads", num_heads)):
-            if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value < 2**24:
-                raise ValueError(f"{name} must be a positive whole number below {2**24}, got {value!r}")
+            check_whole(name, value)
         if width % num_heads:
             raise ValueError(f"width must be divisible by num_heads, got {width} and {num_heads}")
         if width // num_heads < 6:
             raise ValueError(f"a head must have at least 6 numbers to hold a position, got {width // num_heads}")
-        if not is_number(mlp_ratio) or not 0 < mlp_ratio < 1e4:
-            raise ValueError(f"mlp_ratio must be positive, and less than 10,000, got {mlp_ratio!r}")
+        check_number("mlp_ratio", mlp_ratio, "(0, 1e4)")
         low, high = spatial_range
         if not low < high:
             raise ValueError(f"spatial_range must be (low, high) with low < high, got {spatial_range!r}")
-        self.dim, self.width, self.depth, self.num_heads = dim, width, depth, num_heads
+        self.dim, self.width, self.depth, self.num_heads = int(dim), int(width), int(depth), int(num_heads)
         self.mlp_ratio, self.spatial_range = float(mlp_ratio), (float(low), float(high))
         self.num_periods = periods_per_axis(width // num_heads)
         self.embed = nn.Linear(dim, width, dtype=torch.float32)
@@ -115,7 +114,7 @@ class Predictor(Versioned):
         *,
         grid: tuple[int, int],
         after_block: AfterBlock | None = None,
-        arrivals: Tensor | None = None,
+        previous_actions: Tensor | None = None,
     ) -> Tensor:
         """Predict every next frame from the true frames before it (teacher forcing), all in parallel.
 
@@ -126,8 +125,7 @@ class Predictor(Versioned):
             actions: none; wrap the predictor in ``ActionConditioned`` to give it actions.
             grid: rows and columns of patches, P in all.
             after_block: what ``ActionConditioned`` does after each block.
-            arrivals: (B, T, width), what is known of how each of frames 1 to T came about, added to their tokens by
-                ``ActionConditioned``.
+            previous_actions: (B, T, width), embedded, which led to each of frames 1 to T; added to their tokens.
 
         Returns:
             (B, T, P, D): frames 2 to T + 1.
@@ -136,10 +134,9 @@ class Predictor(Versioned):
             raise ValueError("this predictor takes no actions: wrap it in ActionConditioned")
         check_tokens(tokens, self.dim, grid)
         B, T, P, _ = tokens.shape
-        if times.shape != (B, T + 1):
-            raise ValueError(f"times must have shape {(B, T + 1)}, one more than frames, got {tuple(times.shape)}")
+        check_shape("times", times, (B, T + 1), "one more than frames")
         times = times - times[:, :1]
-        context = self._embed(tokens, arrivals)
+        context = self._embed(tokens, previous_actions)
         of_context = self.rotation_at(times[:, :-1], grid, context.dtype)
         of_queries = self.rotation_at(times[:, 1:], grid, context.dtype)
         frame = torch.arange(T, dtype=torch.int64, device=tokens.device).repeat_interleave(P)
@@ -153,7 +150,7 @@ class Predictor(Versioned):
         return predicted.view(B, T, P, -1)
 
     def context(
-        self, tokens: Tensor, times: Tensor, *, grid: tuple[int, int], arrivals: Tensor | None = None
+        self, tokens: Tensor, times: Tensor, *, grid: tuple[int, int], previous_actions: Tensor | None = None
     ) -> Context:
         """Compute once what predictions need of frames that were seen.
 
@@ -161,13 +158,13 @@ class Predictor(Versioned):
             tokens: (B, T, P, D).
             times: (B, T) seconds, rising; in float64 where they are over 1,000.
             grid: rows and columns of patches.
-            arrivals: see ``forward``.
+            previous_actions: see ``forward``.
         """
         check_tokens(tokens, self.dim, grid)
         B, T, _, _ = tokens.shape
         times = check_times(times, (B, T))
         origin = times[:, 0]
-        embedded = self._embed(tokens, arrivals)
+        embedded = self._embed(tokens, previous_actions)
         cos, sin = self.rotation_at(times - origin[:, None], grid, embedded.dtype)
         shared = tuple(block.attention.keys_values(embedded, cos, sin) for block in self.blocks)
         return Context(shared, None, origin, times[:, -1], grid)
@@ -178,7 +175,7 @@ class Predictor(Versioned):
         time: Tensor,
         action: Tensor | None = None,
         after_block: AfterBlock | None = None,
-        arrival: Tensor | None = None,
+        previous_action: Tensor | None = None,
     ) -> tuple[Tensor, Context]:
         """Predict the next frame and remember it.
 
@@ -187,8 +184,8 @@ class Predictor(Versioned):
             time: (B,) seconds, of the frame to predict.
             action: none, see ``forward``.
             after_block: see ``forward``.
-            arrival: (B, width) or with candidates (B * S, width), see ``forward``; of the frame to predict, for those
-                after it.
+            previous_action: (B, width) or with candidates (B * S, width), see ``forward``: it leads to the frame to
+                predict, which those after it are predicted from.
 
         Returns:
             the frame's tokens, (B, P, D) or with candidates (B, S, P, D), and the context that includes it.
@@ -209,17 +206,17 @@ class Predictor(Versioned):
             if after_block is not None:
                 q = after_block(i, q)
         predicted: Tensor = self.head(self.norm(q))
-        embedded = self._embed(predicted[:, None], None if arrival is None else arrival[:, None])
+        embedded = self._embed(predicted[:, None], None if previous_action is None else previous_action[:, None])
         new = tuple(block.attention.keys_values(embedded, cos_S, sin_S) for block in self.blocks)
         shaped = predicted if S is None else predicted.view(B, S, P, -1)
         return shaped, context.extended(new, time)
 
-    def _embed(self, tokens: Tensor, arrivals: Tensor | None) -> Tensor:
+    def _embed(self, tokens: Tensor, previous_actions: Tensor | None) -> Tensor:
         """Bring tokens (B, T, P, D) to the width, (B, T * P, width), and add what is known of each frame."""
-        # Contiguous, or what follows would be rounded otherwise with arrivals than without.
+        # Contiguous, or what follows would be rounded otherwise with previous_actions than without.
         embedded: Tensor = self.embed(tokens.contiguous())
-        if arrivals is not None:
-            embedded = embedded + arrivals[:, :, None]
+        if previous_actions is not None:
+            embedded = embedded + previous_actions[:, :, None]
         return embedded.flatten(1, 2)
 
     def rotation_at(self, times: Tensor, grid: tuple[int, int], dtype: torch.dtype) -> tuple[Tensor, Tensor]:

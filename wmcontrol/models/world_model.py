@@ -10,11 +10,12 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from ..checks import check_number, check_whole
 from ..encoders import Encoder
 from ..hardware import usable_device
 from .action import ActionConditioned
 from .action_prior import ActionPrior
-from .checks import check_tokens, is_number
+from .checks import check_tokens
 from .context import Context, Versioned
 from .fast import fast_rollouts
 from .normalizer import ActionNormalizer
@@ -79,8 +80,7 @@ class WorldModel(nn.Module):
                 f"the predictor takes actions of {action_dim}, the normalizer makes "
                 f"{normalizer.action_dim if normalizer else None}; they are frameskip times the environment's"
             )
-        if not is_number(control_rate) or not 0 < control_rate < float("inf"):
-            raise ValueError(f"control_rate must be positive, got {control_rate!r}")
+        check_number("control_rate", control_rate, "(0, inf)")
         sides: object = frame_size
         if (
             not isinstance(sides, tuple | list)
@@ -88,17 +88,15 @@ class WorldModel(nn.Module):
             or not all(isinstance(side, int) and side > 0 for side in frame_size)
         ):
             raise ValueError(f"frame_size must be a height and a width in pixels, got {frame_size!r}")
-        if memory_budget is not None and (not isinstance(memory_budget, int) or memory_budget < 1):
-            raise ValueError(f"memory_budget must be a positive whole number of bytes, got {memory_budget!r}")
-        if token_std is not None and (
-            not hasattr(token_std, "__len__")
-            or len(token_std) != encoder.dim
-            or not all(is_number(std) and 0 <= std < float("inf") for std in token_std)
-        ):
-            raise ValueError(
-                f"token_std must be {encoder.dim} finite numbers from 0 up, one for each number of a token; got "
-                f"{reprlib.repr(token_std)}"
-            )
+        if memory_budget is not None:
+            check_whole("memory_budget", memory_budget)
+        if token_std is not None:
+            if not hasattr(token_std, "__len__") or len(token_std) != encoder.dim:
+                raise ValueError(
+                    f"token_std must be {encoder.dim} numbers, one for each of a token; got {reprlib.repr(token_std)}"
+                )
+            for std in token_std:
+                check_number("token_std", std, "[0, inf)")
         self.encoder = encoder
         self.predictor = predictor
         self.normalizer = normalizer
@@ -154,8 +152,7 @@ class WorldModel(nn.Module):
                 "this model does not say how much each number of its tokens varies (token_std): fine-tune it anew, or "
                 "plan with standardize=0"
             )
-        if not 0 <= power <= 2:
-            raise ValueError(f"the power of standardizing_weights must be from 0 to 2, got {power!r}")
+        check_number("power", power, "[0, 2]")
         std = torch.tensor(self.token_std, dtype=torch.float64, device="cpu") / max(self.token_std)
         weights = std.clamp(min=1e-3) ** -power
         weights *= (std.square().mean() / (weights * std).square().mean()).sqrt()

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ...checks import check_number, check_whole
 from ..checks import check_actions, check_shape, check_tokens
 
 
@@ -34,8 +35,7 @@ class FrameWindow:
         """Return the same window for S candidates per clip, without copying frames."""
         if self.expanded:
             raise ValueError(f"the context already has {self.actions.shape[1]} candidates per row; expand it once")
-        if num_candidates < 1:
-            raise ValueError(f"num_candidates must be at least 1, got {num_candidates}")
+        check_whole("num_candidates", num_candidates)
         predicted = self.predicted.expand(-1, num_candidates, -1, -1, -1)
         actions = self.actions.expand(-1, num_candidates, -1, -1)
         return FrameWindow(self.seen, predicted, actions, self.last_time, expanded=True)
@@ -162,11 +162,8 @@ class FrameCausalPredictor(nn.Module):
             "proprio_dim": proprio_dim,
         }
         for name, size in sizes.items():
-            least = 0 if name == "proprio_dim" else 1
-            if isinstance(size, bool) or not isinstance(size, int) or size < least:
-                raise ValueError(f"{name} must be a whole number, at least {least}; got {size!r}")
-        if not 0 <= dropout < 1:
-            raise ValueError(f"dropout must be from 0 to below 1, got {dropout!r}")
+            check_whole(name, size, least=0 if name == "proprio_dim" else 1)
+        check_number("dropout", dropout, "[0, 1)")
         self._settings: dict[str, int | float] = {**sizes, "dropout": dropout}
         self.dim = dim
         self.action_dim = action_dim
