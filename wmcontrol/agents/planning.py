@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..actions import ActionLayout
-from ..checks import check_whole
+from ..checks import check_fields, whole
 from ..models import ActionNormalizer, WorldModel
 from ..models.ordinary import ordinary_tensors
 from ..objectives import GoalDistance, LearnedReward, Objective, objective_from
@@ -52,12 +52,12 @@ class PlanningAgent:
     model: WorldModel | SimulatorModel
     planner: Planner
     objective: Objective
-    horizon: int = 5
-    replan_every: int = 25
-    context_frames: int = 1
-    goal_offset: int | None = None
-    num_proposals: int = 64
-    seed: int = 0
+    horizon: int = whole(5)
+    replan_every: int = whole(25)
+    context_frames: int = whole(1)
+    goal_offset: int | None = whole(None)
+    num_proposals: int = whole(64, least=0)
+    seed: int = whole(0, least=0)
 
     def __post_init__(self) -> None:
         if not isinstance(self.model, (WorldModel, SimulatorModel)):
@@ -68,13 +68,7 @@ class PlanningAgent:
             raise TypeError(f"objective must be a function, such as GoalDistance(), got {self.objective!r}")
         if self.model.normalizer is None:
             raise ValueError("this model takes no actions, so nothing can be planned with it; fine-tune it first")
-        check_whole("horizon", self.horizon)
-        check_whole("context_frames", self.context_frames)
-        check_whole("replan_every", self.replan_every)
-        check_whole("num_proposals", self.num_proposals, least=0)
-        check_whole("seed", self.seed, least=0)
-        if self.goal_offset is not None:
-            check_whole("goal_offset", self.goal_offset)
+        check_fields(self)
         object.__setattr__(self, "planner", _suited(self.planner, self.action_layout.choices))
         frameskip = self.model.frameskip
         if self.replan_every % frameskip or self.replan_every > self.horizon * frameskip:

@@ -70,7 +70,7 @@ class Encoder(nn.Module, ABC):
         flat = frames.flatten(0, -clip - 1) if lead else frames[None]
         each = () if clip == 3 else (frames.shape[-4] // self.tubelet,)
         with torch.no_grad():
-            # Of no frames, the tokens are as many of those of one frame.
+            # With no frames, one is encoded, and none of its tokens are returned.
             tokens = self._tokens(flat if len(flat) else flat.new_zeros(1, *flat.shape[1:]))[: len(flat)]
         return tokens.reshape(*lead, *each, rows * columns, self.dim)
 

@@ -7,12 +7,12 @@ token sees, ``D`` numbers of a token.
 import math
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from numbers import Integral
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from ..checks import check_whole
 from .encoder import Encoder
 from .pyramid_shape import PyramidShape, checked_shape
 
@@ -82,9 +82,10 @@ class PyramidEncoder(Encoder):
         super().__init__()
         self._shape = checked_shape(tokens, blurs, blur_weights, grids, color_weights)
         per_token = [rows * columns * 3 for rows, columns in self._shape.cells]
-        if not _is_whole(num_components) or not 1 <= num_components <= sum(per_token):
+        check_whole("num_components", num_components)
+        if num_components > sum(per_token):
             raise ValueError(
-                f"num_components must be from 1 to {sum(per_token)}, the samples that a token sees, "
+                f"num_components must be at most {sum(per_token)}, the samples that a token sees, "
                 f"got {num_components}; finer grids or narrower blurs give a token more samples"
             )
         self.dim = num_components = int(num_components)
@@ -218,10 +219,6 @@ def _by_token(level: Tensor, tokens: tuple[int, int], grid: tuple[int, int]) -> 
     (token_rows, token_columns), (rows, columns) = tokens, grid
     split = level.view(len(level), token_rows, rows // token_rows, token_columns, columns // token_columns * 3)
     return split.transpose(2, 3).flatten(3).flatten(1, 2)
-
-
-def _is_whole(value: object) -> bool:
-    return isinstance(value, Integral)
 
 
 @lru_cache(maxsize=32)

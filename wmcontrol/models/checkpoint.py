@@ -66,7 +66,7 @@ _CONFIG = Record(
         "control_rate": Number(above=0),
         "frame_size": ListOf(Integer(low=1, high=2**14), 2, 2),
     },
-    # Which not all models are saved with.
+    # Not in every model.
     {
         "token_std": Nullable(ListOf(Number(low=0))),
         "planning": MapOf(AnyJson()),

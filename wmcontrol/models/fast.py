@@ -26,14 +26,14 @@ from .context import Context, KeysValues
 from .packed import PackedLinear
 from .predictor import Predictor
 
-# Of what is made of these, and of nothing else, it is known here what it computes.
+# Modules whose computation is known here.
 _PLAIN = {ActionConditioned, Predictor, Block, CrossAttention, MLP, ActionBlock, nn.Linear, nn.LayerNorm, nn.ModuleList}
 
 
 def fast_rollouts(model: nn.Module, context: Context, horizon: int, step_seconds: float) -> "Rollouts | None":
-    """Return what imagines up to ``horizon`` steps from a context; None where only the plain way is right.
+    """Return what imagines up to ``horizon`` steps from a context; None where the predictor has modules of others.
 
-    It is made at the first call, with the weights of then, and kept in ``context.rollouts``.
+    It is made from the weights at the first call, and kept in ``context.rollouts``.
     """
     if not _is_plain(model) or context.num_candidates is not None:
         return None
@@ -47,7 +47,7 @@ def fast_rollouts(model: nn.Module, context: Context, horizon: int, step_seconds
 
 
 def _is_plain(model: nn.Module) -> TypeGuard[ActionConditioned]:
-    """Whether nothing in a predictor was replaced, is sharded or is hooked."""
+    """Whether no module of a predictor was replaced, sharded or hooked."""
     if type(model) is not ActionConditioned or type(model.predictor) is not Predictor:
         return False
     return all(

@@ -213,7 +213,7 @@ class Predictor(Versioned):
 
     def _embed(self, tokens: Tensor, previous_actions: Tensor | None) -> Tensor:
         """Bring tokens (B, T, P, D) to the width, (B, T * P, width), and add what is known of each frame."""
-        # Contiguous, or what follows would be rounded otherwise with previous_actions than without.
+        # Contiguous, so that rounding is the same with and without previous actions.
         embedded: Tensor = self.embed(tokens.contiguous())
         if previous_actions is not None:
             embedded = embedded + previous_actions[:, :, None]

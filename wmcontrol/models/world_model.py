@@ -41,9 +41,9 @@ class WorldModel(nn.Module):
         control_rate: environment actions per second, Hz.
         frame_size: height and width of the frames that the model was trained on.
         memory_budget: how many bytes a rollout may take beside its result; candidates are split to keep within it. By
-            default 256 MiB on a CPU, where more is slower, and 4 GiB elsewhere. What planners' rollouts took stays with
-            their context, for the next.
-            One whose actions ask for a gradient takes more: what the backward pass needs is kept for all of them.
+            default 256 MiB on a CPU, where more is slower, and 4 GiB elsewhere. A rollout without gradients leaves its
+            memory to the next from the same context. One with gradients takes more: the backward pass needs what was
+            computed for all candidates.
         token_std: standard deviation of each of the D numbers of a token over what the model was fine-tuned on, for
             ``standardizing_weights``; None, or all 0: not known.
         planning: what suits its environment when an agent plans with it; see ``PlanningAgent.from_model``.

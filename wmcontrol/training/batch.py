@@ -33,6 +33,12 @@ class Batch(NamedTuple):
         actions = None if self.actions is None else self.actions[rows]
         return Batch(self.tokens[rows], self.times[rows], actions, self.names[rows])
 
+    def to(self, device: torch.device) -> "Batch":
+        """Return it on a device."""
+        tokens, times = (x.to(device, non_blocking=True) for x in (self.tokens, self.times))
+        actions = None if self.actions is None else self.actions.to(device, non_blocking=True)
+        return Batch(tokens, times, actions, self.names)
+
 
 class Source(Protocol):
     """Batches by number: the same number, the same batch, on any machine and after any restart."""

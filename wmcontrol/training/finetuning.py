@@ -4,10 +4,11 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import torch
 
+from ..checks import check_choice
 from ..data import LatentStore, held_out_split
 from ..hardware import usable_device
 from ..models import ActionConditioned, ActionNormalizer, PlanningSettings, Predictor, WorldModel
@@ -97,8 +98,7 @@ def finetune(
         OSError: the store or base is not there, ``folder`` cannot be written to, or another process writes there.
     """
     place = usable_device(device)
-    if mode not in get_args(Mode):
-        raise ValueError(f"mode: expected one of {', '.join(get_args(Mode))}, got {mode!r}")
+    check_choice("mode", mode, Mode)
     data = open_store(store)
     rate = data.control_rate
     if data.actions is None or rate is None:
@@ -190,8 +190,5 @@ def _split(store: LatentStore, settings: FinetuneSettings) -> tuple[list[int], l
 def _relative_error(
     predictor: Predictor | ActionConditioned, *, batch: Batch, grid: tuple[int, int], context: int
 ) -> dict[str, Any]:
-    place = next(predictor.parameters()).device
-    actions = None if batch.actions is None else batch.actions.to(place)
-    moved = Batch(batch.tokens.to(place), batch.times.to(place), actions, batch.names)
-    error = prediction_error(predictor, moved, grid, context=context)
+    error = prediction_error(predictor, batch.to(next(predictor.parameters()).device), grid, context=context)
     return {"relative_error": [round(value, 4) for value in error.relative_error]}

@@ -2,11 +2,12 @@
 
 import copy
 import math
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 from torch import Tensor
 
+from ..checks import check_choice
 from ..models import ActionConditioned, Predictor
 
 Mode = Literal["scratch", "action_only", "full"]
@@ -30,8 +31,7 @@ def with_actions(base: Predictor, action_dim: int, mode: Mode, *, seed: int) -> 
     Raises:
         ValueError: an unknown mode.
     """
-    if mode not in get_args(Mode):
-        raise ValueError(f"mode must be one of {list(get_args(Mode))}, got {mode!r}")
+    check_choice("mode", mode, Mode)
     # Whatever mode and default device the process has.
     with torch.inference_mode(False), torch.device("cpu"), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

@@ -6,6 +6,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from ..checks import check_choice
+
 OPTIMIZERS = ("adamw", "muon")
 
 
@@ -50,8 +52,7 @@ def make_optimizer(predictor: nn.Module, name: str, rate: float, weight_decay: f
         rate: the learning rate.
         weight_decay: of matrices; biases, scales and the query have none.
     """
-    if name not in OPTIMIZERS:
-        raise ValueError(f"optimizer: expected one of {', '.join(OPTIMIZERS)}, got {name!r}")
+    check_choice("optimizer", name, OPTIMIZERS)
     learning = [(path, p) for path, p in predictor.named_parameters() if p.requires_grad]
     groups: dict[str, list[dict[str, Any]]] = {"muon": [], "adamw": []}
     for backbone in (True, False):

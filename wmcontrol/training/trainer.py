@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from ..hardware import fast_dtype
 from ..models import ActionConditioned, Predictor
@@ -136,12 +136,11 @@ class Trainer:
             raise ValueError(f"a process's batch of {size} does not split into grad_accum_steps={parts} parts")
         total = 0.0
         for number in range(parts):
-            part = batch.part(slice(number * size // parts, (number + 1) * size // parts))
-            tokens, times, actions = (_to(x, where.device) for x in (part.tokens, part.times, part.actions))
+            part = batch.part(slice(number * size // parts, (number + 1) * size // parts)).to(where.device)
             exchange = nullcontext() if number + 1 == parts else without_exchange(shared)
             with exchange:
                 with torch.autocast(where.device.type, dtype=dtype, enabled=dtype != torch.float32):
-                    loss = shared(tokens, times, actions) / parts
+                    loss = shared(part.tokens, part.times, part.actions) / parts
                 value = float(loss.detach())
                 if not math.isfinite(value):
                     raise ValueError(f"step {step}: {self._blame('loss', value * parts, part, where)}")
@@ -183,7 +182,3 @@ class Trainer:
             raise ValueError(f"{self.folder} holds a run with other settings ({differ}); take another folder")
         learner.load(state)
         return step, state["seconds"]
-
-
-def _to(x: Tensor | None, device: torch.device) -> Tensor | None:
-    return None if x is None else x.to(device, non_blocking=True)
