@@ -217,7 +217,7 @@ def test_using_it_before_it_is_fitted_says_what_to_do(discs: torch.Tensor) -> No
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"num_components": 0}, naming("num_components", 579, 0)),
+        ({"num_components": 0}, naming("num_components", 0)),
         ({"num_components": 580}, naming("num_components", 579, 580)),
         ({"tokens": (0, 1)}, "tokens"),
         ({"blurs": ()}, "blurs"),

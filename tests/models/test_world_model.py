@@ -259,8 +259,8 @@ def test_standardizing_needs_deviations() -> None:
             world_model(token_std=unknown).standardizing_weights()
     with pytest.raises(ValueError, match=naming("power", -1)):
         world_model(token_std=[1.0] * D).standardizing_weights(-1)
-    for wrong in ([1.0], [-1.0] * D, [float("nan")] * D):
-        with pytest.raises(ValueError, match=naming("token_std", 12)):
+    for wrong, named in (([1.0], 12), ([-1.0] * D, -1.0), ([float("nan")] * D, "nan")):
+        with pytest.raises(ValueError, match=naming("token_std", named)):
             world_model(token_std=wrong)
 
 

@@ -167,6 +167,8 @@ def _default(value: ast.expr | None) -> Any:
     def field(default: Any = None, default_factory: Any = None, **_: Any) -> Any:
         return default_factory() if default_factory else default
 
+    if isinstance(value, ast.Call) and ast.unparse(value.func) in ("whole", "number", "choice", "boolean"):
+        value = value.args[0] if value.args else None  # a field that wmcontrol.checks makes
     names = {"__builtins__": {}, "MISSING": MISSING, "dict": dict, "list": list, "field": field}
     try:
         found = eval(ast.unparse(value), names) if value is not None else MISSING
