@@ -187,6 +187,16 @@ def test_data_without_a_camera_have_no_frames(folder: Path) -> None:
     assert LeRobot(folder).trajectory(0).frames is None
 
 
+def test_rewards_are_those_of_the_action_in_the_same_row(folder: Path) -> None:
+    assert LeRobot(folder)[2].rewards is None
+    features = json.loads((folder / "meta" / "info.json").read_text())["features"]
+    change_info(folder, features={**features, "next.reward": {"dtype": "float32", "shape": [1]}})
+    for number in (0, 1):
+        episodes = [rows_of(i) | {"next.reward": i + np.arange(LENGTHS[i])} for i in range(4) if TABLES[i] == number]
+        write_table(folder / "data" / "chunk-000" / f"file-{number:03d}.parquet", episodes)
+    np.testing.assert_array_equal(LeRobot(folder)[2].rewards, 2 + np.arange(6))
+
+
 def pictures_of(episode: int) -> np.ndarray:
     return np.random.default_rng(episode).integers(0, 256, (LENGTHS[episode], 6, 7, 3), dtype=np.uint8)
 

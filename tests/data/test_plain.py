@@ -54,6 +54,7 @@ def flat() -> Arrays:
         "pixels": rng.integers(1, 256, (F, 6, 8, 3), dtype=np.uint8),
         "actions": rng.normal(size=(F, 2)),
         "states": rng.normal(size=(F, 3)),
+        "rewards": rng.normal(size=F),
         "episode_ends": np.cumsum(LENGTHS),
     }
 
@@ -62,7 +63,7 @@ def grouped() -> Arrays:
     """As above, with one action less than frames, and a tenth episode that comes after the second."""
     whole, ends = flat(), np.cumsum(LENGTHS)
     return {
-        f"episode_{number}/{name}": array[end - T : end - (name == "actions")]
+        f"episode_{number}/{name}": array[end - T : end - (name in ("actions", "rewards"))]
         for number, T, end in zip((1, 2, 10), LENGTHS, ends, strict=True)
         for name, array in whole.items()
         if name != "episode_ends"
@@ -82,6 +83,7 @@ def test_episodes_equal_what_was_written(tmp_path: Path, writer: str, arranged: 
         np.testing.assert_array_equal(trajectory.frames, whole["pixels"][end - T : end])
         np.testing.assert_array_equal(trajectory.states, whole["states"][end - T : end])
         np.testing.assert_array_equal(trajectory.actions, whole["actions"][end - T : end - 1])
+        np.testing.assert_array_equal(trajectory.rewards, whole["rewards"][end - T : end - 1])
         np.testing.assert_allclose(trajectory.times, np.arange(T) / 20)
     assert open_dataset(path, control_rate=10).control_rate == 10  # a setting prevails
     assert (
@@ -153,6 +155,7 @@ def test_arrays_alone_are_one_episode_and_may_have_other_names_and_axes(tmp_path
         ({"episode_ends": np.zeros(0, int)}, naming("set", "episode_ends")),
         ({"pixels": np.full((12, 6, 8, 3), 0.5)}, naming("set", "episode_0", "pixels")),
         ({"actions": np.full((12, 2), np.nan)}, naming("set", "episode_0", "actions")),
+        ({"rewards": np.ones((12, 2))}, naming("set", "episode_0", "rewards", (3, 2))),
     ],
 )
 def test_arrays_that_disagree_name_the_file_and_themselves(

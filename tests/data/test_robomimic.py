@@ -18,7 +18,7 @@ ENV_ARGS: dict[str, Any] = {"env_name": "Lift", "type": 1, "env_kwargs": {"contr
 
 def arrays_of(number: int, side: int = 6) -> dict[str, np.ndarray]:
     rng, T = np.random.default_rng(number), LENGTHS[number]
-    arrays = {"actions": rng.uniform(-1, 1, (T, 7)), "states": rng.normal(size=(T, 9)), "rewards": np.zeros(T)}
+    arrays = {"actions": rng.uniform(-1, 1, (T, 7)), "states": rng.normal(size=(T, 9)), "rewards": np.arange(T) / 2}
     for group in ("obs", "next_obs"):
         arrays[f"{group}/robot0_eef_pos"] = rng.normal(size=(T, 3))
         for camera in ("agentview", "robot0_eye_in_hand"):
@@ -51,6 +51,7 @@ def test_demos_equal_what_was_written_in_the_order_of_their_numbers(tmp_path: Pa
         np.testing.assert_array_equal(trajectory.frames, arrays["obs/agentview_image"])
         np.testing.assert_array_equal(trajectory.states, arrays["states"])
         np.testing.assert_array_equal(trajectory.actions, arrays["actions"][:-1])
+        np.testing.assert_array_equal(trajectory.rewards, arrays["rewards"][:-1])
 
 
 def test_cameras_states_and_demos_are_chosen(tmp_path: Path) -> None:

@@ -30,16 +30,17 @@ class Episode(NamedTuple):
 
 @dataclass(frozen=True)
 class Roles:
-    """Which arrays of a group are what; all but ``frames`` have a row for each frame, actions maybe one fewer."""
+    """Which arrays of a group are what; they have a row for each frame, actions and rewards maybe one fewer."""
 
     frames: str | None = None
     actions: str | None = None
     states: tuple[str, ...] = ()  # one after the other
     times: str | None = None
+    rewards: str | None = None  # a number that each action was given
 
     def names(self) -> list[str]:
         """Return the arrays, frames and states first."""
-        return [name for name in (self.frames, *self.states, self.times, self.actions) if name is not None]
+        return [name for name in (self.frames, *self.states, self.times, self.actions, self.rewards) if name]
 
     def check(self, shapes: Mapping[str, Shape], where: object) -> None:
         """Raise a ValueError that names ``where`` unless there is something to see."""
@@ -113,6 +114,9 @@ class ColumnDataset(TrajectoryDataset):
         episode, roles, T = self._episodes[index], self._roles, int(self.lengths[index])
         states = [self._numbers(episode, name, T) for name in roles.states]
         times = np.arange(T) / self.control_rate
+        rewards = self._numbers(episode, roles.rewards, T - 1) if roles.rewards else None
+        if rewards is not None and rewards.shape[1] == 1:  # else the trajectory refuses them
+            rewards = rewards[:, 0]
         found = self._frames(episode) if roles.frames else None
         together = np.concatenate(states, -1) if states else None
         if self._drawn and together is not None:
@@ -123,6 +127,7 @@ class ColumnDataset(TrajectoryDataset):
             frames=found,
             states=together,
             actions=self._actions(episode, roles.actions, T - 1) if roles.actions else None,
+            rewards=rewards,
         )
 
     def fingerprint(self) -> str:
@@ -211,7 +216,7 @@ def grouped_episodes(columns: Columns, roles: Roles, groups: Sequence[str]) -> l
             raise ValueError(f"{columns.path}: {group or 'it'} has no array {min(missing)}, which other episodes have")
         length = next(iter(rows.values())) + (list(rows) == [roles.actions])
         for name, count in rows.items():
-            if count != length and not (name == roles.actions and count == length - 1):
+            if count != length and not (name in (roles.actions, roles.rewards) and count == length - 1):
                 raise ValueError(f"{columns.path}: {group}: {name} has {count} rows, {next(iter(rows))} has {length}")
         episodes.append(Episode(group or "episode_0", group, 0, length))
     return episodes

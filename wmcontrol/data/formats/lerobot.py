@@ -5,7 +5,8 @@ What is relied on (the formats' announcements, and ``lerobot.datasets`` of the r
 - ``meta/info.json``: ``codebase_version``, ``fps``, ``features`` (name to ``dtype`` and ``shape``; films have the dtype
   "video", images in tables "image"), ``total_episodes``, and the templates ``data_path`` and ``video_path``;
 - data files: a row per frame, in order, with ``episode_index``, ``frame_index``, ``timestamp``, ``action`` and mostly
-  ``observation.state``. Row ``t`` of ``action`` is what was done at frame ``t``. Images are structs of ``bytes`` (a PNG
+  ``observation.state``. Row ``t`` of ``action`` is what was done at frame ``t``, and of ``next.reward`` what it was
+  given. Images are structs of ``bytes`` (a PNG
   file) and ``path``.
 
 Version 3 has many episodes in a file. ``meta/episodes/chunk-*/file-*.parquet`` has a row per episode with
@@ -36,7 +37,7 @@ from ..trajectory import Provenance, Trajectory
 from .parquet_rows import read_images, read_rows, read_table
 from .reading import check_files, checked_lengths, fingerprint
 
-_STATE = "observation.state"
+_STATE, _REWARD = "observation.state", "next.reward"
 _V3 = {
     "data_path": "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet",
     "video_path": "videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.mp4",
@@ -113,7 +114,7 @@ class LeRobot(TrajectoryDataset):
         file, T, fps = self._file("data", index), int(self.lengths[index]), float(self._info["fps"])
         number = int(self._episodes["episode_index"][index])
         provenance = Provenance("LeRobot", file, f"episode_{number}")
-        names = ["action", *([_STATE] if _STATE in self._info["features"] else [])]
+        names = ["action", *(name for name in (_STATE, _REWARD) if name in self._info["features"])]
         table = read_rows(file, ["episode_index", "timestamp", *names], int(self._rows[index]), T, provenance)
         times = np.arange(T) / fps
         if (table["episode_index"] != number).any():
@@ -140,6 +141,7 @@ class LeRobot(TrajectoryDataset):
             frames=frames,
             states=table.get(_STATE),
             actions=table["action"][:-1],
+            rewards=table[_REWARD][:-1, 0] if _REWARD in table else None,
         )
 
     def fingerprint(self) -> str:

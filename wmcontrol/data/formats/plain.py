@@ -18,6 +18,7 @@ from .hdf5_file import is_hdf5
 ACTIONS = ("actions", "action")
 STATES = ("states", "state", "observations", "obs/state")
 TIMES = ("times", "timestamps")
+REWARDS = ("rewards", "reward")
 ENDS = ("episode_ends", "meta/episode_ends")
 FLAGS = ("terminals", "timeouts", "terminations", "truncations", "dones")  # true in the last row of an episode
 _GROUPS = ("", "data")  # where arrays, or the groups of episodes, may be
@@ -48,6 +49,7 @@ class PlainArrays(ColumnDataset):
 
     - ``actions`` or ``action``, (T, …) or (T - 1, …);
     - ``states``, ``state`` or ``observations``, (T, …), or those that are named in ``states=``;
+    - ``rewards`` or ``reward``, (T,) or (T - 1,), what each action was given;
     - ``times`` or ``timestamps``, (T,) seconds, where frames are not equally far apart;
     - ``episode_ends``, (N,): the row after the last of each episode; or ``terminals``, ``timeouts``, ``dones`` and the
       like, (T,), which mark it.
@@ -94,6 +96,7 @@ class PlainArrays(ColumnDataset):
             find_named(shapes, ACTIONS),
             find_states(shapes, states, STATES, columns.path),
             find_named(shapes, TIMES),
+            find_named(shapes, REWARDS),
         )
         roles.check(shapes, columns.path)
         ends = None if episodes else _ends(columns, group, shapes[roles.names()[0]][0])

@@ -14,7 +14,7 @@ import numpy as np
 
 from ...untrusted import AnyJson, Nullable, Number, Record, parse_json
 from ..frames import ImageSize
-from .column_dataset import ColumnDataset, Roles, find_frames, find_states, grouped_episodes
+from .column_dataset import ColumnDataset, Roles, find_frames, find_named, find_states, grouped_episodes
 from .columns import Columns, join, open_columns
 from .hdf5_file import is_hdf5, open_hdf5
 from .plain import natural
@@ -70,7 +70,12 @@ class Robomimic(ColumnDataset):
         groups = [join("data", name) for name in _demos(columns, filter_key)]
         shapes = columns.arrays(groups[0], depth=1)
         seen = {name: shape for name, shape in shapes.items() if not name.startswith("next_obs/")}
-        roles = Roles(find_frames(seen, camera, columns.path), "actions", find_states(seen, states, ["states"], path))
+        roles = Roles(
+            find_frames(seen, camera, columns.path),
+            "actions",
+            find_states(seen, states, ["states"], path),
+            rewards=find_named(seen, ["rewards"]),
+        )
         roles.check(shapes, columns.path)
         columns.use(join(group, name) for group in groups for name in roles.names())
         if control_rate is None:
