@@ -34,8 +34,9 @@ from .speed.subjects import ACTION_DIM, HORIZON, Size, actions, ways
 from .timing import name_of, product_rate, seconds
 
 WALL = "wmcontrol/Wall-v0"
-# Largest differences, relative to the norm of what is right: of rounding, over a predictor of 12 blocks.
-BOUNDS = {torch.float32: 1e-3, torch.bfloat16: 1e-1}
+# Largest differences, relative to the norm of what is right. Rounding alone, over the 12 blocks of base, made 1e-6 in
+# float32 and 0.014 in bfloat16 of rollouts and of gradients, on a CPU.
+BOUNDS = {torch.float32: 1e-4, torch.bfloat16: 5e-2}
 _RIGHT = 1  # candidates and windows that are computed in float64 on the CPU
 _RATE_SECONDS = 0.5
 Work = Callable[[], Any]
