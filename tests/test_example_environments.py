@@ -23,6 +23,7 @@ EXAMPLES = {  # module: (what it needs, its environment, numbers of a state that
     "point_maze": ("gymnasium_robotics", "PointMaze", 4),
     "cartpole": ("shimmy", "Cartpole", 4),
     "ogbench_maze": ("ogbench", "OGBenchMaze", 4),
+    "four_ways": ("wmcontrol", "FourWays", 2),
 }
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from wmcontrol import PyramidEncoder
+from wmcontrol import CategoricalCEM, PyramidEncoder
 from wmcontrol.data import Subset, collect, encode, fit_encoder, held_out_split, policies
 from wmcontrol.evaluation import AgentSpec, DatasetTasks, Protocol, baselines, evaluate_agents, planning_spec
 from wmcontrol.planners import fast
@@ -46,6 +46,7 @@ SETTINGS = {
     "point_maze": Setting("examples/PointMaze-v0"),
     "cartpole": Setting("examples/Cartpole-v0"),
     "ogbench_maze": Setting("examples/OGBenchMaze-v0"),
+    "four_ways": Setting("examples/FourWays-v0"),
 }
 
 
@@ -87,7 +88,8 @@ def measure(name: str, out: Path, *, num_tasks: int, seed: int, num_episodes: in
     for protocol in protocols:
         # Two frames, one model step apart: one tells no velocity.
         tasks = DatasetTasks(held_out, num_tasks, seed=seed, goal_offset=offset, context_steps=setting.frameskip)
-        planned = planning_spec(result.model, fast(), tasks, protocol, context_frames=2)
+        planner = CategoricalCEM(num_samples=100, num_elites=10) if data.action_layout else fast()
+        planned = planning_spec(result.model, planner, tasks, protocol, context_frames=2)
         specs = [AgentSpec("planned", planned.agent), *baselines(tasks)]
         where = folder / f"{protocol.name.replace(' ', '_')}_{num_tasks}_{seed}"
         rows = timed(protocol.name, lambda: evaluate_agents(specs, tasks, protocol, where))  # noqa: B023
