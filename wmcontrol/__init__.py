@@ -11,25 +11,35 @@ from typing import TYPE_CHECKING, Any
 from .envs import ENV_IDS, register_envs
 
 if TYPE_CHECKING:
-    from .agents import PlanningAgent
-    from .data import TrajectoryDataset
-    from .encoders import Encoder, PyramidEncoder, TransformersEncoder
-    from .models import ActionConditioned, ActionNormalizer, Context, PlanningSettings, Predictor, WorldModel
-    from .objectives import ActionPenalty, GoalDistance, Guardrail, LearnedReward, Objective, Smoothness
-    from .planners import (
-        CEM,
-        CMA,
-        ICEM,
-        MPPI,
-        CategoricalCEM,
-        CostFn,
-        Gradient,
-        Hybrid,
-        Plan,
-        Planner,
-        RandomShooting,
-        Search,
-    )
+    from .agents import PlanningAgent as PlanningAgent
+    from .data import TrajectoryDataset as TrajectoryDataset
+    from .encoders import Encoder as Encoder
+    from .encoders import PyramidEncoder as PyramidEncoder
+    from .encoders import TransformersEncoder as TransformersEncoder
+    from .models import ActionConditioned as ActionConditioned
+    from .models import ActionNormalizer as ActionNormalizer
+    from .models import Context as Context
+    from .models import PlanningSettings as PlanningSettings
+    from .models import Predictor as Predictor
+    from .models import WorldModel as WorldModel
+    from .objectives import ActionPenalty as ActionPenalty
+    from .objectives import GoalDistance as GoalDistance
+    from .objectives import Guardrail as Guardrail
+    from .objectives import LearnedReward as LearnedReward
+    from .objectives import Objective as Objective
+    from .objectives import Smoothness as Smoothness
+    from .planners import CEM as CEM
+    from .planners import CMA as CMA
+    from .planners import ICEM as ICEM
+    from .planners import MPPI as MPPI
+    from .planners import CategoricalCEM as CategoricalCEM
+    from .planners import CostFn as CostFn
+    from .planners import Gradient as Gradient
+    from .planners import Hybrid as Hybrid
+    from .planners import Plan as Plan
+    from .planners import Planner as Planner
+    from .planners import RandomShooting as RandomShooting
+    from .planners import Search as Search
 
 __version__ = version("wmcontrol")
 _ROOMS = {
@@ -41,39 +51,7 @@ _ROOMS = {
     "planners": "CEM CMA CategoricalCEM CostFn Gradient Hybrid ICEM MPPI Plan Planner RandomShooting Search",
 }
 _LAZY = {name: room for room, names in _ROOMS.items() for name in names.split()}  # what needs torch, and where it is
-__all__ = [
-    "CEM",
-    "CMA",
-    "ENV_IDS",
-    "ICEM",
-    "MPPI",
-    "ActionConditioned",
-    "ActionNormalizer",
-    "ActionPenalty",
-    "CategoricalCEM",
-    "Context",
-    "CostFn",
-    "Encoder",
-    "GoalDistance",
-    "Gradient",
-    "Guardrail",
-    "Hybrid",
-    "LearnedReward",
-    "Objective",
-    "Plan",
-    "Planner",
-    "PlanningAgent",
-    "PlanningSettings",
-    "Predictor",
-    "PyramidEncoder",
-    "RandomShooting",
-    "Search",
-    "Smoothness",
-    "TrajectoryDataset",
-    "TransformersEncoder",
-    "WorldModel",
-    "__version__",
-]
+__all__ = ["ENV_IDS", "__version__", *_LAZY]
 
 register_envs()
 

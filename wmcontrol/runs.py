@@ -57,7 +57,7 @@ def open_run(folder: str | Path, kind: str, settings: Mapping[str, Any]) -> Iter
                 "kind": kind,
                 "started": datetime.now().astimezone().isoformat(timespec="seconds"),
                 "settings": plain,
-                "seeds": {name: value for name, value in _flat(plain).items() if name.split(".")[-1].endswith("seed")},
+                "seeds": {name: value for name, value in flattened(plain).items() if name.endswith("seed")},
                 "versions": {**{name: version(name) for name in _PACKAGES}, "python": platform.python_version()},
             }
             with atomic_write(folder / RECORD) as file:
@@ -78,17 +78,17 @@ def read_run(folder: str | Path) -> dict[str, Any]:
 
 def differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
     """Say of each setting that differs its full name and both values."""
-    old, new = _flat(there), _flat(here)
+    old, new = flattened(there), flattened(here)
     differ = [name for name in {**new, **old} if (name in new, new.get(name)) != (name in old, old.get(name))]
     return [f"{name} is {old.get(name)!r} there and {new.get(name)!r} here" for name in differ]
 
 
-def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def flattened(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Return settings by their full names, with a point between a name and those inside it."""
     flat: dict[str, Any] = {}
     for name, value in settings.items():
         if isinstance(value, Mapping) and value:
-            flat |= _flat(value, f"{prefix}{name}.")
+            flat |= flattened(value, f"{prefix}{name}.")
         else:
             flat[prefix + name] = value
     return flat

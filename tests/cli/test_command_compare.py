@@ -8,7 +8,7 @@ import pytest
 
 import wmcontrol.planners
 from wmcontrol.cli.commands import compare
-from wmcontrol.cli.groups import CUSTOM, choices_of
+from wmcontrol.cli.configs import CUSTOM, choices_of
 from wmcontrol.cli.main import main
 from wmcontrol.compare import ENVIRONMENTS
 from wmcontrol.evaluation import PROTOCOLS

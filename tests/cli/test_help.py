@@ -5,7 +5,7 @@ import shlex
 import pytest
 
 from wmcontrol.cli.commands import COMMANDS
-from wmcontrol.cli.groups import choices_of, groups_of, keys_of
+from wmcontrol.cli.configs import choices_of, groups_of, keys_of
 from wmcontrol.cli.main import main
 
 Captured = pytest.CaptureFixture[str]

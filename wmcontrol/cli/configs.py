@@ -1,14 +1,23 @@
-"""The structured configs that Hydra checks values against, made of the library's own settings classes."""
+"""The structured configs that Hydra checks values against, and the config groups and keys that commands have by them.
 
+Keys and defaults are read from the library's own classes and functions; which groups a command has, and what their
+choices set, stands in the YAML files of ``conf/``.
+"""
+
+import re
+from collections.abc import Mapping
 from copy import copy
-from dataclasses import dataclass, field, make_dataclass
-from functools import partial
+from dataclasses import dataclass, field, make_dataclass, replace
+from functools import cache, partial
+from pathlib import Path
 from typing import Any
 
-from .commands import COMMANDS
-from .groups import CONF, CUSTOM, groups_of, has_custom, own_keys, schemas
+from .commands import COMMANDS, SETTINGS
 from .keys import MISSING, Key, settings_of
 
+CONF = Path(__file__).resolve().parent / "conf"
+CUSTOM = "custom"  # the choice of a group for what a user's own module has
+_CUSTOM_ABOUT = "what GROUP._target_=my_package.MyClass names, with its keys; chosen by itself with that key"
 _NO_TARGET = ("Env", "Kind", "PlanningSettings", "SavedObjective")
 
 
@@ -93,35 +102,121 @@ class Kind:
     kind: str = MISSING
 
 
+@cache
+def groups_of(command: str) -> Mapping[str, str]:
+    """Return the config groups of a command and what is chosen of each by default."""
+    from omegaconf import OmegaConf
+
+    content: Any = OmegaConf.to_container(OmegaConf.load(CONF / f"{command}.yaml"))
+    return {
+        group: chosen for entry in content["defaults"] if isinstance(entry, dict) for group, chosen in entry.items()
+    }
+
+
+@cache
+def choices_of(group: str) -> Mapping[str, str]:
+    """Return the choices of a config group, and what the comments that their files begin with say of them."""
+    texts = {path.stem: path.read_text(encoding="utf-8") for path in sorted((CONF / group).glob("*.yaml"))}
+    comments = {name: re.findall(r"^# (?!@package)(.*)", text, re.MULTILINE) for name, text in texts.items()}
+    custom = {CUSTOM: _CUSTOM_ABOUT.replace("GROUP", group)} if has_custom(group) else {}
+    return {name: " ".join(lines) for name, lines in comments.items()} | custom
+
+
+@cache
+def has_custom(group: str) -> bool:
+    """Say whether a user's own class can stand in a group: what it makes has a ``_target_``."""
+    return _any_has(group, "_target_:")
+
+
+def is_global(group: str) -> bool:
+    """Say whether the keys of a group have no name of a group before them."""
+    return _any_has(group, "# @package _global_")
+
+
+def _any_has(group: str, text: str) -> bool:
+    return any(text in path.read_text(encoding="utf-8") for path in (CONF / group).glob("*.yaml"))
+
+
+def keys_of(command: str, chosen: Mapping[str, str] | None = None) -> dict[str, Key]:
+    """Return all keys of a command by their full names, its own first, with the defaults of what is chosen.
+
+    What is no choice of ours is left out.
+    """
+    known = {group: choice for group, choice in (chosen or {}).items() if choice in choices_of(group)}
+    return dict(_composed(command, *(f"{group}={choice}" for group, choice in known.items())))
+
+
+@cache
+def _composed(command: str, *chosen: str) -> Mapping[str, Key]:
+    from hydra import compose, initialize_config_module
+
+    register()
+    with initialize_config_module("wmcontrol.cli.conf", version_base="1.3"):
+        return keys_in(compose(command, list(chosen)))
+
+
+def keys_in(config: Any, prefix: str = "") -> dict[str, Key]:
+    """Return the keys of a configuration by their full names, with its values as their defaults."""
+    from omegaconf import OmegaConf
+
+    plain: Any = OmegaConf.to_container(config)
+    keys = getattr(OmegaConf.get_type(config), "keys_", {})
+    found: dict[str, Key] = {}
+    for name in dict.fromkeys([*plain, *keys]):
+        value = plain.get(name, MISSING)  # which ~name takes away
+        inside = keys_in(config[name], f"{prefix}{name}.") if isinstance(value, dict) else {}
+        mine = {f"{prefix}{name}": replace(keys[name], default=value)} if name in keys else {}
+        found |= inside or mine
+    return found
+
+
+def places_of(command: str) -> Mapping[str, str]:
+    """Return where a command's own keys are read from, and which of them: all where none are named."""
+    return {f"cli.commands.{command}.Config": "", **SETTINGS.get(command, {}), "cli.configs.Common": ""}
+
+
+@cache
+def schemas() -> frozenset[str]:
+    """Return where the keys of all choices are read from, as :func:`~.keys.settings_of` takes it."""
+    texts = [path.read_text(encoding="utf-8") for path in CONF.glob("*/*.yaml")]
+    return frozenset(found for text in texts for found in re.findall(r"/schema/([\w.]+)@_here_", text))
+
+
+@cache
 def register() -> None:
-    """Tell Hydra's ConfigStore all of them."""
+    """Tell Hydra's ConfigStore all structured configs."""
     from hydra.core.config_store import ConfigStore
     from omegaconf import OmegaConf
 
     store = ConfigStore.instance()
     for place in schemas():
         settings = settings_of(place)
-        target = [Key("_target_", str)] if settings.name not in _NO_TARGET else []
-        store.store(group="schema", name=place, node=_node(settings.name, [*settings.keys.values(), *target]))
+        target = [] if settings.name in _NO_TARGET else ["_target_"]
+        store.store(group="schema", name=place, node=_node(settings.name, settings.keys, target))
     for command in COMMANDS:
-        groups = [Key(group, object, default=None) for group in groups_of(command)]
-        store.store(group="schema", name=command, node=_node(command, [*own_keys(command).values(), *groups]))
+        groups = groups_of(command)
+        own = {
+            name: key
+            for place, names in places_of(command).items()
+            for name, key in settings_of(place).keys.items()
+            if name not in ("name", *groups) and (not names or name in names.split())
+        }
+        store.store(group="schema", name=command, node=_node(command, own, groups))
     for group in (path.name for path in CONF.iterdir() if path.is_dir()):
         if has_custom(group):
             anything = OmegaConf.create({"_target_": MISSING}, flags={"struct": False})
             store.store(group=group, name=CUSTOM, node=anything)
 
 
-def _node(name: str, keys: list[Key]) -> Any:
-    """Return a structured config with these keys; what may hold any settings is open to new ones."""
+def _node(name: str, keys: Mapping[str, Key], more: Any) -> Any:
+    """Return a structured config with these keys, and names beside them; what may hold any settings is open."""
     from omegaconf import OmegaConf
 
-    fields = [
-        (key.name, key.annotation, field(default_factory=partial(copy, key.default)))  # one of its own for each
-        for key in keys
-    ]
-    node = OmegaConf.structured(make_dataclass(name, fields))
-    for key in keys:
+    # Each gets a default of its own.
+    fields = [(key.name, key.annotation, field(default_factory=partial(copy, key.default))) for key in keys.values()]
+    made = make_dataclass(name, [*fields, *((other, Any, None) for other in more)], namespace={"keys_": keys})
+    node = OmegaConf.structured(made)
+    for key in keys.values():
         if key.kind is dict and not key.many and node[key.name] is not None:
             node[key.name]._set_flag("struct", False)
     return node

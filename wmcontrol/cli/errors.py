@@ -22,13 +22,7 @@ def shortened(text: str, most: int = 100) -> str:
 
 
 def did_you_mean(kind: str, word: str, known: Iterable[str]) -> UsageError:
-    """Return the error of an unknown word, which names the closest of the known ones, or all if none is close.
-
-    Args:
-        kind: what the word should have been, such as "key".
-        word: what came.
-        known: what is possible.
-    """
+    """Return the error of an unknown word, as a "key", which names the closest of the known ones, or all of them."""
     names = sorted(known)
     close = get_close_matches(word.lower(), names, n=1)
     if close:
@@ -37,13 +31,7 @@ def did_you_mean(kind: str, word: str, known: Iterable[str]) -> UsageError:
 
 
 def explain(error: Exception, keys: Mapping[str, "Key"], groups: Mapping[str, Iterable[str]]) -> UsageError:
-    """Put an error of Hydra or OmegaConf into one line that names the key, what was expected and what to do.
-
-    Args:
-        error: what Hydra raised while it made a configuration of a command line.
-        keys: of the command, by their full names.
-        groups: of the command, with their choices.
-    """
+    """Put an error of Hydra or OmegaConf into one line that names the key, what was expected and what to do."""
     from hydra.errors import MissingConfigException
     from omegaconf.errors import OmegaConfBaseException
 

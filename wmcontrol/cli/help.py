@@ -1,11 +1,12 @@
 """The help texts of the command line."""
 
+import shlex
 import shutil
 import textwrap
 from collections.abc import Mapping
 
 from .commands import COMMANDS
-from .groups import choices_of, groups_of, is_global, keys_of, own_keys, places_of
+from .configs import choices_of, groups_of, is_global, keys_of
 from .keys import MISSING, Key, settings_of
 
 _INTRODUCTION = "Control with world models, and the environments to try it in."
@@ -53,20 +54,15 @@ def general_help() -> str:
 
 
 def command_help(command: str, chosen: Mapping[str, str]) -> str:
-    """Return what ``wmcontrol COMMAND --help`` says: what the command does, its config groups, and every key.
-
-    Args:
-        command: which.
-        chosen: of its groups, by the words beside ``--help``; the keys are those of what is chosen.
-    """
-    *about, example = settings_of(places_of(command)[0]).about.split("\n\n")
+    """Return what ``wmcontrol COMMAND --help`` says: what the command does, its groups, and keys of what is chosen."""
+    *about, example = settings_of(f"cli.commands.{command}.Config").about.split("\n\n")
     keys = keys_of(command, chosen)
     required = [f"{key.name}=… " for key in keys.values() if key.default == MISSING]
     parts = [f"usage: wmcontrol {command} {''.join(required)}key=value ...", *map(_wrapped, about)]
     groups = {group: chosen.get(group, default) for group, default in groups_of(command).items()}
     if groups:
         parts.append("\n".join(["groups:", *(_group(group, choice) for group, choice in groups.items())]))
-    parts.append("\n".join(["keys:", *(_explained(name, keys[name]) for name in own_keys(command))]))
+    parts.append("\n".join(["keys:", *(_explained(name, key) for name, key in keys.items() if "." not in name)]))
     for group, choice in groups.items():
         # What follows from another key is nobody's to say.
         inside = [
@@ -82,9 +78,7 @@ def command_help(command: str, chosen: Mapping[str, str]) -> str:
 
 def _group(group: str, chosen: str) -> str:
     names = [f"{name} (default)" if name == chosen else name for name in choices_of(group)]
-    told = "".join(
-        f"\n{_wrapped(f'{name}: {choice.about}', 8)}" for name, choice in choices_of(group).items() if choice.about
-    )
+    told = "".join(f"\n{_wrapped(f'{name}: {about}', 8)}" for name, about in choices_of(group).items() if about)
     end = "; its keys stand alone, see below" if is_global(group) else ""
     return _wrapped(f"{group}={' | '.join(names)}{end}", 2) + told
 
@@ -96,7 +90,7 @@ def _table(rows: Mapping[str, str]) -> str:
 
 def _explained(name: str, key: Key) -> str:
     default = "must be given" if key.default == MISSING else f"default: {typed(key.default)}"
-    facts = f"{key.expected}; {default}; for example {name}={quoted(example_of(key))}"
+    facts = f"{key.expected}; {default}; for example {name}={shlex.quote(example_of(key))}"
     return "\n".join([f"  {name}", *([_wrapped(key.about, 6)] if key.about else []), _wrapped(facts, 6)])
 
 
@@ -119,11 +113,6 @@ def typed(value: object) -> str:
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def quoted(value: str) -> str:
-    """Quote what a shell would not leave alone."""
-    return f"'{value}'" if set(value) & set(" {}[]()$*'\"") else value
 
 
 def _wrapped(text: str, indent: int = 0) -> str:

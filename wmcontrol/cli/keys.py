@@ -30,27 +30,16 @@ _Field = tuple[ast.expr | None, ast.expr | None]  # its type and its default
 
 @dataclass(frozen=True)
 class Key:
-    """One key.
+    """One key."""
 
-    Attributes:
-        name: as it is written on the command line.
-        kind: int, float, bool, str or dict; object where it may be anything. Of a list, that of its elements.
-        many: whether it is a list.
-        optional: whether it may be null.
-        default: its value when it is not given.
-        about: what it means.
-        example: a value that one would type; "" where the docstring has none.
-        choices: the words allowed; none where any is.
-    """
-
-    name: str
-    kind: type
-    many: bool = False
-    optional: bool = False
-    default: Any = MISSING
-    about: str = ""
-    example: str = ""
-    choices: tuple[str, ...] = ()
+    name: str  # as it is written on the command line
+    kind: type  # int, float, bool, str or dict; object where it may be anything. Of a list, that of its elements
+    many: bool = False  # whether it is a list
+    optional: bool = False  # whether it may be null
+    default: Any = MISSING  # its value when it is not given
+    about: str = ""  # what it means
+    example: str = ""  # a value that one would type; "" where the docstring has none
+    choices: tuple[str, ...] = ()  # the words allowed; none where any is
 
     @property
     def annotation(self) -> Any:
@@ -69,16 +58,10 @@ class Key:
 
 @dataclass(frozen=True)
 class Settings:
-    """What a dataclass or a function takes.
-
-    Attributes:
-        name: of the class or function.
-        about: its docstring, without ``Args`` and what follows.
-        keys: by name.
-    """
+    """What a dataclass or a function takes."""
 
     name: str
-    about: str
+    about: str  # its docstring, without Args and what follows
     keys: Mapping[str, Key]
 
 
@@ -89,42 +72,40 @@ def settings_of(place: str) -> Settings:
     Fields of dataclasses that it inherits from count too, where they stand in the same file.
     """
     module, _, name = place.rpartition(".")
-    tree = ast.parse((PACKAGE / f"{module.replace('.', '/')}.py").read_text(encoding="utf-8"))
-    found = next(node for node in tree.body if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == name)
-    fields, told = (
-        _of_class(tree, found) if isinstance(found, ast.ClassDef) else (_arguments(found), _docstring(found)[1])
-    )
+    known = _tree(PACKAGE / f"{module.replace('.', '/')}.py")
+    fields, told = _fields(known, known[name])
     keys = {name: _key(name, kind, default, told.get(name, "")) for name, (kind, default) in fields.items()}
-    return Settings(name, _docstring(found)[0], {name: key for name, key in keys.items() if key is not None})
+    return Settings(name, _docstring(known[name])[0], {name: key for name, key in keys.items() if key is not None})
 
 
-def _of_class(tree: ast.Module, found: ast.ClassDef) -> tuple[dict[str, _Field], dict[str, str]]:
-    """Return a class's fields, or what its constructor takes, and what is said of them."""
+@cache
+def _tree(path: Path) -> dict[str, Any]:
+    """Return the classes and functions of a file by name."""
+    body = ast.parse(path.read_text(encoding="utf-8")).body
+    return {node.name: node for node in body if isinstance(node, ast.ClassDef | ast.FunctionDef)}
+
+
+def _fields(known: Mapping[str, Any], found: Any) -> tuple[dict[str, _Field], dict[str, str]]:
+    """Return the arguments of a function or of a constructor, or a class's fields, and what is said of them."""
     told = _docstring(found)[1]
-    init = next((node for node in found.body if isinstance(node, ast.FunctionDef) and node.name == "__init__"), None)
-    if init is not None:
-        fields = _arguments(init)
-        del fields["self"]
-        return fields, {**told, **_docstring(init)[1]}
-    fields = {
-        node.target.id: (node.annotation, node.value)
-        for node in found.body
-        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
-    }
-    bases = {ast.unparse(base) for base in found.bases}
-    for node in tree.body:
-        if isinstance(node, ast.ClassDef) and node.name in bases and node.decorator_list:  # a dataclass
-            before, said = _of_class(tree, node)
+    if isinstance(found, ast.FunctionDef):
+        given = found.args
+        positional = [*given.posonlyargs, *given.args]
+        defaults: list[ast.expr | None] = [None] * (len(positional) - len(given.defaults)) + list(given.defaults)
+        every = [*zip(positional, defaults, strict=True), *zip(given.kwonlyargs, given.kw_defaults, strict=True)]
+        return {argument.arg: (argument.annotation, default) for argument, default in every}, told
+    for node in found.body:
+        if isinstance(node, ast.FunctionDef) and node.name == "__init__":
+            fields, said = _fields(known, node)
+            del fields["self"]
+            return fields, {**told, **said}
+    annotated = (node for node in found.body if isinstance(node, ast.AnnAssign))
+    fields = {ast.unparse(node.target): (node.annotation, node.value) for node in annotated}
+    for base in (known.get(ast.unparse(base)) for base in found.bases):
+        if base is not None and base.decorator_list:  # a dataclass
+            before, said = _fields(known, base)
             fields, told = {**before, **fields}, {**said, **told}
     return fields, told
-
-
-def _arguments(function: ast.FunctionDef) -> dict[str, _Field]:
-    given = function.args
-    positional = [*given.posonlyargs, *given.args]
-    defaults: list[ast.expr | None] = [None] * (len(positional) - len(given.defaults)) + list(given.defaults)
-    every = [*zip(positional, defaults, strict=True), *zip(given.kwonlyargs, given.kw_defaults, strict=True)]
-    return {argument.arg: (argument.annotation, default) for argument, default in every}
 
 
 def _key(name: str, annotation: ast.expr | None, value: ast.expr | None, told: str) -> Key | None:

@@ -15,8 +15,8 @@ from typing import Any, NoReturn
 
 from .. import __version__
 from .commands import COMMANDS
+from .configs import CUSTOM, choices_of, groups_of, has_custom, keys_in, keys_of, register
 from .errors import UsageError, did_you_mean, explain, shortened
-from .groups import CUSTOM, choices_of, groups_of, has_custom, keys_of
 from .help import command_help, example_of, general_help
 from .keys import MISSING, Key
 
@@ -109,8 +109,6 @@ def _hydra(command: str, words: list[str]) -> None:
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
-    from .configs import register
-
     register()
     job = hydra.main(version_base="1.3", config_path="pkg://wmcontrol.cli.conf", config_name=command)(run_configured)
     argv, full = sys.argv, os.environ.get(_FULL_ERROR)
@@ -146,7 +144,7 @@ def run_configured(config: Any) -> None:
     command = " ".join(["wmcontrol", name, *(words if swept else ())])
     if swept:
         print(f"[{about.job.num + 1}] {command}", file=sys.stderr)
-    keys = keys_of(name, dict(about.runtime.choices))
+    keys = keys_in(config)
     code = 0
     try:
         _check_complete(config, keys)
@@ -177,7 +175,10 @@ def _import(module: str) -> None:
 def _check_complete(config: Any, keys: Mapping[str, Key]) -> None:
     from omegaconf import OmegaConf
 
-    for name in _missing(OmegaConf.to_container(config)):
+    from ..runs import flattened
+
+    values: Any = OmegaConf.to_container(config)
+    for name in (name for name, value in flattened(values).items() if value == MISSING):
         key = keys.get(name)
         about = f": {key.about}; for example {name}={example_of(key)}" if key else ""
         group = name.partition(".")[0]
@@ -204,13 +205,6 @@ def _check_choices(config: Any, keys: Mapping[str, Key]) -> None:
         value = OmegaConf.select(config, name) if key.choices else None
         if value is not None and value not in key.choices:
             raise UsageError(f"{name}: expected {key.expected}; got {shortened(str(value))}")
-
-
-def _missing(node: Any, prefix: str = "") -> list[str]:
-    """Return the full names of values that must be given and were not."""
-    if not isinstance(node, dict):
-        return [prefix.removesuffix(".")] if node == MISSING else []
-    return [name for key, value in node.items() for name in _missing(value, f"{prefix}{key}.")]
 
 
 def _prepared(command: str, words: list[str]) -> list[str]:

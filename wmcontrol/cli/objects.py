@@ -1,17 +1,21 @@
-"""From a configuration to what the library takes: objects, settings, and the folder of a run."""
+"""From a configuration to what the library takes: objects, settings, and the folder of a run.
+
+What cannot be made of the keys is a :class:`~.errors.UsageError`, which names the key.
+"""
 
 import hashlib
 import json
+import logging
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from .errors import UsageError
-from .progress import Report, progress_bar
+from .progress import progress_bar
 
 if TYPE_CHECKING:
     from ..evaluation import Protocol
@@ -21,17 +25,18 @@ _T = TypeVar("_T")
 OUTPUTS = Path("outputs")
 
 
-def make(node: Any, key: str, **more: Any) -> Any:
-    """Make the object that a group's ``_target_`` names; None where nothing is chosen.
+def plain(node: Any) -> Any:
+    """Return a part of a configuration as plain values."""
+    from omegaconf import OmegaConf
 
-    Args:
-        node: the group's part of the configuration.
-        key: the group's name, for errors.
-        more: arguments beside those of the configuration.
+    return OmegaConf.to_container(node, resolve=True)
+
+
+def make(node: Any, key: str, **more: Any) -> Any:
+    """Make the object that a group's ``_target_`` names, with more arguments; None where nothing is chosen.
 
     Raises:
-        UsageError: its settings do not go together, or there is no such class; bugs in it are left as they are.
-        ImportError: a package that it needs is not installed.
+        ImportError: a package that it needs is not installed. Bugs in it are left as they are.
     """
     from hydra.errors import InstantiationException
     from hydra.utils import instantiate
@@ -60,69 +65,45 @@ def made(key: str = "") -> Iterator[None]:
         raise UsageError(f"{key}: {error}" if key else str(error)) from error
 
 
-def settings(kind: type[_T], config: Any, **more: Any) -> _T:
-    """Make a settings class of the keys that have the names of its fields.
-
-    Raises:
-        UsageError: one is out of range.
-    """
-    from omegaconf import OmegaConf
-
-    plain: Any = OmegaConf.to_container(config)
-    given = {field.name: plain[field.name] for field in fields(kind) if field.name in plain}  # type: ignore[arg-type]
-    given = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
+def settings(kind: type[_T], config: Any) -> _T:
+    """Make a settings class of the keys that have the names of its fields."""
+    names = {field.name for field in fields(kind)}  # type: ignore[arg-type]
     with made():
-        return kind(**{**given, **more})
+        return kind(**{name: value for name, value in plain(config).items() if name in names})
 
 
 def protocol_of(config: Any) -> "Protocol":
     """Return the protocol that the keys say; what was changed of a known one is in its name."""
     from ..evaluation import PROTOCOLS, Protocol
+    from ..evaluation.protocols import protocol_named
 
-    names = ("goal_offset", "budget", "replan_every", "num_tasks", "horizon")
-    given = {name: config[name] for name in names}
-    known = PROTOCOLS.get(str(config.protocol))
+    given = {name: config[name] for name in ("goal_offset", "budget", "replan_every", "num_tasks", "horizon")}
     with made():
-        if known is None:
-            return Protocol(name=str(config.protocol), **given)
-        changed = [f"{name}={given[name]}" for name in names if given[name] != getattr(known, name)]
-        told = [change for change in changed if not change.startswith("num_tasks")]
-        return replace(known, **given, name=" ".join([known.name, *told]))
+        if config.protocol in PROTOCOLS:
+            return protocol_named(config.protocol, **given)
+        return Protocol(name=str(config.protocol), **given)
 
 
-def show_comparison(comparison: Any, out: Path, config: Any, stages: Path | None = None) -> None:
-    """Make a comparison, tell how far it is, and print what came of it."""
-    import logging
-
+def show_comparison(comparison: Any, out: Path, tracker: Any = None, **where: Any) -> None:
+    """Make a comparison where :func:`~wmcontrol.compare.compare` is told to, and print what came of it."""
     from ..compare import compare
 
     logging.basicConfig(format="%(message)s", level=logging.INFO)
-    where = {name: config[name] for name in ("jobs", "engine", "engine_address") if name in config}
-    with tracking(config.get("tracker"), out) as tracker:
-        found = compare(comparison, out, stages=stages, tracker=tracker, **where)
+    with tracking(tracker, out) as tracked:
+        found = compare(comparison, out, tracker=tracked, **where)
     print((out / "report.md").read_text(encoding="utf-8"))
     for path in (*sorted(out.glob("*.mp4")), found.report):
         print(path)
 
 
-def open_data(node: Any, path: Any = None) -> Any:
-    """Open the trajectories that ``data`` names.
-
-    Args:
-        node: the group's part of the configuration.
-        path: one of several paths; by default the only one.
-
-    Raises:
-        UsageError: there are none, or their reader has no such setting.
-    """
-    from omegaconf import OmegaConf
-
+def open_data(node: Any, path: Any = None, *, optional: bool = False) -> Any:
+    """Open the trajectories that ``data`` names, or one of several paths; ``optional``: None where it names none."""
     from ..data.formats import local_path
 
-    given: Any = {name: value for name, value in OmegaConf.to_container(node).items() if value is not None}  # type: ignore[union-attr]
-    if path is not None:
-        given["path"] = path
-    if "path" not in given:
+    given = {**reader_of(node), "path": node.path if path is None else path, "_target_": node.get("_target_")}
+    if given["path"] is None and optional:
+        return None
+    if given["path"] is None:
         raise UsageError("data.path=… is missing: the file or folder to read; for example data.path=data/wall")
     if not isinstance(given["path"], str | int | float):
         raise UsageError(f"data.path: expected one path, got {given['path']}")
@@ -132,8 +113,14 @@ def open_data(node: Any, path: Any = None) -> Any:
 
 
 def reader_of(node: Any) -> dict[str, Any]:
-    """Return the settings of a reader that ``data`` has, without the path."""
-    return {name: value for name, value in node.items() if value is not None and name not in ("path", "_target_")}
+    """Return the settings of a reader that ``data`` has beside the path; without one there can be none."""
+    given = {name: value for name, value in plain(node).items() if value is not None}
+    reader = {name: value for name, value in given.items() if name not in ("path", "_target_")}
+    if reader and "path" not in given:
+        raise UsageError(
+            f"without data.path=PATH, as with env=NAME, no data are read; leave data.{', data.'.join(reader)} out"
+        )
+    return reader
 
 
 def paths_of(node: Any) -> list[Any]:
@@ -189,11 +176,7 @@ def saved_encoder(path: str) -> Any:
 
 
 def device_of(config: Any) -> str:
-    """Return where to compute: what ``device=auto`` is here.
-
-    Raises:
-        UsageError: nothing can be computed there.
-    """
+    """Return where to compute: what ``device=auto`` is here."""
     from ..hardware import usable_device
 
     with made():
@@ -207,12 +190,7 @@ def is_first() -> bool:
 
 @contextmanager
 def tracking(node: Any, folder: Path) -> "Iterator[Tracker | None]":
-    """Give the tracker that was chosen for a run in a folder, if any, and close it in the end.
-
-    Raises:
-        UsageError: a class of one's own that is no tracker.
-        ImportError: its package is not installed.
-    """
+    """Give the tracker that was chosen for a run in a folder, if any, and close it in the end."""
     from ..trackers import Tracker
 
     tracker = make(node, "tracker", folder=folder)
@@ -225,19 +203,16 @@ def tracking(node: Any, folder: Path) -> "Iterator[Tracker | None]":
             tracker.close()
 
 
-@contextmanager
-def tracked(node: Any, folder: Path, device: str) -> "Iterator[tuple[Report, Tracker | None]]":
-    """Give what a training is to tell: its progress, for a bar, and its log, for the tracker that was chosen."""
-    with tracking(node, folder) as tracker, progress_bar(f"training on {device}", "steps") as progress:
-        yield progress, tracker
+def train(function: Callable[..., _T], config: Any, *given: Any, **more: Any) -> _T:
+    """Call a function of the library that trains, in the folder of its run, with a bar and the tracker chosen."""
+    out = run_folder(config, function.__name__, apart=("device", "tracker"))
+    device = device_of(config)
+    with tracking(config.tracker, out) as tracker, progress_bar(f"training on {device}", "steps") as progress:
+        return function(*given, folder=out, device=device, progress=progress, on_log=tracker, **more)
 
 
 def out_folder(text: str | Path) -> Path:
-    """Return the path of a folder to save in, which is not made yet.
-
-    Raises:
-        UsageError: nothing can be saved there.
-    """
+    """Return the path of a folder to save in, which is not made yet."""
     path = Path(text)
     there = next(place for place in (path, *path.parents) if os.path.exists(place))
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
@@ -248,23 +223,12 @@ def out_folder(text: str | Path) -> Path:
 def run_folder(config: Any, command: str, *, apart: Sequence[str] = (), about: Any = None) -> Path:
     """Return the folder of a run: ``out``, or one whose name follows from the configuration.
 
-    So the same line finds the same folder, and goes on there where it was stopped.
-
-    Args:
-        config: of the run.
-        command: its name.
-        apart: keys that change nothing of what comes out.
-        about: what else decides it, as the digest of a model's weights; as JSON has it.
-
-    Raises:
-        UsageError: nothing can be saved there.
+    So the same line finds the same folder, and goes on there where it was stopped. Keys that are ``apart`` change
+    nothing of what comes out; ``about`` is what else decides it, as the digest of a model's weights.
     """
-    from omegaconf import OmegaConf
-
     if config.out is not None:
         return out_folder(config.out)
-    plain: Any = OmegaConf.to_container(config, resolve=True)
-    kept = {name: value for name, value in plain.items() if name not in ("out", *apart)}
+    kept = {name: value for name, value in plain(config).items() if name not in ("out", *apart)}
     return out_folder(OUTPUTS / command / digest_of(kept, about))
 
 

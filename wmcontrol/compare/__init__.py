@@ -1,6 +1,6 @@
 """Comparing ways of fine-tuning by planning with what came of them, on one machine or many."""
 
-from .presets import ENVIRONMENTS, demo
+from .presets import ENVIRONMENTS, demo, usual_comparison
 from .run import ComparisonResult, compare
 from .settings import CollectSettings, Comparison, EnvironmentSettings
 
@@ -12,4 +12,5 @@ __all__ = [
     "EnvironmentSettings",
     "compare",
     "demo",
+    "usual_comparison",
 ]

@@ -6,16 +6,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import gymnasium as gym
 import torch
 
-from ..agents import NoOpAgent, PlanningAgent, RandomAgent, SimulatorModel
 from ..data import LatentStore, collect, encode, open_dataset
 from ..data.collecting import CollectPolicy
-from ..evaluation import DatasetTasks, Evaluation, evaluate, film
-from ..evaluation.specs import file_digest
+from ..evaluation.evaluate import evaluate
+from ..evaluation.reports.film import film
+from ..evaluation.result import Evaluation
+from ..evaluation.specs import NO_OP, RANDOM, SIMULATOR, AgentSpec, baseline, file_digest, model_digests, planning_spec
+from ..evaluation.tasks import Tasks
 from ..models import WorldModel
-from ..models.checkpoint import CONFIG, WEIGHTS, find_folder
 from ..training import FinetuneSettings, finetune
 from .settings import CollectSettings, Comparison, planner_settings
 from .stages import Stage
@@ -23,7 +23,7 @@ from .stages import Stage
 TASKS, FILM = "tasks.jsonl", "film.mp4"
 SET, STORES, RUN = "set", "stores", "run"  # what stages collect, encode and train in their folders
 MODEL = f"{RUN}/model"
-NO_OP, RANDOM, SIMULATOR, FINISHED = "no-op", "random actions", "true simulator", "packaged"
+FINISHED = "packaged"
 _DTYPE = "float16"  # of stored tokens
 _BATCH = 16  # tasks side by side
 _FILMED = 3  # tasks
@@ -31,32 +31,20 @@ _FILMED = 3  # tasks
 
 @dataclass(frozen=True)
 class Row:
-    """One agent, and the stages that evaluate it.
+    """One agent, and the stages that evaluate it."""
 
-    Args:
-        env: short name of the environment.
-        agent: the mode of fine-tuning, or one of ``NO_OP``, ``RANDOM``, ``SIMULATOR`` and ``FINISHED``.
-        num_train_trajectories: that it was trained on; None: it was not trained.
-        stages: one for each training seed; each leaves ``TASKS`` in its folder.
-    """
-
-    env: str
-    agent: str
-    num_train_trajectories: int | None
-    stages: tuple[Stage, ...]
+    env: str  # short name of the environment
+    agent: str  # the mode of fine-tuning, or how a report calls a baseline, the oracle or a finished model
+    num_train_trajectories: int | None  # that it was trained on; None: it was not trained
+    stages: tuple[Stage, ...]  # one for each training seed; each leaves TASKS in its folder
 
 
 @dataclass(frozen=True)
 class Plan:
-    """All that a comparison does.
+    """All that a comparison does."""
 
-    Args:
-        rows: of the report.
-        films: stages that leave ``FILM`` in their folders, by environment.
-    """
-
-    rows: tuple[Row, ...]
-    films: Mapping[str, Stage]
+    rows: tuple[Row, ...]  # of the report
+    films: Mapping[str, Stage]  # stages that leave FILM in their folders, by environment
 
     @property
     def stages(self) -> list[Stage]:
@@ -134,8 +122,7 @@ def _settings(asked: Comparison, name: str, agent: str, count: int) -> dict[str,
     if agent not in (NO_OP, RANDOM):
         settings |= {"planner": planner_settings(asked.planner), "planning": asdict(given.planning)}
     if agent == FINISHED:
-        folder = find_folder(given.finished or "")
-        settings |= {"weights": file_digest(folder / WEIGHTS), "config": file_digest(folder / CONFIG)}
+        settings |= model_digests(given.finished or "")
     return settings
 
 
@@ -161,14 +148,18 @@ def _train(stage: Stage, root: Path, *, base: str) -> dict[str, Any]:
 
 
 def _evaluate(stage: Stage, root: Path, *, asked: Comparison, name: str) -> dict[str, Any]:
-    tasks = _tasks(stage, root, asked, name)
-    agent = _agent(stage, root, asked, name, tasks)
+    tasks, kind = _tasks(stage, root, asked, name), stage.settings["agent"]
     left_out = ("num_tasks", "seed", "protocol", "context_steps")  # which the header has in any case
     about = {key: value for key, value in stage.settings.items() if key not in left_out}
-    if isinstance(agent, PlanningAgent):
-        about["dtype"] = str(agent.model.dtype).removeprefix("torch.")
+    if kind in (NO_OP, RANDOM):
+        spec = baseline(kind, tasks, asked.seed)
+    else:
+        finished = asked.environments[name].finished or ""
+        model = finished if kind == FINISHED else _need(stage, "train").folder(root) / MODEL
+        spec = _planning(asked, name, tasks, model, simulator=kind == SIMULATOR)
+        about["dtype"] = spec.about["dtype"]
     found = evaluate(
-        agent,
+        spec.agent,
         tasks,
         asked.protocol,
         file=stage.folder(root) / TASKS,
@@ -185,35 +176,22 @@ def _film(stage: Stage, root: Path, *, asked: Comparison, name: str) -> dict[str
     reached = [sum(Evaluation.read(need.folder(root) / TASKS).successes()) for need in judged]
     best = max(range(len(judged)), key=lambda i: (reached[i], i))
     tasks = _tasks(stage, root, asked, name)
-    agent = _planning(asked, name, WorldModel.load(_need(judged[best], "train").folder(root) / MODEL))
+    agent = _planning(asked, name, tasks, _need(judged[best], "train").folder(root) / MODEL).agent
     path, count = stage.folder(root) / FILM, stage.settings["num_tasks"]
     found = film(agent, tasks, asked.protocol, path, num_episodes=count, seed=asked.seed, title=name)
     filmed = judged[best].settings
     return {"mode": filmed["agent"], "training_seed": filmed["training_seed"], "reached": found}
 
 
-def _tasks(stage: Stage, root: Path, asked: Comparison, name: str) -> DatasetTasks:
+def _tasks(stage: Stage, root: Path, asked: Comparison, name: str) -> Tasks:
     dataset = asked.own[name] if name in asked.own else open_dataset(_need(stage, "collect").folder(root) / SET)
     return asked.tasks(name, dataset, stage.settings["num_tasks"])
 
 
-def _agent(stage: Stage, root: Path, asked: Comparison, name: str, tasks: DatasetTasks) -> Any:
-    kind = stage.settings["agent"]
-    if kind in (NO_OP, RANDOM):
-        env: gym.Env[Any, Any] = gym.make(tasks.env_id, **{**tasks.env_settings, "obs_type": "state"})
-        env.close()
-        return NoOpAgent(env.action_space) if kind == NO_OP else RandomAgent(env.action_space, asked.seed)
-    finished = asked.environments[name].finished or ""
-    model: Any = WorldModel.load(finished if kind == FINISHED else _need(stage, "train").folder(root) / MODEL)
-    if kind == SIMULATOR:
-        # In this process: all cores have stages of their own.
-        model = SimulatorModel(model, tasks.env_id, env_settings=tasks.env_settings, num_workers=0)
-    return _planning(asked, name, model)
-
-
-def _planning(asked: Comparison, name: str, model: WorldModel | SimulatorModel) -> PlanningAgent:
-    planning = {**asdict(asked.environments[name].planning), "horizon": asked.protocol.horizon}
-    return PlanningAgent.from_model(model, asked.planner, **{**planning, "replan_every": asked.protocol.replan_every})
+def _planning(asked: Comparison, name: str, tasks: Tasks, path: str | Path, *, simulator: bool = False) -> AgentSpec:
+    model, planning = WorldModel.load(path), asdict(asked.environments[name].planning)
+    # The simulator is in this process: all cores have stages of their own.
+    return planning_spec(model, asked.planner, tasks, asked.protocol, simulator=simulator, num_workers=0, **planning)
 
 
 def _need(stage: Stage, kind: str) -> Stage:

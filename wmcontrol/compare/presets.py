@@ -1,10 +1,14 @@
 """Comparisons that are ready made."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
-from ..evaluation import PROTOCOLS
+from ..evaluation.protocols import PROTOCOLS, Protocol
+from ..evaluation.result import env_label
 from ..models import PlanningSettings
-from ..planners import fast
+from ..planners import Planner, fast
 from ..training import FinetuneSettings
 from .settings import CollectSettings, Comparison, EnvironmentSettings
 
@@ -29,17 +33,81 @@ ENVIRONMENTS: Mapping[str, EnvironmentSettings] = {
 }
 
 
-def registered(env_id: str) -> EnvironmentSettings:
-    """Return what is tried first in an environment that a user has registered: random actions, and the usual training.
-
-    Args:
-        env_id: its id, with the module that registers it before it, ``my_module:mine/Reacher-v0``.
-    """
-    data = CollectSettings(env_id=env_id, policy="random", num_episodes=2_000, num_frames=(100,))
+def _registered(env_id: str) -> EnvironmentSettings:
+    """Return what is tried first in an environment that a user has registered."""
     return EnvironmentSettings(
-        data=data,
+        data=CollectSettings(env_id=env_id, policy="random", num_episodes=2_000, num_frames=(100,)),
         training=FinetuneSettings(),
         planning=PlanningSettings(context_frames=3, context_steps=10),  # one frame tells no velocity
+    )
+
+
+def usual_comparison(
+    envs: Sequence[str],
+    protocol: Protocol,
+    planner: Planner,
+    *,
+    data: Sequence[str | Path] | None = None,
+    reader: Mapping[str, Any] | None = None,
+    num_steps: int | None = None,
+    context_steps: int | None = None,
+    planning: Mapping[str, Any] | None = None,
+    packaged: bool = False,
+    oracle_tasks: int = 128,
+    **settings: Any,
+) -> Comparison:
+    """Return a comparison in some environments with what suits each of them, but for what is given.
+
+    Args:
+        envs: names of ``ENVIRONMENTS``; or ids of environments that a user has registered, with the module that
+            registers them before them, ``my_module:mine/Reacher-v0``: there it begins with random actions and the
+            usual training.
+        protocol: of the evaluation, with the number of tasks.
+        planner: searches for plans.
+        data: trajectories of the user's own, a folder for each of ``envs``; by default they are collected.
+        reader: settings of what reads them.
+        num_steps: optimiser steps with all trajectories.
+        context_steps: environment steps that agents observe before they act, with as many frames of context.
+        planning: changes of the :class:`~wmcontrol.PlanningSettings`.
+        packaged: judge the packaged models too.
+        oracle_tasks: as of :class:`Comparison`, at most as many as there are tasks.
+        settings: more of :class:`Comparison`.
+
+    Raises:
+        ValueError: it says which argument, and what was expected.
+    """
+    names = [env_label(env).lower() if "/" in env else env for env in envs]
+    if not names or len(set(names)) < len(names):
+        raise ValueError(f"envs: expected one or more, each once; got {', '.join(envs) or 'none'}")
+    if data is not None and len(data) != len(envs):
+        raise ValueError(f"data.path: expected {len(envs)} of them, one for each environment; got {len(data)}")
+    environments = {}
+    for i, (name, env) in enumerate(zip(names, envs, strict=True)):
+        if env not in ENVIRONMENTS and "/" not in env:
+            raise ValueError(f"envs: expected some of {', '.join(ENVIRONMENTS)}, or module:ID of yours; got {env}")
+        given = ENVIRONMENTS.get(env) or _registered(env)
+        if data is not None:
+            given = replace(given, data=str(data[i]), reader=reader or {})
+        changes = dict(planning or {})
+        if context_steps is not None:
+            frames = 1 + context_steps // given.training.frameskip
+            changes |= {"context_steps": context_steps, "context_frames": frames}
+        training = given.training
+        if num_steps is not None:
+            training = replace(training, num_steps=num_steps, warmup_steps=min(200, num_steps // 10))
+        environments[name] = replace(
+            given,
+            training=training,
+            planning=replace(given.planning, **changes),
+            finished=name if packaged and name in ENVIRONMENTS else None,
+        )
+    return Comparison(
+        environments=environments,
+        protocol=protocol,
+        num_tasks=protocol.num_tasks,
+        oracle_tasks=min(oracle_tasks, protocol.num_tasks),
+        planner=planner,
+        **settings,
     )
 
 

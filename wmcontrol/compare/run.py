@@ -3,18 +3,22 @@
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from ..evaluation import Evaluation, ResultRow, Video, report
-from ..evaluation.specs import Role, env_label
+from jinja2 import Environment, PackageLoader
+
+from ..evaluation.reports.report import Video, report
+from ..evaluation.result import Evaluation, ResultRow, Role, env_label
+from ..evaluation.specs import NO_OP, RANDOM, SIMULATOR
 from ..files import atomic_write
 from ..runs import open_run
 from ..trackers import Tracker
 from ..training.state import LOG
-from .plan import FILM, NO_OP, RANDOM, RUN, SIMULATOR, TASKS, Plan, plan
-from .settings import CollectSettings, Comparison, planner_settings
+from .plan import FILM, RUN, TASKS, Plan, plan
+from .settings import Comparison, planner_settings
 from .stages import run_stages
 
 _ROLES: Mapping[str, Role] = {NO_OP: "baseline", RANDOM: "baseline", SIMULATOR: "oracle"}
@@ -62,9 +66,12 @@ def compare(
         folder: for the report.
         stages: the folder of stages, which comparisons may share; by default ``stages`` in ``folder``. With
             ``engine="ray"`` all machines must see it at the same path.
-        jobs: stages at once, with a thread each; by default the cores of this machine, or of the cluster.
-        engine: ``"processes"`` of this machine, or ``"ray"``, see :func:`~wmcontrol.engine.run_parallel`.
-        engine_address: of the Ray cluster.
+        jobs: stages at once, with a thread each; by default the cores of this machine, or of the cluster. For example
+            4.
+        engine: processes of this machine, or ray, the cores of a Ray cluster, see
+            :func:`~wmcontrol.engine.run_parallel`. For example ray.
+        engine_address: of the Ray cluster; by default RAY_ADDRESS, or the one that this machine belongs to. For example
+            10.0.0.1:6379.
         tracker: is told in the end what is in the report, and how each model learned.
         progress: is told how many stages are done, and of how many.
 
@@ -79,7 +86,7 @@ def compare(
     root = (out / "stages" if stages is None else Path(stages)).resolve()
     planned = plan(comparison.resolved())
     with open_run(out, "compare", comparison.as_dict()):
-        run_stages(planned.stages, root, jobs=jobs, engine=engine, engine_address=engine_address, progress=progress)
+        run_stages(planned.stages, root, progress=progress, jobs=jobs, engine=engine, engine_address=engine_address)
         rows = _rows(comparison, planned, root)
         if tracker is not None:
             _tell_training(tracker, planned, root)
@@ -128,7 +135,7 @@ def _save(
         rows,
         out,
         title="Three ways of fine-tuning, judged by planning",
-        about=list(about(asked)),
+        about=about(asked),
         run_notes=[in_words(seconds)],
         pairs=[pair for pair in _PAIRS if set(pair) <= set(asked.modes)],
         videos=videos,
@@ -146,68 +153,13 @@ def _label(asked: Comparison, name: str) -> str:
     return env_label(asked.environments[name].env_id)
 
 
-def about(asked: Comparison) -> Iterator[str]:
-    """Say what was compared: base, data, training, tasks."""
-    base, encoder = asked.base_digests
-    given = asked.environments
-    name = "the packaged one" if asked.base == Comparison.base else str(asked.base)
-    yield (
-        f"Base: {name}, pretrained without actions; predictor {base}, encoder {encoder}. The mode "
-        "scratch has its architecture and not its weights; action_only trains the action blocks alone; full trains "
-        "everything."
+def about(asked: Comparison) -> list[str]:
+    """Say what was compared, in paragraphs: base, data, training, protocol, tasks."""
+    templates = Environment(loader=PackageLoader(__name__.rpartition(".")[0]), trim_blocks=True)
+    told = templates.get_template("about.j2").render(
+        asked=asked, label=partial(_label, asked), number="{:,}".format, planner_settings=planner_settings
     )
-    for name in given:
-        yield f"{_label(asked, name)}: {_data(asked, name)}"
-    steps = ", ".join(f"{_label(asked, name)} {settings.training.num_steps:,}" for name, settings in given.items())
-    few = (
-        f"; {asked.few_steps:,} with {' and '.join(map(str, asked.num_train_trajectories))} trajectories"
-        if asked.num_train_trajectories
-        else ""
-    )
-    seeds = ", ".join(map(str, asked.training_seeds))
-    yield (
-        f"Optimiser steps with all trajectories: {steps}{few}. Training seeds {seeds}; seed {asked.seed} of tasks, "
-        "agents and of which trajectories are held out."
-    )
-    planning = {name: settings.planning for name, settings in given.items()}
-    looks = ", ".join(f"{_label(asked, n)} {each.context_steps}" for n, each in planning.items() if each.context_steps)
-    powers = ", ".join(f"{_label(asked, n)} {each.standardize:g}" for n, each in planning.items() if each.standardize)
-    protocol = asked.protocol
-    planner = planner_settings(asked.planner)
-    yield (
-        f"Protocol {protocol.name}: goals {protocol.goal_offset} steps ahead, {protocol.budget} steps to get there, "
-        f"{protocol.replan_every} executed of each plan of {protocol.horizon} model steps; planner "
-        f"{planner.pop('name')} {planner}, objective GoalDistance, "
-        + ", ".join(dict.fromkeys(each.metric for each in planning.values()))
-        + (f"; tokens are standardized, with the power: {powers}" if powers else "")
-        + "."
-        + (f" Before they act, agents observe some steps of the trajectory: {looks}." if looks else "")
-    )
-    yield (
-        "All agents of an environment have the same tasks"
-        + (
-            f", the true simulator the first {asked.oracle_tasks} of them: the same planner, objective and encoder, "
-            "with the environment itself in place of a model"
-            if asked.oracle_tasks
-            else ""
-        )
-        + "."
-    )
-
-
-def _data(asked: Comparison, name: str) -> str:
-    data, count = asked.environments[name].data, f"{asked.num_trained_on(name):,}"
-    if not isinstance(data, CollectSettings):
-        return (
-            f"{count} of the {len(asked.own[name]):,} trajectories of {data}; the tasks are of the tenth that is "
-            "held out, which no model was fine-tuned on."
-        )
-    frames = " to ".join(str(number) for number in data.num_frames)
-    return (
-        f"{count} of {data.num_episodes:,} episodes of {frames} frames, collected with the policy {data.policy} "
-        f"(seed {data.seed}); the tasks are of {data.num_unseen:,} more (seed {data.unseen_seed}), which no model was "
-        "trained on."
-    )
+    return [line for line in told.splitlines() if line]
 
 
 def _seconds_spent(planned: Plan, root: Path) -> dict[str, float]:

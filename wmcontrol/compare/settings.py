@@ -4,20 +4,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_args
 
-from ..data import Subset, TrajectoryDataset, held_out_split, open_dataset, policies
+from ..data import TrajectoryDataset, held_out_split, open_dataset, policies
 from ..data.collecting import CollectPolicy
 from ..data.formats import local_path
 from ..encoders.files import encoder_digest
-from ..envs.registration import bare_id
-from ..evaluation import DatasetTasks, Protocol
+from ..evaluation.protocols import Protocol
+from ..evaluation.tasks import DatasetTasks
 from ..models import PlanningSettings, Predictor, WorldModel
 from ..models.checkpoint import find_folder
 from ..planners import Planner
 from ..training import FinetuneSettings
-
-MODES = ("scratch", "action_only", "full")
+from ..training.modes import Mode
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,22 +93,23 @@ class Comparison:
 
     Args:
         environments: by short names, which stages and folders are called by.
-        base: the model that was pretrained without actions, a folder or a packaged name.
-        modes: ways of fine-tuning.
+        base: the model that was pretrained without actions: a folder, or a packaged name. For example
+            models/base/model.
+        modes: ways of fine-tuning: scratch, action_only, full. For example [scratch,full].
         num_train_trajectories: how many trajectories to train on, besides all of them.
-        few_steps: optimiser steps with fewer trajectories than all.
+        few_steps: optimiser steps with fewer trajectories than all. For example 1000.
         protocol: of the evaluation.
         num_tasks: in each environment.
-        oracle_tasks: on how many of them the true simulator is planned with; 0 for none.
+        oracle_tasks: on how many of them the true simulator is planned with; 0 for none. For example 512.
         planner: searches for plans.
         training_seeds: each model is trained with each: fresh weights, order of windows, and which trajectories are the
-            few. Intervals are then over seeds and tasks.
-        seed: of tasks and agents, and of which trajectories are held out.
+            few. Intervals are then over seeds and tasks. For example [0,1,2].
+        seed: of tasks and agents, and of which trajectories are held out. For example 1.
     """
 
     environments: Mapping[str, EnvironmentSettings]
     base: str = "base"
-    modes: Sequence[str] = MODES
+    modes: Sequence[str] = ("scratch", "action_only", "full")
     num_train_trajectories: Sequence[int] = (50,)
     few_steps: int = 300
     protocol: Protocol
@@ -128,8 +128,8 @@ class Comparison:
             if not values and name != "num_train_trajectories":
                 raise ValueError(f"{name}: expected at least one")
         for mode in self.modes:
-            if mode not in MODES:
-                raise ValueError(f"modes: expected some of {', '.join(MODES)}; got {mode!r}")
+            if mode not in get_args(Mode):
+                raise ValueError(f"modes: expected some of {', '.join(get_args(Mode))}; got {mode!r}")
         for name, least in (("few_steps", 1), ("num_tasks", 1), ("oracle_tasks", 0), ("seed", 0)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name}: expected a whole number from {least} up, got {getattr(self, name)}")
@@ -199,11 +199,11 @@ class Comparison:
     def tasks(self, name: str, dataset: TrajectoryDataset, count: int) -> DatasetTasks:
         """Draw tasks: from unseen trajectories, or the held-out ones of those that the user brought."""
         given = self.environments[name]
-        if name in self.own:
-            dataset = Subset(dataset, held_out_split(len(dataset), self.seed)[1])
         return DatasetTasks(
             dataset,
             count,
+            split="held_out" if name in self.own else "all",
+            split_seed=self.seed,
             seed=self.seed,
             goal_offset=self.protocol.goal_offset,
             context_steps=given.planning.context_steps,
@@ -226,7 +226,13 @@ class Comparison:
             if given.finished is not None:
                 find_folder(given.finished)
             if name in self.own:
-                self._check_own(name, self.own[name])
+                first = self.own[name].trajectory(0)
+                if first.actions is None or self.own[name].control_rate is None:
+                    raise ValueError(f"data: {given.data} must have actions and a control rate, to train on")
+                try:
+                    self.tasks(name, self.own[name], self.num_tasks)
+                except ValueError as error:
+                    raise ValueError(f"data: {given.data}: {error}") from error
             most = self.num_trained_on(name)
             for count in self.num_train_trajectories:
                 if not 1 <= count < most:
@@ -234,20 +240,6 @@ class Comparison:
                         f"num_train_trajectories: {name} has {most} trajectories to train on, which all models are "
                         f"trained on anyway; give fewer, and at least one; got {count}"
                     )
-
-    def _check_own(self, name: str, dataset: TrajectoryDataset) -> None:
-        given = self.environments[name]
-        first = dataset.trajectory(0)
-        if first.actions is None or first.states is None or dataset.control_rate is None:
-            raise ValueError(
-                f"data: {given.data} must have actions, states and a control rate, to train on and draw tasks"
-            )
-        if dataset.env_id not in (None, bare_id(given.env_id)):
-            raise ValueError(f"data: {given.data} is of {dataset.env_id}, not of {given.env_id}")
-        try:
-            self.tasks(name, dataset, self.num_tasks)
-        except ValueError as error:
-            raise ValueError(f"data: {given.data}: {error}") from error
 
 
 def _resolved(folder_or_name: str) -> str:

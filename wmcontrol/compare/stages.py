@@ -10,10 +10,11 @@ import logging
 import platform
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
@@ -40,18 +41,12 @@ _TICK = 5.0  # seconds of a killed attempt that may go uncounted
 
 @dataclass(frozen=True, eq=False)
 class Stage:
-    """One step of making something.
+    """One step of making something."""
 
-    Args:
-        name: "collect wall".
-        settings: all that decides what comes out, but for what it is built on; as JSON has it.
-        needs: the stages that it is built on.
-        work: does it, in ``stage.folder(root)``, or goes on with it; and returns facts about what came out.
-    """
-
-    name: str
-    settings: Mapping[str, Any]
-    needs: "tuple[Stage, ...]"
+    name: str  # "collect wall"
+    settings: Mapping[str, Any]  # all that decides what comes out, but for what it is built on; as JSON has it
+    needs: "tuple[Stage, ...]"  # the stages that it is built on
+    # Does it in stage.folder(root), or goes on with it, and returns facts about what came out.
     work: "Callable[[Stage, Path], dict[str, Any]]"
 
     @cached_property
@@ -65,11 +60,7 @@ class Stage:
         return root / f"{self.name.replace(' ', '_')}-{self.digest}"
 
     def record(self, root: Path) -> dict[str, Any] | None:
-        """What is known of it once it is finished, else None.
-
-        Raises:
-            ValueError: the file of it is broken.
-        """
+        """What is known of it once it is finished, else None."""
         path = self.folder(root) / FINISHED
         if not path.exists():
             return None
@@ -85,13 +76,7 @@ class Stage:
 
 
 def run_stages(
-    wanted: Iterable[Stage],
-    root: Path,
-    *,
-    jobs: int | None = None,
-    engine: str = "processes",
-    engine_address: str | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    wanted: Iterable[Stage], root: Path, *, progress: Callable[[int, int], None] | None = None, **where: Any
 ) -> None:
     """Do stages and all that they need and that is not finished, so many at once; each when its needs are done.
 
@@ -100,8 +85,9 @@ def run_stages(
     Args:
         wanted: the last stages.
         root: where they are done; machines of a cluster see it at the same path.
-        jobs, engine, engine_address: as of :func:`~wmcontrol.engine.run_parallel`; each stage has one thread.
         progress: is told how many stages are done, and of how many.
+        where: ``jobs``, ``engine`` and ``engine_address`` of :func:`~wmcontrol.engine.run_parallel`; each stage has one
+            thread.
 
     Raises:
         ValueError: some failed; it names them, and says what went wrong with the first.
@@ -109,40 +95,33 @@ def run_stages(
     root.mkdir(parents=True, exist_ok=True)
     waiting = unfinished(wanted, root)
     total, done = len(waiting), 0
-    failed: dict[str, str] = {}
     first: ParallelError | None = None
 
     def count(now: int, _: int) -> None:
         if progress is not None:
             progress(done + now, total)
 
-    while waiting:
-        # In waves: with few workers one of them may wait for the last stage of a wave, with many the longest chain of
-        # stages takes as long as it would without.
-        ready = [stage for stage in waiting.values() if not any(need.digest in waiting for need in stage.needs)]
-        for stage in ready:
-            del waiting[stage.digest]
-        for stage in [stage for stage in ready if any(need.digest in failed for need in stage.needs)]:
-            failed[stage.digest] = stage.name
-            ready.remove(stage)
+    needs = {digest: {need.digest for need in stage.needs} & waiting.keys() for digest, stage in waiting.items()}
+    order = TopologicalSorter(needs)
+    order.prepare()
+    # In waves: with few workers one of them may wait for the last stage of a wave, with many the longest chain of
+    # stages takes as long as it would without.
+    while digests := order.get_ready():
+        ready = [waiting[digest] for digest in digests]
         _LOG.info("%d to %d of %d: %s", done + 1, done + len(ready), total, ", ".join(stage.name for stage in ready))
+        failed: Collection[int] = ()
         try:
-            run_parallel(
-                partial(_run_alone, root=root),
-                ready,
-                jobs=jobs,
-                engine=engine,
-                engine_address=engine_address,
-                name=lambda stage: stage.name,
-                progress=count,
-            )
+            run_parallel(partial(_run_alone, root=root), ready, name=lambda stage: stage.name, progress=count, **where)
         except ParallelError as error:
-            first = first or error
-            failed |= {ready[index].digest: ready[index].name for index in error.failed}
+            first, failed = first or error, error.failed
         done += len(ready)
+        for index, stage in enumerate(ready):
+            if index not in failed:  # what needs a failed one is never ready
+                order.done(stage.digest)
+                del waiting[stage.digest]
     if first:
-        names = ", ".join(failed.values())
-        raise ValueError(f"{len(failed)} of {total} stages failed, or need one that did ({names}). {first}") from first
+        names = ", ".join(stage.name for stage in waiting.values())
+        raise ValueError(f"{len(waiting)} of {total} stages failed, or need one that did ({names}). {first}") from first
 
 
 def _run_alone(stage: Stage, root: Path) -> None:
@@ -168,11 +147,7 @@ def unfinished(wanted: Iterable[Stage], root: Path) -> dict[str, Stage]:
 
 
 def run_stage(stage: Stage, root: Path) -> None:
-    """Do a stage whose needs are finished, unless it is finished too. Others may do other stages meanwhile.
-
-    Raises:
-        OSError: this machine does not see ``root``; or another process does the stage and goes on for long.
-    """
+    """Do a stage whose needs are finished, unless it is finished too. Others may do other stages meanwhile."""
     if not root.is_dir():
         raise FileNotFoundError(
             f"{root} is not there on {platform.node()}; give a folder that all machines of the cluster see at one path"

@@ -4,9 +4,9 @@ from .evaluate import evaluate, evaluate_agents, evaluate_and_report
 from .intervals import Interval, difference_over_seeds, paired_difference, seeds_and_tasks, wilson
 from .protocols import PROTOCOLS, Protocol
 from .reports import Video, film, planner_plot, report
-from .result import Evaluation, difference
+from .result import Evaluation, ResultRow, difference
 from .returns import Returns, evaluate_returns
-from .specs import AgentSpec, ResultRow, baselines, planning_spec
+from .specs import AgentSpec, baseline, baselines, planning_spec, policy_spec
 from .tasks import DatasetTasks, RandomTasks, Task, Tasks
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "Task",
     "Tasks",
     "Video",
+    "baseline",
     "baselines",
     "difference",
     "difference_over_seeds",
@@ -33,6 +34,7 @@ __all__ = [
     "paired_difference",
     "planner_plot",
     "planning_spec",
+    "policy_spec",
     "report",
     "seeds_and_tasks",
     "wilson",

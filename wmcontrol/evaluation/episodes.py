@@ -30,19 +30,12 @@ def make_env(env_id: str, num_envs: int, settings: Mapping[str, Any], image_size
 
 @dataclass(frozen=True)
 class StepRecord:
-    """What a batch of tasks shows before the agent's first step, and after each.
+    """What a batch of tasks shows before the agent's first step, and after each."""
 
-    Attributes:
-        observation: as the environment made it.
-        success: (B,) whether each world is at its goal.
-        state: the agent's, as it was when it chose the last actions.
-        seconds: that it took to choose them.
-    """
-
-    observation: Mapping[str, Any]
-    success: NDArray[np.bool_]
-    state: Any
-    seconds: float
+    observation: Mapping[str, Any]  # as the environment made it
+    success: NDArray[np.bool_]  # (B,) whether each world is at its goal
+    state: Any  # the agent's, as it was when it chose the last actions
+    seconds: float  # that it took to choose them
 
 
 def rollout_episodes(
@@ -119,15 +112,17 @@ def task_seed(seed: int, number: int) -> int:
     return int(np.random.SeedSequence((seed, number)).generate_state(1, np.uint32)[0])
 
 
-def check(agent: Any, tasks: Tasks, protocol: Protocol, *, seed: int = 0, batch: int = 16) -> None:
+def check(
+    agent: Any, tasks: Tasks, protocol: Protocol, *, seed: int = 0, batch: int = 16, jobs: int = 1, videos: int = 0
+) -> None:
     """Refuse what is no agent, and an agent that fits neither the tasks' environment nor what the protocol says.
 
     Raises:
         TypeError: it cannot choose actions.
         ValueError: it says what differs.
     """
-    check_whole("seed", seed, least=0)
-    check_whole("batch", batch)
+    for name, value, least in (("seed", seed, 0), ("batch", batch, 1), ("jobs", jobs, 1), ("videos", videos, 0)):
+        check_whole(name, value, least)
     if not callable(getattr(agent, "predict", None)):
         raise TypeError(
             f"an agent has a method predict(observation, state, episode_start, deterministic); got {agent!r}"

@@ -1,23 +1,23 @@
 """Evaluating agents on tasks: one, several on the same, and one beside the baselines with a report."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..checks import check_whole
 from ..engine import run_parallel
 from ..envs.contract import image_size
 from ..trackers import Tracker
 from .episodes import check, make_env, run, task_seed
 from .protocols import Protocol, protocol_named
-from .records import check_begun, recording
-from .reports import Video, film, report
-from .result import Evaluation
-from .specs import AgentSpec, ResultRow, baselines, describe, env_label
+from .records import Records, recording
+from .reports.film import film
+from .reports.report import Video, report
+from .result import Evaluation, ResultRow, env_label
+from .specs import AgentSpec, baselines, describe
 from .tasks import Tasks
 
 
@@ -60,31 +60,63 @@ def evaluate(
         TypeError, ValueError: what does not fit, before work starts; a file of another evaluation.
         OSError: the file cannot be written, or another process is writing it.
     """
-    protocol = protocol_named(protocol)
-    check_whole("jobs", jobs)
-    check(agent, tasks, protocol, seed=seed, batch=batch)  # before a file is begun
-    header = header_of(tasks, protocol, seed, batch, about or {})
-    size, total = image_size(agent), len(tasks.tasks)
-    work = partial(_run_batch, agent=agent, tasks=tasks, size=size, seed=seed, budget=protocol.budget)
-    with recording(file, header) as records:
-        batches = [range(begin, min(begin + batch, total)) for begin in range(0, total, batch)]
+    given = _Settings(tasks, protocol_named(protocol), seed, batch, jobs)
+    with given.begin(agent, file, about or {}) as records:
+        return given.run(agent, records, progress)
+
+
+@dataclass(frozen=True)
+class _Settings:
+    """How agents are evaluated: arguments of :func:`evaluate`."""
+
+    tasks: Tasks
+    protocol: Protocol
+    seed: int
+    batch: int
+    jobs: int
+
+    @contextmanager
+    def begin(self, agent: Any, file: str | os.PathLike[str] | None, about: Mapping[str, Any]) -> Iterator[Records]:
+        """Hold the file of an agent's results; refuse what does not fit."""
+        check(agent, self.tasks, self.protocol, seed=self.seed, batch=self.batch, jobs=self.jobs)
+        described, ahead = self.tasks.describe(), self.protocol.goal_offset
+        if described.get("goal_offset", ahead) != ahead:
+            raise ValueError(f"the protocol {self.protocol.name} has goals {ahead} steps ahead, not {described}")
+        header = {
+            "tasks": described,
+            "redrawn": dict(self.tasks.redrawn),
+            "protocol": self.protocol.as_dict(),
+            "seed": self.seed,
+            "batch": self.batch,
+            "about": dict(about),
+        }
+        with recording(file, header) as records:
+            yield records
+
+    def run(self, agent: Any, records: Records, progress: Callable[[int, int], None] | None) -> Evaluation:
+        """Do the tasks that are not done yet."""
+        records.add()
+        total = len(self.tasks.tasks)
+        batches = [range(begin, min(begin + self.batch, total)) for begin in range(0, total, self.batch)]
         todo = [numbers for numbers in batches if not all(number in records.lines for number in numbers)]
+        size, seed, budget = image_size(agent), self.seed, self.protocol.budget
+        work = partial(_run_batch, agent=agent, tasks=self.tasks, size=size, seed=seed, budget=budget)
 
         def keep(found: list[dict[str, Any]]) -> None:
             records.add(found)
             if progress is not None:
                 progress(len(records.lines), total)
 
-        if progress is not None and records.lines:
-            progress(len(records.lines), total)
-        if jobs == 1:
+        if records.lines:
+            keep([])
+        if self.jobs == 1:
             for numbers in todo:
                 keep(work(numbers))
         else:
             run_parallel(
                 work,
                 todo,
-                jobs=jobs,
+                jobs=self.jobs,
                 name=lambda numbers: f"tasks {numbers[0]} to {numbers[-1]}",
                 on_result=lambda _, found: keep(found),
             )
@@ -99,25 +131,6 @@ def _run_batch(
     with closing(make_env(tasks.env_id, len(chosen), tasks.env_settings, size)) as env:
         found = run(env, agent, chosen, [task_seed(seed, number) for number in numbers], budget)
     return [{"task": number, **record} for number, record in zip(numbers, found, strict=True)]
-
-
-def header_of(tasks: Tasks, protocol: Protocol, seed: int, batch: int, about: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the file of an evaluation says of it.
-
-    Raises:
-        ValueError: the protocol's goals are not those of the tasks.
-    """
-    described = tasks.describe()
-    if described.get("goal_offset", protocol.goal_offset) != protocol.goal_offset:
-        raise ValueError(f"the protocol {protocol.name} has goals {protocol.goal_offset} steps ahead, not {described}")
-    return {
-        "tasks": described,
-        "redrawn": dict(tasks.redrawn),
-        "protocol": protocol.as_dict(),
-        "seed": seed,
-        "batch": batch,
-        "about": dict(about),
-    }
 
 
 def evaluate_agents(
@@ -151,32 +164,23 @@ def evaluate_agents(
             as of a model that was trained anew since. It is raised before work starts.
         OSError: a file cannot be written.
     """
-    protocol = protocol_named(protocol)
+    given = _Settings(tasks, protocol_named(protocol), seed, batch, jobs)
     names = [spec.results for spec in specs]
     for spec in specs:
         if names.count(spec.results) > 1:
             raise ValueError(f"{spec.results} would hold the results of two agents; give {spec.name!r} another name")
-    about = [{**spec.about, "agent": describe(spec.agent)} for spec in specs]
-    files: list[Path | None] = [None] * len(specs)
     if folder is not None:
         Path(folder).mkdir(parents=True, exist_ok=True)
-        files = [Path(folder) / name for name in names]
-        for name, told in zip(names, about, strict=True):
-            check_begun(Path(folder) / name, header_of(tasks, protocol, seed, batch, told))
     rows = []
-    for spec, file, told in zip(specs, files, about, strict=True):
-        evaluation = evaluate(
-            spec.agent,
-            tasks,
-            protocol,
-            file=file,
-            seed=seed,
-            batch=batch,
-            jobs=jobs,
-            about=told,
-            progress=progress and (lambda done, total, name=spec.name: progress(name, done, total)),
-        )
-        rows.append(ResultRow(env=env_label(tasks.env_id), agent=spec.name, evaluation=evaluation, role=spec.role))
+    with ExitStack() as stack:
+        begun = []
+        for spec in specs:  # all of them, before any is run
+            file = None if folder is None else Path(folder) / spec.results
+            about = {**spec.about, "agent": describe(spec.agent)}
+            begun.append(stack.enter_context(given.begin(spec.agent, file, about)))
+        for spec, records in zip(specs, begun, strict=True):
+            evaluation = given.run(spec.agent, records, progress and partial(progress, spec.name))
+            rows.append(ResultRow(env=env_label(tasks.env_id), agent=spec.name, evaluation=evaluation, role=spec.role))
     return rows
 
 
@@ -202,10 +206,10 @@ def evaluate_and_report(
         tasks: see :func:`evaluate_agents`; so are ``protocol``, ``seed``, ``batch``, ``jobs`` and ``progress``.
         protocol: how.
         folder: for all of it; it is made if need be.
-        seed: of the agents' random numbers.
-        batch: how many tasks run side by side in one process.
-        jobs: how many batches run at once.
-        videos: how many episodes are filmed, at most.
+        seed: of the agents' random numbers. For example 1.
+        batch: tasks that run side by side in one process. For example 32.
+        jobs: processes that share the tasks, with a thread each; numbers are the same for any. For example 4.
+        videos: how many episodes are filmed, at most. For example 0.
         tracker: is told what is in the report.
         progress: is told an agent's name (or ``"filming"``), how many of its tasks are done, and of how many.
 

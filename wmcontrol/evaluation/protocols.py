@@ -1,7 +1,7 @@
 """How agents are evaluated: named, so that numbers can be compared."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from ..checks import check_whole
@@ -52,14 +52,18 @@ PROTOCOLS: Mapping[str, Protocol] = {
 }
 
 
-def protocol_named(name: str | Protocol) -> Protocol:
-    """Return a protocol by its name; one that is given is returned.
+def protocol_named(name: str | Protocol, **changes: int) -> Protocol:
+    """Return a protocol by its name, or one that is given.
+
+    Args:
+        name: of the protocol.
+        changes: of its settings; its name then tells them, but for the number of tasks.
 
     Raises:
         ValueError: there is none of this name.
     """
-    if isinstance(name, Protocol):
-        return name
-    if name not in PROTOCOLS:
+    if not isinstance(name, Protocol) and name not in PROTOCOLS:
         raise ValueError(f"protocol must be one of {sorted(PROTOCOLS)}, or a Protocol; got {name!r}")
-    return PROTOCOLS[name]
+    known = name if isinstance(name, Protocol) else PROTOCOLS[name]
+    told = [f"{key}={value}" for key, value in changes.items() if key != "num_tasks" and value != getattr(known, key)]
+    return replace(known, **changes, name=" ".join([known.name, *told]))  # type: ignore[arg-type]

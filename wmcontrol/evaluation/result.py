@@ -15,6 +15,7 @@ from .intervals import Interval, difference_over_seeds, seeds_and_tasks
 from .records import parse
 
 When = Literal["end", "any"]
+Role = Literal["model", "baseline", "oracle"]
 _HEADER = Record(
     {
         "tasks": Record({"num_tasks": Integer(low=1)}, others=AnyJson()),
@@ -51,8 +52,7 @@ class Evaluation:
             ValueError: it is not one, or not finished.
         """
         path = Path(path)
-        text = path.read_bytes()
-        header, lines = parse(path, text[: text.rfind(b"\n") + 1])
+        header, lines, _ = parse(path, path.read_bytes())
         if header is None:
             raise ValueError(f"{path} has no whole line: the evaluation is not finished")
         expected = _HEADER.check(header, Place(f"{path}, line 1"))["tasks"]["num_tasks"]
@@ -150,3 +150,51 @@ def difference(first: Evaluation, second: Evaluation, when: When = "end") -> Int
     if seeds[0] != seeds[1]:
         raise ValueError(f"the numbers of training seeds differ: {seeds[0]} and {seeds[1]}")
     return difference_over_seeds(first.by_seed(when), second.by_seed(when))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResultRow:
+    """One row of a report: an agent in an environment, and how it did.
+
+    Args:
+        env: the environment as a reader should see it, "Wall".
+        agent: the agent's name.
+        evaluation: its results.
+        role: "baseline" and "oracle" are what models are compared with: agents that do not plan, and the planner with
+            the true simulator as its model.
+        num_train_trajectories: trajectories with actions that it was trained on; None for agents that were not trained.
+        all_train_trajectories: how many there are; a row with as many says that it had all.
+    """
+
+    env: str
+    agent: str
+    evaluation: Evaluation
+    role: Role = "model"
+    num_train_trajectories: int | None = None
+    all_train_trajectories: int | None = None
+
+    @property
+    def trained_on(self) -> str:
+        """How many trajectories it was trained on: ``50``, ``all (1,800)``; or a dash."""
+        count = self.num_train_trajectories
+        if count is None:
+            return "–"
+        return f"all ({count:,})" if count == self.all_train_trajectories else f"{count:,}"
+
+    @property
+    def name(self) -> str:
+        """Its name within its environment."""
+        return self.agent if self.num_train_trajectories is None else f"{self.agent}, {self.trained_on}"
+
+    def __str__(self) -> str:
+        """Return the row as a line tells it."""
+        found = self.evaluation
+        return (
+            f"{self.agent}: {found.success_end} of {len(found.records)} tasks ({100 * found.success_any.value:.1f} % "
+            f"at any time), {found.seconds_per_decision:.3g} s per decision"
+        )
+
+
+def env_label(env_id: str) -> str:
+    """Return an environment as a reader should see it: ``Wall`` for ``wmcontrol/Wall-v0``."""
+    return env_id.split("/")[-1].split("-v")[0]

@@ -1,4 +1,4 @@
-"""Who is evaluated, and the rows of results that come of it."""
+"""Who is evaluated."""
 
 import hashlib
 import math
@@ -9,7 +9,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, field, fields, is_dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,11 +22,11 @@ from ..planners import Planner
 from ..untrusted import AnyJson, MapOf, Record, read_json
 from .episodes import make_env
 from .protocols import Protocol, protocol_named
-from .result import Evaluation
+from .result import Role, env_label
 from .tasks import Tasks
 
-Role = Literal["model", "baseline", "oracle"]
 _CARD = Record({}, {"errors": MapOf(AnyJson())}, others=AnyJson())  # what is read of it; by environments
+NO_OP, RANDOM, SIMULATOR = "no-op", "random actions", "true simulator"  # as reports call them
 _MANY = 16  # items of a list, which a reader does not look at one by one
 
 
@@ -39,8 +39,7 @@ class AgentSpec:
         agent: whatever has the ``predict`` of Stable-Baselines3.
         about: what else a reader of its results should know, as JSON can write it. What :func:`describe` finds out
             about the agent, as its planner and a digest of its weights, is noted as ``agent`` in any case.
-        role: "baseline" and "oracle" are what models are compared with: agents that do not plan, and the planner with
-            the true simulator as its model.
+        role: see :class:`ResultRow`.
         file: name of the file of its results; by default made of ``name``.
     """
 
@@ -54,48 +53,6 @@ class AgentSpec:
     def results(self) -> str:
         """Name of the file of its results."""
         return self.file or re.sub(r"[^\w.+-]+", "_", self.name).strip("._") + ".jsonl"
-
-
-@dataclass(frozen=True, kw_only=True)
-class ResultRow:
-    """One row of a report: an agent in an environment, and how it did.
-
-    Args:
-        env: the environment as a reader should see it, "Wall".
-        agent: the agent's name.
-        evaluation: its results.
-        role: see :class:`AgentSpec`.
-        num_train_trajectories: trajectories with actions that it was trained on; None for agents that were not trained.
-        all_train_trajectories: how many there are; a row with as many says that it had all.
-    """
-
-    env: str
-    agent: str
-    evaluation: Evaluation
-    role: Role = "model"
-    num_train_trajectories: int | None = None
-    all_train_trajectories: int | None = None
-
-    @property
-    def trained_on(self) -> str:
-        """How many trajectories it was trained on: ``50``, ``all (1,800)``; or a dash."""
-        count = self.num_train_trajectories
-        if count is None:
-            return "–"
-        return f"all ({count:,})" if count == self.all_train_trajectories else f"{count:,}"
-
-    @property
-    def name(self) -> str:
-        """Its name within its environment."""
-        return self.agent if self.num_train_trajectories is None else f"{self.agent}, {self.trained_on}"
-
-    def __str__(self) -> str:
-        """Return the row as a line tells it."""
-        found = self.evaluation
-        return (
-            f"{self.agent}: {found.success_end} of {len(found.records)} tasks ({100 * found.success_any.value:.1f} % "
-            f"at any time), {found.seconds_per_decision:.3g} s per decision"
-        )
 
 
 def baselines(tasks: Tasks, seed: int = 0) -> list[AgentSpec]:
@@ -113,18 +70,35 @@ def baselines(tasks: Tasks, seed: int = 0) -> list[AgentSpec]:
     with closing(make_env(tasks.env_id, 1, tasks.env_settings, None)) as env:
         space = env.single_action_space
     found = []
-    for name, make in (("no-op", NoOpAgent), ("random actions", partial(RandomAgent, seed=seed))):
+    for name, make in ((NO_OP, NoOpAgent), (RANDOM, partial(RandomAgent, seed=seed))):
         with suppress(ValueError):
             found.append(AgentSpec(name, make(space), role="baseline"))
     return found
 
 
+def baseline(name: str, tasks: Tasks, seed: int = 0) -> AgentSpec:
+    """Return one of the :func:`baselines` by its name.
+
+    Raises:
+        ValueError: actions of the tasks' environment do not allow it.
+    """
+    for spec in baselines(tasks, seed):
+        if spec.name == name:
+            return spec
+    raise ValueError(
+        f"{name}: in {tasks.env_id} with {dict(tasks.env_settings)} zero is an action that does something, or actions "
+        "have no bounds"
+    )
+
+
 def planning_spec(
-    model: WorldModel | SimulatorModel,
+    model: WorldModel,
     planner: Planner | None,
     tasks: Tasks,
     protocol: Protocol | str = "paper",
     *,
+    simulator: bool = False,
+    num_workers: int | None = None,
     path: str | os.PathLike[str] | None = None,
     objective: Objective | None = None,
     **changes: Any,
@@ -132,10 +106,13 @@ def planning_spec(
     """Return the agent that plans as a protocol says, and what a reader of its results should know of its model.
 
     Args:
-        model: imagines; or the true simulator in its place, which makes it the oracle.
+        model: imagines.
         planner: see :meth:`PlanningAgent.from_model`; so are ``objective`` and ``changes``.
         tasks: that it is to do.
         protocol: whose horizon and replan interval it has.
+        simulator: put the true simulator in the model's place, which makes it the oracle: what planner and objective
+            can reach. Close it, ``spec.agent.model``, when it is done.
+        num_workers: processes of the simulator; by default the cores.
         path: the folder or packaged name that the model was loaded from, whose files' digests are noted.
         objective: by default the distance that the model was saved with.
         changes: of the settings that the model was saved with.
@@ -144,11 +121,6 @@ def planning_spec(
         TypeError, ValueError: what does not fit, as a packaged model of another environment than the tasks'.
     """
     protocol = protocol_named(protocol)
-    oracle = isinstance(model, SimulatorModel)
-    horizon, replan_every = protocol.horizon, protocol.replan_every
-    agent = PlanningAgent.from_model(
-        model, planner, objective=objective, horizon=horizon, replan_every=replan_every, **changes
-    )
     about: dict[str, Any] = {}
     if path is not None:
         folder = find_folder(path)
@@ -156,23 +128,41 @@ def planning_spec(
         known = [*read_json(card, _CARD).get("errors", {})] if card.exists() else []
         if known and env_label(tasks.env_id).lower().split("_")[0] not in known:
             raise ValueError(f"{path} is a model of {', '.join(known)}, and the tasks are in {env_label(tasks.env_id)}")
-        about |= {"model": str(path), "weights": file_digest(folder / WEIGHTS), "config": file_digest(folder / CONFIG)}
+        about |= {"model": str(path), **model_digests(folder)}
     about["dtype"] = str(model.dtype).removeprefix("torch.")
     if objective is None:
-        saved = model.model.planning if isinstance(model, SimulatorModel) else model.planning
-        about["standardize"] = changes.get("standardize", saved.standardize)
-    return AgentSpec("true simulator" if oracle else "world model", agent, about, "oracle" if oracle else "model")
+        about["standardize"] = changes.get("standardize", model.planning.standardize)
+    imagines: WorldModel | SimulatorModel = model
+    if simulator:
+        imagines = SimulatorModel(model, tasks.env_id, env_settings=tasks.env_settings, num_workers=num_workers)
+    follows = {"horizon": protocol.horizon, "replan_every": protocol.replan_every}
+    agent = PlanningAgent.from_model(imagines, planner, objective=objective, **{**changes, **follows})
+    return AgentSpec(SIMULATOR if simulator else "world model", agent, about, "oracle" if simulator else "model")
+
+
+def policy_spec(agent: Any, **about: Any) -> AgentSpec:
+    """Return a policy that was trained elsewhere, with what is known of it, and the digests of files among that.
+
+    Args:
+        agent: the policy.
+        about: as ``algorithm="PPO", path="ppo.zip"``, which are arguments of :func:`~wmcontrol.agents.load_policy`.
+    """
+    files = {name: value for name, value in about.items() if isinstance(value, str) and Path(value).is_file()}
+    digests = {f"{name}_sha256": file_digest(path) for name, path in files.items()}
+    name = f"{about['algorithm']} policy" if "algorithm" in about else type(agent).__name__
+    return AgentSpec(name, agent, {**about, **digests})
+
+
+def model_digests(folder_or_name: str | os.PathLike[str]) -> dict[str, str]:
+    """Return what tells a saved model from others."""
+    folder = find_folder(folder_or_name)
+    return {"weights": file_digest(folder / WEIGHTS), "config": file_digest(folder / CONFIG)}
 
 
 def file_digest(path: str | os.PathLike[str]) -> str:
     """Return the SHA-256 digest of a file."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def env_label(env_id: str) -> str:
-    """Return an environment as a reader should see it: ``Wall`` for ``wmcontrol/Wall-v0``."""
-    return env_id.split("/")[-1].split("-v")[0]
 
 
 def describe(value: Any) -> Any:

@@ -4,18 +4,19 @@ Letters: ``n`` numbers in a state, ``a`` in an action, ``w`` environment steps b
 """
 
 import hashlib
-import json
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
-from itertools import count
-from typing import Any, Protocol
+from itertools import count, islice
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..checks import check_whole, listed
-from ..data import Trajectory, TrajectoryDataset
+from ..data import Subset, Trajectory, TrajectoryDataset, held_out_split
 from ..envs.making import make_one
+from ..envs.registration import bare_id
 
 Floats = NDArray[np.float64]
 _REFUSALS = 20  # in a row, before it is clear that the states are not of this environment
@@ -64,10 +65,10 @@ class Tasks(Protocol):
 class DatasetTasks:
     """Starts and goals that are ``goal_offset`` steps apart in recorded trajectories.
 
-    Give it held-out trajectories: ``Subset(dataset, members)``. Each in turn gives a task, from a random place; then
-    each gives another one, until there are enough; none comes twice. Fewer tasks of the same seed are the first of
-    more. Tasks that are solved at the start are left out and others drawn for them; so are the rare ones that the
-    environment refuses to start from, as a block that was pushed out of the field.
+    Give it held-out trajectories, or ``split="held_out"``. Each in turn gives a task, from a random place; then each
+    gives another one, until there are enough; none comes twice. Fewer tasks of the same seed are the first of more.
+    Tasks that are solved at the start are left out and others drawn for them; so are the rare ones that the environment
+    refuses to start from, as a block that was pushed out of the field.
 
     Args:
         dataset: trajectories with states (and actions, for ``context_steps``), of one of our environments.
@@ -75,13 +76,16 @@ class DatasetTasks:
         seed: of the draws.
         goal_offset: environment steps from start to goal.
         context_steps: environment steps before the start, which are replayed while the agent looks on.
+        split: which trajectories: held_out, those that finetune holds out, or all, of a set that nothing was trained
+            on. For example all.
+        split_seed: the seed that the model was fine-tuned with, for the split. For example 1.
         env_id: the environment, if the data do not say which.
         env_settings: what it is made with, over what the data say.
         progress: is told how many tasks are found, of how many.
 
     Raises:
-        ValueError: trajectories without states, or too few or too short ones; or an ``action_mode`` with which their
-            actions cannot be replayed.
+        ValueError: trajectories without states, or too few or too short ones, or of another environment; or an
+            ``action_mode`` with which their actions cannot be replayed.
     """
 
     def __init__(
@@ -92,6 +96,8 @@ class DatasetTasks:
         seed: int = 0,
         goal_offset: int = 25,
         context_steps: int = 0,
+        split: Literal["held_out", "all"] = "all",
+        split_seed: int = 0,
         env_id: str | None = None,
         env_settings: Mapping[str, Any] | None = None,
         progress: Callable[[int, int], None] | None = None,
@@ -108,6 +114,10 @@ class DatasetTasks:
                 f"the data are of {known!r}, which would import a module because a file says so; give env_id if you "
                 "trust it"
             )
+        if env_id is not None and dataset.env_id not in (None, bare_id(env_id)):
+            raise ValueError(f"env: expected {dataset.env_id}, of which the data are, or nothing; got {env_id}")
+        if split == "held_out":
+            dataset = Subset(dataset, held_out_split(len(dataset), split_seed)[1])
         self.env_id = known
         self.env_settings: Mapping[str, Any] = {**dataset.env_settings, **(env_settings or {})}
         if context_steps and self.env_settings.get("action_mode") != dataset.env_settings.get("action_mode"):
@@ -120,25 +130,23 @@ class DatasetTasks:
             "goal_offset": goal_offset,
             "context_steps": context_steps,
         }
-        checker = _TaskChecker(known, self.env_settings)
         found: list[Task] = []
-        try:
-            for trajectory, start in _places(dataset, context_steps, goal_offset, seed):
-                task = _task(trajectory, start, goal_offset, context_steps, len(found), seed)
-                if checker.accepts(task, trajectory):
-                    found.append(task)
-                    if progress is not None:
-                        progress(len(found), num_tasks)
-                    if len(found) == num_tasks:
-                        break
-        finally:
-            checker.close()
-        self.redrawn: Mapping[str, int] = checker.rejected
+        rejected = {"solved": 0, "refused": 0}
+        self.redrawn: Mapping[str, int] = rejected
+        drawn = (
+            (_task(trajectory, start, goal_offset, context_steps, len(found), seed), trajectory)
+            for trajectory, start in _places(dataset, context_steps, goal_offset, seed)
+        )
+        with closing(make_one(known, {**self.env_settings, "obs_type": "state"})) as env:
+            for task in islice(_accepted(drawn, env, known, rejected), num_tasks):
+                found.append(task)
+                if progress is not None:
+                    progress(len(found), num_tasks)
         if len(found) < num_tasks:
             raise ValueError(
                 f"{num_tasks} tasks were asked for, and {len(dataset)} trajectories have {len(found)} whose goal is "
-                f"{goal_offset} steps ahead and not reached at the start ({checker.rejected['solved']} are, "
-                f"{checker.rejected['refused']} the environment refused); ask for fewer, or bring more data"
+                f"{goal_offset} steps ahead and not reached at the start ({rejected['solved']} are, "
+                f"{rejected['refused']} the environment refused); ask for fewer, or bring more data"
             )
         self.tasks = tuple(found)
 
@@ -173,39 +181,31 @@ class RandomTasks:
         return {**self._description, "env_settings": self.env_settings}
 
 
-class _TaskChecker:
-    """Says which tasks are tasks, and counts those that are not."""
-
-    def __init__(self, env_id: str, settings: Mapping[str, Any]):
-        self._env = make_one(env_id, {**settings, "obs_type": "state"})
-        self._env_id = env_id
-        self.rejected = {"solved": 0, "refused": 0}
-        self._accepted = 0
-
-    def accepts(self, task: Task, trajectory: Trajectory) -> bool:
+def _accepted(
+    drawn: Iterator[tuple[Task, Trajectory]], env: Any, env_id: str, rejected: dict[str, int]
+) -> Iterator[Task]:
+    """Yield those tasks that are tasks, and count those that are not."""
+    labels, accepted = getattr(env, "state_labels", None), False
+    for task, trajectory in drawn:
         # The environment itself takes states without velocities for states at rest, which no recorded state is.
-        labels = getattr(self._env, "state_labels", None)
         if labels is not None and task.state is not None and len(task.state) != len(labels):
             raise ValueError(
                 f"{trajectory.provenance}: expected states of {len(labels)} numbers ({listed(labels)}), got "
-                f"{len(task.state)}; they are not all that {self._env_id} needs to start from"
+                f"{len(task.state)}; they are not all that {env_id} needs to start from"
             )
         options = {"state": task.state, "goal_state": task.goal_state, "variation": dict(task.variation)}
         try:
-            _, info = self._env.reset(seed=task.seed, options=options)
+            _, info = env.reset(seed=task.seed, options=options)
         except ValueError as error:
-            self.rejected["refused"] += 1
-            if self.rejected["refused"] >= _REFUSALS and not self._accepted:
+            rejected["refused"] += 1
+            if rejected["refused"] >= _REFUSALS and not accepted:
                 raise ValueError(f"{trajectory.provenance}: no task can start from these states: {error}") from error
-            return False
+            continue
         if info["is_success"]:
-            self.rejected["solved"] += 1
-            return False
-        self._accepted += 1
-        return True
-
-    def close(self) -> None:
-        self._env.close()
+            rejected["solved"] += 1
+        else:
+            accepted = True
+            yield task
 
 
 def _places(
@@ -249,14 +249,3 @@ def _digest(tasks: tuple[Task, ...]) -> str:
         for array in (task.state, task.goal_state, task.replay, *(v for _, v in sorted(task.variation.items()))):
             digest.update(b"-" if array is None else np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
-
-
-def as_json(value: Any) -> str:
-    """Write settings as JSON, arrays as lists; what JSON cannot write is a TypeError."""
-
-    def plain(other: Any) -> Any:
-        if hasattr(other, "tolist"):
-            return other.tolist()
-        raise TypeError(f"{other!r} cannot be written as JSON; describe it in words or numbers")
-
-    return json.dumps(value, sort_keys=True, default=plain)

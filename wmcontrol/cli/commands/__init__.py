@@ -17,11 +17,20 @@ COMMANDS: Mapping[str, str] = {
     "pretrain": "train a predictor without actions, on video",
     "show": "draw a contact sheet of a data set",
 }
-# Settings classes of the library whose fields are keys of a command, beside those of its Config.
-SETTINGS: Mapping[str, tuple[str, ...]] = {
-    "compare": ("evaluation.protocols.Protocol",),
-    "evaluate": ("evaluation.protocols.Protocol",),
-    "finetune": ("training.settings.FinetuneSettings",),
-    "fit_prior": ("training.prior.PriorSettings",),
-    "pretrain": ("training.settings.PretrainSettings",),
+# Settings classes and functions of the library whose fields and arguments are keys of a command, beside those of its
+# Config: all of them, or those that are named.
+SETTINGS: Mapping[str, Mapping[str, str]] = {
+    "compare": {
+        "evaluation.protocols.Protocol": "",
+        "compare.settings.Comparison": "base modes few_steps oracle_tasks training_seeds seed",
+        "compare.run.compare": "jobs engine engine_address",
+    },
+    "evaluate": {
+        "evaluation.protocols.Protocol": "",
+        "evaluation.tasks.DatasetTasks": "split split_seed",
+        "evaluation.evaluate.evaluate_and_report": "seed batch jobs videos",
+    },
+    "finetune": {"training.settings.FinetuneSettings": ""},
+    "fit_prior": {"training.prior.PriorSettings": ""},
+    "pretrain": {"training.settings.PretrainSettings": ""},
 }

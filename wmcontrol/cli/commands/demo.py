@@ -29,4 +29,4 @@ def run(config: Any) -> None:
     """Do it."""
     from ...compare import demo
 
-    show_comparison(demo(config.seed), out_folder(config.out), config)
+    show_comparison(demo(config.seed), out_folder(config.out))

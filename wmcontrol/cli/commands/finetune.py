@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ..keys import MISSING
-from ..objects import device_of, is_first, run_folder, settings, tracked
+from ..objects import is_first, settings, train
 
 
 @dataclass
@@ -41,22 +41,16 @@ def run(config: Any) -> None:
     from ...models import PlanningSettings
     from ...training import FinetuneSettings, finetune
 
-    asked, planning = settings(FinetuneSettings, config), settings(PlanningSettings, config.planning)
-    out = run_folder(config, "finetune", apart=("device", "tracker"))
-    device = device_of(config)
-    with tracked(config.tracker, out, device) as (progress, on_log):
-        result = finetune(
-            config.store,
-            base=config.base,
-            mode=config.mode,
-            settings=asked,
-            planning=planning,
-            folder=out,
-            device=device,
-            progress=progress,
-            on_log=on_log,
-        )
-    if not is_first():
+    result = train(
+        finetune,
+        config,
+        config.store,
+        base=config.base,
+        mode=config.mode,
+        settings=settings(FinetuneSettings, config),
+        planning=settings(PlanningSettings, config.planning),
+    )
+    if not is_first() or result.folder is None:
         return
     actions, error = result.model.normalizer, result.error
     assert actions is not None
@@ -68,4 +62,4 @@ def run(config: Any) -> None:
     )
     if error.warning:
         print(f"warning: {error.warning}", file=sys.stderr)
-    print(out / "model")
+    print(result.folder / "model")

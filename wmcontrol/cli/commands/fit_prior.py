@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..keys import MISSING
-from ..objects import device_of, run_folder, settings, tracked
+from ..objects import settings, train
 
 
 @dataclass
@@ -35,20 +35,10 @@ def run(config: Any) -> None:
     """Fit it."""
     from ...training import PriorSettings, fit_prior
 
-    asked, out = settings(PriorSettings, config), run_folder(config, "fit_prior", apart=("device", "tracker"))
-    device = device_of(config)
-    with tracked(config.tracker, out, device) as (progress, on_log):
-        result = fit_prior(
-            config.store,
-            base=config.base,
-            settings=asked,
-            folder=out,
-            device=device,
-            progress=progress,
-            on_log=on_log,
-        )
+    result = train(fit_prior, config, config.store, base=config.base, settings=settings(PriorSettings, config))
+    assert result.folder is not None
     print(
         f"nearest of 16 proposals to what was done in held-out windows: {result.error:.3f} standard deviations of an "
         f"action; the mean action: {result.mean_action_error:.3f}"
     )
-    print(out / "model")
+    print(result.folder / "model")

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..keys import MISSING
-from ..objects import device_of, is_first, make, run_folder, settings, tracked
+from ..objects import is_first, make, settings, train
 
 
 @dataclass
@@ -38,20 +38,14 @@ def run(config: Any) -> None:
     """Train it."""
     from ...training import PretrainSettings, pretrain
 
-    asked = settings(PretrainSettings, config)
-    out = run_folder(config, "pretrain", apart=("device", "tracker"))
-    device = device_of(config)
-    with tracked(config.tracker, out, device) as (progress, on_log):
-        pretrain(
-            list(config.stores),
-            weights=config.weights and list(config.weights),
-            settings=asked,
-            predictor=make(config.predictor, "predictor", _partial_=True),
-            start=config.start,
-            folder=out,
-            device=device,
-            progress=progress,
-            on_log=on_log,
-        )
-    if is_first():
-        print(out / "model")
+    result = train(
+        pretrain,
+        config,
+        list(config.stores),
+        weights=config.weights and list(config.weights),
+        settings=settings(PretrainSettings, config),
+        predictor=make(config.predictor, "predictor", _partial_=True),
+        start=config.start,
+    )
+    if is_first() and result.folder:
+        print(result.folder / "model")

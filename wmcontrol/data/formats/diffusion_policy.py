@@ -55,7 +55,7 @@ class DiffusionPolicy(ColumnDataset):
     Args:
         path: the folder or the zip file.
         camera: the array of ``data`` that frames are taken from; None where one alone has pictures.
-        states: the array of ``data`` that states are taken from, or several, one after the other.
+        states: the array of ``data`` that states are taken from, or several, one after the other. For example state.
         control_rate: actions per second, Hz.
         env_id, env_settings: the environment, and what it was made with.
         image_size: of the frames, pixels, to which they are resized: one side, or height and width.

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ...files import atomic_write
-from ..specs import ResultRow
+from ..result import ResultRow
 from .tables import check_rows, in_order
 
 # Okabe and Ito's palette, https://jfly.uni-koeln.de/color/

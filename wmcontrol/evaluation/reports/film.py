@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ...agents import PlanningAgent
+from ...agents.planning import PlanningAgent
 from ...checks import check_whole
 from ...envs.contract import image_size
 from ...files import atomic_write

@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from ...files import atomic_write
 from ...trackers import Tracker
-from ..specs import ResultRow
+from ..result import ResultRow
 from .figures import has_train_counts, literal, planner_plot, success_plot, trajectories_plot
 from .tables import (
     Difference,

@@ -23,51 +23,30 @@ _DPI = 100
 
 @dataclass(frozen=True, eq=False)
 class PlanSeen:
-    """A plan, as a film shows it.
+    """A plan, as a film shows it."""
 
-    Attributes:
-        step: of the episode, at which it was made.
-        lands: the step that it looks ahead to.
-        cost: that it imagines for then.
-        history: (iterations,) the best cost so far in the planner's search.
-    """
-
-    step: int
-    lands: int
-    cost: float
-    history: Floats
+    step: int  # of the episode, at which it was made
+    lands: int  # the step that it looks ahead to
+    cost: float  # that it imagines for then
+    history: Floats  # (iterations,) the best cost so far in the planner's search
 
 
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """What one episode cost.
+    """What one episode cost."""
 
-    Attributes:
-        costs: (1 + T,) of each frame.
-        plans: made in it, in order.
-        surprises: for steps at which there is one, how far the frame that came is from that imagined, and from the
-            plan's first.
-    """
-
-    costs: Floats
-    plans: list[PlanSeen]
-    surprises: dict[int, tuple[float, float]]
+    costs: Floats  # (1 + T,) of each frame
+    plans: list[PlanSeen]  # made in it, in order
+    surprises: dict[int, tuple[float, float]]  # by step, how far a frame is from what was imagined, and from the first
 
 
 @dataclass(frozen=True, eq=False)
 class Episode:
-    """What was seen of one episode.
+    """What was seen of one episode."""
 
-    Attributes:
-        frames: (1 + T, height, width, 3).
-        goal: (height, width, 3).
-        solved: (1 + T,) whether the world was at its goal.
-        curve: what it cost.
-    """
-
-    frames: Pixels
-    goal: Pixels
-    solved: NDArray[np.bool_]
+    frames: Pixels  # (1 + T, height, width, 3)
+    goal: Pixels  # (height, width, 3)
+    solved: NDArray[np.bool_]  # (1 + T,) whether the world was at its goal
     curve: Curve
 
 

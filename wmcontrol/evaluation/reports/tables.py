@@ -1,42 +1,31 @@
 """What stands in a report: numbers for programs, and words for readers."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..intervals import Interval
-from ..result import difference
-from ..specs import ResultRow
+from ..result import ResultRow, difference
 
 Table = list[dict[str, str]]  # rows, by what stands over their columns; the first three are words, the others numbers
 
 
-@dataclass(frozen=True, kw_only=True)
-class Difference:
-    """The first agent's success minus the second's.
-
-    Attributes:
-        env, trained_on: where, and how many trajectories both were trained on, in words.
-        first, second: the agents.
-        training_seeds: with how many both were trained.
-        tasks: how many both did.
-        end, any_time: at the end of the budget, and at any time.
-    """
+class Difference(NamedTuple):
+    """The first agent's success minus the second's, at the end of the budget and at any time."""
 
     env: str
-    trained_on: str
+    trained_on: str  # how many trajectories both were trained on, in words
     first: str
     second: str
-    training_seeds: int
-    tasks: int
+    training_seeds: int  # with how many both were trained
+    tasks: int  # how many both did
     end: Interval
     any_time: Interval
 
     def numbers(self) -> dict[str, Any]:
         """Return them as JSON can write them."""
-        return {**vars(self), "end": vars(self.end), "any_time": vars(self.any_time)}
+        return {**self._asdict(), "end": vars(self.end), "any_time": vars(self.any_time)}
 
 
 def check_rows(rows: Sequence[ResultRow]) -> None:
@@ -97,18 +86,7 @@ def differences(rows: Sequence[ResultRow], pairs: Sequence[tuple[str, str]]) -> 
                 except ValueError as error:
                     left_out.append(f"{place}: {error}")
                     continue
-                found.append(
-                    Difference(
-                        env=env,
-                        trained_on=words,
-                        first=first,
-                        second=second,
-                        training_seeds=one.training_seeds,
-                        tasks=one.num_tasks,
-                        end=end,
-                        any_time=any_time,
-                    )
-                )
+                found.append(Difference(env, words, first, second, one.training_seeds, one.num_tasks, end, any_time))
     return found, left_out
 
 
