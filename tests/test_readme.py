@@ -1,4 +1,7 @@
-"""The Python of the README and of the documentation's pages runs as written, in a folder without the project."""
+"""The Python of the README and of the documentation's pages runs as written, in a folder without the project.
+
+What needs the network is a block of `py`, which is not run.
+"""
 
 import os
 import re
