@@ -12,7 +12,7 @@ import pytest
 
 from wmcontrol import ICEM
 from wmcontrol.data import collect, policies
-from wmcontrol.envs import check_goal_env
+from wmcontrol.envs import PixelObservation, check_goal_env
 from wmcontrol.evaluation import DatasetTasks
 
 FOLDER = Path(__file__).resolve().parents[1] / "examples" / "environments"
@@ -60,6 +60,8 @@ def test_an_example_is_collected_in_and_gives_tasks(name: str, monkeypatch: pyte
 def test_frames_stay_when_another_renderer_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     env, closed, left = (_made("reacher", monkeypatch) for _ in range(3))
     before = env.reset(seed=0)[0]["pixels"]
+    watched = PixelObservation(import_module("reacher").make())
+    assert watched.reset(seed=0)[0]["pixels"].std() > 5
     closed.reset(seed=1)
     left.reset(seed=2)
     closed.close()
@@ -67,6 +69,9 @@ def test_frames_stay_when_another_renderer_ends(monkeypatch: pytest.MonkeyPatch)
         np.testing.assert_array_equal(env.draw(env.get_state()[None])[0], before)
         closed = left = None
         gc.collect()
+    np.testing.assert_array_equal(env.draw(env.get_state()[None])[0], before)
+    assert watched.reset(seed=0)[0]["pixels"].std() > 5
+    watched.close()
     np.testing.assert_array_equal(env.draw(env.get_state()[None])[0], before)
 
 

@@ -41,11 +41,17 @@ class PixelObservation(gym.Wrapper[Any, Any, Any, Any]):
         observation, *rest = self.env.step(action)
         return (self._with_pixels(observation), *rest)  # type: ignore[return-value]
 
+    def close(self) -> None:
+        """Close it."""
+        from .foreign.env import close_with_renderers
+
+        close_with_renderers(self.env)
+
     def _with_pixels(self, observation: Any) -> dict[str, Any]:
         others = observation if isinstance(observation, dict) else {"observation": observation}
         return {**others, "pixels": self._frame()}
 
     def _frame(self) -> NDArray[np.uint8]:
-        from .foreign.env import resized  # which imports OpenCV
+        from .foreign.env import rendered, resized  # which import OpenCV
 
-        return resized(self.env.render(), self._size)
+        return resized(rendered(self.env), self._size)

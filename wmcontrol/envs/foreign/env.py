@@ -5,6 +5,7 @@ Goals are states; a goal's picture is what the environment draws there.
 
 import atexit
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from copy import copy
 from operator import attrgetter, methodcaller
 from typing import Any
@@ -77,10 +78,7 @@ class ForeignWorld(World):
 
     def close(self) -> None:
         for env in (self._aside, *self._envs):
-            for renderer in _renderers(env):
-                _free(renderer.viewer)
-                renderer.viewer = None
-            env.close()
+            close_with_renderers(env)
 
     def vary(self, row: int, values: Values, rng: np.random.Generator) -> None:
         super().vary(row, values, rng)
@@ -240,7 +238,16 @@ def _free(viewer: Any) -> None:
 
 def _free_all() -> None:
     for viewer in tuple(_VIEWERS):
-        _free(viewer)
+        with suppress(Exception):  # of one whose environment was closed by somebody else
+            _free(viewer)
+
+
+def close_with_renderers(env: gym.Env[Any, Any]) -> None:
+    """Close an environment whose frames :func:`rendered` has drawn."""
+    for renderer in _renderers(env):
+        _free(renderer.viewer)
+        renderer.viewer = None
+    env.close()
 
 
 def _renderers(env: gym.Env[Any, Any]) -> Iterator[Any]:
