@@ -97,6 +97,13 @@ def test_tables_that_make_no_sense_are_named(tmp_path: Path, text: str, says: tu
         open_dataset(tmp_path)[0]
 
 
+def test_a_table_without_rows_is_named(tmp_path: Path) -> None:
+    write(tmp_path, "parquet")
+    pq.write_table(pq.read_table(tmp_path / "b.parquet").slice(0, 0), tmp_path / "b.parquet")
+    with pytest.raises(ValueError, match=r"b\.parquet"):
+        open_dataset(tmp_path)[1]
+
+
 def test_a_video_without_a_table_or_of_another_rate_is_named(tmp_path: Path) -> None:
     write(tmp_path)
     (tmp_path / "b.csv").rename(tmp_path / "c.csv")

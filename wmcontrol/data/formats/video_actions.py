@@ -107,6 +107,8 @@ def _read(path: Path, where: Provenance) -> tuple[Floats, Floats | None]:
         columns = {name: arrays.read(name, slice(None), where) for name in arrays.members("") if _role(name)}
     else:
         every, rows = column_names(path)
+        if not rows:
+            raise ValueError(f"{path} has no rows")
         columns = read_rows(path, [name for name in every if _role(name)], 0, rows, where)
     found = {}
     for role in ("action", "state"):
