@@ -64,16 +64,18 @@ class ActionPrior(nn.Module):
             check_whole(name, value)
         self.dim, self.num_patches, self.action_dim = dim, num_patches, action_dim
         self.horizon, self.num_frames = horizon, num_frames
-        self.register_buffer("mean", torch.zeros(dim))  # of the tokens that it was trained on
-        self.register_buffer("std", torch.ones(dim))
+        self.register_buffer("mean", torch.zeros(dim, dtype=torch.float32))  # of the tokens that it was trained on
+        self.register_buffer("std", torch.ones(dim, dtype=torch.float32))
         code = max(1, _CODE // num_patches)
-        self.patch = nn.Linear((num_frames + 1) * dim, code)
-        self.frames = nn.Linear(code * num_patches, width)
-        self.steps = nn.Embedding(horizon, width)
-        self.time = nn.Linear(2 * _WAVES, width)
-        self.input = nn.Linear(horizon * action_dim, width)
+        self.patch = nn.Linear((num_frames + 1) * dim, code, dtype=torch.float32)
+        self.frames = nn.Linear(code * num_patches, width, dtype=torch.float32)
+        self.steps = nn.Embedding(horizon, width, dtype=torch.float32)
+        self.time = nn.Linear(2 * _WAVES, width, dtype=torch.float32)
+        self.input = nn.Linear(horizon * action_dim, width, dtype=torch.float32)
         self.blocks = nn.ModuleList(_Block(width) for _ in range(depth))
-        self.output = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, horizon * action_dim))
+        self.output = nn.Sequential(
+            nn.LayerNorm(width, dtype=torch.float32), nn.Linear(width, horizon * action_dim, dtype=torch.float32)
+        )
 
     def settings(self) -> dict[str, Any]:
         """Return the arguments that make a prior like this one."""
@@ -138,7 +140,7 @@ class ActionPrior(nn.Module):
         """
         condition = self.condition(tokens, goal, steps_to_go)[:, None]  # of all samples of a row
         shape = (num_samples, self.horizon, self.action_dim)
-        drawn = [torch.randn(shape, generator=g, device=g.device) for g in generators]
+        drawn = [torch.randn(shape, generator=g, dtype=torch.float32, device=g.device) for g in generators]
         actions = torch.stack([noise.to(condition) for noise in drawn])
         due = self.due(steps_to_go)[:, None]  # what comes after the goal stays noise, as in training
         for step in range(_EULER_STEPS):
@@ -148,7 +150,7 @@ class ActionPrior(nn.Module):
 
     def due(self, steps_to_go: Tensor) -> Tensor:
         """Return which steps (B, H, 1) come before the goal is due: 1 there, else 0."""
-        steps = torch.arange(self.horizon, device=steps_to_go.device)
+        steps = torch.arange(self.horizon, dtype=torch.int64, device=steps_to_go.device)
         return (steps < steps_to_go[:, None])[..., None].to(self.std)
 
     def _check(self, tokens: Tensor, goal: Tensor, steps_to_go: Tensor) -> None:
@@ -164,9 +166,11 @@ class ActionPrior(nn.Module):
 class _Block(nn.Module):
     def __init__(self, width: int):
         super().__init__()
-        self.norm = nn.LayerNorm(width)
-        self.condition = nn.Linear(width, width)
-        self.mlp = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
+        self.norm = nn.LayerNorm(width, dtype=torch.float32)
+        self.condition = nn.Linear(width, width, dtype=torch.float32)
+        self.mlp = nn.Sequential(
+            nn.Linear(width, width, dtype=torch.float32), nn.SiLU(), nn.Linear(width, width, dtype=torch.float32)
+        )
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         added: Tensor = self.mlp(self.norm(x) + self.condition(condition))

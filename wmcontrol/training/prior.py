@@ -152,8 +152,8 @@ def flow_matching_loss(prior: ActionPrior, batch: HindsightBatch, generator: tor
     Only steps until the goal count (arXiv 2210.02747, equation 23, with sigma_min = 0).
     """
     noise, share = (
-        torch.randn(batch.actions.shape, generator=generator),
-        torch.rand(len(batch.actions), 1, generator=generator),
+        torch.randn(batch.actions.shape, generator=generator, dtype=torch.float32, device=generator.device),
+        torch.rand(len(batch.actions), 1, generator=generator, dtype=torch.float32, device=generator.device),
     )
     noise, share = noise.to(batch.actions), share.to(batch.actions)
     due = prior.due(batch.steps_to_go)
