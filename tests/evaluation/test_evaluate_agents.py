@@ -144,6 +144,13 @@ def test_a_saved_model_is_evaluated_beside_baselines_filmed_and_reported(tmp_pat
     assert [row.agent for row in rows] == ["no-op", "random actions"]
 
 
+def test_an_agent_knows_when_goals_are_due_where_tasks_say_so(walks: Walks) -> None:
+    model = WorldModel.load("wall")
+    for tasks, expected in ((DatasetTasks(walks, 1, goal_offset=12), 12), (RandomTasks(WALL, 1), None)):
+        agent = planning_spec(model, CEM(), tasks, SHORT, num_proposals=9).agent
+        assert (agent.goal_offset, agent.num_proposals) == (expected, 9)
+
+
 def test_a_packaged_model_is_refused_in_another_environment() -> None:
     with pytest.raises(ValueError, match=r"wall.*PushT"):
         planning_spec(WorldModel.load("wall"), None, RandomTasks("wmcontrol/PushT-v0", 1), path="wall")

@@ -85,7 +85,6 @@ class PlanningAgent:
         *,
         objective: Objective | None = None,
         goal_offset: int | None = None,
-        num_proposals: int = 64,
         seed: int = 0,
         **changes: Any,
     ) -> "PlanningAgent":
@@ -97,8 +96,7 @@ class PlanningAgent:
                 a tenth of its time. Where actions are choices, ``CategoricalCEM()``.
             objective: by default the rewards that the model's head predicts, where it has one; else the distance that
                 the settings describe.
-            goal_offset: environment steps until a goal is due; see the constructor, also for ``num_proposals``.
-            num_proposals: of the model's action prior.
+            goal_offset: environment steps until a goal is due; see the constructor.
             seed: of all randomness.
             changes: fields of :class:`~wmcontrol.PlanningSettings`, as ``replan_every=5``.
 
@@ -126,7 +124,7 @@ class PlanningAgent:
             replan_every=replan_every,
             context_frames=settings.context_frames,
             goal_offset=goal_offset,
-            num_proposals=num_proposals,
+            num_proposals=settings.num_proposals,
             seed=seed,
         )
 

@@ -108,7 +108,7 @@ def planning_spec(
     Args:
         model: imagines.
         planner: see :meth:`PlanningAgent.from_model`; so are ``objective`` and ``changes``.
-        tasks: that it is to do.
+        tasks: that it is to do; those of trajectories say when their goals are due.
         protocol: whose horizon and replan interval it has.
         simulator: put the true simulator in the model's place, which makes it the oracle: what planner and objective
             can reach. Close it, ``spec.agent.model``, when it is done.
@@ -135,7 +135,11 @@ def planning_spec(
     imagines: WorldModel | SimulatorModel = model
     if simulator:
         imagines = SimulatorModel(model, tasks.env_id, env_settings=tasks.env_settings, num_workers=num_workers)
-    follows = {"horizon": protocol.horizon, "replan_every": protocol.replan_every}
+    follows = {
+        "horizon": protocol.horizon,
+        "replan_every": protocol.replan_every,
+        "goal_offset": getattr(tasks, "goal_offset", None),  # which the environment's own tasks do not say
+    }
     agent = PlanningAgent.from_model(imagines, planner, objective=objective, **{**changes, **follows})
     return AgentSpec(SIMULATOR if simulator else "world model", agent, about, "oracle" if simulator else "model")
 

@@ -119,6 +119,7 @@ class DatasetTasks:
         if split == "held_out":
             dataset = Subset(dataset, held_out_split(len(dataset), split_seed)[1])
         self.env_id = known
+        self.goal_offset = goal_offset
         self.env_settings: Mapping[str, Any] = {**dataset.env_settings, **(env_settings or {})}
         if context_steps and self.env_settings.get("action_mode") != dataset.env_settings.get("action_mode"):
             raise ValueError("env_settings: with another action_mode than that of the data, context_steps replays none")

@@ -140,7 +140,7 @@ class ActionPrior(nn.Module):
         """
         condition = self.condition(tokens, goal, steps_to_go)[:, None]  # of all samples of a row
         shape = (num_samples, self.horizon, self.action_dim)
-        drawn = [torch.randn(shape, generator=g, dtype=torch.float32, device=g.device) for g in generators]
+        drawn = [torch.randn(shape, dtype=torch.float32, generator=g, device=g.device) for g in generators]
         actions = torch.stack([noise.to(condition) for noise in drawn])
         due = self.due(steps_to_go)[:, None]  # what comes after the goal stays noise, as in training
         for step in range(_EULER_STEPS):

@@ -28,6 +28,8 @@ class PlanningSettings:
         horizon: model steps that a plan looks ahead; for example 8.
         replan_every: environment steps from one plan to the next, a multiple of the model's frameskip; None: as many
             as a plan has; for example 5.
+        num_proposals: sequences of actions that the search begins with, of a model that has an action prior
+            (:func:`~wmcontrol.training.fit_prior`); for example 200.
 
     Raises:
         ValueError: a setting is out of range; it is named.
@@ -40,6 +42,7 @@ class PlanningSettings:
     standardize: float = number(0.0, "[0, 2]")
     horizon: int = whole(5)
     replan_every: int | None = whole(None)
+    num_proposals: int = whole(64, least=0)
 
     def __post_init__(self) -> None:
         check_fields(self)

@@ -151,11 +151,9 @@ def flow_matching_loss(prior: ActionPrior, batch: HindsightBatch, generator: tor
 
     Only steps until the goal count (arXiv 2210.02747, equation 23, with sigma_min = 0).
     """
-    noise, share = (
-        torch.randn(batch.actions.shape, generator=generator, dtype=torch.float32, device=generator.device),
-        torch.rand(len(batch.actions), 1, generator=generator, dtype=torch.float32, device=generator.device),
-    )
-    noise, share = noise.to(batch.actions), share.to(batch.actions)
+    place = generator.device
+    noise = torch.empty_like(batch.actions, device=place).normal_(generator=generator).to(batch.actions)
+    share = torch.empty_like(batch.actions[:, 0, :1], device=place).uniform_(generator=generator).to(batch.actions)
     due = prior.due(batch.steps_to_go)
     # After the goal there is only noise, in training as in sampling.
     actions = torch.where(due > 0, batch.actions, noise)
