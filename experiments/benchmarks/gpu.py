@@ -23,7 +23,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from wmcontrol import TransformersEncoder, WorldModel
-from wmcontrol.data import collect, encode, policies
+from wmcontrol.data import collect, encode
+from wmcontrol.data.policies import random as at_random
 from wmcontrol.evaluation import RandomTasks, evaluate, planning_spec
 from wmcontrol.hardware import fast_dtype, usable_device
 from wmcontrol.planners import fast
@@ -387,7 +388,7 @@ def packaged(bench: Bench) -> Section:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         begun = time.perf_counter()
-        data = collect(WALL, policies.random(WALL), scale.episodes, folder=folder / "set")
+        data = collect(WALL, at_random(WALL), scale.episodes, folder=folder / "set")
         encoder = WorldModel.load("base").encoder
         store = encode(data, encoder, folder / "stores", device=device)
         prepared, begun = time.perf_counter() - begun, time.perf_counter()

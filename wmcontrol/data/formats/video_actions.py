@@ -4,17 +4,19 @@ import csv
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..frames import ImageSize
 from ..trajectory import Floats, Provenance, Trajectory
-from ..video import VideoFrames
 from .columns import open_columns
 from .parquet_rows import column_names, read_rows
 from .reading import fingerprint
 from .video_folder import VideoFolder, video_files
+
+if TYPE_CHECKING:
+    from ..video import VideoFrames
 
 TABLES = (".csv", ".npz", ".parquet")
 _RATES = 0.01  # how far apart the frame rates of two videos may be, relatively
@@ -91,7 +93,7 @@ def _table(root: Path, video: Path) -> Path | None:
     return next((table for table in tables if table.is_file()), None)
 
 
-def _rate(video: VideoFrames) -> float:
+def _rate(video: "VideoFrames") -> float:
     if len(video) < 2:
         raise ValueError(f"{video.path} has {len(video)} frame, which has no rate")
     return float(1 / np.median(np.diff(video.times)))

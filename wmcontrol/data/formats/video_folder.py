@@ -5,7 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from os import cpu_count
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -13,8 +13,10 @@ from ..clips import too_many_damaged
 from ..dataset import TrajectoryDataset, checked_index
 from ..frames import ImageSize, height_and_width
 from ..trajectory import Provenance, Trajectory
-from ..video import VideoFrames
 from .reading import fingerprint
+
+if TYPE_CHECKING:
+    from ..video import VideoFrames
 
 SUFFIXES = (".avi", ".mkv", ".mov", ".mp4", ".webm")
 
@@ -102,7 +104,9 @@ class VideoFolder(TrajectoryDataset):
         """Return a digest of the files' names and contents, and of the size of the frames."""
         return fingerprint("video folder", video_files(self.path), {"size": json.dumps(self.size)})
 
-    def _open(self, file: Path) -> VideoFrames | SkippedVideo:
+    def _open(self, file: Path) -> "VideoFrames | SkippedVideo":
+        from ..video import VideoFrames  # which brings in the decoder
+
         try:
             return VideoFrames(file, size=self.size)
         except (ValueError, OSError) as error:

@@ -6,7 +6,7 @@ Goals are states; a goal's picture is what the environment draws there.
 import atexit
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from copy import copy
+from copy import copy, deepcopy
 from operator import attrgetter, methodcaller
 from typing import Any
 
@@ -57,7 +57,8 @@ class ForeignWorld(World):
         # its state. (What MuJoCo draws of an environment that was stepped is the state of one physics step before.)
         self._aside = made()
         _start(self._aside)
-        self.action_space = self._space = self._aside.action_space
+        # Of its own: a class may have one space for all of its environments, which they would draw from in turn.
+        self.action_space = self._space = deepcopy(self._aside.action_space)
         self._layout = ActionLayout.of(self._space)
         self._get, self._set = state if isinstance(state, tuple) else state_access(self._aside.unwrapped)
         self.pose_size = self._state_of(self._aside).size
