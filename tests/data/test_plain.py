@@ -216,20 +216,24 @@ def npy(dtype: str, shape: tuple[int, ...], content: bytes) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("content", "says"),
+    ("header", "content", "says"),
     [
-        (npy("|O", (12,), b"x" * 96), "actions"),
-        (npy("<f8", (2**40,), b"x" * 96), "actions"),
-        (npy("<f8", (-12,), b"x" * 96), "actions"),
-        (b"\x93NUMPY\x01\x00\x05\x00{{{{{", "set.npz"),
-        (b"no array", "set.npz"),
-        (npy("|u1", (2**28,), bytes(2**28)), "actions"),  # 256 MiB of zeros, and a header, in 1 MiB
+        pytest.param(("|O", (12,)), b"x" * 96, "actions", id="pickled"),
+        pytest.param(("<f8", (2**40,)), b"x" * 96, "actions", id="claims a lot"),
+        pytest.param(("<f8", (-12,)), b"x" * 96, "actions", id="fewer than none"),
+        pytest.param(None, b"\x93NUMPY\x01\x00\x05\x00{{{{{", "set.npz", id="no header"),
+        pytest.param(None, b"no array", "set.npz", id="no array"),
+        # 256 MiB of zeros, and a header, in 1 MiB.
+        pytest.param(("|u1", (2**28,)), 2**28, "actions", id="a lot in little"),
     ],
 )
-def test_an_npz_file_runs_nothing_and_claims_no_more_than_it_has(tmp_path: Path, content: bytes, says: str) -> None:
+def test_an_npz_file_runs_nothing_and_claims_no_more_than_it_has(
+    tmp_path: Path, header: tuple[str, tuple[int, ...]] | None, content: bytes | int, says: str
+) -> None:
     path = write_npz(tmp_path / "set", {"states": np.zeros((12, 2))}, {"control_rate": 10})
+    member = npy(*header, bytes(content)) if header else bytes(content)
     with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("actions.npy", content, compresslevel=1)
+        archive.writestr("actions.npy", member, compresslevel=1)
     with pytest.raises((ValueError, OSError), match=naming("set.npz", says)):
         open_dataset(path)
 
