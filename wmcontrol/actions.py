@@ -108,8 +108,8 @@ class ActionLayout:
                 f"number {number} of actions must be from {least} to {least + self.choices[number] - 1}, got "
                 f"{chosen[wrong][0] + least}"
             )
-        parts = [np.eye(n)[chosen[..., i].astype(np.int64)] for i, n in enumerate(self.choices)]
-        return np.concatenate(parts, -1)
+        parts = [chosen[..., i, None] == np.arange(n) for i, n in enumerate(self.choices)]
+        return np.concatenate(parts, -1).astype(np.float64)
 
     def to_actions(self, vectors: NDArray[Any]) -> NDArray[Any]:
         """Turn vectors (…, a) into actions (…, *shape): whole numbers, of the largest of each choice, or as they are.

@@ -395,3 +395,8 @@ def test_what_a_model_computed_in_stands_with_the_results(
     words = ["model=wall", "env=wall", "num_tasks=1", "planner.num_samples=10", "planner.num_iterations=1", "videos=0"]
     assert main(["evaluate", *words, f"model.dtype={asked}", f"out={tmp_path / 'out'}"]) == 0
     assert about_of(tmp_path / "out")["dtype"] == told
+
+
+def test_three_episodes_are_filmed_unless_told_otherwise(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", "model=wall", "env=wall", "--cfg", "job"]) == 0
+    assert "\nvideos: 3\n" in capsys.readouterr().out

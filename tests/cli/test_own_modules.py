@@ -125,5 +125,9 @@ def test_a_predictor_of_the_users_own_is_pretrained_saved_loaded_and_plans(
     assert re.search(naming("model", name, "@register_predictor"), capsys.readouterr().err)
     assert main([*judge, "imports=nothing_of_this_name"]) == 2
     assert re.search(naming("imports", "nothing_of_this_name"), capsys.readouterr().err)
+    for number, line in enumerate(("1 / 0", "import sys; sys.exit(0)")):
+        Path(f"broken_{own_module}_{number}.py").write_text(line)
+        assert main([*judge, f"imports=broken_{own_module}_{number}"]) == 2
+        assert re.search(naming("imports", f"broken_{own_module}_{number}"), capsys.readouterr().err)
     assert main([*judge, f"imports={own_module}"]) == 0
     assert "world model" in capsys.readouterr().out

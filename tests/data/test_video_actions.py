@@ -79,6 +79,12 @@ def test_a_csv_without_names_has_actions_alone_and_may_lack_the_last(tmp_path: P
     assert trajectory.states is None
 
 
+def test_a_csv_of_a_spreadsheet_has_all_its_columns(tmp_path: Path) -> None:
+    rows = "".join(f"{row},{2 * row}\n" for row in range(5))
+    (write(tmp_path) / "a.csv").write_text(f"action_x,action_y\n{rows}", encoding="utf-8-sig")
+    np.testing.assert_array_equal(open_dataset(tmp_path)[0].actions, [[row, 2 * row] for row in range(4)])
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
@@ -89,6 +95,7 @@ def test_a_csv_without_names_has_actions_alone_and_may_lack_the_last(tmp_path: P
         ("action,action_y\n1,2\n3\n", ()),
         ("action\n1\n2\nnan\n4\n5\n", ("actions[2]",)),
         ("\0\n", ()),
+        ("action,action\n1,2\n", ("action",)),
     ],
 )
 def test_tables_that_make_no_sense_are_named(tmp_path: Path, text: str, says: tuple) -> None:

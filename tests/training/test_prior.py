@@ -1,5 +1,6 @@
 """Action priors: what they learn, and that they are saved, resumed and refused as models are."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from naming import naming
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from wmcontrol import ActionConditioned, Predictor, WorldModel
@@ -148,6 +150,12 @@ def test_a_model_keeps_its_prior(stores: list[LatentStore], model: WorldModel, t
     assert loaded.settings() == prior.settings() == {**prior.settings(), "width": 32, "horizon": 3, "num_frames": 2}
     arguments: Any = (torch.randn(2, 2, 1, 16), torch.randn(2, 1, 16), torch.tensor([1, 3]), 4)
     assert torch.equal(prior.sample(*arguments, generators(2)), loaded.sample(*arguments, generators(2)))
+    file = tmp_path / "run" / "model" / "model.safetensors"
+    tensors = load_file(file)
+    save_file({**tensors, "prior.input.bias": tensors["prior.input.bias"].double()}, file)
+    mixed = WorldModel.load(tmp_path / "run" / "model").prior
+    assert mixed is not None
+    assert torch.equal(prior.sample(*arguments, generators(2)), mixed.sample(*arguments, generators(2)))
     model.save(tmp_path / "plain")
     assert WorldModel.load(tmp_path / "plain").prior is None
 
@@ -175,8 +183,33 @@ def test_a_killed_run_ends_with_the_same_prior(
         assert torch.equal(found.state_dict()[name], value), name
     read = fit_prior(stores[0], base=model, settings=SMALL, folder=tmp_path, progress=lambda *_: pytest.fail("trained"))
     assert read.model.prior is not None
+    assert model.normalizer is not None
+    other = WorldModel(
+        model.encoder,
+        ActionConditioned(Predictor(16, 24, 2, 2), 4),
+        model.normalizer,
+        control_rate=10,
+        frame_size=model.frame_size,
+        planning=model.planning,
+    )
+    with pytest.raises(ValueError, match="base"):
+        fit_prior(stores[0], base=other, settings=SMALL, folder=tmp_path)
     with pytest.raises(ValueError, match=naming("num_steps", 40, 41)):
         fit_prior(stores[0], base=model, settings=PriorSettings(**{**vars(SMALL), "num_steps": 41}), folder=tmp_path)
+
+
+def test_a_plan_may_be_longer_than_all_trajectories(stores: list[LatentStore], model: WorldModel) -> None:
+    model.planning = PlanningSettings(horizon=500)
+    settings = PriorSettings(num_steps=1, batch_size=8, width=8, depth=1, seed=2**40)
+    prior = fit_prior(stores[0], base=model, settings=settings).model.prior
+    assert prior is not None
+    assert prior.horizon == 500
+
+
+def test_tokens_that_tell_nothing_are_named(stores: list[LatentStore], model: WorldModel) -> None:
+    for tokens in (torch.full_like(stores[0].tokens, float("nan")), torch.ones_like(stores[0].tokens)):
+        with pytest.raises(ValueError, match=naming(stores[0].folder.name, "tokens")):
+            fit_prior(replace(stores[0], tokens=tokens), base=model, settings=SMALL)
 
 
 def test_what_does_not_fit_is_refused(

@@ -168,8 +168,8 @@ def run_configured(config: Any) -> None:
 def _import(module: str) -> None:
     try:
         import_module(module)
-    except (ImportError, ValueError, TypeError) as error:
-        raise UsageError(f"imports: {error}") from error
+    except (Exception, SystemExit) as error:  # whatever a module of the user's does
+        raise UsageError(f"imports: {module} cannot be imported: {type(error).__name__}: {error}") from error
 
 
 def _check_complete(config: Any, keys: Mapping[str, Key]) -> None:

@@ -178,6 +178,9 @@ def load(
     load_tensors(_parts(model), weights, folder / WEIGHTS, CONFIG)
     if "dtype" in config:
         model.to(_DTYPES[config["dtype"]])
+    for part in (model.prior, model.reward):
+        if part is not None:
+            part.float()  # they compute in it alone
     model.requires_grad_(False)
     model.to(device)
     if dtype is not None:

@@ -5,6 +5,8 @@ numbers of a token, ``A`` numbers in a model action, ``S`` samples.
 """
 
 import copy
+import hashlib
+import json
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -129,7 +131,8 @@ class HindsightWindows:
         self._place = np.concatenate([np.arange(count) for count in counts])  # of the newest frame in its trajectory
         self._start = np.repeat(store.offsets[list(members)], counts)
         self._most = ((np.repeat(lengths, counts) - 1 - self._place) // frameskip).clip(max=horizon)
-        self._actions = np.concatenate([store.actions, np.zeros_like(store.actions[: horizon * frameskip])])
+        # Windows near the end of the store reach over it, by actions that come after their goals.
+        self._actions = np.pad(store.actions, ((0, horizon * frameskip), (0, 0)))
 
     def draw(self, count: int, rng: np.random.Generator) -> HindsightBatch:
         """Draw windows at random."""
@@ -216,7 +219,12 @@ def fit_prior(
         HindsightWindows(data, part, normalizer, horizon=horizon, num_frames=num_frames) for part in (train, held_out)
     )
     tried = unseen.draw(_TRIED, np.random.default_rng([settings.seed, 1]))
-    about = {"store": data.identity(), "planning": asdict(world.planning), "settings": asdict(settings)}
+    about = {
+        "store": data.identity(),
+        "base": _digest(world),
+        "planning": asdict(world.planning),
+        "settings": asdict(settings),
+    }
 
     def train_prior(out: Path, where: DistributedContext) -> tuple[WorldModel, dict[str, Any]]:
         with torch.random.fork_rng(devices=[]), torch.device("cpu"):
@@ -233,7 +241,10 @@ def fit_prior(
             )
         some = windows.draw(4096, np.random.default_rng([settings.seed, 2])).goal.flatten(0, 1)
         prior.mean.copy_(some.mean(0))
-        prior.std.copy_(some.std(0).clamp_min(1e-3 * float(some.std(0).max())))
+        spread = some.std(0)
+        if not spread.isfinite().all() or not spread.any():
+            raise ValueError(f"{data.folder}: its tokens are not finite, or all the same; encode the data again")
+        prior.std.copy_(spread.clamp_min(1e-3 * float(spread.max())))
         seconds = _train(prior.to(where.device), windows, settings, out, where.device, progress, on_log)
         world.prior = prior.cpu().requires_grad_(False).eval()
         error, mean_action_error = _nearest(world.prior, tried)
@@ -268,7 +279,8 @@ def _train(
     saved = started
     while step < settings.num_steps:
         batch = windows.draw(settings.batch_size, np.random.default_rng([settings.seed, 0, step]))
-        generator = torch.Generator().manual_seed(settings.seed * 2**32 + step)
+        drawn = np.random.SeedSequence([settings.seed, 3, step]).generate_state(1, np.uint64)[0] >> 1
+        generator = torch.Generator().manual_seed(int(drawn))
         for group in optimizer.param_groups:
             group["lr"] = settings.learning_rate * (1 - step / settings.num_steps)
         loss = flow_matching_loss(prior, HindsightBatch(*(part.to(device) for part in batch)), generator)
@@ -287,6 +299,14 @@ def _train(
             parts = {"prior": prior.state_dict(), "optimizer": optimizer.state_dict()}
             save_state(folder, {**parts, "step": step, "seconds": before + saved - started})
     return before + time.monotonic() - started
+
+
+def _digest(model: WorldModel) -> str:
+    """Return what tells a model's predictor and actions from others, wherever it lies."""
+    found = hashlib.sha256(json.dumps(model.normalizer.settings() if model.normalizer else None).encode())
+    for name, tensor in sorted(model.predictor.state_dict().items()):
+        found.update(name.encode() + tensor.detach().cpu().float().numpy().tobytes())
+    return found.hexdigest()[:16]
 
 
 def _nearest(prior: ActionPrior, batch: HindsightBatch) -> tuple[float, float]:

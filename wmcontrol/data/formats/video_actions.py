@@ -134,10 +134,13 @@ def _role(name: str) -> str | None:
 def _read_csv(path: Path) -> dict[str, Any]:
     """Return the columns of a csv file by name."""
     try:
-        with path.open(newline="", encoding="utf-8") as file:
+        with path.open(newline="", encoding="utf-8-sig") as file:
             first, *rest = [row for row in csv.reader(file) if row]
         named = not _is_number(first[0])
         names = [name.strip() for name in first] if named else [f"action_{number}" for number in range(len(first))]
+        twice = [name for name in names if names.count(name) > 1]
+        if twice:
+            raise ValueError(f"two of its columns are called {twice[0]!r}")
         values = np.array(rest if named else [first, *rest], np.float64).reshape(-1, len(names))
     except (ValueError, csv.Error) as error:
         raise ValueError(f"{path} cannot be read as a table of numbers: {error}") from error
