@@ -5,6 +5,7 @@ import json
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -293,8 +294,8 @@ def test_accumulating_changes_nothing_but_memory(tmp_path: Path) -> None:
         train(tmp_path / "c", grad_accum_steps=3)
 
 
-def one_of_two(rank: int, folder: str) -> None:
-    os.environ |= {"RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29533"}
+def one_of_two(rank: int, port: int, folder: str) -> None:
+    os.environ |= {"RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     torch.set_num_threads(1)
     trained = train(Path(folder))
     if rank == 0:
@@ -305,7 +306,10 @@ def test_two_processes_give_the_weights_of_one(tmp_path: Path) -> None:
     alone = train(tmp_path / "alone")
     folder = tmp_path / "together"
     folder.mkdir()
-    mp.spawn(one_of_two, (str(folder),), nprocs=2)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    mp.spawn(one_of_two, (port, str(folder)), nprocs=2)
     together = torch.load(folder / "weights.pt", weights_only=True)
     for name, value in alone.state_dict().items():
         torch.testing.assert_close(together[name], value, rtol=0, atol=1e-5)
