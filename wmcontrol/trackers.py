@@ -6,6 +6,7 @@ finished leaves them as they are.
 
 import importlib
 import io
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -99,11 +100,13 @@ class _Experiments(Tracker):
     def __init__(self, folder: Path, project: str):
         self._folder, self._project = folder, project
 
+    @abstractmethod
     def _begin(self, name: str, identity: str) -> Any:
-        raise NotImplementedError
+        """Begin the run, or go on with it, and return it."""
 
+    @abstractmethod
     def _add(self, step: int, values: Mapping[str, Any]) -> None:
-        raise NotImplementedError
+        """Add numbers to curves."""
 
     def _open(self) -> Any:
         if self._run is None:

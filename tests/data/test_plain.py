@@ -13,6 +13,7 @@ from naming import naming
 from wmcontrol.actions import ActionLayout
 from wmcontrol.data import open_dataset
 from wmcontrol.data.formats.plain import PlainArrays
+from wmcontrol.data.formats.reading import checked_lengths
 
 h5py = pytest.importorskip("h5py")
 zarr = pytest.importorskip("zarr")
@@ -256,3 +257,29 @@ def test_an_array_that_is_not_read_stands_in_nobodys_way(tmp_path: Path) -> None
     with h5py.File(path, "a") as file:
         file["elsewhere"] = h5py.ExternalLink("other.h5", "/")
     assert len(open_dataset(path)) == 3
+
+
+def test_an_episode_that_is_a_link_is_not_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "set.hdf5"
+    with h5py.File(path, "w") as file:
+        for number in range(2):
+            file[f"episode_{number}/states"], file[f"episode_{number}/actions"] = np.zeros((5, 2)), np.zeros((4, 2))
+        file.attrs["control_rate"] = 10
+    assert len(open_dataset(path)) == 2
+    with h5py.File(path, "a") as file:
+        file["episode_2"] = h5py.SoftLink("/episode_0")
+    with pytest.raises(ValueError, match=naming("set.hdf5", "episode_2")):
+        open_dataset(path)
+
+
+def test_more_frames_than_can_be_read_are_refused() -> None:
+    assert checked_lengths(Path("set"), [3, 10**8]).tolist() == [3, 10**8]
+    with pytest.raises(ValueError, match=naming("set", "episode_1", 10**8 + 1)):
+        checked_lengths(Path("set"), [3, 10**8 + 1])
+
+
+@pytest.mark.parametrize("flags", [np.full(12, np.nan), np.array(["False"] * 12), np.full(12, 2)])
+def test_flags_that_are_neither_true_nor_false_are_refused(tmp_path: Path, flags: np.ndarray) -> None:
+    path = write_npz(tmp_path / "set", {"states": np.zeros((12, 2)), "dones": flags}, {"control_rate": 10})
+    with pytest.raises(ValueError, match=naming("set.npz", "dones")):
+        open_dataset(path)

@@ -4,6 +4,7 @@ An array's name has its groups before it, as ``"data/demo_0/actions"``.
 """
 
 import math
+import re
 import zipfile
 import zlib
 from abc import ABC, abstractmethod
@@ -11,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from string import digits
 from typing import IO, Any
 
 import numpy as np
@@ -59,6 +61,18 @@ class Columns(ABC):
     def use(self, names: Iterable[str]) -> None:  # noqa: B027 not all need to
         """Look at these arrays, which are then read."""
 
+    def episodes(self, group: str) -> list[str]:
+        """Return the names of the groups in a group, in the order of their numbers.
+
+        Raises:
+            ValueError: one that is called alike cannot be opened, as a link; it would be missing without a word.
+        """
+        members = self.members(group)
+        found = [name for name, shape in members.items() if shape is None]
+        kinds = {name.rstrip(digits) for name in found}
+        self.use(join(group, name) for name in members if name not in found and name.rstrip(digits) in kinds)
+        return sorted(found, key=natural)
+
     def files(self) -> list[Path]:
         """Return all files that it is made of."""
         return [self.path] if self.path.is_file() else [file for file in self.path.rglob("*") if file.is_file()]
@@ -73,6 +87,11 @@ class Columns(ABC):
                 inner = self.arrays(join(group, name), depth - 1)
                 found |= {f"{name}/{member}": shape for member, shape in inner.items()}
         return found
+
+
+def natural(name: str) -> list[tuple[int, str]]:
+    """Return what to sort names by, such that ``demo_2`` comes before ``demo_10``."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]
 
 
 def join(group: str, name: str) -> str:

@@ -1,6 +1,5 @@
 """Plain HDF5, zarr and npz files, by the names of their arrays: see docs/data.md."""
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -124,18 +123,13 @@ def _groups(columns: Columns) -> tuple[str, list[str]]:
         arrays = {name: shape for name, shape in members.items() if shape is not None}
         if find_named(arrays, (*ACTIONS, *STATES)) or any(len(shape) == 4 for shape in arrays.values()):
             return group, []
-        inner = [name for name, shape in members.items() if shape is None and name not in ("data", "meta")]
+        inner = [join(group, name) for name in columns.episodes(group) if name not in ("data", "meta")]
         if inner:
-            return group, [join(group, name) for name in sorted(inner, key=natural)]
+            return group, inner
     raise ValueError(
         f"{columns.path}: there is neither an array called actions or states, nor pictures, nor a group for each "
         f"episode; it has {sorted(columns.members(''))}"
     )
-
-
-def natural(name: str) -> list[tuple[int, str]]:
-    """Return what to sort names by, such that ``demo_2`` comes before ``demo_10``."""
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]
 
 
 def _ends(columns: Columns, group: str, rows: int) -> tuple[NDArray[Any], str, str] | None:
@@ -152,7 +146,10 @@ def _ends(columns: Columns, group: str, rows: int) -> tuple[NDArray[Any], str, s
     for name in flags:
         if columns.shape(name) != (rows,):
             raise ValueError(f"{columns.path}: {name} must have the shape {(rows,)}, got {columns.shape(name)}")
-        last |= columns.read(name, slice(None), columns.path).astype(bool)
+        flag = columns.read(name, slice(None), columns.path)
+        if flag.dtype.kind not in "biuf" or not np.isin(flag, (0, 1)).all():
+            raise ValueError(f"{columns.path}: {name} must be true or false, or 1 or 0, for each row")
+        last |= flag.astype(bool)
     last[-1:] = True
     return np.flatnonzero(last) + 1, group, " and ".join(flags)
 

@@ -17,6 +17,7 @@ from ..trajectory import Floats
 T = TypeVar("T")
 _WHOLE = 256 * 2**20  # bytes of files that are read whole, which takes less than a second
 _BLOCK = 2**16  # bytes that are read of others, at their begin, in their middle, and at their end
+_MOST_FRAMES = 10**8  # of an episode: 800 MB of times
 
 
 class PerProcess(Generic[T]):
@@ -70,6 +71,10 @@ def checked_lengths(path: Path, lengths: Any) -> NDArray[np.int64]:
     if array.min() < 1:
         raise ValueError(
             f"{path}: episode_{array.argmin()} has {array.min()} frames; every episode must have one or more"
+        )
+    if array.max() > _MOST_FRAMES:  # a file of some bytes can claim any number, and times are made for all of them
+        raise ValueError(
+            f"{path}: episode_{array.argmax()} has {array.max()} frames, and {_MOST_FRAMES} can be read; split it"
         )
     return array.astype(np.int64)
 

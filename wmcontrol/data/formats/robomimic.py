@@ -15,9 +15,8 @@ import numpy as np
 from ...untrusted import AnyJson, Nullable, Number, Record, parse_json
 from ..frames import ImageSize
 from .column_dataset import ColumnDataset, Roles, find_frames, find_named, find_states, grouped_episodes
-from .columns import Columns, join, open_columns
+from .columns import Columns, join, natural, open_columns
 from .hdf5_file import is_hdf5, open_hdf5
-from .plain import natural
 
 _ENV_ARGS = Record({}, {"env_kwargs": Record({}, {"control_freq": Nullable(Number(above=0))}, AnyJson())}, AnyJson())
 
@@ -96,11 +95,11 @@ class Robomimic(ColumnDataset):
 
 def _demos(columns: Columns, filter_key: str | None) -> list[str]:
     """Return the names of the demos, in the order of their numbers."""
-    every = [name for name, shape in columns.members("data").items() if shape is None]
+    every = columns.episodes("data")
     if not every:
         raise ValueError(f"{columns.path}: there is not a single demo in data")
     if filter_key is None:
-        return sorted(every, key=natural)
+        return every
     keys = sorted(columns.members("mask")) if "mask" in columns.members("") else []
     if filter_key not in keys:
         raise ValueError(f"{columns.path} has no filter key {filter_key!r}; it has {keys}")
