@@ -90,3 +90,10 @@ def test_the_rate_is_given_where_the_file_does_not_say_it(tmp_path: Path) -> Non
 def test_demos_that_disagree_are_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=naming("image.hdf5", "data/demo_1", "states", 4, 3)):
         Robomimic(write(tmp_path / "image.hdf5", states=np.zeros((4, 2))), "agentview")
+
+
+def test_an_array_where_the_demos_should_be_is_named(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "set.hdf5", "w") as file:
+        file["data"] = 3.0
+    with pytest.raises(ValueError, match=naming("set.hdf5", "data")):
+        Robomimic(tmp_path / "set.hdf5")

@@ -108,6 +108,8 @@ class _Hdf5(Columns):
 
     def members(self, group: str) -> dict[str, Shape | None]:
         opened, found = self._group(group), {}
+        if not isinstance(opened, Hdf5Group):
+            raise ValueError(f"{self.path}: {group} must be a group, it is an array")
         for name in opened:
             try:
                 member = opened[name]
