@@ -1,0 +1,30 @@
+"""What predictors without actions foresee: segmentation and depth of frames to come, and what surprises them.
+
+Protocols are those of DINO-world (arXiv 2507.19468, sections 4.1 and 4.2, appendix C). Letters: ``N`` clips, ``T``
+frames of a clip, ``B`` windows at once, ``P`` patches of a frame, ``D`` numbers of a token, ``C`` classes.
+"""
+
+from .head_training import HeadResult, HeadSettings, dense_loss, train_head
+from .heads import DenseHead
+from .metrics import auroc, class_iou, confusion_matrix, mean_iou, over_clips, relative_accuracy, squared_errors
+from .records import Film, FilmPair, FilmPairs, LabelledVideo, LabelledVideos
+
+__all__ = [
+    "DenseHead",
+    "Film",
+    "FilmPair",
+    "FilmPairs",
+    "HeadResult",
+    "HeadSettings",
+    "LabelledVideo",
+    "LabelledVideos",
+    "auroc",
+    "class_iou",
+    "confusion_matrix",
+    "dense_loss",
+    "mean_iou",
+    "over_clips",
+    "relative_accuracy",
+    "squared_errors",
+    "train_head",
+]
