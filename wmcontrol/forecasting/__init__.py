@@ -4,16 +4,22 @@ Protocols are those of DINO-world (arXiv 2507.19468, sections 4.1 and 4.2, appen
 frames of a clip, ``B`` windows at once, ``P`` patches of a frame, ``D`` numbers of a token, ``C`` classes.
 """
 
+from .forecast_result import Case, Forecast, distance_plot
+from .forecasts import FORECAST_PROTOCOLS, ForecastProtocol, forecast, how_far
 from .head_training import HeadResult, HeadSettings, dense_loss, train_head
 from .heads import DenseHead
 from .metrics import auroc, class_iou, confusion_matrix, mean_iou, over_clips, relative_accuracy, squared_errors
 from .records import Film, FilmPair, FilmPairs, LabelledVideo, LabelledVideos
 
 __all__ = [
+    "FORECAST_PROTOCOLS",
+    "Case",
     "DenseHead",
     "Film",
     "FilmPair",
     "FilmPairs",
+    "Forecast",
+    "ForecastProtocol",
     "HeadResult",
     "HeadSettings",
     "LabelledVideo",
@@ -22,6 +28,9 @@ __all__ = [
     "class_iou",
     "confusion_matrix",
     "dense_loss",
+    "distance_plot",
+    "forecast",
+    "how_far",
     "mean_iou",
     "over_clips",
     "relative_accuracy",

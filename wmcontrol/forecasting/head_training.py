@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from ..checks import check_fields, check_whole, number, whole
+from ..checks import check_fields, number, whole
 from ..data.windows import Shuffled
 from ..encoders import Encoder
 from ..encoders.files import encoder_digest
@@ -27,6 +27,7 @@ from ..training.state import Log, OnLog, load_state, save_state
 from .heads import SETTINGS, DenseHead
 from .metrics import IGNORED
 from .records import LabelledVideos
+from .tiles import checked_sides
 
 _TOKENS, _LABELS = "tokens.npy", "labels.npy"
 _EVERY = 50  # steps from one line of the log to the next
@@ -63,13 +64,7 @@ class HeadSettings:
 
     def __post_init__(self) -> None:
         check_fields(self)
-        if self.crop is not None:
-            crop: Any = self.crop
-            if not isinstance(crop, list | tuple) or len(crop) != 2:
-                raise ValueError(f"crop must be a height and a width, got {crop!r}")
-            for side in crop:
-                check_whole("crop", side)
-            object.__setattr__(self, "crop", tuple(crop))  # YAML has lists
+        object.__setattr__(self, "crop", checked_sides("crop", self.crop))
 
 
 class HeadResult(NamedTuple):

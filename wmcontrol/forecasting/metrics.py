@@ -42,13 +42,19 @@ def confusion_matrix(predicted: Tensor, labels: Tensor, num_classes: int) -> NDA
     return counts.view(num_classes, num_classes).cpu().numpy()
 
 
+def divided(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return a quotient; NaN over 0."""
+    zeros = np.asarray(other) == 0
+    found: NDArray[np.float64] = np.where(zeros, np.nan, one / np.where(zeros, 1, other))
+    return found
+
+
 def class_iou(confusion: ArrayLike) -> NDArray[np.float64]:
     """Return intersection over union of each class, (…, C) of matrices (…, C, C); NaN of one that is nowhere."""
     counts = np.asarray(confusion, np.float64)
     hits = np.diagonal(counts, axis1=-2, axis2=-1)
     union = counts.sum(-1) + counts.sum(-2) - hits
-    found: NDArray[np.float64] = np.divide(hits, union, out=np.full(union.shape, np.nan), where=union > 0)
-    return found
+    return divided(hits, union)
 
 
 def mean_iou(confusion: ArrayLike) -> NDArray[np.float64]:
@@ -58,10 +64,7 @@ def mean_iou(confusion: ArrayLike) -> NDArray[np.float64]:
     """
     each = class_iou(confusion)
     known = ~np.isnan(each)
-    counts = known.sum(-1)
-    total = np.where(known, each, 0.0).sum(-1)
-    found: NDArray[np.float64] = np.divide(total, counts, out=np.full(counts.shape, np.nan), where=counts > 0)
-    return found
+    return divided(np.where(known, each, 0.0).sum(-1), known.sum(-1))
 
 
 def squared_errors(predicted: Tensor, depth: Tensor) -> tuple[float, int]:

@@ -4,11 +4,25 @@ Letters: ``n`` frames, ``K`` tiles of a frame, ``C`` numbers of a pixel.
 """
 
 from itertools import product
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from ..checks import check_whole
+
 Size = tuple[int, int]  # height and width, pixels
+
+
+def checked_sides(name: str, sides: Any) -> Size | None:
+    """Return a height and a width, of which lists of YAML are made too, or None; a ValueError if they are neither."""
+    if sides is None:
+        return None
+    if not isinstance(sides, list | tuple) or len(sides) != 2:
+        raise ValueError(f"{name} must be a height and a width, got {sides!r}")
+    for side in sides:
+        check_whole(name, side)
+    return int(sides[0]), int(sides[1])
 
 
 def tile_places(size: Size, window: Size | None, stride: int) -> list[tuple[int, int]]:

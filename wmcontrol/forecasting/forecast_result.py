@@ -1,0 +1,191 @@
+"""What comes out of forecasts: scores with intervals, tables, and a picture.
+
+Letters: ``N`` videos, ``C`` classes.
+"""
+
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..evaluation import Interval
+from ..evaluation.reports.figures import BLUE, GREEN, ORANGE, PURPLE, RED, SKY, new_figure
+from .metrics import class_iou, divided, mean_iou, over_clips
+
+Method = Literal["present", "copy_last", "model"]
+
+
+class Case(NamedTuple):
+    """One way to forecast.
+
+    Attributes:
+        name: of it.
+        distance: frames from the last that is seen to the one that is forecast.
+        calls: of the predictor. 1 is direct prediction; more are a rollout in steps of equal time, in which what was
+            predicted is seen as a frame by the calls that follow.
+    """
+
+    name: str
+    distance: int
+    calls: int
+
+
+@dataclass(frozen=True, eq=False)
+class Forecast:
+    """How good forecasts are, beside the tokens of the true future and those of the last frame that was seen.
+
+    Methods are "present", the true future's tokens, which is the ceiling; "copy_last", the floor; and "model".
+
+    Attributes:
+        kind: "segmentation" or "depth".
+        class_names: of the C classes; none of depths.
+        cases: ways to forecast.
+        seconds: from the last frame that is seen to the one that is forecast, for each case.
+        windows: (N,) how many of each video.
+        pixels: by method and name of the case ("" for "present"): for each video the confusion matrix (N, C, C), or
+            the sum of squared errors and the number of pixels (N, 2).
+        tokens: as ``pixels``: the sum of absolute errors of tokens and how many numbers they have (N, 2).
+    """
+
+    kind: str
+    class_names: tuple[str, ...]
+    cases: tuple[Case, ...]
+    seconds: tuple[float, ...]
+    windows: NDArray[np.int64]
+    pixels: dict[tuple[str, str], NDArray[np.float64]] = field(repr=False)
+    tokens: dict[tuple[str, str], NDArray[np.float64]] = field(repr=False)
+
+    def score(self, method: Method, case: str = "") -> Interval:
+        """Return mIoU, from 0 to 1, or RMSE in metres, with its interval over videos."""
+        return over_clips(self._measure, self.pixels[method, case])
+
+    def token_error(self, method: Method, case: str) -> Interval:
+        """Return the mean absolute error of the tokens' numbers, with its interval over videos."""
+        return over_clips(ratio, self.tokens[method, case])
+
+    def error_of_copying(self, case: str) -> Interval:
+        """Return the model's error of tokens over that of copying the last frame: below 1 it foresees something."""
+        pair = np.stack([self.tokens["model", case], self.tokens["copy_last", case]], 1)
+        return over_clips(lambda sums: divided(ratio(sums[..., 0, :]), ratio(sums[..., 1, :])), pair)
+
+    def gap_closed(self, case: str) -> Interval:
+        """Return how much of the way from copying to the true future the model's score goes: 0 none, 1 all."""
+
+        def share(*sums: NDArray[np.float64]) -> NDArray[np.float64]:
+            model, copy, present = map(self._measure, sums)
+            return divided(model - copy, present - copy)
+
+        keys = (("model", case), ("copy_last", case), ("present", ""))
+        return over_clips(share, *(self.pixels[key] for key in keys))
+
+    def class_scores(self, method: Method, case: str = "") -> dict[str, float]:
+        """Return intersection over union of each class; NaN of one that is nowhere."""
+        each = class_iou(self.pixels[method, case].sum(0))
+        return dict(zip(self.class_names, each.tolist(), strict=True))
+
+    def table(self) -> str:
+        """Return a table in Markdown: a row for each case."""
+        measure = "mIoU, %" if self.kind == "segmentation" else "RMSE, m"
+        scale = 100 if self.kind == "segmentation" else 1
+        head = ["case", "seconds", f"copy last: {measure}", f"model: {measure}", f"true future: {measure}"]
+        head += ["of the way, %", "error of tokens over copying's, %"]
+        present = shown(self.score("present"), scale)
+        rows = [
+            [
+                case.name,
+                f"{seconds:.2f}",
+                shown(self.score("copy_last", case.name), scale),
+                shown(self.score("model", case.name), scale),
+                present,
+                shown(self.gap_closed(case.name), 100),
+                shown(self.error_of_copying(case.name), 100),
+            ]
+            for case, seconds in zip(self.cases, self.seconds, strict=True)
+        ]
+        return "\n".join(f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all numbers with their intervals, as JSON can write them."""
+        present = vars(self.score("present"))
+        cases = [
+            {
+                **case._asdict(),
+                "seconds": seconds,
+                "present": present,
+                **{method: vars(self.score(method, case.name)) for method in ("copy_last", "model")},
+                "gap_closed": vars(self.gap_closed(case.name)),
+                "token_error": vars(self.token_error("model", case.name)),
+                "error_of_copying": vars(self.error_of_copying(case.name)),
+                **({"classes": self.class_scores("model", case.name)} if self.class_names else {}),
+            }
+            for case, seconds in zip(self.cases, self.seconds, strict=True)
+        ]
+        return {"kind": self.kind, "videos": len(self.windows), "windows": int(self.windows.sum()), "cases": cases}
+
+    def _measure(self, sums: NDArray[np.float64]) -> NDArray[np.float64]:
+        return mean_iou(sums) if self.kind == "segmentation" else np.sqrt(ratio(sums))
+
+
+def distance_plot(result: Forecast, path: Any) -> None:
+    """Save a picture of the score and of the error of tokens over the time ahead, a line for each way to forecast."""
+    figure = new_figure(8.0, 3.4)
+    scores, errors = figure.subplots(1, 2)
+    scale = 100 if result.kind == "segmentation" else 1
+    colours = (BLUE, ORANGE, GREEN, PURPLE, RED, SKY)
+    by_calls = sorted(zip(result.cases, result.seconds, strict=True), key=lambda pair: (pair[0].calls, pair[1]))
+    for colour, (calls, pairs) in zip(colours, groupby(by_calls, key=lambda pair: pair[0].calls), strict=False):
+        line = list(pairs)
+        seconds = [each for _, each in line]
+        for axes, of in ((scores, result.score), (errors, result.token_error)):
+            _band(
+                axes,
+                seconds,
+                [of("model", case.name) for case, _ in line],
+                colour,
+                way_of(calls),
+                scale if axes is scores else 1,
+            )
+    first = by_calls[0][0].calls
+    line = [pair for pair in by_calls if pair[0].calls == first]
+    seconds = [each for _, each in line]
+    for axes, of in ((scores, result.score), (errors, result.token_error)):
+        _band(
+            axes,
+            seconds,
+            [of("copy_last", case.name) for case, _ in line],
+            "0.5",
+            "copy last",
+            scale if axes is scores else 1,
+        )
+        axes.set_xlabel("seconds ahead")
+        axes.spines[["top", "right"]].set_visible(False)
+    scores.axhline(scale * result.score("present").value, color="0.2", linestyle=":", label="true future")
+    scores.set_ylabel("mIoU, %" if result.kind == "segmentation" else "RMSE, m")
+    errors.set_ylabel("mean absolute error of tokens")
+    scores.legend(frameon=False, fontsize=8)
+    figure.savefig(path)
+
+
+def _band(axes: Any, seconds: list[float], found: list[Interval], colour: str, label: str, scale: float) -> None:
+    value, low, high = (scale * np.array([getattr(each, name) for each in found]) for name in ("value", "low", "high"))
+    axes.plot(seconds, value, "o-", color=colour, label=label, markersize=3, linewidth=1.3)
+    axes.fill_between(seconds, low, high, color=colour, alpha=0.15, linewidth=0)
+
+
+def way_of(calls: int) -> str:
+    """Return what a way to forecast is called."""
+    return "direct" if calls == 1 else f"rollout in {calls} steps"
+
+
+def ratio(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return sums over counts, (…) of (…, 2)."""
+    return divided(sums[..., 0], sums[..., 1])
+
+
+def shown(found: Interval, scale: float) -> str:
+    """Return a number with its interval in text: one digit after the point of percents, three of others."""
+    value, low, high = (scale * each for each in (found.value, found.low, found.high))
+    digits = 1 if scale == 100 else 3
+    return f"{value:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
