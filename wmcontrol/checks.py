@@ -3,16 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import MISSING, field, fields
 from functools import partial
+from math import inf
 from numbers import Integral, Real
 from typing import Any, get_args
 
 import numpy as np
 
 
-def check_whole(name: str, value: Any, least: int = 1) -> None:
-    """Raise a ValueError unless ``value`` is a whole number from ``least`` up."""
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
-        raise ValueError(f"{name} must be a whole number from {least} up, got {value!r}")
+def check_whole(name: str, value: Any, least: int = 1, most: float = inf) -> None:
+    """Raise a ValueError unless ``value`` is a whole number from ``least`` to ``most``."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or not least <= int(value) <= most:
+        limits = f"from {least} up" if most == inf else f"from {least} to {most}"
+        raise ValueError(f"{name} must be a whole number {limits}, got {value!r}")
 
 
 def check_number(name: str, value: Any, interval: str) -> None:
@@ -37,9 +39,9 @@ def check_boolean(name: str, value: Any) -> None:
         raise ValueError(f"{name} must be True or False, got {value!r}")
 
 
-def whole(default: Any = MISSING, least: int = 1) -> Any:
-    """Return a dataclass's field that must be a whole number from ``least`` up, or None if that is the default."""
-    return field(default=default, metadata={"check": partial(check_whole, least=least)})
+def whole(default: Any = MISSING, least: int = 1, most: float = inf) -> Any:
+    """Return a dataclass's field: a whole number from ``least`` to ``most``, or None if that is the default."""
+    return field(default=default, metadata={"check": partial(check_whole, least=least, most=most)})
 
 
 def number(default: float, interval: str, *, optional: bool = False) -> Any:

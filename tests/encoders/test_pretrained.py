@@ -124,6 +124,8 @@ def test_frames_that_the_patch_does_not_divide_are_refused_with_the_nearest_size
         encoder.grid(14, 3)
     with pytest.raises(ValueError, match=naming("image_size", "224 by 100", "width", 98, 112)):
         TransformersEncoder(saved("dinov2"), image_size=(224, 100))
+    with pytest.raises(ValueError, match=naming("image_size", 14_000_000, 4096)):
+        TransformersEncoder(saved("dinov2"), image_size=(14_000_000, 28))
 
 
 def test_other_constants_and_dtypes_can_be_set(saved: Callable, frames: Callable) -> None:

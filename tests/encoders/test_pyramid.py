@@ -231,6 +231,7 @@ def test_using_it_before_it_is_fitted_says_what_to_do(discs: torch.Tensor) -> No
         ({"color_weights": (1e308, 6, 6)}, naming("color_weights", "1e-06", 1e308)),
         ({"color_weights": (1e-9, 0, 0)}, naming("color_weights", "1e-06", 1e-9)),
         ({"blur_weights": (1e308, 1, 1, 1)}, naming("blur_weights", "1e-06", 1e308)),
+        ({"tokens": (512, 512), "blurs": [0.1], "grids": [(512, 512)]}, naming("tokens", 65536, 512)),
     ],
 )
 def test_settings_out_of_range_are_refused(wrong: dict, message: str) -> None:

@@ -12,7 +12,16 @@ from naming import naming
 from safetensors.torch import load_file, save_file
 from test_world_model import A, D, encoder, frames, normalizer, plans, world_model
 
-from wmcontrol.models import ActionConditioned, FrameCausalPredictor, Predictor, WorldModel, checkpoint
+from wmcontrol.models import (
+    ActionConditioned,
+    ActionPrior,
+    FrameCausalPredictor,
+    Predictor,
+    RewardHead,
+    WorldModel,
+    checkpoint,
+    register_predictor,
+)
 
 
 @pytest.fixture
@@ -248,9 +257,9 @@ def test_nonsense_in_a_config_names_the_file(folder: Path, changes: dict) -> Non
         ("predictor", {"mlp_ratio": 9000}, "predictor"),
         ("predictor", {"depth": True}, naming("depth", True)),
         ("predictor", {"width": 2**23, "mlp_ratio": 9999.0, "dim": 2**23, "num_heads": 2**20}, "predictor"),
-        ("encoder", {"grids": None, "blurs": [1e-4]}, "encoder"),
+        ("encoder", {"grids": None, "blurs": [1e-4]}, "grids"),
         ("encoder", {"grids": None, "blurs": [1e-300]}, naming("blurs", 1e-300)),
-        ("encoder", {"grids": [[2**16, 2**16]]}, "encoder"),
+        ("encoder", {"grids": [[2**16, 2**16]]}, naming("grids", 65536)),
     ],
 )
 def test_a_config_that_asks_for_more_than_the_weights_hold_is_refused_before_it_is_built(
@@ -282,6 +291,59 @@ def test_numbers_that_cannot_be_are_refused_by_field(changes: dict, folder: Path
     change(folder, **changes)
     with pytest.raises(ValueError, match=rf"config\.json: {next(iter(changes))}"):
         WorldModel.load(folder)
+
+
+@pytest.mark.parametrize(
+    ("where", "value"),
+    [
+        ("planning.num_proposals", 2**40),
+        ("planning.horizon", 10**9),
+        ("planning.context_frames", 10**6),
+        ("planning.context_steps", 10**12),
+        ("planning.replan_every", 10**12),
+        ("prior.width", 10**6),
+        ("prior.horizon", 10**5),
+        ("prior.num_frames", 10**6),
+        ("reward.width", 2**20),
+        ("reward.num_frames", 10**6),
+        ("frame_size", [2**14, 32]),
+        ("encoder.settings.grids", [[2, 2**14]] * 4),
+        ("encoder.settings.blurs", [1e9, 1e12, 1e15, 1e18]),
+    ],
+)
+def test_a_setting_that_would_fill_the_memory_is_refused_by_field(where: str, value: object, tmp_path: Path) -> None:
+    model = world_model()
+    model.prior, model.reward = ActionPrior(D, 4, A, width=8, depth=1), RewardHead(4, D, 8)
+    model.save(tmp_path / "model")
+    config = json.loads((tmp_path / "model" / "config.json").read_text())
+    *path, field = where.split(".")
+    part = config
+    for name in path:
+        part = part[name]
+    part[field] = value
+    change(tmp_path / "model", **config)
+    number = re.findall(r"[\d.e+]+", str(value))[-1 if field == "grids" else 0]
+    with pytest.raises(ValueError, match=naming("config.json", *path, field, number)):
+        WorldModel.load(tmp_path / "model")
+
+
+def test_a_class_of_the_users_gets_no_settings_that_ask_for_more_than_the_file_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoint, "PREDICTORS", {})
+    monkeypatch.setattr("wmcontrol.models.predictor.PREDICTORS", checkpoint.PREDICTORS)
+
+    @register_predictor
+    class Own(Predictor):
+        pass
+
+    WorldModel(encoder(), Own(D, 32, 2, 2), control_rate=10, frame_size=(32, 32)).save(tmp_path / "model")
+    predictor = json.loads((tmp_path / "model" / "config.json").read_text())["predictor"]
+    assert type(WorldModel.load(tmp_path / "model").predictor) is Own
+    for field, value in (("width", 2**20), ("depth", 10**9)):
+        change(tmp_path / "model", predictor={**predictor, "settings": {**predictor["settings"], field: value}})
+        with pytest.raises(ValueError, match=naming("config.json", "predictor.settings")):
+            WorldModel.load(tmp_path / "model")
 
 
 @pytest.mark.parametrize(("name", "value"), [("mean", 1e308), ("mean", -3.4e38), ("std", 1e-40), ("high", 1e308)])

@@ -23,6 +23,7 @@ from torch import Tensor
 from ..actions import LAYOUT, ActionLayout
 from ..encoders import Encoder
 from ..encoders.files import encoder_digest, load_encoder
+from ..encoders.images import MAX_SIDE
 from ..untrusted import (
     AnyJson,
     Choice,
@@ -65,7 +66,7 @@ _DESCRIPTION = Record(
         "frames": Integer(low=1),
         "patches": Integer(low=1),
         "dim": Integer(low=1),
-        "frame_size": ListOf(Integer(low=1), 2, 2),
+        "frame_size": ListOf(Integer(low=1, high=MAX_SIDE), 2, 2),
         "source": _SOURCE,
     }
 )

@@ -6,11 +6,14 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from ..checks import check_whole
+
 # The constants of torchvision's ImageNet models, which the DINO and JEPA families were trained with.
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 # To [-1, 1]: SigLIP, and the autoencoders of diffusers.
 HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 
+MAX_SIDE = 2**12  # pixels; the patches of a larger frame, and what a network makes of them, take gigabytes
 ImageSize = int | Sequence[int] | None
 Colours = tuple[Sequence[float], Sequence[float]]  # mean and standard deviation, of 0 to 1
 
@@ -19,11 +22,13 @@ def checked_size(image_size: ImageSize, patch: tuple[int, int]) -> tuple[int, in
     """Return the height and width to which frames are resized, None where they stay as they are.
 
     Raises:
-        ValueError: the patch does not divide it.
+        ValueError: the patch does not divide it, or it is larger than 4096.
     """
     if image_size is None:
         return None
     height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
+    for side in (height, width):
+        check_whole("image_size", side, most=MAX_SIDE)
     patch_grid(height, width, patch, what="image_size")
     return height, width
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 # exp(-(0.75 pi)^2 / 2) = 6 % or less.
 _SAMPLES_PER_WIDTH = 0.75
 _MIN_BLUR, _MIN_RATIO = 1e-4, 1.5
+_MAX_BLUR, _MOST_TOKENS, _MOST_SAMPLES = 1e3, 2**16, 2**24  # of a frame: what memory has room for
 _LARGEST = 1e6  # of weights: single precision must have room for squares of what they multiply
 
 
@@ -63,10 +64,13 @@ def checked_shape(
         blur_weights = _numbers("blur_weights", blur_weights, float)
     if len(tokens) != 2 or min(tokens) < 1:
         raise ValueError(f"tokens must be rows and columns, each at least 1, got {tokens!r}")
-    if not blurs or blurs[0] < _MIN_BLUR or any(b < _MIN_RATIO * a * (1 - 1e-9) for a, b in pairwise(blurs)):
+    if tokens[0] * tokens[1] > _MOST_TOKENS:
+        raise ValueError(f"tokens must be rows and columns of at most {_MOST_TOKENS} tokens, got {tokens!r}")
+    in_range = blurs and blurs[0] >= _MIN_BLUR and blurs[-1] <= _MAX_BLUR
+    if not in_range or any(b < _MIN_RATIO * a * (1 - 1e-9) for a, b in pairwise(blurs)):
         raise ValueError(
-            f"blurs must be widths as fractions of the frame, from {_MIN_BLUR:g} up, each at least {_MIN_RATIO} times "
-            f"the one before, got {blurs!r}"
+            f"blurs must be widths as fractions of the frame, from {_MIN_BLUR:g} to {_MAX_BLUR:g}, each at least "
+            f"{_MIN_RATIO} times the one before, got {blurs!r}"
         )
     if blur_weights is None:
         blur_weights = [blur / blurs[0] for blur in blurs]
@@ -84,6 +88,11 @@ def checked_shape(
         raise ValueError(
             f"grids must be {len(blurs)} pairs of rows and columns, one per entry of blurs and multiples of tokens, "
             f"{tuple(tokens)}, got {grids!r}"
+        )
+    if sum(max(grid) ** 2 for grid in grids) > _MOST_SAMPLES:  # of a square's sides: blurs are matrices of them
+        raise ValueError(
+            f"grids must be of at most {_MOST_SAMPLES} samples in all, were they squares; got {grids!r}; coarser "
+            "grids or wider blurs have fewer"
         )
     if len(color_weights) != 3 or min(color_weights) < 0 or not _sized(color_weights):
         raise ValueError(

@@ -65,10 +65,8 @@ class GoalCore:
     ):
         check_choice("obs_type", obs_type, ObsType)
         check_choice("reward_type", reward_type, RewardType)
-        check_whole("image_size", image_size)
-        check_whole("render_size", render_size)
-        if image_size > _MAX_SIDE:
-            raise ValueError(f"image_size must be at most {_MAX_SIDE} pixels, got {image_size!r}")
+        check_whole("image_size", image_size, most=_MAX_SIDE)
+        check_whole("render_size", render_size, most=_MAX_SIDE)
         self._world = world = self.world_class(num_worlds, **world_settings)
         resolve(variation, world.variations, np.random.default_rng(0))  # refused here, if at all
         self._layout = ActionLayout.of(self._one_action_space())

@@ -8,6 +8,7 @@ Letters: ``B`` environments, ``S`` samples, ``T`` frames, ``H`` model steps ahea
 numbers of a token, ``A`` numbers in a model action, ``W`` the width of the network.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 from ..checks import check_whole
 from .ordinary import ordinary_tensors
 
+MOST = {"horizon": 1000, "num_frames": 1000, "width": 2**13, "depth": 100}  # of a network that memory has room for
 _EULER_STEPS = 10
 _CODE = 512  # numbers that the patches of a frame are brought to, together
 _WAVES = 8  # of the time embedding, in octaves
@@ -61,7 +63,7 @@ class ActionPrior(nn.Module):
             "depth": depth,
         }
         for name, value in self._settings.items():
-            check_whole(name, value)
+            check_whole(name, value, most=MOST.get(name, math.inf))
         self.dim, self.num_patches, self.action_dim = dim, num_patches, action_dim
         self.horizon, self.num_frames = horizon, num_frames
         self.register_buffer("mean", torch.zeros(dim, dtype=torch.float32))  # of the tokens that it was trained on

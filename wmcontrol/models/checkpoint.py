@@ -8,7 +8,8 @@ size, and how to plan with it.
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
@@ -29,6 +30,7 @@ from ..encoders.files import (
     tensors_of,
     trial_frames,
 )
+from ..encoders.images import MAX_SIDE
 from ..encoders.registry import describe_encoder
 from ..hardware import fast_dtype
 from ..hub import is_on_hub, local_folder
@@ -47,6 +49,7 @@ FORMAT_VERSION = 1
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 _ASSETS = Path(__file__).parents[1] / "assets"
 _DTYPES = {"float64": torch.float64, "float32": torch.float32}  # what rounded weights may be widened to
+_NO_MODEL = (ValueError, TypeError, AttributeError, IndexError, RuntimeError, OverflowError)
 _SIZE, _VECTOR = Integer(low=1, high=2**24), ListOf(Number(), least=1)
 _VERSION = Record({"format_version": Integer()}, others=AnyJson())
 _CONFIG = Record(
@@ -64,7 +67,7 @@ _CONFIG = Record(
             )
         ),
         "control_rate": Number(above=0),
-        "frame_size": ListOf(Integer(low=1, high=2**14), 2, 2),
+        "frame_size": ListOf(Integer(low=1, high=MAX_SIDE), 2, 2),
     },
     # Not in every model.
     {
@@ -172,8 +175,8 @@ def load(
     config = _read_config(folder / CONFIG)
     weights = _read_weights(folder / WEIGHTS)
     try:
-        model = _model(config, len(weights))
-    except (ValueError, TypeError, AttributeError, IndexError, RuntimeError, OverflowError) as error:
+        model = _model(config, weights)
+    except _NO_MODEL as error:
         raise ValueError(f"{folder / CONFIG} does not describe a model: {error}") from error
     load_tensors(_parts(model), weights, folder / WEIGHTS, CONFIG)
     if "dtype" in config:
@@ -191,17 +194,21 @@ def load(
     return model
 
 
-def _model(config: dict[str, Any], num_tensors: int) -> WorldModel:
+def _model(config: dict[str, Any], weights: Mapping[str, Tensor]) -> WorldModel:
     """Make a model of which parts of ours have no memory yet: their weights bring it, and no more than that."""
     predictor, actions, (height, width) = config["predictor"], config["actions"], config["frame_size"]
     ours = "class" not in predictor
-    depths = {"prior": config.get("prior", {}), "predictor.settings": predictor["settings"] if ours else {}}
-    for name, settings in depths.items():
-        if isinstance(depth := settings.get("depth"), int) and depth > num_tensors:
-            raise ValueError(f"{name}.depth is {depth}, and {WEIGHTS} has {num_tensors} tensors")
-    encoder = described_encoder(config["encoder"])
-    with torch.device("meta" if ours else "cpu"):
+    for name, settings in {"prior": config.get("prior", {}), "predictor.settings": predictor["settings"]}.items():
+        if isinstance(depth := settings.get("depth"), int) and depth > len(weights):
+            raise ValueError(f"{name}.depth is {depth}, and {WEIGHTS} has {len(weights)} tensors")
+    with _named("encoder.settings"):
+        encoder = described_encoder(config["encoder"])
+    if not ours:
+        _check_asked(predictor, sum(tensor.numel() for tensor in weights.values()))
+    with torch.device("meta" if ours else "cpu"):  # a user's class may make what is not in the weights
         built = _build(predictor)
+    with _named("planning"):
+        planning = PlanningSettings(**config.get("planning", {}))
     model = WorldModel(
         encoder,
         built,
@@ -209,23 +216,43 @@ def _model(config: dict[str, Any], num_tensors: int) -> WorldModel:
         control_rate=config["control_rate"],
         frame_size=(height, width),
         token_std=config.get("token_std"),
-        planning=PlanningSettings(**config.get("planning", {})),
+        planning=planning,
     )
     if "prior" in config:
-        with torch.device("meta"):
+        with _named("prior"), torch.device("meta"):
             model.prior = prior = ActionPrior(**config["prior"])
         rows, columns = model.grid
         expected = (encoder.dim, rows * columns, model.normalizer.action_dim if model.normalizer else None)
         if (prior.dim, prior.num_patches, prior.action_dim) != expected:
             raise ValueError(f"prior: dim, num_patches and action_dim must be {expected} by the other settings")
     if "reward" in config:
-        with torch.device("meta"):
+        with _named("reward"), torch.device("meta"):
             model.reward = head = RewardHead(**config["reward"])
         if (head.num_patches, head.dim) != (model.grid[0] * model.grid[1], encoder.dim):
             raise ValueError(
                 f"reward: num_patches and dim must be those of the encoder's tokens, got {head.settings()}"
             )
     return model
+
+
+@contextmanager
+def _named(part: str) -> Iterator[None]:
+    """Say which part of the configuration has what is refused."""
+    try:
+        yield
+    except _NO_MODEL as error:
+        raise ValueError(f"{part}: {error}") from error
+
+
+def _check_asked(described: dict[str, Any], numbers: int) -> None:
+    """Refuse settings of a user's class by which it has more parameters than a file has numbers."""
+    try:
+        with torch.device("meta"):
+            asked = sum(parameter.numel() for parameter in _build(described).parameters())
+    except (NotImplementedError, RuntimeError):  # its constructor looks at numbers, which have no values there
+        return
+    if asked > numbers:
+        raise ValueError(f"predictor.settings ask for {asked} parameters, and {WEIGHTS} has {numbers} numbers")
 
 
 def _parts(model: WorldModel) -> dict[str, nn.Module]:

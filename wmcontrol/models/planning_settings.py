@@ -35,14 +35,15 @@ class PlanningSettings:
         ValueError: a setting is out of range; it is named.
     """
 
-    context_frames: int = whole(1)
-    context_steps: int = whole(0, least=0)
+    # Files have these too, and a plan takes memory for as many steps, frames and proposals as they say.
+    context_frames: int = whole(1, most=1000)
+    context_steps: int = whole(0, least=0, most=10**6)
     metric: str = choice("cosine", METRICS)
     metric_steps: float | str | None = None
     standardize: float = number(0.0, "[0, 2]")
-    horizon: int = whole(5)
-    replan_every: int | None = whole(None)
-    num_proposals: int = whole(64, least=0)
+    horizon: int = whole(5, most=1000)
+    replan_every: int | None = whole(None, most=10**6)
+    num_proposals: int = whole(64, least=0, most=2**16)
 
     def __post_init__(self) -> None:
         check_fields(self)

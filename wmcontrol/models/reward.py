@@ -4,6 +4,8 @@ Letters: ``H`` frames, one model step apart, ``T`` of them that are looked at to
 numbers of a token.
 """
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -33,7 +35,7 @@ class RewardHead(nn.Module):
         super().__init__()
         self._settings = {"num_patches": num_patches, "dim": dim, "width": width, "num_frames": num_frames}
         for name, value in self._settings.items():
-            check_whole(name, value)
+            check_whole(name, value, most={"width": 2**13, "num_frames": 1000}.get(name, math.inf))
         if width % _HEADS:
             raise ValueError(f"width must be a multiple of {_HEADS}, got {width}")
         self.num_patches, self.dim, self.num_frames = num_patches, dim, num_frames

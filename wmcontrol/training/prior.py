@@ -22,6 +22,7 @@ from ..checks import check_fields, number, whole
 from ..data import LatentStore, held_out_split
 from ..hardware import usable_device
 from ..models import ActionNormalizer, ActionPrior, WorldModel
+from ..models.action_prior import MOST
 from ..untrusted import AnyJson, Number, Record
 from .distributed import DistributedContext
 from .inputs import open_store, run
@@ -60,8 +61,8 @@ class PriorSettings:
     batch_size: int = whole(512)
     learning_rate: float = number(1e-3, "(0, 1)")
     weight_decay: float = number(0.01, "[0, 1]")
-    width: int = whole(512)
-    depth: int = whole(3)
+    width: int = whole(512, most=MOST["width"])
+    depth: int = whole(3, most=MOST["depth"])
     num_train_trajectories: int | None = whole(None)
     seed: int = whole(0, least=0)
     split_seed: int | None = whole(None, least=0)
