@@ -10,9 +10,11 @@ from .head_training import HeadResult, HeadSettings, dense_loss, train_head
 from .heads import DenseHead
 from .metrics import auroc, class_iou, confusion_matrix, mean_iou, over_clips, relative_accuracy, squared_errors
 from .records import Film, FilmPair, FilmPairs, LabelledVideo, LabelledVideos
+from .surprises import SURPRISE_PROTOCOLS, Surprise, SurpriseProtocol, surprise
 
 __all__ = [
     "FORECAST_PROTOCOLS",
+    "SURPRISE_PROTOCOLS",
     "Case",
     "DenseHead",
     "Film",
@@ -24,6 +26,8 @@ __all__ = [
     "HeadSettings",
     "LabelledVideo",
     "LabelledVideos",
+    "Surprise",
+    "SurpriseProtocol",
     "auroc",
     "class_iou",
     "confusion_matrix",
@@ -35,5 +39,6 @@ __all__ = [
     "over_clips",
     "relative_accuracy",
     "squared_errors",
+    "surprise",
     "train_head",
 ]

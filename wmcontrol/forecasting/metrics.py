@@ -92,19 +92,27 @@ def relative_accuracy(possible: ArrayLike, impossible: ArrayLike) -> float:
     return float((one < other).mean())
 
 
-def auroc(negatives: ArrayLike, positives: ArrayLike) -> float:
+def auroc(negatives: ArrayLike, positives: ArrayLike) -> NDArray[np.float64]:
     """Return the area under the receiver operating characteristic: the chance that a positive scores higher.
 
     Scores that are equal count half (Mann and Whitney, 1947).
+
+    Args:
+        negatives: (…, n) scores of one kind.
+        positives: (…, m) scores of the other.
+
+    Returns:
+        (…).
 
     Raises:
         ValueError: there are none of one kind.
     """
     low, high = np.asarray(negatives, np.float64), np.asarray(positives, np.float64)
-    if low.ndim != 1 or high.ndim != 1 or not len(low) or not len(high):
+    n, m = (each.shape[-1] if each.ndim else 0 for each in (low, high))
+    if not n or not m:
         raise ValueError(f"expected one or more scores of each kind, got {low.shape} and {high.shape}")
-    ranks = rankdata(np.concatenate([low, high]))[len(low) :]
-    return float((ranks.sum() - len(high) * (len(high) + 1) / 2) / (len(low) * len(high)))
+    ranks: NDArray[np.float64] = rankdata(np.concatenate([low, high], -1), axis=-1)[..., n:]
+    return (ranks.sum(-1) - m * (m + 1) / 2) / (n * m)
 
 
 def over_clips(
