@@ -111,8 +111,9 @@ def auroc(negatives: ArrayLike, positives: ArrayLike) -> NDArray[np.float64]:
     n, m = (each.shape[-1] if each.ndim else 0 for each in (low, high))
     if not n or not m:
         raise ValueError(f"expected one or more scores of each kind, got {low.shape} and {high.shape}")
-    ranks: NDArray[np.float64] = rankdata(np.concatenate([low, high], -1), axis=-1)[..., n:]
-    return (ranks.sum(-1) - m * (m + 1) / 2) / (n * m)
+    ranks = rankdata(np.concatenate([low, high], -1), axis=-1)[..., n:]
+    area: NDArray[np.float64] = (ranks.sum(-1) - m * (m + 1) / 2) / (n * m)
+    return area
 
 
 def over_clips(
