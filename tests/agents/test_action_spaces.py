@@ -40,6 +40,8 @@ from wmcontrol.data.collecting import collect_batches
 from wmcontrol.envs import check_goal_env, register_goal_env
 from wmcontrol.envs.contract import check_fits
 from wmcontrol.evaluation import DatasetTasks, Protocol, RandomTasks, evaluate
+from wmcontrol.models import ActionPrior
+from wmcontrol.planners import BestProposal
 from wmcontrol.training import FinetuneSettings, finetune
 
 # Neither bound of the first number is one of single precision; the second is held at its upper bound, which rounds
@@ -231,6 +233,19 @@ def test_agents_plan_in_any_space_and_the_true_simulator_arrives(trained: Any, k
         large = planner_for(kind, num_samples=64, num_iterations=6)
         oracle = evaluate(PlanningAgent.from_model(simulator, large, horizon=2, metric="l2"), tasks, protocol)
     assert oracle.success_end.value >= 0.75
+
+
+def test_a_prior_proposes_in_any_space_what_can_be_done(trained: Any, kind: str) -> None:
+    model, dataset = deepcopy(trained[0]), trained[1]
+    tasks, layout = DatasetTasks(dataset, 2, goal_offset=4), model.normalizer.layout
+    torch.manual_seed(0)
+    model.prior = ActionPrior(16, 1, model.normalizer.action_dim, horizon=2, width=8, depth=1)
+    agent = PlanningAgent.from_model(model, BestProposal(), horizon=2, num_proposals=3)
+    evaluate(agent, tasks, Protocol(name="short", goal_offset=4, budget=4, replan_every=4, horizon=2))
+    _, state = agent.predict(gym.make(kind).unwrapped.reset(seed=0)[0])
+    planned = model.normalizer.to_environment(state.envs[0].last_plan.plan.actions).numpy()
+    if layout.choices:
+        np.testing.assert_array_equal(planned, layout.to_vectors(layout.to_actions(planned)))
 
 
 def test_what_others_act_is_noted_as_what_the_agent_acts(trained: Any, kind: str) -> None:

@@ -14,7 +14,7 @@ from torch import Tensor
 from wmcontrol import GoalDistance, PlanningAgent, WorldModel
 from wmcontrol.models import ActionPrior
 from wmcontrol.objectives import ActionPenalty, Guardrail, objective_from
-from wmcontrol.planners import Planner, RandomShooting
+from wmcontrol.planners import BestProposal, Planner, RandomShooting
 from wmcontrol.planners.search import Search
 
 
@@ -87,6 +87,38 @@ def test_the_search_begins_with_proposals_of_each_rows_own_generator() -> None:
     ):
         other.predict(observation)
         assert other.planner.seen[0].shape[1] == 1  # type: ignore[attr-defined]
+
+
+def test_the_prior_alone_does_what_it_proposes_in_each_environment_whatever_others_do() -> None:
+    model = with_prior()
+    agent = PlanningAgent(model, BestProposal(), GoalDistance(), num_proposals=1)
+    env, observation = begin(3)
+    actions, state = agent.predict(observation)
+    assert env.action_space.contains(actions)
+    searched = Starts()
+    PlanningAgent(model, searched, GoalDistance(), num_proposals=1).predict(observation)
+    assert model.normalizer is not None
+    proposed = model.normalizer.to_environment(searched.seen[0][:, 1, 0])[:, 0]
+    torch.testing.assert_close(torch.from_numpy(actions), proposed)
+    assert len({tuple(row) for row in actions.tolist()}) == 3
+    for row in range(3):
+        alone = {name: value[row] for name, value in observation.items()}
+        action, _ = agent.predict(alone, agent.start([row]))
+        np.testing.assert_allclose(action, actions[row], atol=1e-6)
+    _, other = agent.predict(observation, agent.start([7, 8, 9]))
+    plans = [[env.last_plan.plan for env in each.envs if env.last_plan] for each in (state, other)]
+    assert not any(torch.equal(one.actions, two.actions) for one, two in zip(*plans, strict=True))
+    assert [plan.info["evaluations"].item() for plan in plans[0]] == [1, 1, 1]
+
+
+def test_the_best_proposal_is_the_one_of_least_cost_and_never_the_start() -> None:
+    starts = torch.tensor([0.0, 3.0, 0.5, -1.0]).view(1, 4, 1, 1)
+    bounds: Any = {"low": torch.tensor([-2.0]), "high": torch.tensor([2.0])}
+    cost = lambda a: a.square().sum((-1, -2))  # noqa: E731
+    found = BestProposal().plan(cost, starts, **bounds)
+    assert (found.actions.item(), found.cost.item(), found.info["evaluations"].item()) == (0.5, 0.25, 3)
+    assert BestProposal().plan(cost, starts[:, :2], **bounds).actions.item() == 2  # the only one, inside the bounds
+    assert BestProposal().plan(cost, starts[:, 0], **bounds).actions.item() == 0
 
 
 @pytest.mark.parametrize(("horizon", "longest"), [(5, 3), (3, 5)])

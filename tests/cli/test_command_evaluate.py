@@ -26,7 +26,7 @@ from wmcontrol.evaluation import DatasetTasks, Evaluation, RandomTasks, evaluate
 from wmcontrol.runs import read_run
 
 PACKAGED = Path(wmcontrol.__file__).parent / "assets"
-SMALL = ["planner.num_samples=20", "planner.num_iterations=2"]
+SMALL = ["planner.num_samples=20", "planner.num_iterations=2", "num_proposals=0"]
 WALL = ["evaluate", "model=wall", "env=wall", "num_tasks=4", "batch=2", "videos=0", *SMALL]
 
 

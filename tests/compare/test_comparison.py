@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import small_compare
 
 from wmcontrol.compare import ENVIRONMENTS, Comparison, EnvironmentSettings
-from wmcontrol.compare.plan import plan
+from wmcontrol.compare.plan import TASKS, plan
 from wmcontrol.compare.run import about, in_words
 from wmcontrol.compare.settings import planner_settings
-from wmcontrol.evaluation import PROTOCOLS
-from wmcontrol.models import PlanningSettings
+from wmcontrol.compare.stages import run_stages
+from wmcontrol.evaluation import PROTOCOLS, Evaluation
+from wmcontrol.models import ActionPrior, PlanningSettings, WorldModel
 from wmcontrol.models.checkpoint import WEIGHTS, packaged_folder
 from wmcontrol.planners import CEM
 from wmcontrol.training import FinetuneSettings
@@ -119,6 +121,23 @@ def test_finished_models_are_evaluated_beside_them_as_long_as_their_weights_are_
 
     assert stage.settings["weights"] == hashlib.sha256(weights).hexdigest()
     assert [need.name for need in stage.needs] == ["collect wall unseen"]
+
+
+def test_a_finished_model_with_a_prior_is_judged_without_a_search_too(tmp_path: Path) -> None:
+    model = WorldModel.load("wall")
+    model.prior = ActionPrior(model.encoder.dim, 1, 10, width=8, depth=1)
+    model.save(tmp_path / "model")
+    small = small_compare.small_comparison()
+    wall = replace(small.environments["wall"], finished=str(tmp_path / "model"))
+    rows = plan(replace(small, environments={"wall": wall})).rows
+    assert [row.agent for row in rows[2:6]] == ["packaged", "prior alone", "best proposal", "no-op"]
+    for row, proposals in ((rows[3], 1), (rows[4], 64)):
+        run_stages(row.stages, tmp_path / "stages", jobs=1)
+        about = Evaluation.read(row.stages[0].folder(tmp_path / "stages") / TASKS).header["about"]
+        assert (about["planner"]["name"], about["planning"]["num_proposals"]) == ("BestProposal", proposals)
+    without = replace(wall, planning=replace(wall.planning, num_proposals=0))
+    rows = plan(replace(small, environments={"wall": without})).rows
+    assert "prior alone" not in [row.agent for row in rows]
 
 
 def test_tasks_of_ones_own_data_are_of_the_tenth_that_is_held_out(data: Path) -> None:

@@ -25,10 +25,13 @@ from wmcontrol.evaluation import (
     evaluate_agents,
     evaluate_and_report,
     planning_spec,
+    prior_baselines,
     report,
 )
 from wmcontrol.evaluation.specs import describe
+from wmcontrol.models import ActionPrior
 from wmcontrol.models.checkpoint import packaged_folder
+from wmcontrol.planners import BestProposal
 
 WALL = "wmcontrol/Wall-v0"
 SPACE: Any = gym.make(WALL).action_space
@@ -123,7 +126,7 @@ def test_an_agents_description_tells_it_from_others() -> None:
 def test_a_saved_model_is_evaluated_beside_baselines_filmed_and_reported(tmp_path: Path) -> None:
     tasks, model = RandomTasks(WALL, 2), WorldModel.load("wall")
     search = CEM(num_samples=12, num_elites=3, num_iterations=1)
-    spec = planning_spec(model, search, tasks, SHORT, path="wall", metric="l2", standardize=0.0)
+    spec = planning_spec(model, search, tasks, SHORT, path="wall", metric="l2", standardize=0.0, num_proposals=0)
     card = json.loads((packaged_folder("wall") / "card.json").read_text())
     assert (spec.name, spec.role) == ("world model", "model")
     assert (spec.about["model"], spec.about["weights"], spec.about["standardize"]) == ("wall", card["sha256"], 0)
@@ -142,6 +145,34 @@ def test_a_saved_model_is_evaluated_beside_baselines_filmed_and_reported(tmp_pat
     noop = baselines(tasks)[0]
     rows, _ = evaluate_and_report(noop, tasks, SHORT, tmp_path / "noop")
     assert [row.agent for row in rows] == ["no-op", "random actions"]
+
+
+def test_what_the_prior_reaches_without_a_search_is_reported_beside_the_search(tmp_path: Path) -> None:
+    tasks, model = RandomTasks(WALL, 2), WorldModel.load("wall")
+    model.prior = ActionPrior(model.encoder.dim, 1, 10, horizon=2, width=8, depth=1)
+    search = CEM(num_samples=12, num_elites=3, num_iterations=1)
+    spec = planning_spec(model, search, tasks, SHORT, num_proposals=6, path="wall")
+    rows, page = evaluate_and_report(spec, tasks, SHORT, tmp_path)
+    names = ["world model from 6 proposals", "prior alone", "best proposal of 6", "no-op", "random actions"]
+    assert [row.agent for row in rows] == names
+    assert [row.role for row in rows] == ["model", *["baseline"] * 4]
+    told = [row.evaluation.header["about"]["agent"] for row in rows[:3]]
+    assert [(each["planner"]["type"], each["num_proposals"]) for each in told] == [
+        ("CEM", 6),
+        ("BestProposal", 1),
+        ("BestProposal", 6),
+    ]
+    assert rows[2].evaluation.header["about"]["weights"] == spec.about["weights"]
+    text = page.read_text()
+    assert all(words in text for words in (*names, "num_proposals 6"))
+    assert len(json.loads((tmp_path / "report.json").read_text())["differences"]) == 4
+    with SimulatorModel(model, WALL, num_workers=0) as simulator:
+        agent = PlanningAgent.from_model(simulator, search, num_proposals=6)
+        assert [other.name for other in prior_baselines(replace(spec, agent=agent))] == names[1:3]
+    without = planning_spec(model, search, tasks, SHORT, num_proposals=0)
+    assert without.name == "world model"
+    for agent in (without.agent, replace(spec.agent, planner=BestProposal()), NoOpAgent(SPACE)):
+        assert prior_baselines(replace(spec, agent=agent)) == []
 
 
 def test_an_agent_knows_when_goals_are_due_where_tasks_say_so(walks: Walks) -> None:

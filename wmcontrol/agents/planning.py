@@ -12,10 +12,10 @@ from torch import Tensor
 
 from ..actions import ActionLayout
 from ..checks import check_fields, whole
-from ..models import ActionNormalizer, WorldModel
+from ..models import ActionNormalizer, ActionPrior, WorldModel
 from ..models.ordinary import ordinary_tensors
 from ..objectives import GoalDistance, LearnedReward, Objective, objective_from
-from ..planners import CEM, CategoricalCEM, Planner
+from ..planners import CEM, BestProposal, CategoricalCEM, Planner
 from .imagining import Explanation, LatentCost, context_of, explain, steps_of, tokens_of
 from .observations import read, read_starts
 from .simulator import SimulatorModel
@@ -147,6 +147,12 @@ class PlanningAgent:
     def action_layout(self) -> ActionLayout:
         """How the environment's actions lie in vectors."""
         return self._normalizer.layout
+
+    @property
+    def prior(self) -> ActionPrior | None:
+        """What proposes the actions that a search begins with; None where the model has none, or none are asked for."""
+        world = self.model.model if isinstance(self.model, SimulatorModel) else self.model
+        return world.prior if self.num_proposals and getattr(self.objective, "needs_goal", True) else None
 
     @property
     def reads_state(self) -> bool:
@@ -341,16 +347,22 @@ class PlanningAgent:
         self, chosen: Sequence[EnvState], goal: Tensor, steps_to_go: int | None, generators: list[torch.Generator]
     ) -> Tensor:
         """Return what the model's action prior proposes, (B, K, H, A); 0 of them where it has none."""
-        world = self.model.model if isinstance(self.model, SimulatorModel) else self.model
-        prior, shape = world.prior, (self.horizon, self._normalizer.action_dim)
-        if prior is None or not self.num_proposals or not goal.shape[1]:
-            return goal.new_zeros(len(chosen), 0, *shape)
+        prior = self.prior
+        if prior is None:
+            return goal.new_zeros(len(chosen), 0, self.horizon, self._normalizer.action_dim)
         tokens = tokens_of(chosen, self._memory, self.model.frameskip)
         steps = torch.full(
             (len(chosen),), min(steps_to_go or prior.horizon, prior.horizon), dtype=torch.int64, device=goal.device
         )
         proposed = prior.sample(tokens, goal, steps, self.num_proposals, generators)[:, :, : self.horizon]
-        return torch.nn.functional.pad(proposed, (0, 0, 0, self.horizon - proposed.shape[2]))
+        proposed = torch.nn.functional.pad(proposed, (0, 0, 0, self.horizon - proposed.shape[2]))
+        return self._chosen(proposed) if self.action_layout.choices else proposed
+
+    def _chosen(self, proposed: Tensor) -> Tensor:
+        """Return what plans (B, K, H, A) choose where actions are choices: the largest number of each, one-hot."""
+        layout = self.action_layout
+        vectors = layout.to_vectors(layout.to_actions(self._normalizer.to_environment(proposed).cpu().numpy()))
+        return self._normalizer.to_model(torch.from_numpy(vectors).to(self._normalizer.mean))
 
     def _plan_together(
         self, envs: list[EnvState], members: Sequence[int], starts: Tensor, steps_to_go: int | None
@@ -386,6 +398,8 @@ def _suited(planner: Any, choices: tuple[int, ...]) -> Any:
     Raises:
         ValueError: it plans the other.
     """
+    if isinstance(planner, BestProposal):  # which are the agent's own
+        return planner
     if hasattr(planner, "choices") != bool(choices):
         names = "choices, one-hot: take CategoricalCEM" if choices else "real numbers: take CEM"
         raise ValueError(f"planner: this model's actions are {names}; got {planner!r}")

@@ -13,11 +13,23 @@ from ..data.collecting import CollectPolicy
 from ..evaluation.evaluate import evaluate
 from ..evaluation.reports.film import film
 from ..evaluation.result import Evaluation
-from ..evaluation.specs import NO_OP, RANDOM, SIMULATOR, AgentSpec, baseline, file_digest, model_digests, planning_spec
+from ..evaluation.specs import (
+    BEST,
+    NO_OP,
+    PRIOR,
+    RANDOM,
+    SIMULATOR,
+    AgentSpec,
+    baseline,
+    file_digest,
+    model_digests,
+    planning_spec,
+)
 from ..evaluation.tasks import Tasks
-from ..models import WorldModel
+from ..models import PlanningSettings, WorldModel
+from ..planners import BestProposal, Planner
 from ..training import FinetuneSettings, finetune
-from .settings import CollectSettings, Comparison, planner_settings
+from .settings import CollectSettings, Comparison, EnvironmentSettings, planner_settings
 from .stages import Stage
 
 TASKS, FILM = "tasks.jsonl", "film.mp4"
@@ -91,15 +103,20 @@ def _plan_one(asked: Comparison, name: str) -> tuple[list[Row], Stage]:
                 stages.append(judged(mode, (model, *unseen), title, **trained))
             rows.append(Row(name, mode, count or most, tuple(stages)))
     with_all = [stage for row in rows[: len(asked.modes)] for stage in row.stages]
-    others = dict.fromkeys((FINISHED, NO_OP, RANDOM), unseen or (store,))
-    if given.finished is None:
-        del others[FINISHED]
+    finished = () if given.finished is None else (FINISHED, *prior_rows(given))
+    others = dict.fromkeys((*finished, NO_OP, RANDOM), unseen or (store,))
     if asked.oracle_tasks:
         # Its encoder and statistics of actions are those of any model that was trained on all.
         others[SIMULATOR] = (of_first_seed["full" if "full" in asked.modes else asked.modes[-1]], *unseen)
     rows += [Row(name, agent, None, (judged(agent, needs, agent),)) for agent, needs in others.items()]
     settings = _settings(asked, name, "the best", min(_FILMED, asked.num_tasks))
     return rows, Stage(f"film {name}", settings, (*with_all, *unseen), partial(_film, asked=asked, name=name))
+
+
+def prior_rows(given: EnvironmentSettings) -> tuple[str, ...]:
+    """Return the rows of a finished model's action prior without a search; none where it has none."""
+    has = given.planning.num_proposals > 0 and WorldModel.load(given.finished or "").prior is not None
+    return (PRIOR, BEST) if has else ()
 
 
 def _training(asked: Comparison, name: str, count: int | None, seed: int) -> dict[str, Any]:
@@ -120,10 +137,19 @@ def _settings(asked: Comparison, name: str, agent: str, count: int) -> dict[str,
         "context_steps": given.planning.context_steps,
     }
     if agent not in (NO_OP, RANDOM):
-        settings |= {"planner": planner_settings(asked.planner), "planning": asdict(given.planning)}
-    if agent == FINISHED:
+        planner, planning = _how(asked, name, agent)
+        settings |= {"planner": planner_settings(planner), "planning": asdict(planning)}
+    if agent in (FINISHED, PRIOR, BEST):
         settings |= model_digests(given.finished or "")
     return settings
+
+
+def _how(asked: Comparison, name: str, agent: str) -> tuple[Planner, PlanningSettings]:
+    """Return how an agent plans; see :func:`~wmcontrol.evaluation.prior_baselines`."""
+    planning = asked.environments[name].planning
+    if agent == PRIOR:
+        planning = replace(planning, num_proposals=1)
+    return BestProposal() if agent in (PRIOR, BEST) else asked.planner, planning
 
 
 def _encode(stage: Stage, root: Path, *, asked: Comparison, name: str) -> dict[str, Any]:
@@ -155,8 +181,9 @@ def _evaluate(stage: Stage, root: Path, *, asked: Comparison, name: str) -> dict
         spec = baseline(kind, tasks, asked.seed)
     else:
         finished = asked.environments[name].finished or ""
-        model = finished if kind == FINISHED else _need(stage, "train").folder(root) / MODEL
-        spec = _planning(asked, name, tasks, model, simulator=kind == SIMULATOR)
+        ready = kind in (FINISHED, PRIOR, BEST)
+        model = finished if ready else _need(stage, "train").folder(root) / MODEL
+        spec = _planning(asked, name, tasks, model, kind)
         about["dtype"] = spec.about["dtype"]
     found = evaluate(
         spec.agent,
@@ -176,10 +203,10 @@ def _film(stage: Stage, root: Path, *, asked: Comparison, name: str) -> dict[str
     reached = [sum(Evaluation.read(need.folder(root) / TASKS).successes()) for need in judged]
     best = max(range(len(judged)), key=lambda i: (reached[i], i))
     tasks = _tasks(stage, root, asked, name)
-    agent = _planning(asked, name, tasks, _need(judged[best], "train").folder(root) / MODEL).agent
+    filmed = judged[best].settings
+    agent = _planning(asked, name, tasks, _need(judged[best], "train").folder(root) / MODEL, filmed["agent"]).agent
     path, count = stage.folder(root) / FILM, stage.settings["num_tasks"]
     found = film(agent, tasks, asked.protocol, path, num_episodes=count, seed=asked.seed, title=name)
-    filmed = judged[best].settings
     return {"mode": filmed["agent"], "training_seed": filmed["training_seed"], "reached": found}
 
 
@@ -188,10 +215,11 @@ def _tasks(stage: Stage, root: Path, asked: Comparison, name: str) -> Tasks:
     return asked.tasks(name, dataset, stage.settings["num_tasks"])
 
 
-def _planning(asked: Comparison, name: str, tasks: Tasks, path: str | Path, *, simulator: bool = False) -> AgentSpec:
-    model, planning = WorldModel.load(path), asdict(asked.environments[name].planning)
+def _planning(asked: Comparison, name: str, tasks: Tasks, path: str | Path, agent: str) -> AgentSpec:
+    model, (planner, planning) = WorldModel.load(path), _how(asked, name, agent)
     # The simulator is in this process: all cores have stages of their own.
-    return planning_spec(model, asked.planner, tasks, asked.protocol, simulator=simulator, num_workers=0, **planning)
+    where: dict[str, Any] = {"simulator": agent == SIMULATOR, "num_workers": 0}
+    return planning_spec(model, planner, tasks, asked.protocol, **where, **asdict(planning))
 
 
 def _need(stage: Stage, kind: str) -> Stage:

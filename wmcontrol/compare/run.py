@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader
 
 from ..evaluation.reports.report import Video, report
 from ..evaluation.result import Evaluation, ResultRow, Role, env_label
-from ..evaluation.specs import NO_OP, RANDOM, SIMULATOR
+from ..evaluation.specs import BEST, NO_OP, PRIOR, RANDOM, SIMULATOR
 from ..files import atomic_write
 from ..runs import open_run
 from ..trackers import Tracker
@@ -21,7 +21,7 @@ from .plan import FILM, RUN, TASKS, Plan, plan
 from .settings import Comparison, planner_settings
 from .stages import run_stages
 
-_ROLES: Mapping[str, Role] = {NO_OP: "baseline", RANDOM: "baseline", SIMULATOR: "oracle"}
+_ROLES: Mapping[str, Role] = {**dict.fromkeys((PRIOR, BEST, NO_OP, RANDOM), "baseline"), SIMULATOR: "oracle"}
 _PAIRS = (("full", "scratch"), ("action_only", "scratch"), ("full", "action_only"))
 
 

@@ -6,7 +6,7 @@ from .protocols import PROTOCOLS, Protocol
 from .reports import Video, film, planner_plot, report
 from .result import Evaluation, ResultRow, difference
 from .returns import Returns, evaluate_returns
-from .specs import AgentSpec, baseline, baselines, planning_spec, policy_spec
+from .specs import AgentSpec, baseline, baselines, planning_spec, policy_spec, prior_baselines
 from .tasks import DatasetTasks, RandomTasks, Task, Tasks
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "planner_plot",
     "planning_spec",
     "policy_spec",
+    "prior_baselines",
     "report",
     "seeds_and_tasks",
     "wilson",

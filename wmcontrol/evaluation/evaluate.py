@@ -17,7 +17,7 @@ from .records import Records, recording
 from .reports.film import film
 from .reports.report import Video, report
 from .result import Evaluation, ResultRow, env_label
-from .specs import AgentSpec, baselines, describe
+from .specs import AgentSpec, baselines, describe, prior_baselines
 from .tasks import Tasks
 
 
@@ -199,7 +199,8 @@ def evaluate_and_report(
 ) -> tuple[list[ResultRow], Path]:
     """Evaluate an agent beside the baselines, film its first episodes, and save a report of it.
 
-    A call that was stopped goes on when it is made again; a finished one only reports anew.
+    Where the agent's model has an action prior, :func:`prior_baselines` are among the baselines. A call that was
+    stopped goes on when it is made again; a finished one only reports anew.
 
     Args:
         spec: the agent; a baseline is compared with the other one. Its results are in ``tasks.jsonl``.
@@ -220,7 +221,8 @@ def evaluate_and_report(
         TypeError, ValueError, OSError: as of :func:`evaluate_agents`.
     """
     protocol, folder = protocol_named(protocol), Path(folder)
-    specs = [replace(spec, file="tasks.jsonl"), *(other for other in baselines(tasks) if other.name != spec.name)]
+    others = [*prior_baselines(spec), *baselines(tasks)]
+    specs = [replace(spec, file="tasks.jsonl"), *(other for other in others if other.name != spec.name)]
     rows = evaluate_agents(specs, tasks, protocol, folder, seed=seed, batch=batch, jobs=jobs, progress=progress)
     films = []
     count = min(videos, len(tasks.tasks))
@@ -232,7 +234,8 @@ def evaluate_and_report(
             film(spec.agent, tasks, protocol, path, num_episodes=count, seed=seed, title=spec.name)
         solved = ["solved" if success else "not solved" for success in rows[0].evaluation.successes()[:count]]
         films.append(Video(f"{spec.name}, the first tasks: {', '.join(solved)}", path))
-    told = {name: value for name, value in describe(spec.agent).items() if name not in ("type", "model", "policy")}
+    left_out = {"type", "model", "policy"} | (set() if getattr(spec.agent, "prior", None) else {"num_proposals"})
+    told = {name: value for name, value in describe(spec.agent).items() if name not in left_out}
     page = report(
         rows,
         folder,

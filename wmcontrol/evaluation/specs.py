@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Mapping
 from contextlib import closing, suppress
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from ..agents import NoOpAgent, PlanningAgent, RandomAgent, SimulatorModel
 from ..models import WorldModel
 from ..models.checkpoint import CONFIG, WEIGHTS, find_folder
 from ..objectives import Objective
-from ..planners import Planner
+from ..planners import BestProposal, Planner
 from ..untrusted import AnyJson, MapOf, Record, read_json
 from .episodes import make_env
 from .protocols import Protocol, protocol_named
@@ -27,6 +27,7 @@ from .tasks import Tasks
 
 _CARD = Record({}, {"errors": MapOf(AnyJson())}, others=AnyJson())  # what is read of it; by environments
 NO_OP, RANDOM, SIMULATOR = "no-op", "random actions", "true simulator"  # as reports call them
+PRIOR, BEST = "prior alone", "best proposal"  # baselines without a search
 _MANY = 16  # items of a list, which a reader does not look at one by one
 
 
@@ -91,6 +92,25 @@ def baseline(name: str, tasks: Tasks, seed: int = 0) -> AgentSpec:
     )
 
 
+def prior_baselines(spec: AgentSpec) -> list[AgentSpec]:
+    """Return the agents that act by the action prior of an agent's model without a search.
+
+    The first does what the prior proposes, one sample, and the model does not choose: goal-conditioned behaviour
+    cloning. The second does the best of as many proposals as the agent begins its search with, by the same model and
+    objective. There are none where the agent has no prior, or does not search either.
+
+    Args:
+        spec: an agent that plans, or any other.
+    """
+    agent = spec.agent
+    if not isinstance(agent, PlanningAgent) or agent.prior is None or isinstance(agent.planner, BestProposal):
+        return []
+    return [
+        AgentSpec(name, replace(agent, planner=BestProposal(), num_proposals=count), spec.about, "baseline")
+        for name, count in ((PRIOR, 1), (f"{BEST} of {agent.num_proposals}", agent.num_proposals))
+    ]
+
+
 def planning_spec(
     model: WorldModel,
     planner: Planner | None,
@@ -141,7 +161,10 @@ def planning_spec(
         "goal_offset": getattr(tasks, "goal_offset", None),  # which the environment's own tasks do not say
     }
     agent = PlanningAgent.from_model(imagines, planner, objective=objective, **{**changes, **follows})
-    return AgentSpec(SIMULATOR if simulator else "world model", agent, about, "oracle" if simulator else "model")
+    name = SIMULATOR if simulator else "world model"
+    if agent.prior is not None:
+        name += f" from {agent.num_proposals} proposals"
+    return AgentSpec(name, agent, about, "oracle" if simulator else "model")
 
 
 def policy_spec(agent: Any, **about: Any) -> AgentSpec:

@@ -3,6 +3,7 @@
 Letters: ``B`` environments, ``S`` candidates, ``H`` model steps ahead, ``A`` numbers in one model action.
 """
 
+from .best_proposal import BestProposal
 from .categorical_cem import CategoricalCEM
 from .cem import CEM
 from .cma import CMA
@@ -18,6 +19,7 @@ __all__ = [
     "CMA",
     "ICEM",
     "MPPI",
+    "BestProposal",
     "CategoricalCEM",
     "CostFn",
     "Gradient",

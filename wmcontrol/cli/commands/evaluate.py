@@ -18,7 +18,7 @@ class Config:
 
     Tasks are drawn in env=NAME, or taken from the trajectories of data.path=PATH: a start, and a goal that was reached
     goal_offset steps later. An environment that is registered in a module of yours is env.id=module:ID, with data too.
-    No-op and random actions are judged in any case.
+    No-op and random actions are judged in any case; where the model has an action prior, so is what it proposes.
 
     Saved are a line of JSON for each task, tables, plots, videos and report.html, which shows them all. Killed, it goes
     on where it stopped when the same line is run again; finished, it only reports anew.
@@ -30,6 +30,8 @@ class Config:
             saved with. For example 3.
         context_steps: environment steps of data that are replayed before the agent takes over, while it observes;
             context_frames=3 needs two model steps, 10; by default as many as the model was saved with. For example 10.
+        num_proposals: sequences of actions that the search begins with, where the model has an action prior; 0 for
+            none; by default as many as the model was saved with. For example 200.
         device: where the model works; auto is a GPU if there is one. For example cpu.
         out: the folder for all of it; by default one of these settings, under outputs/evaluate. For example
             results/wall.
@@ -37,6 +39,7 @@ class Config:
 
     context_frames: int | None = None
     context_steps: int | None = None
+    num_proposals: int | None = None
     device: str = "auto"
     out: str | None = None
 
@@ -113,8 +116,7 @@ def _spec(config: Any, tasks: Any, protocol: Any, model: Any) -> Any:
         return policy_spec(make(config.agent, "agent"), **about)
     objective, planner = make(config.objective, "objective"), make(config.planner, "planner")
     changes = {} if objective else planning_changes(config.objective)
-    if config.context_frames is not None:
-        changes["context_frames"] = config.context_frames
+    changes |= {name: config[name] for name in ("context_frames", "num_proposals") if config[name] is not None}
     with made("objective"):
         replace(model.planning, **changes)
     path = config.model.get("path")

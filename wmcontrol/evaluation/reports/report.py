@@ -40,8 +40,8 @@ _DIFFERENCE_NOTE = (
     "training seeds, over seeds and tasks as crossed random effects). Positive: the first is better."
 )
 _SUCCESS = (
-    "Success at the end of the budget with 95 % intervals. Hatched: baselines, which do not plan. Dashed outline: the "
-    "oracle, the same planner with the true simulator as its model. Upright marks: success at any time."
+    "Success at the end of the budget with 95 % intervals. Hatched: baselines, which do not search for plans. Dashed "
+    "outline: the oracle, the same planner with the true simulator as its model. Upright marks: success at any time."
 )
 _TRAJECTORIES = (
     "Success against the number of trajectories trained on, with 95 % intervals. Grey and black lines: see legend."
