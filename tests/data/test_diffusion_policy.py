@@ -259,6 +259,17 @@ def test_metadata_that_stand_elsewhere_too_are_not_believed(zarr_format: int, tm
     assert DiffusionPolicy(path).trajectory(0).states.shape == (5, 7)
 
 
+def test_a_frame_that_claims_more_than_is_stored_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path / "set.zarr", arrays_of())
+    side = 2**15
+    array = zarr.open_group(path, mode="a")["data"].create_array(
+        "img", shape=(18, side, side, 3), dtype="u1", chunks=(1, 8, 8, 3), overwrite=True
+    )
+    array[0, :8, :8] = 7
+    with pytest.raises(ValueError, match=naming(f"{path}/data/img", "frame", f"{3 * side * side:,}")):
+        DiffusionPolicy(path)
+
+
 def squeezed(codec: numcodecs.abc.Codec, size: int) -> bytes:
     return bytes(codec.encode(np.zeros(size, np.uint8)))
 

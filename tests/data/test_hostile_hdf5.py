@@ -2,6 +2,7 @@
 
 import json
 import tracemalloc
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -108,6 +109,11 @@ def a_chunk_of_a_gibibyte(file: Any, name: str, _: Path) -> None:
     file[name].id.write_direct_chunk((0, 0), b"x" * 100, filter_mask=0)
 
 
+def a_chunk_that_becomes_a_hundred_mebibytes(file: Any, name: str, _: Path) -> None:
+    file.create_dataset(name, SECRET.shape, SECRET.dtype, chunks=(ROWS, 2), compression="gzip")
+    file[name].id.write_direct_chunk((0, 0), zlib.compress(bytes(100 << 20)))
+
+
 def references(file: Any, name: str, _: Path) -> None:
     file.create_dataset(name, data=np.array([file.ref] * ROWS, object), dtype=h5py.ref_dtype)
 
@@ -125,6 +131,7 @@ KINDS = {
     six_gibibytes: "",
     six_gibibytes_of_which_a_chunk_is_there: "",
     a_chunk_of_a_gibibyte: "chunk",
+    a_chunk_that_becomes_a_hundred_mebibytes: "chunk",
     references: "",
     a_type_alone: "",
 }
@@ -151,6 +158,18 @@ def test_every_reader_refuses_every_hostile_file(reader: str, kind: Callable[...
         assert tracemalloc.get_traced_memory()[1] < 2**25
     finally:
         tracemalloc.stop()
+
+
+def test_a_frame_that_claims_more_than_the_file_holds_is_refused(tmp_path: Path) -> None:
+    side = 2**15  # 3 GiB
+    with h5py.File(tmp_path / "set.h5", "w") as file:
+        frames = file.create_dataset("pixels", (ROWS, side, side, 3), np.uint8, chunks=(1, 8, 8, 3))
+        frames[0, :8, :8] = 7
+        small = file.create_dataset("small", (ROWS, 480, 640, 3), np.uint8, chunks=(1, 480, 640, 3), compression="gzip")
+        small[:] = 7
+    assert open_hdf5(tmp_path / "set.h5")["small"].shape == (ROWS, 480, 640, 3)
+    with pytest.raises(ValueError, match=naming("set.h5", "pixels", "frame", f"{3 * side * side:,}")):
+        open_hdf5(tmp_path / "set.h5")["pixels"]
 
 
 def test_a_link_on_the_way_to_a_name_is_not_followed(tmp_path: Path) -> None:

@@ -239,6 +239,18 @@ def test_what_is_no_image_is_named_and_runs_nothing(folder: Path, content: bytes
         LeRobot(folder)[2].frames[0]
 
 
+def test_a_picture_that_is_far_larger_than_its_file_is_refused(folder: Path) -> None:
+    features = json.loads((folder / "meta" / "info.json").read_text())["features"]
+    change_info(folder, features={**features, TOP: {"dtype": "image", "shape": [6, 7, 3]}})
+    path, large = folder / "data" / "chunk-000" / "file-000.parquet", io.BytesIO()
+    Image.new("1", (6000, 6000)).save(large, "PNG")
+    put_images(path, [png(pictures_of(0)[0])] * 5 + [large.getvalue()])
+    with pytest.raises(
+        ValueError, match=naming("file-000.parquet", "episode_1", TOP, "6000 by 6000", f"{108_000_000:,}")
+    ):
+        LeRobot(folder)[1].frames[0]
+
+
 def write_version_2(folder: Path, version: str = "v2.1") -> Path:
     """As release 0.3 does: a table and a film for each episode, and two episodes in a folder."""
     (folder / "meta").mkdir()

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import types
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -148,6 +149,37 @@ def test_an_hdf5_file_cut_short_is_no_unknown_layout(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(OSError, match=r"set\.h5.*"):
         open_dataset(path)
+
+
+def write_named(*names: str) -> Callable[[Path], Path]:
+    def write(folder: Path) -> Path:
+        for name in names:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(b"{}")
+        return folder
+
+    return write
+
+
+FOLDERS: dict[str, Callable[[Path], Path]] = {
+    "dino_wm": write_dino_wm,
+    "zarr": write_diffusion_policy,
+    "lerobot": write_named("meta/info.json"),
+    "minari": write_named("data/metadata.json", "data/main_data.hdf5"),
+    "videos": write_named("a.mp4"),
+    "videos with actions": write_named("a.mp4", "a.csv"),
+}
+
+
+@pytest.mark.parametrize("layout", FOLDERS)
+def test_nothing_is_read_that_a_link_has_outside_of_the_folder(layout: str, tmp_path: Path) -> None:
+    (tmp_path / "set").mkdir()
+    folder, secret = FOLDERS[layout](tmp_path / "set"), tmp_path / "secret"
+    secret.write_bytes(b"secret")
+    link = next(path for path in sorted(folder.rglob("*")) if path.is_file()).with_name("link.mp4")
+    link.symlink_to(secret)
+    with pytest.raises(ValueError, match=naming(link, secret)):
+        open_dataset(folder)
 
 
 def test_layouts_that_are_registered_are_there() -> None:

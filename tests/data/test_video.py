@@ -293,6 +293,11 @@ def test_frames_that_a_file_of_its_size_cannot_hold_are_refused_before_they_are_
     with pytest.raises(ValueError, match=naming("ffv1.mkv", f"{2**24:,}")):
         VideoFrames(tmp_path / "ffv1.mkv")
     assert numbers(VideoFrames(tmp_path / "libx264.mkv").read([0, 1])) == [0, 1]
+    shutil.copy(tmp_path / "libx264.mkv", tmp_path / "larger.mkv")
+    with monkeypatch.context() as patched:
+        patched.setattr(video_index, "_LARGEST_FRAME", 2**10)  # of however large a file
+        with pytest.raises(ValueError, match=naming("larger.mkv")):
+            VideoFrames(tmp_path / "larger.mkv").read([0])
     monkeypatch.setattr(video_index, "_ANY_FRAME", 2**10)
     monkeypatch.setattr(video_index, "_PIXELS_PER_BYTE", 0)
     shutil.copy(tmp_path / "libx264.mkv", tmp_path / "unread.mkv")  # the other one is open already

@@ -226,6 +226,14 @@ def test_a_link_stays_a_link_and_both_files_can_be_read_by_whom_the_folder_lets_
     assert len(modes) == 1
 
 
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
+def test_a_file_of_a_model_that_is_a_link_out_of_its_folder_is_refused(folder: Path, name: str) -> None:
+    (folder / name).rename(folder.parent / "elsewhere")
+    (folder / name).symlink_to("../elsewhere")
+    with pytest.raises(ValueError, match=naming(folder / name, folder.parent / "elsewhere")):
+        WorldModel.load(folder)
+
+
 def test_a_file_of_a_model_is_not_its_folder(folder: Path) -> None:
     with pytest.raises(ValueError, match=naming("config.json")):
         WorldModel.load(folder / "config.json")

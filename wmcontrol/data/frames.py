@@ -11,7 +11,10 @@ from typing import Any, Protocol, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from ..untrusted import check_claim
+
 Pixels = NDArray[np.uint8]
+MAX_FRAME = 3 * 2**24  # bytes that a frame may take, of however few it is made
 ImageSize = int | tuple[int, int]  # the side of a square, or height and width; pixels
 _MAX_SIDE = 2**14  # pixels; OpenCV draws no larger pictures
 
@@ -247,7 +250,10 @@ def decoded(content: Any) -> Pixels:
 
     try:
         # Of the other formats that PIL knows, some run programs.
-        with Image.open(io.BytesIO(bytes(content)), formats=("JPEG", "PNG", "WEBP")) as image:
+        stored = bytes(content)
+        with Image.open(io.BytesIO(stored), formats=("JPEG", "PNG", "WEBP")) as image:
+            width, height = image.size
+            check_claim(f"its {height} by {width} pixels", 3 * height * width, len(stored), free=MAX_FRAME)
             return np.asarray(image.convert("RGB"))
     except Exception as error:  # PIL has errors of many kinds, for files that are too large among them
         raise OSError(f"a picture is damaged, or no JPEG, PNG or WebP file: {error}") from error

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from ..actions import LAYOUT, ActionLayout
 from ..encoders import Encoder
-from ..encoders.files import encoder_digest, load_encoder
+from ..encoders.files import SETTINGS, WEIGHTS, encoder_digest, load_encoder
 from ..encoders.images import MAX_SIDE
 from ..untrusted import (
     AnyJson,
@@ -34,6 +34,7 @@ from ..untrusted import (
     Number,
     Record,
     Text,
+    check_links,
     read_arrays,
     read_json,
 )
@@ -115,6 +116,7 @@ class LatentStore:
         """
         folder = Path(folder)
         described = _description(folder)
+        check_links(folder, DESCRIPTION, TOKENS, ARRAYS, SETTINGS, WEIGHTS)
         dtype = DTYPES[described["dtype"]]
         F, P, D = (described[name] for name in ("frames", "patches", "dim"))
         size = F * P * D * dtype.itemsize

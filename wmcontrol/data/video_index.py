@@ -18,6 +18,7 @@ from .trajectory import Floats
 # Pixels that a frame may have: in any file, and for each byte of a larger one. Eight black frames of 3840 by 2160
 # have 1,650 to a byte; a few damaged bits of a small file claim frames of hundreds of megabytes.
 _ANY_FRAME, _PIXELS_PER_BYTE = 2**24, 2**12
+_LARGEST_FRAME = 2**27  # in whatever file: four times as many as the largest films have
 _ATTACHED_PICTURE = 0x400  # a cover, not a film: AV_DISPOSITION_ATTACHED_PIC
 _BOXES = {b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"free", b"skip", b"wide", b"sidx", b"mfra", b"uuid", b"meta"}
 # Boxes that are made of boxes (ISO/IEC 14496-12, section 6.2), and how many bytes come before those.
@@ -94,7 +95,7 @@ def open_video(path: Path) -> tuple[Any, Any]:
         raise FileNotFoundError(f"{path}: there is no such video file")
     if flaw := _overclaim_of(path):
         raise ValueError(f"{path}: not a video, or damaged: {flaw}")
-    most = max(_ANY_FRAME, _PIXELS_PER_BYTE * path.stat().st_size)
+    most = min(_LARGEST_FRAME, max(_ANY_FRAME, _PIXELS_PER_BYTE * path.stat().st_size))
     options = {"max_pixels": str(most)}  # decoders': sizes may stand in frames, too
     try:
         # Titles and such are not read, and need not be UTF-8.

@@ -34,7 +34,20 @@ from ..encoders.images import MAX_SIDE
 from ..encoders.registry import describe_encoder
 from ..hardware import fast_dtype
 from ..hub import is_on_hub, local_folder
-from ..untrusted import AnyJson, Boolean, Choice, Integer, ListOf, MapOf, Nullable, Number, Record, Text, read_json
+from ..untrusted import (
+    AnyJson,
+    Boolean,
+    Choice,
+    Integer,
+    ListOf,
+    MapOf,
+    Nullable,
+    Number,
+    Record,
+    Text,
+    check_links,
+    read_json,
+)
 from .action import ActionConditioned
 from .action_prior import ActionPrior
 from .normalizer import ActionNormalizer
@@ -165,13 +178,15 @@ def load(
 
     Raises:
         FileNotFoundError: no such folder, or a file is missing in it.
-        ValueError: a file is damaged, of a newer format, or does not fit the model that it describes.
+        ValueError: a file is damaged, of a newer format, a link out of the folder, or does not fit the model that it
+            describes.
         OSError: the weights of a published encoder are not at hand.
         ImportError: the encoder's package is not installed; the message has the command.
     """
     if dtype not in (None, "auto") and not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
         raise ValueError(f'dtype must be a floating-point type of torch, "auto" or None, got {dtype!r}')
     folder = find_folder(folder_or_name)
+    check_links(folder, CONFIG, WEIGHTS)
     config = _read_config(folder / CONFIG)
     weights = _read_weights(folder / WEIGHTS)
     try:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ... import ENV_IDS
+from ...untrusted import check_links
 from ...untrusted.pickles import MAX_BYTES, Inert, whole_numbers
 from ...untrusted.torch_file import TensorRecord, TorchFile
 from ..dataset import TrajectoryDataset, checked_index
@@ -107,6 +108,7 @@ class DinoWM(TrajectoryDataset):
         if not (self.path / "states.pth").exists() and (self.path / "train").is_dir():
             raise ValueError(f"{self.path} has a training and a validation set; open {self.path / 'train'}, or val")
         self._set = _which(self.path)
+        check_links(self.path)
         check_files("DINO-WM's layout", [*self._tensor_files(), self.path / "obses"])
         self._tensors = PerProcess(partial(_load_tensors, self._tensor_files()))
         self.lengths = self._checked_lengths()

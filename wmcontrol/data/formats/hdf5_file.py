@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ...untrusted import check_claim
+from ..frames import MAX_FRAME
 from .reading import import_library
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -140,9 +141,29 @@ def _check(dataset: Any, path: Path, name: str) -> None:
     if stored > path.stat().st_size:
         raise ValueError(f"{where}: the file cannot hold the {stored:,} bytes that it claims; fetch it again")
     if dataset.chunks:
-        check_claim(f"{where}: a chunk", int(np.prod(dataset.chunks, dtype=object)) * dataset.dtype.itemsize, stored)
-    if dataset.ndim != 4:  # those are frames, and read one by one
+        size = int(np.prod(dataset.chunks, dtype=object)) * dataset.dtype.itemsize
+        check_claim(f"{where}: a chunk", size, stored)
+        _check_chunks(dataset, where, size)
+    if dataset.ndim == 4:  # frames, which are read one by one
+        check_claim(f"{where}: a frame", claimed // max(1, len(dataset)), stored, free=MAX_FRAME)
+    else:
         check_claim(where, claimed, stored, free=_MAX_WHOLE)
+
+
+def _check_chunks(dataset: Any, where: str, size: int) -> None:
+    """Refuse chunks of which more is stored than of what cannot be compressed: HDF5 inflates all that is there."""
+    most = size + size // 64 + 2**16
+    if dataset.id.get_storage_size() <= most or not dataset.id.get_create_plist().get_nfilters():
+        return
+    largest = 0
+
+    def look(chunk: Any) -> None:
+        nonlocal largest
+        largest = max(largest, chunk.size)
+
+    dataset.id.chunk_iter(look)
+    if largest > most:
+        raise ValueError(f"{where}: expected at most {most:,} bytes stored of a chunk of {size:,}, got {largest:,}")
 
 
 def open_hdf5(path: Path) -> Hdf5Group:

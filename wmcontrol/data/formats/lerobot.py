@@ -29,7 +29,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...untrusted import AnyJson, Integer, MapOf, Nullable, Number, Record, Text, check_claim, parse_json, read_json
+from ...untrusted import (
+    AnyJson,
+    Integer,
+    MapOf,
+    Nullable,
+    Number,
+    Record,
+    Text,
+    check_claim,
+    check_links,
+    parse_json,
+    read_json,
+)
 from ...untrusted.schema import Place
 from ..dataset import TrajectoryDataset, checked_index
 from ..frames import Frames, ImageSize, Pixels, ReadFrames, checked_size, pick_camera, resized
@@ -85,6 +97,7 @@ class LeRobot(TrajectoryDataset):
     def __init__(self, path: str | Path, camera: str | None = None, *, image_size: ImageSize | None = None):
         self.path = Path(path)
         self._size = checked_size(image_size)
+        check_links(self.path)
         self._info, is_new = _read_info(self.path / "meta" / "info.json")
         self.camera = _pick_camera(self._info, camera, self.path)
         self._film = self.camera if self.camera and self._info["features"][self.camera]["dtype"] == "video" else None

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ...actions import ActionLayout
 from ...envs.registration import is_goal_env
+from ...untrusted import check_links
 from ...untrusted.schema import MAX_BYTES, Place
 from ..dataset import TrajectoryDataset, checked_index
 from ..environment import DrawnFrames, Environment, world_settings
@@ -92,6 +93,7 @@ class MinariTrajectories(TrajectoryDataset):
             raise ValueError(f"{path} is unfinished: what wrote it was stopped; run it again and it goes on")
         if not self._path.exists():
             raise FileNotFoundError(f"there is no {self._path}, which a Minari data set has beside its episodes")
+        check_links(self._folder)
         self._about = read_metadata(self._path)
         self._ours, self._spaces = self._about.get("wmcontrol"), self._about["observation_space"]
         self._episodes = self._open()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from ...untrusted import check_links
 from ..clips import too_many_damaged
 from ..dataset import TrajectoryDataset, checked_index
 from ..frames import ImageSize, height_and_width
@@ -42,6 +43,7 @@ def video_files(path: Path) -> list[Path]:
     """Return all videos below a folder, in the order of their names."""
     if not path.is_dir():
         raise FileNotFoundError(f"{path}: there is no such folder of videos")
+    check_links(path)
     files = [file for file in path.rglob("*") if _is_video(file)]
     return sorted(files, key=lambda file: file.relative_to(path).as_posix())
 

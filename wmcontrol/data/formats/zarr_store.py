@@ -16,7 +16,20 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 
-from ...untrusted import AnyJson, Choice, Integer, ListOf, MapOf, Nullable, Number, Record, check_claim, parse_json
+from ...untrusted import (
+    AnyJson,
+    Choice,
+    Integer,
+    ListOf,
+    MapOf,
+    Nullable,
+    Number,
+    Record,
+    check_claim,
+    check_links,
+    parse_json,
+)
+from ..frames import MAX_FRAME
 from .reading import import_library
 
 _METADATA = (".zarray", ".zattrs", ".zgroup", ".zmetadata", "zarr.json")
@@ -158,6 +171,7 @@ class _Files(NamedTuple):
             entries = [entry for entry in archive.infolist() if not entry.is_dir()]
             stored = {entry.filename: entry.compress_size for entry in entries}
             return _Files({entry.filename: entry.file_size for entry in entries}, stored, archive.open)
+        check_links(path)
         found = [file for file in path.rglob("*") if file.is_file()]
         sizes = {file.relative_to(path).as_posix(): file.stat().st_size for file in found}
         return _Files(sizes, sizes, lambda name: (path / name).open("rb"))
@@ -207,6 +221,9 @@ def _check(path: Path, described: _Description, files: _Files, name: str, whole:
     if whole:
         claimed = math.prod(described.shape) * described.itemsize
         check_claim(str(where), claimed, stored, free=max(_MAX_WHOLE, described.chunk_bytes))
+    else:
+        frame = math.prod(described.shape[1:]) * described.itemsize
+        check_claim(f"{where}: a frame", frame, stored, free=MAX_FRAME)
     missing = described.num_chunks - len(chunks)
     if missing > 0 and (not chunks or described.fill_value is None):
         raise FileNotFoundError(f"{where}: {missing} of {described.num_chunks} chunks are missing; fetch it again")
