@@ -42,6 +42,13 @@ def _lines(facts: Mapping[str, Any]) -> Iterator[str]:
     if facts["actions"]:
         skip, rate = facts["actions"]["frameskip"], facts["control_rate"]
         rows["a model step"] = f"{skip} environment actions, {skip / rate:g} s"
+    if prior := stages.get(f"fit prior {name}"):
+        found = prior["facts"]
+        rows["action prior"] = (
+            f"{found['parameters']:,} parameters in {facts['weights']['prior']}; the nearest of 16 proposals is "
+            f"{found['error']:.2f} standard deviations of an action from what was done in held-out windows, the mean "
+            f"action {found['mean_action_error']:.2f}"
+        )
     rows |= {"wmcontrol": trained["attempts"][-1]["wmcontrol"], "licence": "Apache-2.0"}
     yield from _table(("", ""), rows.items())
     yield "\n## How well it imagines\n"
@@ -66,7 +73,7 @@ def _lines(facts: Mapping[str, Any]) -> Iterator[str]:
     yield "\nSets called unseen are for the errors above alone. The encoder is fitted to frames of the others.\n"
     yield "## Settings\n"
     for stage in facts["stages"]:
-        if stage["name"] in ("fit encoder", "train base", f"train {name}"):
+        if stage["name"] in ("fit encoder", "train base", f"train {name}", f"fit prior {name}"):
             settings = ", ".join(f"{key}={_short(value)}" for key, value in stage["settings"].items())
             yield f"- {stage['name']}: `{settings}`"
     yield "\n## Time\n"

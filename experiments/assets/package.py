@@ -15,28 +15,29 @@ from wmcontrol.compare.plan import MODEL, store_of
 from wmcontrol.compare.stages import Stage
 from wmcontrol.data import LatentStore
 from wmcontrol.encoders import PyramidEncoder
-from wmcontrol.models import ActionConditioned, PlanningSettings, Predictor, WorldModel
+from wmcontrol.models import ActionConditioned, ActionPrior, PlanningSettings, Predictor, WorldModel
 from wmcontrol.models.checkpoint import save
 from wmcontrol.training import held_out_clips, prediction_error
 
 from .card import CARD, FACTS, card
 from .recipe import FRAMESKIP, RECIPE, Recipe
 
-BUDGET = 20_000_000  # bytes of all that is packaged
+BUDGET = 30_000_000  # bytes of all that is packaged
 _BESIDE = 60_000  # bytes of cards, configuration and the names of tensors, of one model, at the most
-_TYPES = {"predictor": "bfloat16", "encoder": "float16"}
+_TYPES = {"predictor": "bfloat16", "encoder": "float16", "prior": "float16"}
 
 
 def package(name: str, stages: Mapping[str, Stage], recipe: Recipe) -> Stage:
     """Return the stage that packages a model, "base" or one by the name of its data."""
     seen = list(recipe.data) if name == "base" else [name]
     skips = {data: recipe.models[data].frameskip if data in recipe.models else FRAMESKIP for data in seen}
-    needs = [stages[f"train {name}"], *(stages[f"encode {data} unseen"] for data in seen)]
+    made = stages[f"fit prior {name}" if name in recipe.priors else f"train {name}"]
+    needs = [made, *(stages[f"encode {data} unseen"] for data in seen)]
     command = f"python -m experiments.assets --only {name}" if recipe is RECIPE else "a recipe of its own"
     settings = {
         "weights": _TYPES,
         "frameskip": skips,
-        "num_frames": needs[0].settings["num_frames"],
+        "num_frames": stages[f"train {name}"].settings["num_frames"],
         "planning": asdict(recipe.planning.get(name, PlanningSettings())),
         "command": command,
     }
@@ -55,7 +56,22 @@ def expected_bytes(recipe: Recipe, name: str) -> int:
     # An environment action has two numbers in all of ours.
     action_dim = 0 if name == "base" else 2 * recipe.models[name].frameskip
     predictor: nn.Module = ActionConditioned(base, action_dim) if action_dim else base
-    tensors: list[Tensor] = [*encoder.state_dict().values(), *predictor.state_dict().values()]
+    parts = [encoder, predictor]
+    if name in recipe.priors:
+        rows, columns = encoder.grid(recipe.encoder.image_size, recipe.encoder.image_size)
+        settings = recipe.priors[name]
+        frames = recipe.planning.get(name, PlanningSettings()).context_frames
+        parts.append(
+            ActionPrior(
+                encoder.dim,
+                rows * columns,
+                action_dim,
+                num_frames=frames,
+                width=settings.width,
+                depth=settings.depth,
+            )
+        )
+    tensors: list[Tensor] = [tensor for part in parts for tensor in part.state_dict().values()]
     return 2 * sum(tensor.numel() for tensor in tensors) + _BESIDE
 
 
@@ -101,11 +117,13 @@ def install(made: Path, into: Path) -> None:
 
 
 def _package(stage: Stage, root: Path) -> dict[str, Any]:
-    trained, *unseen = stage.needs
+    made, *unseen = stage.needs
     folder = packaged_model(stage, root)
     shutil.rmtree(folder, ignore_errors=True)  # of an attempt that was killed
-    model = WorldModel.load(trained.folder(root) / MODEL, dtype=torch.float32)
+    model = WorldModel.load(made.folder(root) / MODEL, dtype=torch.float32)
     model.predictor.to(torch.bfloat16).float()
+    if model.prior is not None:
+        model.prior.half().float()
     model.planning = PlanningSettings(**stage.settings["planning"])
     save(model, folder, rounded={part: getattr(torch, name) for part, name in _TYPES.items()})
     weights = folder / "model.safetensors"

@@ -9,7 +9,7 @@ from typing import Any
 
 from wmcontrol.compare import ENVIRONMENTS, CollectSettings
 from wmcontrol.models import PlanningSettings
-from wmcontrol.training import FinetuneSettings, PretrainSettings
+from wmcontrol.training import FinetuneSettings, PretrainSettings, PriorSettings
 
 FRAMESKIP = 5  # of what is only measured
 
@@ -42,6 +42,7 @@ class Recipe:
         base: how it is pretrained.
         base_weights: how often each of the data is drawn from, relative to the others; by default all alike.
         models: how each is fine-tuned, all of it, by the name of the data; the model gets the same name.
+        priors: how the action prior of a model is fitted, by its name; by default it has none.
         planning: how agents plan with a model, by its name; why is in docs/packaged.md.
     """
 
@@ -51,6 +52,7 @@ class Recipe:
     base: PretrainSettings
     base_weights: Sequence[float] | None = None
     models: Mapping[str, FinetuneSettings]
+    priors: Mapping[str, PriorSettings] = field(default_factory=dict)
     planning: Mapping[str, PlanningSettings] = field(default_factory=dict)
 
 
@@ -73,6 +75,12 @@ RECIPE = Recipe(
         "pointmaze": FinetuneSettings(
             num_steps=_STEPS["pointmaze"], backbone_lr_scale=0.1, backbone_freeze_fraction=0.0, compile=True
         ),
+    },
+    # Where random actions led there is little to propose, and a small network learns it.
+    priors={
+        "wall": PriorSettings(num_steps=4_000, width=192),
+        "pusht": PriorSettings(num_steps=16_000, width=640),
+        "pointmaze": PriorSettings(num_steps=4_000, width=192),
     },
     planning={name: given.planning for name, given in ENVIRONMENTS.items()},
 )

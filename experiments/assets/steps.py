@@ -12,8 +12,8 @@ from wmcontrol.compare.stages import Stage
 from wmcontrol.data import LatentStore, encode, fit_encoder, open_dataset
 from wmcontrol.encoders import PyramidEncoder
 from wmcontrol.encoders.files import encoder_digest, load_encoder, save_encoder
-from wmcontrol.models import Predictor, WorldModel
-from wmcontrol.training import FinetuneSettings, PretrainSettings, finetune, pretrain
+from wmcontrol.models import PlanningSettings, Predictor, WorldModel
+from wmcontrol.training import FinetuneSettings, PretrainSettings, PriorSettings, finetune, fit_prior, pretrain
 
 from .recipe import Recipe
 
@@ -35,7 +35,16 @@ def plan(recipe: Recipe) -> dict[str, Stage]:
         name: Stage(f"train {name}", {"mode": "full", **asdict(settings)}, (stores[name], base), _finetune)
         for name, settings in recipe.models.items()
     }
-    stages = [*sets.values(), encoder, *stores.values(), base, *trained.values()]
+    priors = {
+        name: Stage(
+            f"fit prior {name}",
+            {"planning": asdict(recipe.planning.get(name, PlanningSettings())), **asdict(settings)},
+            (stores[name], trained[name]),
+            _fit_prior,
+        )
+        for name, settings in recipe.priors.items()
+    }
+    stages = [*sets.values(), encoder, *stores.values(), base, *trained.values(), *priors.values()]
     return {stage.name: stage for stage in [*stages, *unseen.values(), *unseen_stores.values()]}
 
 
@@ -83,6 +92,24 @@ def _finetune(stage: Stage, root: Path) -> dict[str, Any]:
         folder=stage.folder(root) / RUN,
     )
     return trained_facts(stage, root)
+
+
+def _fit_prior(stage: Stage, root: Path) -> dict[str, Any]:
+    store, trained = stage.needs
+    base = WorldModel.load(trained.folder(root) / MODEL, dtype=torch.float32)
+    base.planning = PlanningSettings(**stage.settings["planning"])  # it decides what the prior looks at, and how far
+    fitted = fit_prior(
+        store_of(store, root),
+        base=base,
+        settings=PriorSettings(**{key: value for key, value in stage.settings.items() if key != "planning"}),
+        folder=stage.folder(root) / RUN,
+    )
+    assert fitted.model.prior is not None
+    return {
+        "parameters": sum(parameter.numel() for parameter in fitted.model.prior.parameters()),
+        "error": fitted.error,
+        "mean_action_error": fitted.mean_action_error,
+    }
 
 
 def _fresh(store: LatentStore, settings: Mapping[str, Any], seed: int) -> WorldModel:

@@ -6,7 +6,7 @@ from pathlib import Path
 from experiments.assets.make import make_assets
 from experiments.assets.recipe import Pyramid, Recipe
 from wmcontrol.compare import CollectSettings
-from wmcontrol.training import FinetuneSettings, PretrainSettings
+from wmcontrol.training import FinetuneSettings, PretrainSettings, PriorSettings
 
 SMALL = Recipe(
     data={
@@ -21,6 +21,7 @@ SMALL = Recipe(
     predictor={"width": 16, "depth": 2, "num_heads": 2},
     base=PretrainSettings(num_steps=60, num_frames=4, batch_size=16, warmup_steps=2),
     models={"wall": FinetuneSettings(num_steps=60, batch_size=16, warmup_steps=2)},
+    priors={"wall": PriorSettings(num_steps=20, batch_size=16, width=8, depth=1)},
 )
 
 if __name__ == "__main__":

@@ -63,7 +63,10 @@ def test_models_load_by_name_and_hold_what_was_trained(made: Path, monkeypatch: 
         kept = load_file(made / "models" / name / "model.safetensors")
         assert {t.dtype for k, t in kept.items() if k.startswith("predictor.")} == {torch.bfloat16}
         assert {t.dtype for k, t in kept.items() if k.startswith("encoder.")} == {torch.float16}
-        trained = load_file(only(made, f"train_{name}-*") / "run" / "model" / "model.safetensors")
+        assert (model.prior is not None) == (name == "wall")
+        assert {t.dtype for k, t in kept.items() if k.startswith("prior.")} <= {torch.float16}
+        last = {"base": "train_base", "wall": "fit_prior_wall"}[name]
+        trained = load_file(only(made, f"{last}-*") / "run" / "model" / "model.safetensors")
         for key, tensor in trained.items():
             assert torch.equal(tensor.to(kept[key].dtype), kept[key])
 
@@ -80,12 +83,14 @@ def test_cards_say_how_it_was_made_and_how_well_it_imagines(made: Path) -> None:
     stages = {stage["name"]: stage for stage in found["stages"]}
     assert list(stages) == [
         *("collect wall", "collect pointmaze", "fit encoder", "encode wall", "encode pointmaze", "train base"),
-        *("train wall", "collect wall unseen", "encode wall unseen"),
+        *("train wall", "fit prior wall", "collect wall unseen", "encode wall unseen"),
     ]
     assert stages["collect wall"]["facts"]["frames"] == 240
     assert stages["collect wall"]["settings"]["seed"] != stages["collect wall unseen"]["settings"]["seed"]
     assert stages["train wall"]["settings"]["num_steps"] == 60
     assert stages["train wall"]["settings"]["mode"] == "full"
+    assert stages["fit prior wall"]["settings"]["width"] == 8
+    assert f"{stages['fit prior wall']['facts']['error']:.2f} standard deviations" in text
     attempt = stages["train base"]["attempts"][0]
     assert attempt["torch"] == torch.__version__
     assert attempt["wmcontrol"] == wmcontrol.__version__
@@ -166,7 +171,7 @@ def test_what_is_finished_is_not_made_again(made: Path, tmp_path: Path, capsys: 
     assert sorted(sizes_in(tmp_path / "elsewhere")) == ["wall"]
     lines = capsys.readouterr().out.splitlines()
     numbered = [line for line in lines if line.startswith("[")]
-    assert len(numbered) == 10
+    assert len(numbered) == 11
     assert all(line.endswith("finished already") for line in numbered)
 
 
@@ -178,9 +183,10 @@ def test_a_changed_recipe_makes_anew_what_depends_on_it_and_nothing_else() -> No
         return {name for name, stage in after.items() if stage.digest != before[name].digest}
 
     assert changed() == set()
-    assert changed(models={"wall": replace(SMALL.models["wall"], num_steps=7)}) == {"train wall"}
-    assert changed(base=replace(SMALL.base, seed=1)) == {"train base", "train wall"}
-    assert changed(predictor={**SMALL.predictor, "depth": 3}) == {"train base", "train wall"}
+    assert changed(models={"wall": replace(SMALL.models["wall"], num_steps=7)}) == {"train wall", "fit prior wall"}
+    assert changed(priors={"wall": replace(SMALL.priors["wall"], width=9)}) == {"fit prior wall"}
+    assert changed(base=replace(SMALL.base, seed=1)) == {"train base", "train wall", "fit prior wall"}
+    assert changed(predictor={**SMALL.predictor, "depth": 3}) == {"train base", "train wall", "fit prior wall"}
     maze = replace(SMALL.data["pointmaze"], num_unseen=9)
     unseen = {"collect pointmaze unseen", "encode pointmaze unseen"}
     assert changed(data={**SMALL.data, "pointmaze": maze}) == unseen
@@ -196,8 +202,8 @@ def test_the_recipe_fits_the_budget_and_has_the_frames_that_were_promised() -> N
     for data in RECIPE.data.values():
         assert data.num_episodes * data.num_frames[0] >= 100_000
         assert data.seed != data.unseen_seed
-    wide = replace(RECIPE, predictor={**RECIPE.predictor, "width": 240})
-    with pytest.raises(ValueError, match=r"20 MB.* \d\d\.\d\d MB .*base .*, wall "):
+    wide = replace(RECIPE, predictor={**RECIPE.predictor, "width": 288})
+    with pytest.raises(ValueError, match=r"30 MB.* \d\d\.\d\d MB .*base .*, wall "):
         check_budget({name: expected_bytes(wide, name) for name in ("base", *RECIPE.models)})
 
 
@@ -211,7 +217,7 @@ def test_too_much_is_refused_before_work_begins(tmp_path: Path) -> None:
     (tmp_path / "into" / "other").mkdir(parents=True)
     with (tmp_path / "into" / "other" / "model.safetensors").open("wb") as file:
         file.truncate(BUDGET)
-    with pytest.raises(ValueError, match=r"20 MB.* 20\.\d\d MB .*other 20\.00, wall 0\."):
+    with pytest.raises(ValueError, match=r"30 MB.* 30\.\d\d MB .*other 30\.00, wall 0\."):
         make_assets(SMALL, tmp_path / "out", tmp_path / "into")
     assert not (tmp_path / "out").exists()
 

@@ -18,9 +18,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..checks import check_fields, number, whole
+from ..checks import check_fields, choice, number, whole
 from ..data import LatentStore, held_out_split
-from ..hardware import usable_device
+from ..hardware import fast_dtype, usable_device
 from ..models import ActionNormalizer, ActionPrior, WorldModel
 from ..models.action_prior import MOST
 from ..untrusted import AnyJson, Number, Record
@@ -52,6 +52,8 @@ class PriorSettings:
             example 50.
         seed: of weights, windows and noise. For example 1.
         split_seed: decides which trajectories are held out, as of fine-tuning; by default seed. For example 0.
+        dtype: to compute in; auto is bfloat16 where the device has arithmetic for it, else float32. Weights are in
+            float32 in any case. For example float32.
 
     Raises:
         ValueError: a setting is not what is expected; it is named.
@@ -66,6 +68,7 @@ class PriorSettings:
     num_train_trajectories: int | None = whole(None)
     seed: int = whole(0, least=0)
     split_seed: int | None = whole(None, least=0)
+    dtype: str = choice("auto", ("auto", "float32", "bfloat16"))
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -271,6 +274,7 @@ def _train(
     on_log: OnLog | None,
 ) -> float:
     optimizer = torch.optim.AdamW(prior.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
+    dtype = fast_dtype(device) if settings.dtype == "auto" else getattr(torch, settings.dtype)
     state, step, before = load_state(folder, device), 0, 0.0
     if state is not None:
         prior.load_state_dict(state["prior"])
@@ -284,7 +288,8 @@ def _train(
         generator = torch.Generator().manual_seed(int(drawn))
         for group in optimizer.param_groups:
             group["lr"] = settings.learning_rate * (1 - step / settings.num_steps)
-        loss = flow_matching_loss(prior, HindsightBatch(*(part.to(device) for part in batch)), generator)
+        with torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32):
+            loss = flow_matching_loss(prior, HindsightBatch(*(part.to(device) for part in batch)), generator)
         value, step = float(loss.detach()), step + 1
         if not math.isfinite(value):
             raise ValueError(f"step {step}: the loss is {value}; a lower learning_rate may help")
