@@ -1,0 +1,10 @@
+"""Physical scenes without end: clips with exact masks and depths, and pairs of films of which one cannot be.
+
+Letters: ``T`` frames, ``K`` things, ``V`` corners.
+"""
+
+from .datasets import SceneDataset
+from .records import CATEGORIES, CLASSES, Clip, Pair
+from .scene import Scene, Thing
+
+__all__ = ["CATEGORIES", "CLASSES", "Clip", "Pair", "Scene", "SceneDataset", "Thing"]
