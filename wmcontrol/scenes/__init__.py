@@ -3,8 +3,8 @@
 Letters: ``T`` frames, ``K`` things, ``V`` corners.
 """
 
-from .datasets import SceneDataset
+from .datasets import PairDataset, SceneDataset
 from .records import CATEGORIES, CLASSES, Clip, Pair
 from .scene import Scene, Thing
 
-__all__ = ["CATEGORIES", "CLASSES", "Clip", "Pair", "Scene", "SceneDataset", "Thing"]
+__all__ = ["CATEGORIES", "CLASSES", "Clip", "Pair", "PairDataset", "Scene", "SceneDataset", "Thing"]

@@ -7,8 +7,9 @@ import numpy as np
 
 from ..checks import check_number, check_whole
 from .drawing import draw
+from .events import LEAST_SECONDS, event_of
 from .free import free_scene
-from .records import CLASSES, Clip
+from .records import CATEGORIES, CLASSES, Clip, Pair
 from .scene import Scene
 
 _CLIPS, _PAIRS = 0, 1  # which of the streams of random numbers of a seed
@@ -16,7 +17,7 @@ _MAX_RATE = 240.0  # frames per second, as many as steps of the physics
 
 
 class SceneDataset:
-    """Clips of bodies that move, in two dimensions.
+    """Clips of flat bodies that fall, bounce, collide and hide.
 
     Clip ``i`` is made when it is asked for, of the seed and ``i`` alone.
 
@@ -26,6 +27,7 @@ class SceneDataset:
         image_size: of frames, pixels: a side, or height and width.
         num_frames: of a clip.
         frame_rate: frames per second.
+        event_share: of the clips, how many are parts of possible films of :class:`PairDataset`.
 
     Attributes:
         class_names: by their numbers in masks.
@@ -44,10 +46,12 @@ class SceneDataset:
         image_size: int | tuple[int, int] = 64,
         num_frames: int = 32,
         frame_rate: float = 15.0,
+        event_share: float = 0.25,
     ):
         check_whole("seed", seed, 0)
         check_whole("num_clips", num_clips)
-        self.seed, self.num_clips = seed, num_clips
+        check_number("event_share", event_share, "[0, 1]")
+        self.seed, self.num_clips, self.event_share = seed, num_clips, event_share
         self.size, self.num_frames, self.frame_rate = _checked(image_size, num_frames, frame_rate)
 
     def __len__(self) -> int:
@@ -64,25 +68,109 @@ class SceneDataset:
     def scene(self, index: int) -> Scene:
         """Return what a clip is drawn of: things, where they are and the camera."""
         rng = np.random.default_rng([self.seed, _CLIPS, _number(index, len(self))])
-        return free_scene(rng, self.num_frames, self.frame_rate, self.size[1] / self.size[0])
+        aspect = self.size[1] / self.size[0]
+        if rng.uniform() >= self.event_share:
+            return free_scene(rng, self.num_frames, self.frame_rate, aspect)
+        category, first = str(rng.choice(CATEGORIES)), rng.uniform() < 0.5
+        length = max(self.num_frames, _event_frames(self.frame_rate))
+        event = event_of(category, rng, length, self.frame_rate, aspect)
+        film = event.first if first else event.second
+        start = int(rng.integers(0, length - self.num_frames, endpoint=True))
+        part = slice(start, start + self.num_frames)
+        return film._replace(
+            poses=film.poses[part],
+            visible=film.visible[part],
+            camera=film.camera[part],
+            times=film.times[: self.num_frames],
+        )
 
     def settings(self) -> dict[str, Any]:
         """Return what decides which clips these are, as JSON can write it."""
-        names = ("seed", "num_clips", "size", "num_frames", "frame_rate")
+        names = ("seed", "num_clips", "size", "num_frames", "frame_rate", "event_share")
+        return {name: getattr(self, name) for name in names}
+
+
+class PairDataset:
+    """Pairs of films that begin alike, of which one goes on as it cannot, see :mod:`wmcontrol.scenes.events`.
+
+    Pair ``i`` is made when it is asked for, of the seed and ``i`` alone. Categories take turns. Of ten pairs that
+    follow each other, the second five are of the same five events as the first: their possible films are the others.
+    Beginnings and ends of the ten impossible films are those of the possible ones, so what adds up over frames, such as
+    how much they change, does not tell which are possible.
+
+    Args:
+        seed: which pairs.
+        num_pairs: how many, best a multiple of ten.
+        image_size: of frames, pixels: a side, or height and width; at least 32.
+        num_frames: of a film.
+        frame_rate: frames per second.
+
+    Attributes:
+        class_names: by their numbers in masks.
+
+    Raises:
+        ValueError: a number that makes no sense, or films of less than three seconds; it is named.
+    """
+
+    class_names = CLASSES
+
+    def __init__(
+        self,
+        seed: int = 0,
+        num_pairs: int = 500,
+        *,
+        image_size: int | tuple[int, int] = 64,
+        num_frames: int = 48,
+        frame_rate: float = 15.0,
+    ):
+        check_whole("seed", seed, 0)
+        check_whole("num_pairs", num_pairs)
+        self.seed, self.num_pairs = seed, num_pairs
+        self.size, self.num_frames, self.frame_rate = _checked(image_size, num_frames, frame_rate, 32)
+        least = _event_frames(self.frame_rate)
+        if self.num_frames < least:
+            raise ValueError(f"num_frames: events take {LEAST_SECONDS:g} s, {least} frames here, got {num_frames}")
+
+    def __len__(self) -> int:
+        return self.num_pairs
+
+    def __getitem__(self, index: int) -> Pair:
+        """Return one pair."""
+        number = _number(index, len(self))
+        event, swapped = number // 10, number // len(CATEGORIES) % 2 == 1
+        category = CATEGORIES[number % len(CATEGORIES)]
+        rng = np.random.default_rng([self.seed, _PAIRS, event, number % len(CATEGORIES)])
+        made = event_of(category, rng, self.num_frames, self.frame_rate, self.size[1] / self.size[0])
+        possible, impossible = (draw(scene, self.size) for scene in made.pair(swapped))
+        differ = (possible.frames != impossible.frames).reshape(self.num_frames, -1).any(1)
+        return Pair(possible, impossible, category, int(differ.argmax()))
+
+    def __iter__(self) -> Iterator[Pair]:
+        """Go through all of them."""
+        return (self[i] for i in range(len(self)))
+
+    def settings(self) -> dict[str, Any]:
+        """Return what decides which pairs these are, as JSON can write it."""
+        names = ("seed", "num_pairs", "size", "num_frames", "frame_rate")
         return {name: getattr(self, name) for name in names}
 
 
 def _checked(
-    image_size: int | tuple[int, int], num_frames: int, frame_rate: float
+    image_size: int | tuple[int, int], num_frames: int, frame_rate: float, least: int = 8
 ) -> tuple[tuple[int, int], int, float]:
     sides = (image_size, image_size) if isinstance(image_size, int | np.integer) else tuple(image_size)
     if len(sides) != 2:
         raise ValueError(f"image_size must be a side, or a height and a width, got {image_size!r}")
     for side in sides:
-        check_whole("image_size", side, 8)
+        check_whole("image_size", side, least)
     check_whole("num_frames", num_frames, 2)
     check_number("frame_rate", frame_rate, f"(0, {_MAX_RATE}]")
     return (int(sides[0]), int(sides[1])), int(num_frames), float(frame_rate)
+
+
+def _event_frames(frame_rate: float) -> int:
+    """Return how many frames an event takes."""
+    return int(np.ceil(LEAST_SECONDS * frame_rate))
 
 
 def _number(index: int, count: int) -> int:

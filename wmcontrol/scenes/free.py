@@ -1,8 +1,10 @@
 """Scenes in which bodies are thrown, fall, bounce and collide, in front of obstacles and behind occluders."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from .looks import backdrop, body, slab
+from .looks import backdrop, body, lowest, slab
 from .physics import simulate
 from .scene import LANES, Floats, Scene, Thing
 
@@ -22,7 +24,7 @@ def free_scene(rng: np.random.Generator, num_frames: int, frame_rate: float, asp
     times = np.arange(num_frames) / frame_rate
     camera = moving_camera(rng, times)
     obstacles, places = _obstacles(rng, aspect)
-    bodies, starts = _bodies(rng, aspect, obstacles, places)
+    bodies, starts = free_bodies(rng, aspect, int(rng.integers(3, 7)), LANES, obstacles, places, 1 + len(obstacles))
     occluders, screens = _occluders(rng, times, aspect, 1 + len(obstacles) + len(bodies))
     moved = simulate(bodies, starts, obstacles, places, num_frames, frame_rate)
     still = np.broadcast_to(places, (num_frames, *places.shape))
@@ -70,14 +72,20 @@ def _obstacles(rng: np.random.Generator, aspect: float) -> tuple[list[Thing], Fl
     return things, np.array(places).reshape(-1, 3)
 
 
-def _bodies(
-    rng: np.random.Generator, aspect: float, obstacles: list[Thing], places: Floats
+def free_bodies(
+    rng: np.random.Generator,
+    aspect: float,
+    count: int,
+    lanes: Sequence[float],
+    obstacles: list[Thing],
+    places: Floats,
+    instance: int,
 ) -> tuple[list[Thing], Floats]:
-    """Return bodies that overlap nothing at first, with starts (K, 6) as the physics takes them."""
+    """Return bodies that overlap nothing at first, numbered from ``instance`` on, and starts (K, 6) for the physics."""
     bodies: list[Thing] = []
     starts: list[tuple[float, ...]] = []
-    for _ in range(int(rng.integers(3, 7))):
-        thing = body(rng, 1 + len(obstacles) + len(bodies), float(rng.choice(LANES)))
+    for _ in range(count):
+        thing = body(rng, instance + len(bodies), float(rng.choice(lanes)))
         side = half_width(thing.depth, aspect)
         for _ in range(_TRIES):
             x = rng.uniform(-1.3, 1.3) * side
@@ -86,8 +94,7 @@ def _bodies(
             start = (x, rng.uniform(1.1 * thing.radius, 6.5), rng.uniform(-np.pi, np.pi), speed, rng.uniform(-2, 6))
             spin = rng.uniform(-5, 5)
             if rng.uniform() < 0.15:
-                lowest = thing.radius if thing.corners is None else -float(thing.corners[:, 1].min())
-                start, spin = (0.5 * x, lowest, 0.0, 0.0, 0.0), 0.0
+                start, spin = (0.5 * x, lowest(thing), 0.0, 0.0, 0.0), 0.0
             others = [*zip(obstacles, places, strict=True), *zip(bodies, starts, strict=True)]
             if all(
                 other.depth != thing.depth

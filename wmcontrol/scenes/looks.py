@@ -11,12 +11,11 @@ _WALL_REACH = 16.0  # metres to either side that the wall is painted
 
 
 def body(
-    rng: np.random.Generator, instance: int, depth: float, kind: str | None = None, hue: float | None = None
+    rng: np.random.Generator, instance: int, depth: float, kind: str | None = None, largest: float = 0.95
 ) -> Thing:
-    """Return a body of a random size; of a kind and a hue (0 to 1) that are random unless they are given."""
+    """Return a body of a random hue and size, and of a random kind unless it is given."""
     kind = kind or str(rng.choice(BODIES))
-    hue = rng.uniform() if hue is None else hue
-    size = rng.uniform(0.5, 0.95)
+    hue, size = rng.uniform(), rng.uniform(0.5, largest)
     saturation, value = rng.uniform(0.65, 1.0), rng.uniform(0.7, 1.0)
     corners = outline(kind, size, rng.uniform(0.7, 1.4))
     return Thing(
@@ -41,6 +40,11 @@ def outline(kind: str, size: float, aspect: float = 1.0) -> Floats | None:
     if kind == "box":
         return rectangle(1.75 * size * np.sqrt(aspect), 1.75 * size / np.sqrt(aspect))
     return regular(3, 1.4 * size) if kind == "triangle" else regular(5, 1.12 * size)
+
+
+def lowest(thing: Thing) -> float:
+    """Return how high the middle of a thing is that stands on the floor."""
+    return thing.radius if thing.corners is None else -float(thing.corners[:, 1].min())
 
 
 def slab(rng: np.random.Generator, kind: str, instance: int, depth: float, width: float, height: float) -> Thing:

@@ -58,7 +58,8 @@ def simulate(
         moving.append(body)
     poses = np.empty((num_frames, len(bodies), 3))
     for t in range(num_frames):
-        poses[t] = [(*body.position, body.angle) for body in moving]
+        for k, body in enumerate(moving):
+            poses[t, k] = *body.position, body.angle
         for _ in range(steps):
             space.step(dt)
     return poses
