@@ -57,7 +57,7 @@ MAY_IMPORT = {
     "training": {"models", "data"},
     "agents": {"envs", "models", "planners", "objectives"},
     "evaluation": {"agents", "data", "engine", "envs", "memory", "models", "objectives", "planners", "trackers"},
-    "forecasting": {"data", "encoders", "evaluation", "models", "training"},
+    "forecasting": {"data", "encoders", "evaluation", "models", "scenes", "training"},
     "compare": EVERYTHING,
     "cli": EVERYTHING | {"compare"},
     "__main__": {"cli"},

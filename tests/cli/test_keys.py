@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 
 from wmcontrol import ENV_IDS
 from wmcontrol.cli.commands import COMMANDS
-from wmcontrol.cli.configs import CONF, CUSTOM, choices_of, groups_of, keys_of, places_of, register, schemas
+from wmcontrol.cli.configs import CONF, CUSTOM, choices_of, groups_of, keys_of, places_of, schemas
 from wmcontrol.cli.help import example_of
 from wmcontrol.cli.keys import MISSING, Key, settings_of
 from wmcontrol.cli.main import main
@@ -78,7 +78,6 @@ def test_every_key_of_a_command_is_explained_with_an_example_that_is_accepted(
     command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     # All examples in one line, with the defaults, and then with the first choices of all groups, the second ones, …
-    register()
     groups = {group: [choice for choice in choices_of(group) if choice != CUSTOM] for group in groups_of(command)}
     rounds = zip_longest(*([(group, choice) for choice in choices] for group, choices in groups.items()))
     for chosen in [{}, *(dict(filter(None, choices)) for choices in rounds)]:

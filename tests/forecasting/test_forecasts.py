@@ -11,7 +11,6 @@ from squares import SIDE, Squares
 
 from wmcontrol import ActionConditioned, ActionNormalizer, Predictor, PyramidEncoder, WorldModel
 from wmcontrol.forecasting import (
-    FORECAST_PROTOCOLS,
     Case,
     DenseHead,
     ForecastProtocol,
@@ -65,17 +64,6 @@ def told(encoder: PyramidEncoder, videos: Squares) -> Told:
     return Told(
         {round(float(t), 3): each for video, found in tokens for t, each in zip(video.times, found, strict=True)}
     )
-
-
-def test_protocols_are_the_papers() -> None:
-    found = {
-        name: [protocol.context_of(protocol.target, case.distance) for case in protocol.cases()]
-        for name, protocol in FORECAST_PROTOCOLS.items()
-    }
-    assert found["cityscapes"] == found["vspw"] == [[7, 10, 13, 16], [1, 4, 7, 10]]
-    assert found["kitti"] == [[5, 7, 9, 11], [1, 3, 5, 7]]
-    assert [case.calls for case in FORECAST_PROTOCOLS["kitti"].cases()] == [1, 3]
-    assert (FORECAST_PROTOCOLS["vspw"].tile, FORECAST_PROTOCOLS["vspw"].tile_stride) == ((448, 448), 300)
 
 
 def test_a_rollout_sees_and_asks_for_the_frames_of_the_protocol(

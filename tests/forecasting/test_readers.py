@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from naming import naming
 
-from wmcontrol.forecasting.readers import GRASP, KITTI, VSPW, Cityscapes, InfLevel, IntPhys, MaskedVideos
+from wmcontrol.forecasting.readers import GRASP, KITTI, VSPW, Cityscapes, InfLevel, IntPhys, MaskedVideos, SceneClips
+from wmcontrol.scenes import SceneDataset
 
 pytest.importorskip("PIL", reason="pictures need the data extra")
 av = pytest.importorskip("av")
@@ -313,3 +314,38 @@ def test_settings_say_what_is_read(fixture: str, reader: Callable[[Path], Any], 
     found = reader(path).settings()
     assert str(path) in json.dumps(found)
     assert found == reader(path).settings()
+
+
+def test_protocols_are_the_papers(cityscapes: Path, tmp_path: Path) -> None:
+    of_cityscapes = Cityscapes(cityscapes)
+    found = {
+        kind: [kind.context_of(kind.target, case.distance) for case in kind.cases()]
+        for kind in (of_cityscapes.protocol, KITTI.protocol)
+    }
+    assert list(found.values()) == [[[7, 10, 13, 16], [1, 4, 7, 10]], [[5, 7, 9, 11], [1, 3, 5, 7]]]
+    assert [case.calls for case in KITTI.protocol.cases()] == [1, 3]
+    assert (of_cityscapes.protocol.tile, of_cityscapes.protocol.tile_stride) == ((448, 448), 300)
+    assert (of_cityscapes.crop, KITTI.protocol.tile, KITTI.crop) == ((448, 448), None, (352, 704))
+    assert Cityscapes(cityscapes, short_side=224).protocol.tile_stride == 150
+    windows = [(p.window, p.frame_step, p.contexts, p.stride) for p in (r.protocol for r in (IntPhys, GRASP, InfLevel))]
+    assert windows == [
+        (16, 2, (2, 4, 6, 8, 10), 2),
+        (16, 10, (2, 4, 6, 8, 10), 2),
+        (32, 5, (4, 8, 12, 16, 20), 2),
+    ]
+
+
+def test_scenes_are_drawn_when_a_frame_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    clips = SceneClips(3, 2, image_size=16, num_frames=5)
+    expected = clips.dataset[1]
+    depths = SceneClips(3, 2, kind="depth", image_size=16, num_frames=5)
+    with monkeypatch.context() as patch:
+        patch.setattr(SceneDataset, "__getitem__", None)  # nothing is drawn yet
+        video = clips[1]
+    assert np.array_equal(video.times, expected.times)
+    assert video.labelled.tolist() == [0, 1, 2, 3, 4]
+    assert np.array_equal(video.frames[[4, 0]], expected.frames[[4, 0]])
+    assert np.array_equal(video.labels[2], expected.classes[2])
+    assert np.array_equal(depths[1].labels[2], expected.depth[2])
+    assert (clips.num_outputs, depths.class_names) == (len(clips.dataset.class_names), ())
+    assert clips.settings() != SceneClips(4, 2, image_size=16, num_frames=5).settings()

@@ -10,7 +10,6 @@ from squares import SIDE
 
 from wmcontrol import Predictor, PyramidEncoder, WorldModel
 from wmcontrol.forecasting import (
-    SURPRISE_PROTOCOLS,
     Film,
     FilmPair,
     FilmPairs,
@@ -59,15 +58,6 @@ class Flashes(FilmPairs):
 @pytest.fixture
 def still(encoder: PyramidEncoder) -> WorldModel:
     return WorldModel(encoder, Still(), control_rate=10, frame_size=(SIDE, SIDE))
-
-
-def test_protocols_are_the_papers() -> None:
-    found = {name: (p.window, p.frame_step, p.contexts, p.stride) for name, p in SURPRISE_PROTOCOLS.items()}
-    assert found == {
-        "intphys": (16, 2, (2, 4, 6, 8, 10), 2),
-        "grasp": (16, 10, (2, 4, 6, 8, 10), 2),
-        "inflevel": (32, 5, (4, 8, 12, 16, 20), 2),
-    }
 
 
 def test_surprise_of_windows_worked_by_hand(still: WorldModel, encoder: PyramidEncoder) -> None:

@@ -12,7 +12,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from .commands import COMMANDS, SETTINGS
+from .commands import SETTINGS
 from .keys import MISSING, Key, settings_of
 
 CONF = Path(__file__).resolve().parent / "conf"
@@ -150,7 +150,7 @@ def keys_of(command: str, chosen: Mapping[str, str] | None = None) -> dict[str, 
 def _composed(command: str, *chosen: str) -> Mapping[str, Key]:
     from hydra import compose, initialize_config_module
 
-    register()
+    register(command)
     with initialize_config_module("wmcontrol.cli.conf", version_base="1.3"):
         return keys_in(compose(command, list(chosen)))
 
@@ -176,36 +176,40 @@ def places_of(command: str) -> Mapping[str, str]:
 
 
 @cache
-def schemas() -> frozenset[str]:
-    """Return where the keys of all choices are read from, as :func:`~.keys.settings_of` takes it."""
-    texts = [path.read_text(encoding="utf-8") for path in CONF.glob("*/*.yaml")]
+def schemas(*groups: str) -> frozenset[str]:
+    """Return where the keys of choices are read from, as :func:`~.keys.settings_of` takes it: of groups, or all."""
+    texts = _texts(*groups)
     return frozenset(found for text in texts for found in re.findall(r"/schema/([\w.]+)@_here_", text))
 
 
+def _texts(*groups: str) -> list[str]:
+    places = [place for group in groups for place in (CONF / group).glob("*.yaml")] if groups else CONF.glob("*/*.yaml")
+    return [place.read_text(encoding="utf-8") for place in places]
+
+
 @cache
-def register() -> None:
-    """Tell Hydra's ConfigStore all structured configs."""
+def register(command: str) -> None:
+    """Tell Hydra's ConfigStore the structured configs of a command, and of the groups that it has."""
     from hydra.core.config_store import ConfigStore
     from omegaconf import OmegaConf
 
     store = ConfigStore.instance()
-    for place in schemas():
+    groups = set(groups_of(command))
+    groups |= {inside for text in _texts(*groups) for inside in re.findall(r"- /(\w+)@", text)} - {"schema"}
+    for place in schemas(*sorted(groups)) if groups else ():
         settings = settings_of(place)
         target = [] if settings.name in _NO_TARGET else ["_target_"]
         store.store(group="schema", name=place, node=_node(settings.name, settings.keys, target))
-    for command in COMMANDS:
-        groups = groups_of(command)
-        own = {
-            name: key
-            for place, names in places_of(command).items()
-            for name, key in settings_of(place).keys.items()
-            if name not in ("name", *groups) and (not names or name in names.split())
-        }
-        store.store(group="schema", name=command, node=_node(command, own, groups))
-    for group in (path.name for path in CONF.iterdir() if path.is_dir()):
-        if has_custom(group):
-            anything = OmegaConf.create({"_target_": MISSING}, flags={"struct": False})
-            store.store(group=group, name=CUSTOM, node=anything)
+    own = {
+        name: key
+        for place, names in places_of(command).items()
+        for name, key in settings_of(place).keys.items()
+        if name not in ("name", *groups_of(command)) and (not names or name in names.split())
+    }
+    store.store(group="schema", name=command, node=_node(command, own, groups_of(command)))
+    for group in filter(has_custom, groups):
+        anything = OmegaConf.create({"_target_": MISSING}, flags={"struct": False})
+        store.store(group=group, name=CUSTOM, node=anything)
 
 
 def _node(name: str, keys: Mapping[str, Key], more: Any) -> Any:

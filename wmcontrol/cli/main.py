@@ -109,7 +109,7 @@ def _hydra(command: str, words: list[str]) -> None:
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
-    register()
+    register(command)
     job = hydra.main(version_base="1.3", config_path="pkg://wmcontrol.cli.conf", config_name=command)(run_configured)
     argv, full = sys.argv, os.environ.get(_FULL_ERROR)
     sys.argv, os.environ[_FULL_ERROR] = ["wmcontrol", *words], "1"  # Hydra reads these, and raises its errors

@@ -4,17 +4,16 @@ Protocols are those of DINO-world (arXiv 2507.19468, sections 4.1 and 4.2, appen
 frames of a clip, ``B`` windows at once, ``P`` patches of a frame, ``D`` numbers of a token, ``C`` classes.
 """
 
-from .forecast_result import Case, Forecast, distance_plot
-from .forecasts import FORECAST_PROTOCOLS, ForecastProtocol, forecast, how_far
+from .forecast_result import Forecast, distance_plot, save_result
+from .forecasts import forecast, how_far
 from .head_training import HeadResult, HeadSettings, dense_loss, train_head
 from .heads import DenseHead
 from .metrics import auroc, class_iou, confusion_matrix, mean_iou, over_clips, relative_accuracy, squared_errors
+from .protocols import Case, ForecastProtocol, SurpriseProtocol
 from .records import Film, FilmPair, FilmPairs, LabelledVideo, LabelledVideos
-from .surprises import SURPRISE_PROTOCOLS, Surprise, SurpriseProtocol, surprise
+from .surprises import Surprise, surprise
 
 __all__ = [
-    "FORECAST_PROTOCOLS",
-    "SURPRISE_PROTOCOLS",
     "Case",
     "DenseHead",
     "Film",
@@ -38,6 +37,7 @@ __all__ = [
     "mean_iou",
     "over_clips",
     "relative_accuracy",
+    "save_result",
     "squared_errors",
     "surprise",
     "train_head",

@@ -3,33 +3,25 @@
 Letters: ``N`` videos, ``C`` classes.
 """
 
+import json
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any, Literal, NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..evaluation import Interval
 from ..evaluation.reports.figures import BLUE, GREEN, ORANGE, PURPLE, RED, SKY, new_figure
+from ..files import atomic_write
 from .metrics import class_iou, divided, mean_iou, over_clips
+from .protocols import Case
+
+if TYPE_CHECKING:
+    from .surprises import Surprise
 
 Method = Literal["present", "copy_last", "model"]
-
-
-class Case(NamedTuple):
-    """One way to forecast.
-
-    Attributes:
-        name: of it.
-        distance: frames from the last that is seen to the one that is forecast.
-        calls: of the predictor. 1 is direct prediction; more are a rollout in steps of equal time, in which what was
-            predicted is seen as a frame by the calls that follow.
-    """
-
-    name: str
-    distance: int
-    calls: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,3 +181,26 @@ def shown(found: Interval, scale: float) -> str:
     value, low, high = (scale * each for each in (found.value, found.low, found.high))
     digits = 1 if scale == 100 else 3
     return f"{value:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
+
+
+def save_result(result: "Forecast | Surprise", folder: str | Path, name: str) -> None:
+    """Save a result's table as ``NAME.md`` and its numbers as ``NAME.json`` in a folder, which is made if need be.
+
+    Raises:
+        OSError: nothing can be written there.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    numbers = json.dumps(finite(result.to_json()), indent=2, allow_nan=False)
+    for suffix, text in ((".md", result.table()), (".json", numbers)):
+        with atomic_write(folder / f"{name}{suffix}") as file:
+            file.write(f"{text}\n".encode())
+
+
+def finite(value: Any) -> Any:
+    """Return JSON in which null stands for numbers that are not known."""
+    if isinstance(value, dict):
+        return {name: finite(inside) for name, inside in value.items()}
+    if isinstance(value, list):
+        return [finite(inside) for inside in value]
+    return None if isinstance(value, float) and not np.isfinite(value) else value

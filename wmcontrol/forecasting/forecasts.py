@@ -5,7 +5,6 @@ Source: arXiv 2507.19468, section 4.1 and appendix C. Letters: ``N`` videos, ``T
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, NamedTuple
 
@@ -14,63 +13,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..checks import check_fields, check_whole, whole
+from ..checks import check_whole
 from ..models import WorldModel
-from .forecast_result import Case, Forecast, Method, way_of
+from .forecast_result import Forecast, Method, way_of
 from .heads import DenseHead
 from .metrics import confusion_matrix, squared_errors
+from .protocols import Case, ForecastProtocol
 from .records import LabelledVideo, LabelledVideos
-from .tiles import checked_sides, cut, merge, tile_places
+from .tiles import cut, merge, tile_places
 from .watching import check_watches, encode_frames, roll_out, watched
 
 _NUMBERS = 2**25  # scores of pixels that are computed at once
-
-
-@dataclass(frozen=True, kw_only=True)
-class ForecastProtocol:
-    """Which frames are seen, and which forecast; defaults are the paper's for Cityscapes and VSPW, without tiles.
-
-    Args:
-        context_frames: that the predictor sees. For example 4.
-        step: frames from one of them to the next, and of a step of a rollout. For example 3.
-        short: steps from the last frame that is seen to the one that is forecast, directly if 1. For example 1.
-        mid: as short, for the second horizon. For example 3.
-        target: frames that there must be in a video before the one that is forecast. For example 19.
-        windows_per_video: frames to forecast of a video, evenly spread; by default all that have labels. For example 5.
-        tile: height and width of what is encoded at once, pixels, where frames are larger; by default frames are
-            encoded whole. For example 448,448.
-        tile_stride: from one tile to the next, pixels. For example 300.
-    """
-
-    context_frames: int = whole(4)
-    step: int = whole(3)
-    short: int = whole(1)
-    mid: int = whole(3)
-    target: int = whole(19)
-    windows_per_video: int | None = whole(None)
-    tile: tuple[int, int] | None = None
-    tile_stride: int = whole(300)
-
-    def __post_init__(self) -> None:
-        check_fields(self)
-        object.__setattr__(self, "tile", checked_sides("tile", self.tile))
-
-    def context_of(self, target: int, distance: int) -> list[int]:
-        """Return the frames that are seen before a target whose distance to the last of them is given."""
-        last = target - distance
-        return [last - self.step * k for k in range(self.context_frames - 1, -1, -1)]
-
-    def cases(self) -> list[Case]:
-        """Return the horizons of the protocol: rollouts in its steps."""
-        return [Case(name, self.step * steps, steps) for name, steps in (("short", self.short), ("mid", self.mid))]
-
-
-FORECAST_PROTOCOLS = {
-    "cityscapes": ForecastProtocol(tile=(448, 448)),
-    "vspw": ForecastProtocol(tile=(448, 448)),
-    "kitti": ForecastProtocol(step=2, target=13),
-    "whole": ForecastProtocol(),
-}
 
 
 def forecast(
@@ -78,7 +31,7 @@ def forecast(
     head: DenseHead,
     videos: LabelledVideos,
     *,
-    protocol: ForecastProtocol = FORECAST_PROTOCOLS["whole"],
+    protocol: ForecastProtocol | None = None,
     cases: Sequence[Case] | None = None,
     batch: int = 16,
     progress: Callable[[int, int], None] | None = None,
@@ -91,7 +44,7 @@ def forecast(
         model: without actions.
         head: trained by :func:`train_head` on tokens of the model's encoder.
         videos: with labels of the head's kind.
-        protocol: which frames are seen and forecast.
+        protocol: which frames are seen and forecast; by default that of the videos.
         cases: ways to forecast; by default the protocol's horizons.
         batch: windows at once.
         progress: called with the videos done, and of how many.
@@ -100,6 +53,7 @@ def forecast(
         ValueError: a model with actions, a head of other tokens or labels, or no video that is long enough.
         OSError: a video cannot be read.
     """
+    protocol = videos.protocol if protocol is None else protocol
     cases = protocol.cases() if cases is None else list(cases)
     check_whole("batch", batch)
     _check(model, head, videos)
@@ -135,7 +89,7 @@ def how_far(
     head: DenseHead,
     videos: LabelledVideos,
     *,
-    protocol: ForecastProtocol = FORECAST_PROTOCOLS["whole"],
+    protocol: ForecastProtocol | None = None,
     distances: Sequence[int] | None = None,
     calls: Sequence[int] = (1, 2, 3),
     batch: int = 16,
@@ -147,7 +101,7 @@ def how_far(
         model: as for :func:`forecast`.
         head: as for :func:`forecast`.
         videos: as for :func:`forecast`.
-        protocol: which frames are seen; its horizons do not matter.
+        protocol: which frames are seen, by default as the videos' protocol says; its horizons do not matter.
         distances: frames from the last that is seen to the one that is forecast; by default all that the protocol's
             target has room for.
         calls: of the predictor: 1 is direct, 2 and 3 are rollouts through one and two frames between.
@@ -161,6 +115,7 @@ def how_far(
         ValueError: as :func:`forecast`.
         OSError: as :func:`forecast`.
     """
+    protocol = videos.protocol if protocol is None else protocol
     room = protocol.target - protocol.step * (protocol.context_frames - 1)
     far = range(1, room + 1) if distances is None else distances
     for name, values in (("distances", far), ("calls", calls)):

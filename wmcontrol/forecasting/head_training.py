@@ -39,15 +39,15 @@ _LOOKED_AT = 1000  # crops, for the mean depth and how much it varies
 class HeadSettings:
     """How :func:`train_head` trains.
 
-    The paper's crops are 448 by 448 pixels of frames whose shorter side has at least as many, for depth 352 by 704. It
-    says nothing of the steps; DINOv2's own linear heads take 40,000 of 16 frames.
+    The paper says nothing of the steps; DINOv2's own linear heads take 40,000 of 16 crops.
 
     Args:
         num_steps: optimiser steps. For example 40000.
         batch_size: crops of a step. For example 16.
         learning_rate: at the start, from where it falls to 0 along half a cosine. For example 1e-3.
         weight_decay: of the linear layer. For example 1e-4.
-        crop: height and width of random crops, pixels; by default frames are taken whole. For example 448,448.
+        crop: height and width of random crops, pixels; by default as the videos say, whole frames if they say nothing.
+            For example 448,448.
         crops_per_frame: crops that are taken of a labelled frame, and encoded once. For example 4.
         frames_per_video: labelled frames that are taken of a video, evenly spread; by default all. For example 5.
         seed: of the weights at the start, of the crops and of their order. For example 1.
@@ -68,10 +68,17 @@ class HeadSettings:
 
 
 class HeadResult(NamedTuple):
-    """A head that was trained, on the CPU, and the last loss that the log has."""
+    """What training a head gave.
+
+    Attributes:
+        head: on the CPU, in evaluation mode.
+        loss: of the last step.
+        folder: where it was saved; None where it was not.
+    """
 
     head: DenseHead
     loss: float
+    folder: Path | None
 
 
 @torch.inference_mode(False)
@@ -113,7 +120,7 @@ def train_head(
             out = stack.enter_context(open_run(folder, "train_head", about))
         if (out / SETTINGS).exists():
             state = load_state(out, torch.device("cpu"))
-            return HeadResult(DenseHead.load(out), float("nan") if state is None else state["loss"])
+            return HeadResult(DenseHead.load(out), float("nan") if state is None else state["loss"], out)
         with torch.random.fork_rng(devices=[]), torch.device("cpu"):
             torch.manual_seed(settings.seed)
             head = DenseHead(videos.kind, encoder.dim, videos.class_names, digest)
@@ -132,7 +139,7 @@ def train_head(
             head.save(out)
             for name in (_TOKENS, _LABELS):
                 (out / name).unlink()
-        return HeadResult(head, loss)
+        return HeadResult(head, loss, None if folder is None else out)
 
 
 class _Crops(NamedTuple):
@@ -174,7 +181,7 @@ def _encode_crops(
         if not numbers:
             continue
         frames = np.asarray(video.frames[numbers])
-        size = settings.crop or frames.shape[1:3]
+        size = settings.crop or videos.crop or frames.shape[1:3]
         if size[0] > frames.shape[1] or size[1] > frames.shape[2]:
             raise ValueError(f"crop: expected one that fits into {video.name}, {frames.shape[1:3]}, got {size}")
         if files and size != files[_LABELS].shape[1:]:

@@ -7,6 +7,9 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from .protocols import ForecastProtocol, SurpriseProtocol
+from .tiles import Size
+
 Kind = Literal["segmentation", "depth"]
 
 
@@ -35,10 +38,14 @@ class LabelledVideos(ABC):
     Attributes:
         kind: of the labels.
         class_names: of the C classes, in the order of their numbers; none of depths.
+        protocol: that forecasts of them are measured by.
+        crop: height and width of the crops that heads are trained on, pixels; None: whole frames.
     """
 
     kind: Kind
     class_names: tuple[str, ...]
+    protocol: ForecastProtocol = ForecastProtocol()
+    crop: Size | None = None
 
     @abstractmethod
     def __len__(self) -> int:
@@ -95,7 +102,13 @@ class FilmPair(NamedTuple):
 
 
 class FilmPairs(ABC):
-    """Pairs of films; those of a reader read nothing before a frame is asked for."""
+    """Pairs of films; those of a reader read nothing before a frame is asked for.
+
+    Attributes:
+        protocol: that surprise is measured by.
+    """
+
+    protocol: SurpriseProtocol = SurpriseProtocol()
 
     @abstractmethod
     def __len__(self) -> int:

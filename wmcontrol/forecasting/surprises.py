@@ -12,54 +12,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..checks import check_choice, check_fields, check_whole, choice, whole
+from ..checks import check_whole
 from ..evaluation import Interval, wilson
 from ..models import WorldModel
 from .metrics import auroc, relative_accuracy
+from .protocols import SurpriseProtocol
 from .records import Film, FilmPairs
 from .watching import check_watches, encode_frames, roll_out, watched
 
-Way = Literal["rollout", "direct"]
 Context = int | Literal["mean", "smallest"]
 _RESAMPLES = 1000
-
-
-@dataclass(frozen=True, kw_only=True)
-class SurpriseProtocol:
-    """Which windows of a film surprise is measured in; the defaults are the paper's for IntPhys.
-
-    Args:
-        window: frames of a window. For example 16.
-        frame_step: frames of the film from one of them to the next. For example 2.
-        contexts: how many of them are seen before the rest is foreseen, each tried. For example 2,4,6,8,10.
-        stride: frames of the window's step from one window to the next. For example 2.
-        way: rollout, each frame from those foreseen before it too; or direct, each from those seen alone. For example
-            direct.
-    """
-
-    window: int = whole(16, least=2)
-    frame_step: int = whole(2)
-    contexts: tuple[int, ...] = (2, 4, 6, 8, 10)
-    stride: int = whole(2)
-    way: str = choice("rollout", Way)
-
-    def __post_init__(self) -> None:
-        check_fields(self)
-        given: Any = self.contexts
-        if not isinstance(given, list | tuple) or not given:
-            raise ValueError(f"contexts must be one or more numbers of frames, got {given!r}")
-        for count in given:
-            check_whole("contexts", count)
-            if count >= self.window:
-                raise ValueError(f"contexts: expected fewer frames than a window has, {self.window}; got {count}")
-        object.__setattr__(self, "contexts", tuple(given))  # YAML has lists
-
-
-SURPRISE_PROTOCOLS = {
-    "intphys": SurpriseProtocol(),
-    "grasp": SurpriseProtocol(frame_step=10),
-    "inflevel": SurpriseProtocol(window=32, frame_step=5, contexts=(4, 8, 12, 16, 20)),
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,7 +119,7 @@ def surprise(
     model: WorldModel,
     pairs: FilmPairs,
     *,
-    protocol: SurpriseProtocol = SURPRISE_PROTOCOLS["intphys"],
+    protocol: SurpriseProtocol | None = None,
     batch: int = 16,
     progress: Callable[[int, int], None] | None = None,
 ) -> Surprise:
@@ -168,7 +130,7 @@ def surprise(
     Args:
         model: without actions.
         pairs: of films.
-        protocol: windows, and how many of their frames are seen.
+        protocol: windows, and how many of their frames are seen; by default that of the pairs.
         batch: windows at once.
         progress: called with the pairs done, and of how many.
 
@@ -177,8 +139,8 @@ def surprise(
         OSError: a film cannot be read.
     """
     check_whole("batch", batch)
-    check_choice("way", protocol.way, Way)
     check_watches(model)
+    protocol = pairs.protocol if protocol is None else protocol
     if not len(pairs):
         raise ValueError(f"pairs: expected one or more, got none of {pairs.settings()}")
     categories, means, most = [], [], []

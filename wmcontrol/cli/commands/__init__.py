@@ -14,8 +14,11 @@ COMMANDS: Mapping[str, str] = {
     "evaluate": "judge an agent on tasks, under a protocol",
     "finetune": "train a predictor with actions, in one of three ways",
     "fit_prior": "teach a model what to propose to planners",
+    "forecast": "forecast segmentation or depth, with floor and ceiling",
     "pretrain": "train a predictor without actions, on video",
     "show": "draw a contact sheet of a data set",
+    "surprise": "tell films of what can happen from those of what cannot",
+    "train_head": "train a head on tokens of labelled frames, for forecast",
 }
 # Settings classes and functions of the library whose fields and arguments are keys of a command, beside those of its
 # Config: all of them, or those that are named.
@@ -33,4 +36,5 @@ SETTINGS: Mapping[str, Mapping[str, str]] = {
     "finetune": {"training.settings.FinetuneSettings": ""},
     "fit_prior": {"training.prior.PriorSettings": ""},
     "pretrain": {"training.settings.PretrainSettings": ""},
+    "train_head": {"forecasting.head_training.HeadSettings": ""},
 }

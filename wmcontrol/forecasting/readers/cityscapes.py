@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ..records import LabelledVideo, LabelledVideos
-from .pictures import ReadLabels, check_side, checked_number, picture_frames, read_classes, scaled, subfolders
+from .pictures import ReadLabels, check_side, checked_number, picture_frames, read_classes, scaled, subfolders, tiled
 
 # The classes that count, in the order of their train ids, and their numbers in labelIds files.
 CLASSES = {
@@ -43,7 +43,7 @@ class Cityscapes(LabelledVideos):
     the benchmark; all others are 255.
 
     Args:
-        path: the folder that holds both.
+        path: the folder that holds both. For example data/cityscapes.
         split: train or val; test has no labels. For example val.
         short_side: that frames and labels are resized to, pixels; the paper's is 448. None leaves them. For example
             448.
@@ -59,6 +59,7 @@ class Cityscapes(LabelledVideos):
     def __init__(self, path: str | Path, *, split: Literal["train", "val"] = "val", short_side: int | None = 448):
         check_side(short_side)
         self.path, self.split, self.short_side = Path(path), split, short_side
+        self.crop, self.protocol = tiled(short_side)
         cities = subfolders(self.path / "gtFine" / split, "gtFine_trainvaltest.zip has it")
         subfolders(self.path / "leftImg8bit_sequence" / split, "leftImg8bit_sequence_trainvaltest.zip has it")
         self._labels = sorted(file for city in cities for file in city.glob(f"*{_LABELS}"))

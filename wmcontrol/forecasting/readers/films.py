@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ...data.frames import ImageSize, ReadFrames, height_and_width, resized
 from ...untrusted import AnyJson, Boolean, Record, read_json
+from ..protocols import SurpriseProtocol
 from ..records import Film, FilmPair, FilmPairs
 from .pictures import checked_number, inside, picture_frames, read_picture, subfolders
 
@@ -29,7 +30,7 @@ class IntPhys(FilmPairs):
     the film is possible. Of the two ways to pair them that one is taken in which films begin alike for longer.
 
     Args:
-        path: the folder ``dev``, with ``O1``, ``O2`` and ``O3``.
+        path: the folder ``dev``, with ``O1``, ``O2`` and ``O3``. For example data/intphys/dev.
         image_size: of the frames, pixels; the paper's is 224. For example 224.
         frame_rate: frames per second. For example 15.
 
@@ -87,12 +88,14 @@ class GRASP(FilmPairs):
     """Level 2 of GRASP: ``P_PROPERTY/NAME.mp4`` is possible, ``IP_PROPERTY/NAME.mp4`` is not.
 
     Args:
-        path: the folder ``level2``.
+        path: the folder ``level2``. For example data/grasp/level2.
         image_size: of the frames, pixels; the paper's is 224. For example 224.
 
     Raises:
         FileNotFoundError: there are no such folders, or a film has no other of its name.
     """
+
+    protocol = SurpriseProtocol(frame_step=10)
 
     def __init__(self, path: str | Path, *, image_size: ImageSize = 224):
         self.path, self.size = Path(path), height_and_width(image_size)
@@ -133,7 +136,7 @@ class InfLevel(FilmPairs):
     so that both end together.
 
     Args:
-        path: the folder of the three.
+        path: the folder of the three. For example data/inflevel.
         pairs: the folder of ``continuity.csv`` and so on; by default ``path``. For example inflevel/pairs.
         image_size: of the frames, pixels; the paper's is 224. For example 224.
 
@@ -142,6 +145,8 @@ class InfLevel(FilmPairs):
         ValueError: a column is missing, a row is not of one possible and one impossible film, or names what is outside
             of the folder; it is named.
     """
+
+    protocol = SurpriseProtocol(window=32, frame_step=5, contexts=(4, 8, 12, 16, 20))
 
     def __init__(self, path: str | Path, *, pairs: str | Path | None = None, image_size: ImageSize = 224):
         self.path, self.size = Path(path), height_and_width(image_size)

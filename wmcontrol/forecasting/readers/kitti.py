@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..protocols import ForecastProtocol
 from ..records import LabelledVideo, LabelledVideos
 from .pictures import ReadLabels, checked_number, inside, picture_frames, read_labels
 
@@ -21,8 +22,9 @@ class KITTI(LabelledVideos):
     NUMBER.png``, 16 bits, metres times 256, 0 where the scanner saw nothing.
 
     Args:
-        path: the folder of dates.
-        depth: the folder of drives with depths, such as ``train`` or ``val`` of the benchmark.
+        path: the folder of dates. For example data/kitti_raw.
+        depth: the folder of drives with depths, such as ``train`` or ``val`` of the benchmark. For example
+            data/kitti_depth/val.
         files: a list of frames, each line a picture, its depth (or None) and what else there is, as
             eigen_test_files_with_gt.txt; by default every frame with a depth counts. For example
             eigen_test_files_with_gt.txt.
@@ -34,6 +36,8 @@ class KITTI(LabelledVideos):
 
     kind = "depth"
     class_names = ()
+    protocol = ForecastProtocol(step=2, target=13)
+    crop = (352, 704)
 
     def __init__(self, path: str | Path, depth: str | Path, *, files: str | Path | None = None):
         self.path, self.depth, self.files = Path(path), Path(depth), None if files is None else Path(files)

@@ -21,7 +21,7 @@ class MaskedVideos(LabelledVideos):
     pixel, grey or of a palette, 255 where nobody knows. ``classes.json`` is the list of their names.
 
     Args:
-        path: the folder.
+        path: the folder. For example data/streets.
         short_side: that frames and masks are resized to, pixels; by default they stay as they are. For example 448.
 
     Raises:

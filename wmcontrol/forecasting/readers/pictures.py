@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from ...checks import check_whole
 from ...data.formats.reading import import_library
 from ...data.frames import Pixels, ReadFrames, decoded
-
-Size = tuple[int, int]  # height and width, pixels
+from ..protocols import ForecastProtocol
+from ..tiles import Size
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,6 +101,12 @@ def scaled_size(size: Size, short_side: int | None) -> Size:
         return size
     scale = short_side / min(size)
     return round(size[0] * scale), round(size[1] * scale)
+
+
+def tiled(short_side: int | None) -> tuple[Size, ForecastProtocol]:
+    """Return the paper's crops and protocol for segmentation: tiles of 448 pixels, 300 apart, as large for any side."""
+    side = 448 if short_side is None else short_side
+    return (side, side), ForecastProtocol(tile=(side, side), tile_stride=max(1, round(side * 300 / 448)))
 
 
 def check_side(short_side: int | None) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from ...untrusted import AnyJson, MapOf, read_json
 from ..records import LabelledVideo, LabelledVideos
-from .pictures import ReadLabels, check_side, checked_number, inside, picture_frames, read_classes, scaled
+from .pictures import ReadLabels, check_side, checked_number, inside, picture_frames, read_classes, scaled, tiled
 
 _RATE, _CLASSES = 15.0, 124
 _NAMES = "label_num_dic_final.json"
@@ -20,7 +20,7 @@ class VSPW(LabelledVideos):
     In masks 0 ("others") and 255 count nowhere, and 1 to 124 are the classes, which count from 0 here.
 
     Args:
-        path: the folder, with ``train.txt``, ``val.txt`` and ``label_num_dic_final.json``.
+        path: the folder, with ``train.txt``, ``val.txt`` and ``label_num_dic_final.json``. For example VSPW_480p.
         split: train or val. For example val.
         short_side: that frames and labels are resized to, pixels; the paper's is 448. None leaves them. For example
             448.
@@ -35,6 +35,7 @@ class VSPW(LabelledVideos):
     def __init__(self, path: str | Path, *, split: Literal["train", "val"] = "val", short_side: int | None = 448):
         check_side(short_side)
         self.path, self.split, self.short_side = Path(path), split, short_side
+        self.crop, self.protocol = tiled(short_side)
         listed = self.path / f"{split}.txt"
         names = [line.strip() for line in listed.read_text(encoding="utf-8").splitlines()]
         self._folders = [inside(self.path / "data", name, listed) for name in names if name]

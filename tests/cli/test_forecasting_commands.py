@@ -1,0 +1,124 @@
+"""Heads, forecasts and surprise from the command line: the library's functions, told by keys."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import imageio.v3 as imageio
+import numpy as np
+import pytest
+import torch
+from naming import naming
+from safetensors.torch import load_file
+
+from wmcontrol import Predictor, PyramidEncoder, WorldModel
+from wmcontrol.cli.main import main
+from wmcontrol.forecasting import DenseHead, HeadSettings, SurpriseProtocol, forecast, surprise, train_head
+from wmcontrol.forecasting.readers import GRASP, MaskedVideos
+
+SIDE, FRAMES = 16, 22
+Captured = pytest.CaptureFixture[str]
+
+
+def disc(row: int, column: float) -> Any:
+    rows, columns = np.mgrid[:SIDE, :SIDE]
+    return (rows - row) ** 2 + (columns - column) ** 2 < 9
+
+
+def write(path: Path, places: list[tuple[int, float]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pictures = np.zeros((len(places), SIDE, SIDE, 3), np.uint8)
+    for picture, place in zip(pictures, places, strict=True):
+        picture[disc(*place)] = 255
+    imageio.imwrite(path, pictures, fps=15, codec="libx264")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Videos with masks, films that can and cannot be, and a model."""
+    image = pytest.importorskip("PIL.Image", reason="masks are read by the data extra")
+    folder = tmp_path_factory.mktemp("forecasting")
+    for row in (5, 10):
+        places = [(row, t / 2) for t in range(FRAMES)]
+        write(folder / f"videos/{row}.mp4", places)
+        for frame in (0, 19, 21):
+            mask = folder / f"videos/{row}/{frame}.png"
+            mask.parent.mkdir(exist_ok=True)
+            image.fromarray(disc(*places[frame]).astype(np.uint8)).save(mask)
+        write(folder / f"films/P_Continuity/{row}.mp4", places)
+        write(folder / f"films/IP_Continuity/{row}.mp4", [*places[:11], *((15 - row, c) for _, c in places[11:])])
+    (folder / "videos/classes.json").write_text('["ground", "disc"]')
+    encoder = PyramidEncoder(8, tokens=(4, 4))
+    encoder.fit(torch.from_numpy(imageio.imread(folder / "videos/5.mp4")))
+    torch.manual_seed(0)
+    model = WorldModel(encoder, Predictor(8, 24, 1, 2), control_rate=15, frame_size=(SIDE, SIDE))
+    model.save(folder / "model")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def head(folder: Path) -> Path:
+    words = [f"clips.path={folder / 'videos'}", f"encoder.path={folder / 'model'}", f"out={folder / 'head'}"]
+    assert main(["train_head", "clips=masked_videos", *words, "num_steps=20", "device=cpu", "batch_size=4"]) == 0
+    return folder / "head"
+
+
+def test_a_head_is_trained(folder: Path, head: Path) -> None:
+    settings = HeadSettings(num_steps=20, batch_size=4)
+    encoder = WorldModel.load(folder / "model").encoder
+    result = train_head(MaskedVideos(folder / "videos"), encoder, settings=settings, device="cpu")
+    weights = load_file(head / "head.safetensors")
+    for name, value in result.head.state_dict().items():
+        assert torch.equal(weights[name], value)
+
+
+def test_forecasts_near_and_far(folder: Path, head: Path, capsys: Captured) -> None:
+    words = ["clips=masked_videos", f"clips.path={folder / 'videos'}", f"model.path={folder / 'model'}", f"head={head}"]
+    more = ["protocol={context_frames:2,step:6}", "far=true", f"out={folder / 'found'}", "device=cpu"]
+    assert main(["forecast", *words, *more, "protocol.mid=2"]) == 0
+    told = capsys.readouterr().out
+    videos, model = MaskedVideos(folder / "videos"), WorldModel.load(folder / "model")
+    protocol = type(videos.protocol)(context_frames=2, step=6, mid=2)
+    found = forecast(model, DenseHead.load(head), videos, protocol=protocol)
+    assert found.table() in told
+    assert (folder / "found/forecast.md").read_text(encoding="utf-8") == found.table() + "\n"
+    assert found.windows.tolist() == [2, 2]
+    far = json.loads((folder / "found/how_far.json").read_text())["cases"]
+    assert {(case["distance"], case["calls"]) for case in far} == {(d, c) for d in range(1, 14) for c in (1, 2, 3)}
+    assert (folder / "found/how_far.png").exists()
+    assert main(["forecast", *words, *more, "protocol.mid=1"]) == 2  # another run does not go into its folder
+    assert re.search(naming("protocol.mid", 1, 2), capsys.readouterr().err)
+
+
+def test_surprise(folder: Path, capsys: Captured) -> None:
+    words = ["pairs=grasp", f"pairs.path={folder / 'films'}", "pairs.image_size=16", f"model.path={folder / 'model'}"]
+    protocol = "protocol={frame_step:2,window:6,contexts:[2,3]}"
+    assert main(["surprise", *words, protocol, f"out={folder / 'surprised'}", "device=cpu"]) == 0
+    pairs = GRASP(folder / "films", image_size=16)
+    given = SurpriseProtocol(frame_step=2, window=6, contexts=(2, 3))
+    found = surprise(WorldModel.load(folder / "model"), pairs, protocol=given)
+    assert found.table() in capsys.readouterr().out
+    categories = json.loads((folder / "surprised/surprise.json").read_text())["categories"]
+    assert [each["category"] for each in categories] == ["Continuity", "mean"]
+
+
+@pytest.mark.parametrize(
+    ("words", "facts"),
+    [
+        (["forecast", "head=nowhere"], ("head", "nowhere/head.json")),
+        (["forecast", "protocol={steps:3}"], ("protocol", "steps")),
+        (["forecast", "protocol={step:0}"], ("protocol", "step", 0)),
+        (["forecast", "clips.path=nowhere"], ("clips", "nowhere")),
+        (["surprise", "protocol={way:up}"], ("protocol", "way", "up")),
+    ],
+)
+def test_mistakes_name_their_key(folder: Path, head: Path, words: list[str], facts: Any, capsys: Captured) -> None:
+    good = [f"model.path={folder / 'model'}", "device=cpu", "out=never"]
+    if words[0] == "forecast":
+        good += ["clips=masked_videos", f"clips.path={folder / 'videos'}", f"head={head}"]
+    else:
+        good += ["pairs=grasp", f"pairs.path={folder / 'films'}"]
+    assert main([words[0], *good, *words[1:]]) == 2
+    assert re.search(naming(*facts), capsys.readouterr().err)
+    assert not Path("never").exists()

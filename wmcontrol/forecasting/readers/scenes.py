@@ -1,0 +1,91 @@
+"""The scenes that come with the package, as videos with labels."""
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from ...checks import check_choice
+from ...scenes import SceneDataset
+from ..records import Kind, LabelledVideo, LabelledVideos
+from .pictures import checked_number
+
+
+class SceneClips(LabelledVideos):
+    """Clips of :class:`wmcontrol.scenes.SceneDataset` with the classes or the depths of all their pixels.
+
+    Clips of another seed are other clips: train a head on one seed, and forecast those of another.
+
+    Args:
+        seed: which clips. For example 1.
+        num_clips: how many. For example 200.
+        kind: of the labels: segmentation or depth. For example depth.
+        image_size: side of the frames, pixels. For example 64.
+        num_frames: of a clip. For example 32.
+        frame_rate: frames per second. For example 15.
+
+    Raises:
+        ValueError: a number that makes no sense; it is named.
+    """
+
+    def __init__(
+        self,
+        seed: int = 0,
+        num_clips: int = 200,
+        *,
+        kind: Kind = "segmentation",
+        image_size: int = 64,
+        num_frames: int = 32,
+        frame_rate: float = 15.0,
+    ):
+        check_choice("kind", kind, Kind)
+        self.kind = kind
+        self.dataset = SceneDataset(
+            seed, num_clips, image_size=image_size, num_frames=num_frames, frame_rate=frame_rate
+        )
+        self.class_names = tuple(self.dataset.class_names) if kind == "segmentation" else ()
+
+    def __len__(self) -> int:
+        """How many clips there are."""
+        return len(self.dataset)
+
+    def __getitem__(self, index: int) -> LabelledVideo:
+        """Return one clip, which is drawn when a frame or label of it is first asked for."""
+        number = checked_number(index, len(self), "clips")
+        drawn = Drawn(lambda: self.dataset[number])
+        count = self.dataset.num_frames
+        return LabelledVideo(
+            f"clip {number}",
+            Part(drawn, "frames"),
+            np.arange(count) / self.dataset.frame_rate,
+            Part(drawn, "classes" if self.kind == "segmentation" else "depth"),
+            np.arange(count),
+        )
+
+    def settings(self) -> dict[str, Any]:
+        """Return the settings of the clips and the kind of labels."""
+        return {"reader": "scenes", "kind": self.kind, **self.dataset.settings()}
+
+
+class Drawn:
+    """Something that is made when it is first asked for."""
+
+    def __init__(self, make: Callable[[], Any]):
+        self._make = make
+
+    @cached_property
+    def whole(self) -> Any:
+        """It."""
+        return self._make()
+
+
+class Part:
+    """An array of something that is made when it is first indexed."""
+
+    def __init__(self, of: Drawn, name: str):
+        self._of, self._name = of, name
+
+    def __getitem__(self, index: Any) -> Any:
+        """Return what the array has there."""
+        return getattr(self._of.whole, self._name)[index]
