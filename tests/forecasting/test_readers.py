@@ -10,8 +10,18 @@ import numpy as np
 import pytest
 from naming import naming
 
-from wmcontrol.forecasting.readers import GRASP, KITTI, VSPW, Cityscapes, InfLevel, IntPhys, MaskedVideos, SceneClips
-from wmcontrol.scenes import SceneDataset
+from wmcontrol.forecasting.readers import (
+    GRASP,
+    KITTI,
+    VSPW,
+    Cityscapes,
+    InfLevel,
+    IntPhys,
+    MaskedVideos,
+    SceneClips,
+    ScenePairs,
+)
+from wmcontrol.scenes import CATEGORIES, PairDataset, SceneDataset
 
 pytest.importorskip("PIL", reason="pictures need the data extra")
 av = pytest.importorskip("av")
@@ -349,3 +359,11 @@ def test_scenes_are_drawn_when_a_frame_is_asked_for(monkeypatch: pytest.MonkeyPa
     assert np.array_equal(depths[1].labels[2], expected.depth[2])
     assert (clips.num_outputs, depths.class_names) == (len(clips.dataset.class_names), ())
     assert clips.settings() != SceneClips(4, 2, image_size=16, num_frames=5).settings()
+
+
+def test_pairs_of_scenes_are_those_of_their_data_set() -> None:
+    pairs = ScenePairs(3, 5, image_size=32)
+    expected, found = PairDataset(3, 5, image_size=32)[4], pairs[4]
+    assert (found.category, len(pairs), {pair.category for pair in pairs}) == (expected.category, 5, set(CATEGORIES))
+    assert np.array_equal(found.impossible.frames, expected.impossible.frames)
+    assert np.array_equal(found.possible.times, expected.possible.times)

@@ -4,7 +4,7 @@ from .cityscapes import Cityscapes
 from .films import GRASP, InfLevel, IntPhys
 from .kitti import KITTI
 from .masked_videos import MaskedVideos
-from .scenes import SceneClips
+from .scenes import SceneClips, ScenePairs
 from .vspw import VSPW
 
-__all__ = ["GRASP", "KITTI", "VSPW", "Cityscapes", "InfLevel", "IntPhys", "MaskedVideos", "SceneClips"]
+__all__ = ["GRASP", "KITTI", "VSPW", "Cityscapes", "InfLevel", "IntPhys", "MaskedVideos", "SceneClips", "ScenePairs"]

@@ -1,4 +1,4 @@
-"""The scenes that come with the package, as videos with labels."""
+"""The scenes that come with the package, as videos with labels and as pairs of films."""
 
 from collections.abc import Callable
 from functools import cached_property
@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from ...checks import check_choice
-from ...scenes import SceneDataset
-from ..records import Kind, LabelledVideo, LabelledVideos
+from ...scenes import PairDataset, SceneDataset
+from ..records import Film, FilmPair, FilmPairs, Kind, LabelledVideo, LabelledVideos
 from .pictures import checked_number
 
 
@@ -66,6 +66,50 @@ class SceneClips(LabelledVideos):
     def settings(self) -> dict[str, Any]:
         """Return the settings of the clips and the kind of labels."""
         return {"reader": "scenes", "kind": self.kind, **self.dataset.settings()}
+
+
+class ScenePairs(FilmPairs):
+    """Pairs of :class:`wmcontrol.scenes.PairDataset`: events out of sight that end as they must, and as they cannot.
+
+    Args:
+        seed: which pairs. For example 1.
+        num_pairs: how many, best a multiple of ten. For example 500.
+        image_size: side of the frames, pixels, at least 32. For example 64.
+        num_frames: of a film. For example 48.
+        frame_rate: frames per second. For example 15.
+
+    Raises:
+        ValueError: a number that makes no sense; it is named.
+    """
+
+    def __init__(
+        self,
+        seed: int = 0,
+        num_pairs: int = 500,
+        *,
+        image_size: int = 64,
+        num_frames: int = 48,
+        frame_rate: float = 15.0,
+    ):
+        self.dataset = PairDataset(seed, num_pairs, image_size=image_size, num_frames=num_frames, frame_rate=frame_rate)
+
+    def __len__(self) -> int:
+        """How many pairs there are."""
+        return len(self.dataset)
+
+    def __getitem__(self, index: int) -> FilmPair:
+        """Return one pair, drawn."""
+        number = checked_number(index, len(self), "pairs")
+        pair = self.dataset[number]
+        one, other = (
+            Film(f"pair {number}, {name}", clip.frames, clip.times)
+            for name, clip in (("possible", pair.possible), ("impossible", pair.impossible))
+        )
+        return FilmPair(pair.category, one, other)
+
+    def settings(self) -> dict[str, Any]:
+        """Return the settings of the pairs."""
+        return {"reader": "scenes", **self.dataset.settings()}
 
 
 class Drawn:
