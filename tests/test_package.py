@@ -155,6 +155,8 @@ def _is_text(call: ast.Call) -> bool:
     name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
     if name in ("read_text", "write_text"):
         return True
+    if ast.unparse(call.func) == "av.open":  # a film
+        return False
     if name in ("run", "Popen", "check_output"):
         return any(k.arg == "text" for k in call.keywords)
     if name == "open" and len(call.args) == isinstance(call.func, ast.Name) and not call.keywords:

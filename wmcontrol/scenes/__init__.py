@@ -5,6 +5,19 @@ Letters: ``T`` frames, ``K`` things, ``V`` corners.
 
 from .datasets import PairDataset, SceneDataset
 from .records import CATEGORIES, CLASSES, Clip, Pair
+from .saving import TEST_SEED, save_scenes, scene_sets
 from .scene import Scene, Thing
 
-__all__ = ["CATEGORIES", "CLASSES", "Clip", "Pair", "PairDataset", "Scene", "SceneDataset", "Thing"]
+__all__ = [
+    "CATEGORIES",
+    "CLASSES",
+    "TEST_SEED",
+    "Clip",
+    "Pair",
+    "PairDataset",
+    "Scene",
+    "SceneDataset",
+    "Thing",
+    "save_scenes",
+    "scene_sets",
+]

@@ -138,12 +138,16 @@ class PairDataset:
         """Return one pair."""
         number = _number(index, len(self))
         event, swapped = number // 10, number // len(CATEGORIES) % 2 == 1
-        category = CATEGORIES[number % len(CATEGORIES)]
+        category = self.category(number)
         rng = np.random.default_rng([self.seed, _PAIRS, event, number % len(CATEGORIES)])
         made = event_of(category, rng, self.num_frames, self.frame_rate, self.size[1] / self.size[0])
         possible, impossible = (draw(scene, self.size) for scene in made.pair(swapped))
         differ = (possible.frames != impossible.frames).reshape(self.num_frames, -1).any(1)
         return Pair(possible, impossible, category, int(differ.argmax()))
+
+    def category(self, index: int) -> str:
+        """Return the category of a pair."""
+        return CATEGORIES[_number(index, len(self)) % len(CATEGORIES)]
 
     def __iter__(self) -> Iterator[Pair]:
         """Go through all of them."""

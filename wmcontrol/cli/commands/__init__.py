@@ -16,6 +16,7 @@ COMMANDS: Mapping[str, str] = {
     "fit_prior": "teach a model what to propose to planners",
     "forecast": "forecast segmentation or depth, with floor and ceiling",
     "pretrain": "train a predictor without actions, on video",
+    "scenes": "make clips of bodies that move, with masks and depths, and pairs of possible and impossible films",
     "show": "draw a contact sheet of a data set",
     "surprise": "tell films of what can happen from those of what cannot",
     "train_head": "train a head on tokens of labelled frames, for forecast",
@@ -36,5 +37,8 @@ SETTINGS: Mapping[str, Mapping[str, str]] = {
     "finetune": {"training.settings.FinetuneSettings": ""},
     "fit_prior": {"training.prior.PriorSettings": ""},
     "pretrain": {"training.settings.PretrainSettings": ""},
+    "scenes": {
+        "scenes.saving.save_scenes": "num_clips num_test num_pairs seed image_size num_frames frame_rate jobs",
+    },
     "train_head": {"forecasting.head_training.HeadSettings": ""},
 }

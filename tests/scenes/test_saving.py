@@ -1,0 +1,107 @@
+"""Saved scenes are read back as they were, and a run that was killed ends with the same files."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from naming import naming
+
+from wmcontrol.cli.main import main
+from wmcontrol.data import open_dataset
+from wmcontrol.forecasting.readers import GRASP
+from wmcontrol.runs import OtherRunError
+from wmcontrol.scenes import CATEGORIES, TEST_SEED, PairDataset, SceneDataset, save_scenes
+
+SMALL: dict[str, Any] = {
+    "num_clips": 3,
+    "num_test": 2,
+    "num_pairs": 6,
+    "image_size": 32,
+    "num_frames": 8,
+    "frame_rate": 10.0,
+}
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_scenes(tmp_path_factory.mktemp("scenes"), seed=4, **SMALL)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    files = (path for path in folder.rglob("*") if path.is_file() and path.name != "run.json")
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+@pytest.mark.parametrize(("part", "seed"), [("train", 4), ("test", TEST_SEED)])
+def test_films_and_labels_are_those_of_the_data_set(saved: Path, part: str, seed: int) -> None:
+    films = open_dataset(saved / part, image_size=32)
+    count = SMALL["num_clips" if part == "train" else "num_test"]
+    clips = SceneDataset(seed, count, image_size=32, num_frames=8, frame_rate=10.0)
+    assert len(films) == len(clips)
+    for index, clip in enumerate(clips):
+        film = films.trajectory(index)
+        assert film.frames is not None
+        np.testing.assert_array_equal(film.frames.read(range(8)), clip.frames)
+        np.testing.assert_allclose(film.times, clip.times, atol=1e-9)
+        with np.load(saved / part / "labels" / f"{index:06}.npz") as labels:
+            assert sorted(labels) == ["classes", "depth", "instances", "times"]
+            for name in labels:
+                np.testing.assert_array_equal(labels[name], getattr(clip, name))
+
+
+def test_pairs_are_in_the_layout_of_grasp(saved: Path) -> None:
+    films = GRASP(saved / "pairs", image_size=32)
+    pairs = PairDataset(TEST_SEED, 6, image_size=32, num_frames=32, frame_rate=10.0)
+    assert len(films) == 6
+    assert {film.category for film in films} == set(CATEGORIES)
+    for category in CATEGORIES:
+        film, pair = (next(each for each in of if each.category == category) for of in (films, pairs))
+        np.testing.assert_array_equal(film.possible.frames.read(range(32)), pair.possible.frames)
+        np.testing.assert_array_equal(film.impossible.frames.read(range(32)), pair.impossible.frames)
+
+
+def test_a_run_that_was_killed_goes_on_and_ends_with_the_same_files(saved: Path, tmp_path: Path) -> None:
+    told: list[tuple[int, int]] = []
+    save_scenes(tmp_path, seed=4, **SMALL)
+    # As a kill leaves it: a clip without its film, a film half written, a pair with one film, and a set not begun.
+    (tmp_path / "train" / "000001.mp4").rename(tmp_path / "train" / "000001.mp4.tmp")
+    (tmp_path / "pairs" / "IP_gravity" / "000003.mp4").unlink()
+    for file in (tmp_path / "test").rglob("*.*"):
+        file.unlink()
+    kept = (tmp_path / "train" / "000000.mp4").stat().st_mtime_ns
+    save_scenes(tmp_path, seed=4, **SMALL, progress=lambda done, total: told.append((done, total)))
+    assert contents(tmp_path) == contents(saved)
+    assert (tmp_path / "train" / "000000.mp4").stat().st_mtime_ns == kept
+    assert told[-1] == (11, 11)
+
+
+def test_other_scenes_in_the_folder_are_refused(saved: Path) -> None:
+    with pytest.raises(OtherRunError, match=naming("train.seed", 4, 5)):
+        save_scenes(saved, seed=5, **SMALL)
+
+
+def test_the_command_saves_what_the_function_saves(
+    saved: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [f"{name}={value}" for name, value in SMALL.items()]
+    assert main(["scenes", *words, "seed=4", f"out={tmp_path / 'out'}"]) == 0
+    assert capsys.readouterr().out.split() == [str(tmp_path / "out" / part) for part in ("pairs", "test", "train")]
+    assert contents(tmp_path / "out") == contents(saved)
+
+
+@pytest.mark.parametrize(
+    ("word", "facts"),
+    [
+        (f"seed={TEST_SEED}", ("seed", TEST_SEED)),
+        ("num_test=-1", ("num_test", -1)),
+        ("image_size=16", ("image_size", 16)),
+    ],
+)
+def test_mistakes_are_named_before_a_folder_is_made(
+    word: str, facts: tuple[object, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["scenes", word, f"out={tmp_path / 'out'}"]) == 2
+    assert re.search(naming(*facts), capsys.readouterr().err)
+    assert not (tmp_path / "out").exists()

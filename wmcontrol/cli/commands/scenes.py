@@ -1,0 +1,38 @@
+"""``wmcontrol scenes``."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from ..objects import made, plain, run_folder
+from ..progress import progress_bar
+
+
+@dataclass
+class Config:
+    """Make clips of bodies that fall, bounce and hide, to train and to test on, and pairs of films: one cannot be.
+
+    Clips are videos without actions, which wmcontrol encode reads, with exact masks, identities and depths beside
+    them. The same keys give the same pixels. Killed, it goes on where it stopped when the same line is run again.
+
+    Example: wmcontrol scenes num_clips=10000 jobs=4 out=data/scenes
+
+    Args:
+        out: the folder to save them in; by default one of these settings, under outputs/scenes. For example
+            data/scenes.
+    """
+
+    out: str | None = None
+
+
+def run(config: Any) -> None:
+    """Make them."""
+    from ...scenes import save_scenes, scene_sets
+
+    told = {name: value for name, value in plain(config).items() if name not in ("out", "imports")}
+    with made():  # what is refused is refused now, and not when a folder has been begun
+        scene_sets(**{name: value for name, value in told.items() if name != "jobs"})
+    out = run_folder(config, "scenes", apart=("jobs",))
+    with progress_bar("making scenes", "clips and pairs") as progress:
+        save_scenes(out, **told, progress=progress)
+    for part in sorted(path for path in out.iterdir() if path.is_dir()):
+        print(part)
