@@ -51,6 +51,11 @@ def test_what_is_no_action_is_named() -> None:
             layout.to_vectors(action)
     with pytest.raises(ValueError, match=r"5\.5"):
         layout.to_vectors([5.5, 0])
+    for given in (b"57", [b"5", b"0"], ["5", "0"], [None, 1]):
+        with pytest.raises(ValueError, match="actions"):
+            layout.to_vectors(given)
+    with pytest.raises(ValueError, match=naming("actions", "numbers", "S1")):
+        ActionLayout((2,)).to_vectors([[b"5", b"0"]])
     with pytest.raises(ValueError, match=naming(5, 4)):
         layout.to_actions(np.zeros(4))
     for described, size in (({"shape": [2], "choices": [3], "start": [0]}, 3), ({"shape": [2, 2]}, 3)):

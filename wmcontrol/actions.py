@@ -89,12 +89,14 @@ class ActionLayout:
         """Turn actions (…, *shape) into vectors (…, a).
 
         Raises:
-            ValueError: they have another shape, or choose what there is not.
+            ValueError: they have another shape, are no numbers, or choose what there is not.
         """
         given = np.asarray(actions)
         batch = given.shape[: given.ndim - len(self.shape)]
         if given.shape != (*batch, *self.shape):
             raise ValueError(f"actions must have shape {self.shape}, or more axes before these; got {given.shape}")
+        if given.dtype.kind not in "fiub":
+            raise ValueError(f"actions must be numbers, got {given.dtype}")
         if not self.choices:
             return np.asarray(given.reshape(*batch, self.size))
         chosen = given.reshape(*batch, len(self.choices)) - np.array(self.start)

@@ -80,7 +80,11 @@ def differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
     """Say of each setting that differs its full name and both values."""
     old, new = flattened(there), flattened(here)
     differ = [name for name in {**new, **old} if (name in new, new.get(name)) != (name in old, old.get(name))]
-    return [f"{name} is {old.get(name)!r} there and {new.get(name)!r} here" for name in differ]
+
+    def said(settings: Mapping[str, Any], name: str) -> str:
+        return repr(settings[name]) if name in settings else "not said"
+
+    return [f"{name} is {said(old, name)} there and {said(new, name)} here" for name in differ]
 
 
 def flattened(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -218,6 +218,9 @@ def test_watching_fills_the_history_and_plans_nothing() -> None:
     np.testing.assert_allclose(model.predictor.contexts[-1][1], [[0.2, 0.7]])
     with pytest.raises(ValueError, match=naming("actions", (1, 2), (1, 3))):
         agent.observe(observation, state, np.zeros((1, 3)))
+    for wrong in ([[np.nan, 0.0]], [[b"a", b"b"]]):
+        with pytest.raises(ValueError, match="actions"):
+            agent.observe(observation, state, np.array(wrong))
 
 
 def test_explain_tells_what_was_imagined_and_what_came() -> None:

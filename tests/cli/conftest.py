@@ -1,6 +1,7 @@
+import logging
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,14 @@ from wmcontrol.cli.errors import UsageError
 from wmcontrol.cli.main import main
 
 Moods = Callable[[Any], None]
+
+
+@pytest.fixture(autouse=True)
+def no_log_is_left() -> Iterator[None]:
+    """Take back what a command does to logging: to the next test's stderr nothing is logged."""
+    handlers, level = [*logging.root.handlers], logging.root.level
+    yield
+    logging.root.handlers[:], logging.root.level = handlers, level
 
 
 def act(config: Any) -> None:

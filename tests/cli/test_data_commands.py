@@ -14,7 +14,7 @@ import torch
 from naming import naming
 
 from wmcontrol.cli.main import main
-from wmcontrol.data import LatentStore, Trajectory
+from wmcontrol.data import LatentStore, Trajectory, collect, policies
 from wmcontrol.data.formats import open_dataset
 from wmcontrol.files import exclusive_lock
 
@@ -68,6 +68,16 @@ def test_another_line_in_the_same_folder_is_refused(tmp_path: Path, capsys: pyte
     assert run(*words, "seed=1") == 2
     assert re.search(naming("seed", 0, 1), capsys.readouterr().err)
     assert bytes_of(tmp_path) == before
+
+
+def test_the_command_and_the_function_leave_the_same_record(tmp_path: Path) -> None:
+    assert (
+        run("collect", "env=wall", "policy=door", "policy.num_frames=[5,7]", "num_episodes=3", f"out={tmp_path}") == 0
+    )
+    before, wall = (tmp_path / "data" / "metadata.json").read_bytes(), "wmcontrol/Wall-v0"
+    collect(wall, policies.door(wall, num_frames=[5, 7]), 3, folder=tmp_path)  # goes on with it, which is finished
+    collect(wall, policies.door(wall, num_frames=(5, 7)), 3, folder=tmp_path / "again")
+    assert (tmp_path / "again" / "data" / "metadata.json").read_bytes() == before
 
 
 def test_collected_frames_are_kept_or_drawn_alike(tmp_path: Path) -> None:

@@ -191,7 +191,7 @@ def test_videos_and_trajectories_train_one_base_by_weight(
     assert np.isfinite(json.loads((tmp_path / "base" / "log.jsonl").read_text().splitlines()[-1])["loss"])
     tuning = [f"base={tmp_path / 'base' / 'model'}", "num_steps=2", "batch_size=8", "device=cpu"]
     assert main(["finetune", f"store={wall.folder}", *tuning, f"out={tmp_path / 'tuned'}"]) == 0
-    assert main(["finetune", f"store={video.folder}", *tuning, f"out={tmp_path / 'not'}"]) == 1
+    assert main(["finetune", f"store={video.folder}", *tuning, f"out={tmp_path / 'not'}"]) == 2
 
 
 def test_videos_alone_train_a_base(mixed: list[LatentStore], tmp_path: Path) -> None:
@@ -241,7 +241,7 @@ def test_a_second_stage_goes_on_at_twice_the_resolution_and_the_two_do_not_mix(
     assert main(["finetune", *tuning, "device=cpu", f"out={tmp_path / 'tuned'}"]) == 0
 
     capsys.readouterr()
-    assert main(["pretrain", f"stores=[{low.folder},{high.folder}]", f"out={tmp_path / 'out'}", *CLIPS]) == 1
+    assert main(["pretrain", f"stores=[{low.folder},{high.folder}]", f"out={tmp_path / 'out'}", *CLIPS]) == 2
     assert "stores must have tokens of one shape" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 

@@ -42,6 +42,9 @@ def good() -> Trajectory:
         ({"actions": np.zeros((6, 2, 2))}, naming("actions", (6, 2, 2))),
         ({"times": np.array([0, 1, 2, 2, 3, 4, 5.0])}, naming("times", 2.0, 3)),
         ({"frames": ArrayFrames(np.zeros((3, 4, 4, 3), np.uint8))}, naming("frames", 7, 3)),
+        ({"times": np.zeros((7, 0))}, naming("times", (7, 0))),
+        ({"times": 3.0}, naming("times", ())),
+        ({"actions": b"abcdef"}, naming("actions", "S6")),
         ({"times": np.array([]), "states": None, "actions": None, "frames": None}, ""),
     ],
 )

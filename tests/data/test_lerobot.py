@@ -502,6 +502,15 @@ def test_numbers_that_are_wrong_name_file_and_record(folder: Path, name: str, ch
         LeRobot(folder).trajectory(2)
 
 
+def test_a_column_of_nothing_is_named(folder: Path) -> None:
+    path = folder / "data" / "chunk-000" / "file-000.parquet"
+    table = pq.read_table(path)
+    nothing = pa.array([[]] * len(table), pa.list_(pa.float32()))
+    pq.write_table(table.set_column(table.schema.get_field_index("timestamp"), "timestamp", nothing), path)
+    with pytest.raises(ValueError, match=naming("file-000.parquet", "episode_0", "timestamp")):
+        LeRobot(folder).trajectory(0)
+
+
 def test_the_action_at_the_last_frame_may_be_anything(folder: Path) -> None:
     rows = rows_of(2)
     rows["action"][6] = np.nan

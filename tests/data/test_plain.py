@@ -157,6 +157,9 @@ def test_arrays_alone_are_one_episode_and_may_have_other_names_and_axes(tmp_path
         ({"pixels": np.full((12, 6, 8, 3), 0.5)}, naming("set", "episode_0", "pixels")),
         ({"actions": np.full((12, 2), np.nan)}, naming("set", "episode_0", "actions")),
         ({"rewards": np.ones((12, 2))}, naming("set", "episode_0", "rewards", (3, 2))),
+        ({"times": np.ones((12, 0))}, naming("set", "times")),
+        ({"times": np.ones((12, 2))}, naming("set", "episode_0", "times", 2)),
+        ({"actions": np.full(12, b"a")}, naming("set", "actions")),
     ],
 )
 def test_arrays_that_disagree_name_the_file_and_themselves(
@@ -181,6 +184,10 @@ def test_choices_are_told_by_how_many_there_are(tmp_path: Path, writer: str) -> 
     for wrong in (1, 2.5, True):
         with pytest.raises(ValueError, match="num_choices"):
             open_dataset(path, num_choices=wrong)
+    if writer == "hdf5":  # the others have no bytes
+        arrays = flat() | {"actions": np.full(12, b"1")}
+        with pytest.raises(ValueError, match=naming("bytes", "episode_0", "actions", "S1")):
+            open_dataset(write_hdf5(tmp_path / "bytes", arrays, {"control_rate": 10.0, "num_choices": 4}))[0]
 
 
 def test_groups_that_disagree_are_named(tmp_path: Path) -> None:

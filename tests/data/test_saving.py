@@ -12,7 +12,8 @@ import pytest
 from naming import naming
 
 from wmcontrol.data import collect, convert, open_dataset
-from wmcontrol.data.policies import random
+from wmcontrol.data.policies import door, random
+from wmcontrol.runs import read_run
 
 WALL = "wmcontrol/Wall-v0"
 
@@ -77,6 +78,21 @@ def test_the_same_call_reads_what_is_there_and_another_is_refused(tmp_path: Path
             collect(WALL, policy, 2, folder=tmp_path, **asked)
     with pytest.raises(ValueError, match=naming("num_episodes", 2, 3)):
         collect(WALL, policy, 3, folder=tmp_path, about={"policy": "random"})
+
+
+def test_a_policy_of_the_library_is_recorded_by_its_name_length_and_what_it_replays(tmp_path: Path) -> None:
+    collect(WALL, random(WALL, num_frames=5), 2, folder=tmp_path)
+    assert read_run(tmp_path)["settings"]["policy"] == {"name": "random", "num_frames": 5}
+    for policy in (random(WALL, num_frames=6), door(WALL, num_frames=5)):
+        with pytest.raises(ValueError, match=naming("policy")):
+            collect(WALL, policy, 2, folder=tmp_path)
+
+
+def test_a_setting_that_was_not_said_is_told_from_none(tmp_path: Path) -> None:
+    policy = random(WALL, num_frames=5)
+    collect(WALL, policy, 2, folder=tmp_path)
+    with pytest.raises(ValueError, match="more is not said there and None here"):
+        collect(WALL, policy, 2, folder=tmp_path, about={"more": None})
 
 
 def test_a_killed_run_resumes_and_gives_the_same_bytes(tmp_path: Path) -> None:

@@ -225,6 +225,8 @@ class PlanningAgent:
         if given.shape != expected:
             raise ValueError(f"actions must have shape {expected}, got {given.shape}")
         taken = np.asarray(layout.to_vectors(given if batched else given[None]), np.float32)
+        if not np.isfinite(taken).all():
+            raise ValueError(f"actions must be finite, got {given.tolist()}")
         envs = []
         for (env, newest, started), action in zip(known, taken, strict=True):
             received = self._received(env, newest, started)

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from .commands import SETTINGS
+from .errors import CUSTOM
 from .keys import MISSING, Key, settings_of
 
 CONF = Path(__file__).resolve().parent / "conf"
-CUSTOM = "custom"  # the choice of a group for what a user's own module has
 _CUSTOM_ABOUT = "what GROUP._target_=my_package.MyClass names, with its keys; chosen by itself with that key"
 _NO_TARGET = ("Env", "Kind", "PlanningSettings", "SavedObjective")
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .keys import Key
 
+CUSTOM = "custom"  # the choice of a group for what a user's own module has
 _LAUNCHERS = ("joblib", "ray", "submitit_local", "submitit_slurm")
 
 
@@ -83,6 +84,12 @@ def _unknown_key(name: str, keys: Mapping[str, "Key"], groups: Mapping[str, Iter
         beside = {key.removeprefix(f"{parent}.").partition(".")[0] for key in keys if key.startswith(f"{parent}.")}
         if beside - {parts[depth]}:
             return UsageError(f"{parent}: {did_you_mean('key', parts[depth], beside)}")
+    if parts[0] in groups and len(parts) > 1:
+        group, choices = parts[0], ", ".join(choice for choice in groups[parts[0]] if choice != CUSTOM)
+        return UsageError(
+            f"{name}: what is chosen of {group} has no such key; choose one of {choices}, or "
+            f"{group}._target_=module.Class"
+        )
     return did_you_mean("key", parts[0], {*(key.partition(".")[0] for key in keys), *groups})
 
 

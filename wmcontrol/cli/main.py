@@ -15,8 +15,8 @@ from typing import Any, NoReturn
 
 from .. import __version__
 from .commands import COMMANDS
-from .configs import CUSTOM, choices_of, groups_of, has_custom, keys_in, keys_of, register
-from .errors import UsageError, did_you_mean, explain, shortened
+from .configs import choices_of, groups_of, has_custom, keys_in, keys_of, register
+from .errors import CUSTOM, UsageError, did_you_mean, explain, shortened
 from .help import command_help, example_of, general_help
 from .keys import MISSING, Key
 

@@ -204,11 +204,26 @@ def tracking(node: Any, folder: Path) -> "Iterator[Tracker | None]":
 
 
 def train(function: Callable[..., _T], config: Any, *given: Any, **more: Any) -> _T:
-    """Call a function of the library that trains, in the folder of its run, with a bar and the tracker chosen."""
+    """Call a function of the library that trains, in the folder of its run, with a bar and the tracker chosen.
+
+    Raises:
+        UsageError: what is refused before the first step is a mistake in the line.
+    """
     out = run_folder(config, function.__name__, apart=("device", "tracker"))
-    device = device_of(config)
-    with tracking(config.tracker, out) as tracker, progress_bar(f"training on {device}", "steps") as progress:
-        return function(*given, folder=out, device=device, progress=progress, on_log=tracker, **more)
+    device, begun = device_of(config), False
+    with tracking(config.tracker, out) as tracker, progress_bar(f"training on {device}", "steps") as show:
+
+        def progress(done: int, total: int) -> None:
+            nonlocal begun
+            begun = True
+            show(done, total)
+
+        try:
+            return function(*given, folder=out, device=device, progress=progress, on_log=tracker, **more)
+        except (FileNotFoundError, TypeError, ValueError) as error:
+            if begun:
+                raise
+            raise UsageError(str(error)) from error
 
 
 def out_folder(text: str | Path) -> Path:

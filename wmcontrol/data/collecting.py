@@ -72,6 +72,7 @@ class Scripted:
         num_frames: of an episode, or from how many to how many, each as likely.
         env_settings: what the environment must be made with.
         agent: who acts, where it is an agent.
+        about: its name and settings, as JSON has them, which are recorded with the data.
 
     Raises:
         ValueError: ``num_frames`` is neither a number nor two, or less than 2.
@@ -81,6 +82,7 @@ class Scripted:
     num_frames: Length
     env_settings: Mapping[str, Any] = field(default_factory=dict)
     agent: Any = None
+    about: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._least_and_most()

@@ -82,8 +82,9 @@ def collect(
         keep_pixels: in a folder, save frames with this side in pixels. By default frames of our environments are drawn
             from the states when they are read, and those of others are saved, 64 pixels wide.
         rewards: whether to record rewards too, which are of each episode's goal.
-        about: in a folder, what else tells these data from others, such as the policy's name, as JSON has it; it is
-            kept with them, and other values in the same folder are refused.
+        about: in a folder, what else tells these data from others, as JSON has it; it is kept with them, and other
+            values in the same folder are refused. What a policy says of itself, as those of
+            :mod:`wmcontrol.data.policies` do, is ``"policy"`` unless it is given.
         progress: is told how many episodes are done, of how many.
 
     Returns:
@@ -127,7 +128,9 @@ def collect(
         keep_pixels = 64  # who reads the set may not have the environment
     if folder is None:
         return _Collected(list(episodes(0, progress)), chosen, made_in)
-    settings = {**(about or {}), "seed": seed, "env_settings": chosen, "pixels": keep_pixels}
+    told = dict(getattr(acting, "about", {}))
+    about = {**({"policy": told} if told else {}), **(about or {})}
+    settings = {**about, "seed": seed, "env_settings": chosen, "pixels": keep_pixels}
     settings |= {"rewards": True} if rewards else {}
     asked = {"num_episodes": num_episodes, "num_frames": num_frames}
     with open_run(folder, "collect", {"env_id": env_id, **asked, **settings}) as held:

@@ -49,7 +49,7 @@ class Trajectory:
     variation: Mapping[str, Floats] = field(default_factory=dict)  # how this world looked, where it is one of ours
 
     def __post_init__(self) -> None:
-        T = len(self.times)
+        T = len(self._numbers("times", self.times, "(T,)"))
         if T == 0:
             raise ValueError(f"{self.provenance}: it is empty")
         for name, expected, shape in (

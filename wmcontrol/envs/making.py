@@ -25,13 +25,20 @@ def make_one(env_id: str, settings: Mapping[str, Any]) -> Any:
         env_id = bare_id(env_id)
         spec = gym.spec(env_id)
     except (ImportError, gym.error.Error) as error:
-        raise ValueError(f"agents cannot act in {env_id}: {error}") from error
+        raise _refused(env_id, error) from error
     if spec.vector_entry_point is None:
         raise ValueError(f"agents cannot act in {env_id}: it was registered without a vector_entry_point")
     try:
         return gym.make(env_id, disable_env_checker=True, **settings).unwrapped
     except Exception as error:  # what others' environments raise is up to them
         raise ValueError(f"{env_id} cannot be made with the settings {dict(settings)}: {error}") from error
+
+
+def _refused(env_id: str, error: Exception) -> ValueError:
+    """Return the error to raise where an environment cannot be made."""
+    unknown = isinstance(error, gym.error.UnregisteredEnv) and ":" not in env_id
+    hint = f" If a module of yours registers it, give env_id as module:{env_id}." if unknown else ""
+    return ValueError(f"agents cannot act in {env_id}: {error}{hint}")
 
 
 def make_vector(env_id: str, num_envs: int, settings: Mapping[str, Any], needs: Sequence[str] = NEEDS) -> Any:
@@ -58,7 +65,7 @@ def make_vector(env_id: str, num_envs: int, settings: Mapping[str, Any], needs: 
         )
         ActionLayout.of(env.single_action_space)
     except (TypeError, ImportError, gym.error.Error) as error:
-        raise ValueError(f"agents cannot act in {env_id}: {error}") from error
+        raise _refused(env_id, error) from error
     missing = [name for name in needs if not hasattr(env, name)]
     if missing:
         env.close()

@@ -135,9 +135,17 @@ def bare_id(env_id: str) -> str:
     """Return an id without the module that is named before it, as in ``my_module:mine/Reacher-v0``, and import that.
 
     Raises:
-        ImportError: there is no such module.
+        ValueError: there is no such module.
+        ImportError: it needs another that is not there.
     """
     module, _, name = env_id.rpartition(":")
     if module:
-        import_module(module)
+        try:
+            import_module(module)
+        except ModuleNotFoundError as error:
+            if error.name is None or not f"{module}.".startswith(f"{error.name}."):
+                raise
+            raise ValueError(
+                f"there is no module {module}, in which {env_id} is registered: run where it lies, or install it"
+            ) from error
     return name

@@ -103,7 +103,7 @@ def train_head(
         settings: of the training.
         folder: for the head and the log; the same call goes on there after a kill. By default nothing is kept on disk.
         device: where to train; ``"auto"`` is a GPU if there is one.
-        progress: called with the steps done, and of how many.
+        progress: called with the steps done, and of how many; first when all was checked, before the first step.
         on_log: called with a step and what the log says of it.
 
     Raises:
@@ -233,6 +233,8 @@ def _train(
     log, saved = Log(folder, step, on_log), time.monotonic()
     order = Shuffled(len(crops.tokens), min(settings.batch_size, len(crops.tokens)), seed=settings.seed)
     head.train()
+    if progress is not None:
+        progress(step, settings.num_steps)
     while step < settings.num_steps:
         for group in optimizer.param_groups:
             group["lr"] = settings.learning_rate * 0.5 * (1 + math.cos(math.pi * step / settings.num_steps))

@@ -89,7 +89,7 @@ def finetune(
         folder: for the model, the log and the result. The same call goes on there after a kill, and ends with the same
             weights. By default nothing is kept on disk.
         device: where to train; ``"auto"`` is a GPU if there is one.
-        progress: called with the steps done, and of how many.
+        progress: called with the steps done, and of how many; first when all was checked, before the first step.
         on_log: called with a step and what the log says of it.
 
     Raises:

@@ -194,7 +194,7 @@ def fit_prior(
         folder: for the model, the log and the result; the same call goes on there after a kill. By default nothing is
             kept on disk.
         device: where to train; ``"auto"`` is a GPU if there is one.
-        progress: called with the steps done, and of how many.
+        progress: called with the steps done, and of how many; first when all was checked, before the first step.
         on_log: called with a step and what the log says of it.
 
     Raises:
@@ -282,6 +282,8 @@ def _train(
         step, before = state["step"], state["seconds"]
     log, started = Log(folder, step, on_log), time.monotonic()
     saved = started
+    if progress is not None:
+        progress(step, settings.num_steps)
     while step < settings.num_steps:
         batch = windows.draw(settings.batch_size, np.random.default_rng([settings.seed, 0, step]))
         drawn = np.random.SeedSequence([settings.seed, 3, step]).generate_state(1, np.uint64)[0] >> 1

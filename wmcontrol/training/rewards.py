@@ -73,7 +73,7 @@ def fit_reward(
             steps of a plan, of which it has not as many, then count nothing.
         seed: decides what is held out, the weights at the start and the order.
         members: numbers of the trajectories to train on; by default all that are not held out.
-        progress: called with the steps done, and of how many.
+        progress: called with the steps done, and of how many; first when all was checked, before the first step.
 
     Raises:
         ValueError: a store without rewards, settings that make no sense, or a loss that is not finite.
@@ -105,6 +105,8 @@ def fit_reward(
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, num_steps)
     order = Shuffled(len(frames), batch_size, seed=seed)
     head.train()
+    if progress is not None:
+        progress(0, num_steps)
     for step in range(num_steps):
         picked = order.batch(step)
         predicted = head(data.tokens[torch.from_numpy(frames[picked])])[:, 0]

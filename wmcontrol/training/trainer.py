@@ -89,6 +89,8 @@ class Trainer:
         log = Log(self.folder, step, self.on_log) if where.first else None
         saved = started = time.monotonic()
         begun = step
+        if progress is not None and where.first:
+            progress(step, settings.num_steps)
         while step < settings.num_steps:
             optimizer.set_rate(settings.rate(step), self.backbone_scale(step))
             batch = source.batch(step, where.rank, where.world_size)

@@ -52,7 +52,7 @@ def run(config: Any) -> None:
             seed=config.seed,
             env_settings=settings,
             keep_pixels=config.keep_pixels,
-            about={"policy": told["policy"]},
+            about=None if getattr(policy, "about", None) else {"policy": told["policy"]},
             progress=progress,
         )
     print(f"{len(data)} episodes: {out}")

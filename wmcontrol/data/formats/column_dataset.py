@@ -92,7 +92,7 @@ class ColumnDataset(TrajectoryDataset):
         self.lengths = checked_lengths(self.path, [episode.length for episode in episodes])
         environment = Environment.of(env_id, env_settings)
         if control_rate is None and environment is None and roles.times:
-            rates = 1 / np.diff(self._numbers(self._episodes[0], roles.times, self.lengths[0])[:, 0])
+            rates = 1 / np.diff(self._times(self._episodes[0], roles.times))
             control_rate = float(np.median(rates)) if len(rates) and (rates > 0).all() else None
         self.control_rate = checked_rate(control_rate, environment, self.path)
         self.env_id = env_id
@@ -113,7 +113,6 @@ class ColumnDataset(TrajectoryDataset):
         index = checked_index(index, len(self))
         episode, roles, T = self._episodes[index], self._roles, int(self.lengths[index])
         states = [self._numbers(episode, name, T) for name in roles.states]
-        times = np.arange(T) / self.control_rate
         rewards = self._numbers(episode, roles.rewards, T - 1) if roles.rewards else None
         if rewards is not None and rewards.shape[1] == 1:  # else the trajectory refuses them
             rewards = rewards[:, 0]
@@ -122,7 +121,7 @@ class ColumnDataset(TrajectoryDataset):
         if self._drawn and together is not None:
             found = DrawnFrames(str(self.env_id), together, self._drawn, {}, self.env_settings)
         return Trajectory(
-            times=self._numbers(episode, roles.times, T)[:, 0] if roles.times else times,
+            times=self._times(episode, roles.times) if roles.times else np.arange(T) / self.control_rate,
             provenance=self._provenance(episode),
             frames=found,
             states=together,
@@ -149,6 +148,15 @@ class ColumnDataset(TrajectoryDataset):
         if rows.dtype.kind not in "fiu" or rows.ndim < 1:
             raise ValueError(f"{where}: {name}: expected numbers (T, …), got {rows.dtype} of shape {rows.shape}")
         return rows.reshape(len(rows), math.prod(rows.shape[1:])).astype(np.float64)
+
+    def _times(self, episode: Episode, name: str) -> Floats:
+        """Return the times (T,) of an episode."""
+        times = self._numbers(episode, name, episode.length)
+        if times.shape[1] != 1:
+            raise ValueError(
+                f"{self._provenance(episode)}: {name}: expected one time for each frame, got {times.shape[1]}"
+            )
+        return times[:, 0]
 
     def _actions(self, episode: Episode, name: str, count: int) -> Floats:
         """Return actions as vectors (count, A)."""

@@ -103,6 +103,6 @@ def _numbers(column: Any, where: str) -> Floats:
     rows = len(column)
     if hasattr(column, "flatten") and hasattr(column.type, "value_type"):
         column = column.flatten()
-    if len(column) % rows:
+    if len(column) % rows or not len(column):
         raise ValueError(f"{where}: expected as many numbers in each of {rows} rows, got {len(column)} in all")
     return as_floats(column.to_numpy(zero_copy_only=False).reshape(rows, -1), where)

@@ -4,14 +4,17 @@
 sets, 50 in Wall, 100 in PointMaze, 100 to 300 in Push-T, and 100 in an environment of somebody else.
 """
 
+from collections.abc import Callable, Mapping
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import gymnasium as gym
+import numpy as np
 
 from ...envs import ENV_IDS
 from ...envs.registration import bare_id, is_goal_env
-from ..collecting import CollectPolicy, Length, Scripted, agent_policy
+from ..collecting import CollectPolicy, Length, Script, Scripted, agent_policy
 from ..dataset import TrajectoryDataset
 from .block_pushes import Pushes
 from .common import Uniform
@@ -41,7 +44,7 @@ def random(env_id: str, *, num_frames: Length | None = None) -> CollectPolicy:
     """
     kind, lengths = _kind(env_id, "random"), _lengths(env_id, num_frames)
     if kind == "Wall":
-        return Scripted(Drifting, lengths)
+        return _scripted("random", Drifting, lengths)
     settings = _RELATIVE if kind == "PushT" else {}
     space, hold = _action_space(env_id), 1 if kind else _HOLD
     if isinstance(space, gym.spaces.Box) and not space.is_bounded():
@@ -49,7 +52,7 @@ def random(env_id: str, *, num_frames: Length | None = None) -> CollectPolicy:
             f"random draws actions within their bounds, and those of {env_id} have none: {space}; collect with an "
             "agent or a policy of your own"
         )
-    return Scripted(partial(Uniform, space=space, hold=hold), lengths, settings)
+    return _scripted("random", partial(Uniform, space=space, hold=hold), lengths, settings)
 
 
 def door(env_id: str, *, num_frames: Length | None = None) -> CollectPolicy:
@@ -63,7 +66,7 @@ def door(env_id: str, *, num_frames: Length | None = None) -> CollectPolicy:
         ValueError: as of :func:`random`.
     """
     _kind(env_id, "door", "Wall")
-    return Scripted(Door, _lengths(env_id, num_frames))
+    return _scripted("door", Door, _lengths(env_id, num_frames))
 
 
 def waypoint(env_id: str, *, num_frames: Length | None = None) -> CollectPolicy:
@@ -77,7 +80,8 @@ def waypoint(env_id: str, *, num_frames: Length | None = None) -> CollectPolicy:
         ValueError: as of :func:`random`.
     """
     _kind(env_id, "waypoint", "PointMaze")
-    return Scripted(partial(Waypoint, maze=gym.spec(env_id).kwargs["maze"]), _lengths(env_id, num_frames))
+    script = partial(Waypoint, maze=gym.spec(env_id).kwargs["maze"])
+    return _scripted("waypoint", script, _lengths(env_id, num_frames))
 
 
 def pushes(env_id: str, *, num_frames: Length | None = None) -> CollectPolicy:
@@ -91,7 +95,7 @@ def pushes(env_id: str, *, num_frames: Length | None = None) -> CollectPolicy:
         ValueError: as of :func:`random`.
     """
     _kind(env_id, "pushes", "PushT")
-    return Scripted(Pushes, _lengths(env_id, num_frames), _RELATIVE)
+    return _scripted("pushes", Pushes, _lengths(env_id, num_frames), _RELATIVE)
 
 
 def noisy_replay(env_id: str, demonstrations: TrajectoryDataset, *, num_frames: Length | None = None) -> CollectPolicy:
@@ -107,7 +111,8 @@ def noisy_replay(env_id: str, demonstrations: TrajectoryDataset, *, num_frames: 
     """
     _kind(env_id, "noisy_replay", "PushT")
     script = partial(NoisyReplay, recorded=Recorded.of(demonstrations))
-    return Scripted(script, _lengths(env_id, num_frames), _RELATIVE)
+    told = {"demonstrations": demonstrations.fingerprint()}
+    return _scripted("noisy_replay", script, _lengths(env_id, num_frames), _RELATIVE, told)
 
 
 def from_agent(env_id: str, agent: Any, *, num_frames: Length | None = None) -> CollectPolicy:
@@ -132,11 +137,28 @@ def _kind(env_id: str, policy: str, only: str | None = None) -> str:
     for kind in _LENGTHS:
         if env_id in ENV_IDS and env_id.startswith(f"wmcontrol/{kind}") and only in (None, kind):
             return kind
-    if only is None and is_goal_env(bare_id(env_id)):
+    name = bare_id(env_id)
+    if only is None and is_goal_env(name):
         return ""
+    if name not in gym.registry:
+        raise ValueError(
+            f"there is no environment {env_id}; ours are {', '.join(ENV_IDS)}, and one that register_goal_env "
+            f"registers in a module of yours is module:{name}"
+        )
     known = [known for known in ENV_IDS if known.startswith(f"wmcontrol/{only or ''}")]
     more = "" if only else ", and for environments that register_goal_env has registered"
     raise ValueError(f"{policy} is a policy for {', '.join(known)}{more}; not for {env_id!r}")
+
+
+def _scripted(
+    name: str,
+    make: Callable[[int, np.random.Generator], Script],
+    num_frames: Length,
+    settings: Mapping[str, Any] = MappingProxyType({}),
+    told: Mapping[str, Any] = MappingProxyType({}),
+) -> Scripted:
+    """Return a policy whose name, length and ``told`` are recorded with the data."""
+    return Scripted(make, num_frames, dict(settings), about={"name": name, "num_frames": num_frames, **told})
 
 
 def _lengths(env_id: str, num_frames: Length | None) -> Length:
