@@ -166,6 +166,20 @@ def test_tables_and_json_have_every_case(model: WorldModel, heads: dict[str, Den
     assert set(short["classes"]) == {"ground", "square"}
 
 
+def test_without_a_head_tokens_alone_are_compared(
+    model: WorldModel, encoder: PyramidEncoder, heads: dict[str, DenseHead], tmp_path: Path
+) -> None:
+    videos = Squares("segmentation")
+    found = forecast(model, None, videos, protocol=SMALL)
+    with_head = forecast(model, heads["segmentation"], videos, protocol=SMALL)
+    assert found.error_of_copying("mid") == with_head.error_of_copying("mid")
+    assert (found.kind, found.pixels) == (None, {})
+    assert set(found.to_json()["cases"][0]) == {*Case._fields, "seconds", "token_error", "error_of_copying"}
+    assert len(found.table().splitlines()[0].split("|")) == len(with_head.table().splitlines()[0].split("|")) - 4
+    distance_plot(found, tmp_path / "far.png")
+    assert (tmp_path / "far.png").stat().st_size > 5_000
+
+
 def test_what_cannot_be_forecast_is_refused(
     model: WorldModel, encoder: PyramidEncoder, heads: dict[str, DenseHead]
 ) -> None:

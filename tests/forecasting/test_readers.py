@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from naming import naming
 
+from wmcontrol import PyramidEncoder
+from wmcontrol.forecasting import train_head
 from wmcontrol.forecasting.readers import (
     GRASP,
     KITTI,
@@ -18,6 +20,7 @@ from wmcontrol.forecasting.readers import (
     InfLevel,
     IntPhys,
     MaskedVideos,
+    PlainVideos,
     SceneClips,
     ScenePairs,
 )
@@ -204,6 +207,23 @@ def test_videos_of_ones_own_with_masks(tmp_path: Path) -> None:
     save(tmp_path / "a/street/last.png", mask)
     with pytest.raises(ValueError, match=r"last\.png"):
         MaskedVideos(tmp_path)
+
+
+def test_plain_videos_are_cut_into_clips(tmp_path: Path) -> None:
+    film(tmp_path / "a.mp4", [0, 20, 40, 60, 80])
+    film(tmp_path / "b" / "c.mp4", [100, 120])
+    clips = PlainVideos(tmp_path, image_size=8, clip_frames=2)
+    assert [(clip.name, values(clip.frames[[0, 1]])) for clip in clips] == [
+        ("a.mp4, from frame 0", [0, 20]),
+        ("a.mp4, from frame 2", [40, 60]),
+        ("b/c.mp4, from frame 0", [100, 120]),
+    ]
+    assert np.allclose(clips[1].times, [0.2, 0.3])
+    assert (clips.kind, clips[0].frames[[0]].shape) == (None, (1, 8, 8, 3))
+    with pytest.raises(ValueError, match=naming("clip_frames=6", 5)):
+        PlainVideos(tmp_path, clip_frames=6)
+    with pytest.raises(ValueError, match=naming("videos", "labels")):
+        train_head(clips, PyramidEncoder(4))
 
 
 @pytest.fixture

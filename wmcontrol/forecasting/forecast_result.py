@@ -4,6 +4,7 @@ Letters: ``N`` videos, ``C`` classes.
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
@@ -31,17 +32,17 @@ class Forecast:
     Methods are "present", the true future's tokens, which is the ceiling; "copy_last", the floor; and "model".
 
     Attributes:
-        kind: "segmentation" or "depth".
+        kind: "segmentation" or "depth"; None where only tokens were compared.
         class_names: of the C classes; none of depths.
         cases: ways to forecast.
         seconds: from the last frame that is seen to the one that is forecast, for each case.
         windows: (N,) how many of each video.
         pixels: by method and name of the case ("" for "present"): for each video the confusion matrix (N, C, C), or
-            the sum of squared errors and the number of pixels (N, 2).
+            the sum of squared errors and the number of pixels (N, 2). Empty without a head.
         tokens: as ``pixels``: the sum of absolute errors of tokens and how many numbers they have (N, 2).
     """
 
-    kind: str
+    kind: str | None
     class_names: tuple[str, ...]
     cases: tuple[Case, ...]
     seconds: tuple[float, ...]
@@ -79,41 +80,42 @@ class Forecast:
 
     def table(self) -> str:
         """Return a table in Markdown: a row for each case."""
-        measure = "mIoU, %" if self.kind == "segmentation" else "RMSE, m"
-        scale = 100 if self.kind == "segmentation" else 1
-        head = ["case", "seconds", f"copy last: {measure}", f"model: {measure}", f"true future: {measure}"]
-        head += ["of the way, %", "error of tokens over copying's, %"]
-        present = shown(self.score("present"), scale)
+        columns: dict[str, Callable[[str], str]] = {}
+        if self.kind is not None:
+            measure, scale = ("mIoU, %", 100) if self.kind == "segmentation" else ("RMSE, m", 1)
+            present = shown(self.score("present"), scale)
+            columns |= {
+                f"copy last: {measure}": lambda case: shown(self.score("copy_last", case), scale),
+                f"model: {measure}": lambda case: shown(self.score("model", case), scale),
+                f"true future: {measure}": lambda _: present,
+                "of the way, %": lambda case: shown(self.gap_closed(case), 100),
+            }
+        columns["error of tokens"] = lambda case: shown(self.token_error("model", case), 1)
+        columns["over copying's, %"] = lambda case: shown(self.error_of_copying(case), 100)
         rows = [
-            [
-                case.name,
-                f"{seconds:.2f}",
-                shown(self.score("copy_last", case.name), scale),
-                shown(self.score("model", case.name), scale),
-                present,
-                shown(self.gap_closed(case.name), 100),
-                shown(self.error_of_copying(case.name), 100),
-            ]
+            [case.name, f"{seconds:.2f}", *(column(case.name) for column in columns.values())]
             for case, seconds in zip(self.cases, self.seconds, strict=True)
         ]
+        head = ["case", "seconds", *columns]
         return "\n".join(f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows))
 
     def to_json(self) -> dict[str, Any]:
         """Return all numbers with their intervals, as JSON can write them."""
-        present = vars(self.score("present"))
-        cases = [
-            {
+        cases = []
+        for case, seconds in zip(self.cases, self.seconds, strict=True):
+            found = {
                 **case._asdict(),
                 "seconds": seconds,
-                "present": present,
-                **{method: vars(self.score(method, case.name)) for method in ("copy_last", "model")},
-                "gap_closed": vars(self.gap_closed(case.name)),
                 "token_error": vars(self.token_error("model", case.name)),
                 "error_of_copying": vars(self.error_of_copying(case.name)),
-                **({"classes": self.class_scores("model", case.name)} if self.class_names else {}),
             }
-            for case, seconds in zip(self.cases, self.seconds, strict=True)
-        ]
+            if self.kind is not None:
+                found["present"] = vars(self.score("present"))
+                found |= {method: vars(self.score(method, case.name)) for method in ("copy_last", "model")}
+                found["gap_closed"] = vars(self.gap_closed(case.name))
+            if self.class_names:
+                found["classes"] = self.class_scores("model", case.name)
+            cases.append(found)
         return {"kind": self.kind, "videos": len(self.windows), "windows": int(self.windows.sum()), "cases": cases}
 
     def _measure(self, sums: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -122,41 +124,27 @@ class Forecast:
 
 def distance_plot(result: Forecast, path: Any) -> None:
     """Save a picture of the score and of the error of tokens over the time ahead, a line for each way to forecast."""
-    figure = new_figure(8.0, 3.4)
-    scores, errors = figure.subplots(1, 2)
-    scale = 100 if result.kind == "segmentation" else 1
+    figure = new_figure(8.0 if result.kind else 4.6, 3.4)
+    measured: list[tuple[Any, Callable[[Method, str], Interval], float, str]] = []
+    panels = figure.subplots(1, 2 if result.kind else 1, squeeze=False)[0]
+    if result.kind is not None:
+        score = ("mIoU, %", 100) if result.kind == "segmentation" else ("RMSE, m", 1)
+        measured.append((panels[0], result.score, score[1], score[0]))
+        panels[0].axhline(score[1] * result.score("present").value, color="0.2", linestyle=":", label="true future")
+    measured.append((panels[-1], result.token_error, 1, "mean absolute error of tokens"))
+    order = sorted(zip(result.cases, result.seconds, strict=True), key=lambda pair: (pair[0].calls, pair[1]))
+    ways = {calls: list(pairs) for calls, pairs in groupby(order, key=lambda pair: pair[0].calls)}
     colours = (BLUE, ORANGE, GREEN, PURPLE, RED, SKY)
-    by_calls = sorted(zip(result.cases, result.seconds, strict=True), key=lambda pair: (pair[0].calls, pair[1]))
-    for colour, (calls, pairs) in zip(colours, groupby(by_calls, key=lambda pair: pair[0].calls), strict=False):
-        line = list(pairs)
-        seconds = [each for _, each in line]
-        for axes, of in ((scores, result.score), (errors, result.token_error)):
-            _band(
-                axes,
-                seconds,
-                [of("model", case.name) for case, _ in line],
-                colour,
-                way_of(calls),
-                scale if axes is scores else 1,
-            )
-    first = by_calls[0][0].calls
-    line = [pair for pair in by_calls if pair[0].calls == first]
-    seconds = [each for _, each in line]
-    for axes, of in ((scores, result.score), (errors, result.token_error)):
-        _band(
-            axes,
-            seconds,
-            [of("copy_last", case.name) for case, _ in line],
-            "0.5",
-            "copy last",
-            scale if axes is scores else 1,
-        )
-        axes.set_xlabel("seconds ahead")
+    for axes, of, scale, label in measured:
+        for colour, (calls, pairs) in zip(colours, ways.items(), strict=False):
+            found = [of("model", case.name) for case, _ in pairs]
+            _band(axes, [seconds for _, seconds in pairs], found, colour, way_of(calls), scale)
+        first = next(iter(ways.values()))  # copying does not depend on the way
+        copied = [of("copy_last", case.name) for case, _ in first]
+        _band(axes, [seconds for _, seconds in first], copied, "0.5", "copy last", scale)
+        axes.set(xlabel="seconds ahead", ylabel=label)
         axes.spines[["top", "right"]].set_visible(False)
-    scores.axhline(scale * result.score("present").value, color="0.2", linestyle=":", label="true future")
-    scores.set_ylabel("mIoU, %" if result.kind == "segmentation" else "RMSE, m")
-    errors.set_ylabel("mean absolute error of tokens")
-    scores.legend(frameon=False, fontsize=8)
+    panels[0].legend(frameon=False, fontsize=8)
     figure.savefig(path)
 
 

@@ -28,7 +28,7 @@ _NUMBERS = 2**25  # scores of pixels that are computed at once
 
 def forecast(
     model: WorldModel,
-    head: DenseHead,
+    head: DenseHead | None,
     videos: LabelledVideos,
     *,
     protocol: ForecastProtocol | None = None,
@@ -42,7 +42,7 @@ def forecast(
 
     Args:
         model: without actions.
-        head: trained by :func:`train_head` on tokens of the model's encoder.
+        head: trained by :func:`train_head` on tokens of the model's encoder; None: only tokens are compared.
         videos: with labels of the head's kind.
         protocol: which frames are seen and forecast; by default that of the videos.
         cases: ways to forecast; by default the protocol's horizons.
@@ -62,7 +62,8 @@ def forecast(
         raise ValueError(
             f"target: expected {reach} or more, as many frames as are between first and last, got {protocol.target}"
         )
-    head = head.to(model.device).eval()
+    if head is not None:
+        head = head.to(model.device).eval()
     found = []
     for index in range(len(videos)):
         found.append(_of_video(model, head, videos[index], protocol, cases, batch))
@@ -71,22 +72,21 @@ def forecast(
     counted = [each for each in found if each.windows]
     if not counted:
         raise ValueError(f"videos: none has a frame with labels that {protocol.target} frames come before")
-    keys = counted[0].pixels.keys()
     seconds = np.mean([each.seconds for each in counted], 0)
     return Forecast(
-        kind=head.kind,
-        class_names=head.class_names,
+        kind=None if head is None else head.kind,
+        class_names=() if head is None else head.class_names,
         cases=tuple(cases),
         seconds=tuple(seconds.tolist()),
         windows=np.array([each.windows for each in counted]),
-        pixels={key: np.stack([each.pixels[key] for each in counted]) for key in keys},
-        tokens={key: np.stack([each.tokens[key] for each in counted]) for key in keys},
+        pixels={key: np.stack([each.pixels[key] for each in counted]) for key in counted[0].pixels},
+        tokens={key: np.stack([each.tokens[key] for each in counted]) for key in counted[0].tokens},
     )
 
 
 def how_far(
     model: WorldModel,
-    head: DenseHead,
+    head: DenseHead | None,
     videos: LabelledVideos,
     *,
     protocol: ForecastProtocol | None = None,
@@ -132,8 +132,10 @@ class _Counts(NamedTuple):
     tokens: dict[tuple[str, str], NDArray[np.float64]]
 
 
-def _check(model: WorldModel, head: DenseHead, videos: LabelledVideos) -> None:
+def _check(model: WorldModel, head: DenseHead | None, videos: LabelledVideos) -> None:
     check_watches(model)
+    if head is None:
+        return
     head.check_encoder(model.encoder)
     if (head.kind, head.class_names) != (videos.kind, tuple(videos.class_names)):
         raise ValueError(
@@ -144,7 +146,7 @@ def _check(model: WorldModel, head: DenseHead, videos: LabelledVideos) -> None:
 
 def _of_video(
     model: WorldModel,
-    head: DenseHead,
+    head: DenseHead | None,
     video: LabelledVideo,
     protocol: ForecastProtocol,
     cases: Sequence[Case],
@@ -192,7 +194,7 @@ class _Counter:
 
     def __init__(
         self,
-        head: DenseHead,
+        head: DenseHead | None,
         video: LabelledVideo,
         grid: tuple[int, int],
         size: tuple[int, int],
@@ -201,7 +203,6 @@ class _Counter:
     ):
         self._head, self._video, self._grid, self._size, self._tile, self._tiles = head, video, grid, size, tile, tiles
         self._labels: dict[int, Tensor] = {}
-        self._outputs = len(head.class_names) or 1
         self.pixels: dict[tuple[str, str], NDArray[np.float64]] = {}
         self.tokens: dict[tuple[str, str], NDArray[np.float64]] = {}
 
@@ -211,18 +212,26 @@ class _Counter:
         wrong = (tokens.double() - true.double()).abs()
         error = np.array([float(wrong.sum()), wrong.numel()])
         self.tokens[method, case] = self.tokens.get((method, case), 0) + error
-        at_once = max(1, _NUMBERS // (len(self._tiles) * self._outputs * self._tile[0] * self._tile[1]))
+        if self._head is not None:
+            self.pixels[method, case] = self.pixels.get((method, case), 0) + self._count(self._head, targets, tokens)
+
+    def _count(self, head: DenseHead, targets: NDArray[np.int64], tokens: Tensor) -> NDArray[np.float64]:
+        """Return the confusion matrix of frames with these tokens, or the sum of squared errors and the pixels."""
+        outputs = len(head.class_names) or 1
+        at_once = max(1, _NUMBERS // (len(self._tiles) * outputs * self._tile[0] * self._tile[1]))
+        total: Any = 0
         for part, some in zip(
             np.split(targets, range(at_once, len(targets), at_once)), tokens.split(at_once), strict=True
         ):
-            tiles = self._head(some.flatten(0, 1), grid=self._grid, size=self._tile)
+            tiles = head(some.flatten(0, 1), grid=self._grid, size=self._tile)
             found = merge(tiles.unflatten(0, (len(part), len(self._tiles))), self._tiles, self._size)
             labels = torch.stack([self._label(int(t)) for t in part]).to(found.device)
-            if self._head.kind == "segmentation":
-                count: Any = confusion_matrix(found.argmax(1), labels, self._outputs).astype(np.float64)
+            if head.kind == "segmentation":
+                total = total + confusion_matrix(found.argmax(1), labels, outputs).astype(np.float64)
             else:
-                count = np.array(squared_errors(found[:, 0], labels), np.float64)
-            self.pixels[method, case] = self.pixels.get((method, case), 0) + count
+                total = total + np.array(squared_errors(found[:, 0], labels), np.float64)
+        counted: NDArray[np.float64] = total
+        return counted
 
     def _label(self, frame: int) -> Tensor:
         if frame not in self._labels:

@@ -111,6 +111,8 @@ def train_head(
             run; or the loss is not finite.
         OSError: a video cannot be read, ``folder`` cannot be written to, or another process writes there.
     """
+    if videos.kind is None:
+        raise ValueError(f"videos: expected some with labels, got {videos.settings()}")
     place, digest = usable_device(device), encoder_digest(encoder)
     about = {"videos": videos.settings(), "encoder": digest, "settings": asdict(settings)}
     with ExitStack() as stack:

@@ -22,7 +22,8 @@ class LabelledVideo(NamedTuple):
         times: (T,) seconds, rising.
         labels: as ``frames``, (T, height, width) of the same size: uint8 classes, 255 where nobody knows; or float32
             depths in metres, 0 where nobody knows.
-        labelled: (L,) the numbers of the frames that have labels, rising.
+            None of a video without labels.
+        labelled: (L,) the numbers of the frames that have labels, rising; of a video without, of those to forecast.
     """
 
     name: str
@@ -36,13 +37,13 @@ class LabelledVideos(ABC):
     """Videos with labels of one kind; those of a reader read nothing before a frame is asked for.
 
     Attributes:
-        kind: of the labels.
+        kind: of the labels; None where there are none, and only tokens can be forecast.
         class_names: of the C classes, in the order of their numbers; none of depths.
         protocol: that forecasts of them are measured by.
         crop: height and width of the crops that heads are trained on, pixels; None: whole frames.
     """
 
-    kind: Kind
+    kind: Kind | None
     class_names: tuple[str, ...]
     protocol: ForecastProtocol = ForecastProtocol()
     crop: Size | None = None
@@ -70,7 +71,7 @@ class LabelledVideos(ABC):
     @property
     def num_outputs(self) -> int:
         """How many numbers a head says of a pixel: a score for each class, or the depth."""
-        return len(self.class_names) if self.kind == "segmentation" else 1
+        return len(self.class_names) or 1
 
 
 class Film(NamedTuple):

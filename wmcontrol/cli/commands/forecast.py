@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..keys import MISSING
 from ..objects import device_of, made, make, plain, run_folder
 from ..progress import progress_bar
 
@@ -18,7 +17,7 @@ class Config:
     Example: wmcontrol forecast clips=cityscapes clips.path=data/cityscapes model.path=models/base/model head=heads/city
 
     Args:
-        head: the folder of the head. For example heads/city.
+        head: the folder of the head; by default only tokens are compared. For example heads/city.
         protocol: what differs from the protocol of the clips: context_frames, step, short, mid, target,
             windows_per_video, tile, tile_stride. For example {windows_per_video:1}.
         far: whether to go through all times ahead. For example true.
@@ -28,7 +27,7 @@ class Config:
             results/city.
     """
 
-    head: str = MISSING
+    head: str | None = None
     protocol: dict[str, Any] = field(default_factory=dict)
     far: bool = False
     batch: int = 16
@@ -43,7 +42,7 @@ def run(config: Any) -> None:
 
     model, clips = make(config.model, "model", device=device_of(config)), make(config.clips, "clips")
     with made("head"):
-        head = DenseHead.load(config.head)
+        head = None if config.head is None else DenseHead.load(config.head)
     with made("protocol"):
         protocol = replace(clips.protocol, **plain(config.protocol))
     about = {"model": model.predictor.digest(), "protocol": vars(protocol)}

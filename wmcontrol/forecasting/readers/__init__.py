@@ -4,7 +4,19 @@ from .cityscapes import Cityscapes
 from .films import GRASP, InfLevel, IntPhys
 from .kitti import KITTI
 from .masked_videos import MaskedVideos
+from .plain_videos import PlainVideos
 from .scenes import SceneClips, ScenePairs
 from .vspw import VSPW
 
-__all__ = ["GRASP", "KITTI", "VSPW", "Cityscapes", "InfLevel", "IntPhys", "MaskedVideos", "SceneClips", "ScenePairs"]
+__all__ = [
+    "GRASP",
+    "KITTI",
+    "VSPW",
+    "Cityscapes",
+    "InfLevel",
+    "IntPhys",
+    "MaskedVideos",
+    "PlainVideos",
+    "SceneClips",
+    "ScenePairs",
+]
