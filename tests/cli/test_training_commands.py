@@ -92,11 +92,15 @@ def test_the_lines_give_what_the_functions_give(
 
 def test_what_suits_planning_is_saved_with_the_model(store: Path, tmp_path: Path, capsys: Captured) -> None:
     words = [f"store={store}", "mode=scratch", *SMALL, f"out={tmp_path / 'run'}"]
-    keys = ["planning.metric=l2", "planning.standardize=0.5", "planning.context_frames=3", "planning.metric_steps=0.9"]
+    keys = ["planning.metric=l2", "planning.standardize=0.5", "planning.context_frames=2", "planning.metric_steps=0.9"]
     assert main(["finetune", *words, *keys]) == 0
     found = WorldModel.load(tmp_path / "run" / "model").planning
-    assert found == PlanningSettings(metric="l2", standardize=0.5, context_frames=3, metric_steps=0.9)
-    capsys.readouterr()
+    assert found == PlanningSettings(metric="l2", standardize=0.5, context_frames=2, metric_steps=0.9)
+    told = capsys.readouterr().out
+    measured = json.loads((tmp_path / "run" / "result.json").read_text())["context_frames"]
+    assert re.search(
+        naming(f"{measured} frames", "context_frames=2"), told
+    )  # what was measured is told from what is set
     assert main(["finetune", *words[:-1], "planning.metric=l3", f"out={tmp_path / 'not'}"]) == 2
     assert re.search(naming("metric", "'l3'", "'l2'"), capsys.readouterr().err)
     assert not (tmp_path / "not").exists()

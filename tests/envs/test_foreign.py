@@ -358,9 +358,17 @@ class _Marked(Ball):
         return frame
 
 
+class _Dark(Ball):
+    """Its frames show nothing of where it is."""
+
+    def render(self) -> Any:
+        return np.full_like(super().render(), 90)
+
+
 @pytest.mark.parametrize(
     ("kind", "settings", "fact"),
     [
+        (_Dark, {}, "the same picture"),
         (_NotInverse, {}, "inverse"),
         (_Forgetful, {}, "same actions"),
         (_Still, {"goal": [1, 1]}, "20 random steps"),

@@ -132,5 +132,5 @@ def test_an_id_brings_its_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.syspath_prepend(tmp_path)
     assert bare_id("my_balls:mine/Ball-v0") == "mine/Ball-v0"
     assert collect("my_balls:mine/Ball-v0", policies.random("mine/Ball-v0"), 1).env_id == "mine/Ball-v0"
-    with pytest.raises(ImportError, match="no_such"):
+    with pytest.raises(ValueError, match="no_such"):
         bare_id("no_such:mine/Ball-v0")

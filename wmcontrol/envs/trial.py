@@ -20,6 +20,15 @@ def _unlike_its_own(env: Any) -> int:
     return int(np.abs(drawn[0] - drawn[1]).max())
 
 
+def _look_alike(env: Any, states: Any) -> bool:
+    """Say whether success tells the first of some states from another, and their pictures do not."""
+    world = env._world
+    pictures = world.draw(np.zeros(len(states), np.int64), states, env._image_size)
+    alike = np.array([np.array_equal(pictures[0], picture) for picture in pictures])
+    reached = world.achieved(states)
+    return bool((alike & ~world.is_success(np.broadcast_to(reached[0], reached.shape), reached)).any())
+
+
 def check_goal_env(env_id: str, *, num_steps: int = 20, seed: int = 0) -> list[str]:
     """Try what planning and judging rely on, and say what does not hold and what to do about it.
 
@@ -65,6 +74,11 @@ def check_goal_env(env_id: str, *, num_steps: int = 20, seed: int = 0) -> list[s
             )
         elif not info["is_success"]:
             found.append("success is false in the very goal state")
+        if _look_alike(env, np.stack([start, states[-1], goal])):
+            found.append(
+                "two states that success tells apart have the same picture, and pictures are all that agents see: show in "
+                f"them, at {env._image_size} pixels, what success asks for"
+            )
         most = _unlike_its_own(env)
         if most > _MOST_UNLIKE:
             found.append(

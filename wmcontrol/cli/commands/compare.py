@@ -36,8 +36,8 @@ class Config:
         num_train_trajectories: how many trajectories to train on, besides all of them; null for all alone. For example
             [200,50].
         num_steps: optimiser steps with all trajectories; by default those of the packaged models. For example 4000.
-        context_steps: environment steps that agents observe before they act; by default 10 in PointMaze, else 0. For
-            example 5.
+        context_steps: environment steps that agents observe before they act; by default 10 in PointMaze and in
+            environments of yours, else 0. For example 5.
         out: the folder for all of it. For example table.
     """
 

@@ -58,8 +58,11 @@ def run(config: Any) -> None:
     if held:
         print(f"numbers of an action that never change in the data, and are held: {held}")
     print(
-        f"relative error on held-out trajectories after {error.context} context frames: {error}; persistence is 100 %"
+        f"relative error on held-out trajectories after {error.context} frames, which the windows leave before a plan: "
+        f"{error}; persistence is 100 %"
     )
+    if (seen := result.model.planning.context_frames) != error.context:
+        print(f"agents that plan with it see context_frames={seen}")
     if error.warning:
         print(f"warning: {error.warning}", file=sys.stderr)
     print(result.folder / "model")
