@@ -104,10 +104,28 @@ def is_no_worse_than_its_start(planner: Planner) -> None:
     assert torch.equal(found.actions, start)
 
 
-def takes_further_candidates(planner: Planner) -> None:
-    target = inside(planner).best_actions
-    starts = torch.stack([torch.zeros(H, width(planner)), target])[None]
-    assert float(plan(planner, inside(planner).cost, init=starts).cost) < inside(planner).best_cost + 1e-6
+def begins_with_all_proposals(planner: Planner) -> None:
+    """However many: one near the optimum is not lost among more than the planner has candidates."""
+    problem, generator = inside(planner), torch.Generator().manual_seed(0)
+    others = torch.randn(2, 1100, H, width(planner), generator=generator)
+    near = problem.best_actions if for_choices(planner) else problem.best_actions + 0.02
+    for count in (1, 1100):
+        starts = torch.cat([others[:, :count], near.expand(2, 1, -1, -1)], 1)
+        found = plan(planner, problem.cost, (0, 1), init=starts)
+        assert bool((found.cost <= problem.cost(near[None, None]) + 1e-6).all())
+
+
+def finds_as_much_from_poor_proposals(planner: Planner) -> None:
+    """Proposals that are far off, or all the same, leave the search what it finds without them."""
+    problem = rotated(planner)
+    plain = plan(planner, problem.cost, (0, 1, 2), low=problem.low, high=problem.high)
+    corner = problem.high.expand(3, 64, H, -1)
+    noise = torch.randn(3, 64, H, width(planner), generator=torch.Generator().manual_seed(0))
+    for proposals in (corner, noise, 0.05 * noise + 0.5 * corner):
+        starts = torch.cat([torch.zeros(3, 1, H, width(planner)), proposals], 1)
+        found = plan(planner, problem.cost, (0, 1, 2), starts, low=problem.low, high=problem.high)
+        lost = (found.cost - plain.cost) / (problem.start_cost - problem.best_cost)
+        assert float(lost.median()) < 0.02
 
 
 def repeats_itself(planner: Planner) -> None:
@@ -356,7 +374,8 @@ PROMISES = (
     scores_only_inside_the_bounds,
     never_loses_the_best,
     is_no_worse_than_its_start,
-    takes_further_candidates,
+    begins_with_all_proposals,
+    finds_as_much_from_poor_proposals,
     repeats_itself,
     goes_on_with_its_generator,
     keeps_rows_apart,

@@ -117,14 +117,28 @@ def test_the_smallest_budgets_give_a_plan(planner: Planner) -> None:
     assert bool(found.history.isfinite().all())
 
 
-def test_more_starts_than_candidates_are_cut() -> None:
-    starts = torch.zeros(2, 20, H, A)
-    for planner in (
-        CEM(num_samples=5, num_elites=2),
-        ICEM(num_samples=5, num_elites=2, decay=1.0, num_iterations=30),
-        MPPI(num_samples=5),
+def test_the_first_iteration_grows_for_proposals_and_half_of_its_own_candidates() -> None:
+    for planner, after in (
+        (CEM(num_samples=6, num_elites=2, num_iterations=4), 18),
+        (ICEM(num_samples=6, num_elites=2, decay=1.0, num_iterations=4), 18),
+        (MPPI(num_samples=6, num_iterations=4), 18),
+        (RandomShooting(num_samples=6, num_iterations=4), 18),
+        (CMA(num_samples=6, num_iterations=4), 24 - 3),  # which scores them before it begins
+        (Gradient(num_samples=6, num_iterations=4), 24 - 3),
     ):
-        assert plan(planner, starts).info["evaluations"].tolist() == [150, 150]
+        assert plan(planner, torch.zeros(2, 20, H, A)).info["evaluations"].tolist() == [20 + 3 + after] * 2
+        few = 1 if isinstance(planner, Gradient | CMA) else 3
+        assert plan(planner, torch.zeros(2, few, H, A)).info["evaluations"].tolist() == [24, 24]
+
+
+def test_a_search_goes_on_where_all_proposals_are_alike() -> None:
+    """It would stand still where they deviate by nothing from their mean."""
+    low, high = torch.full((A,), -4.0), torch.full((A,), 4.0)
+    cost = lambda a: (a - 2).square().sum((-1, -2))  # noqa: E731
+    starts = torch.cat([torch.full((1, 1, H, A), -4.0), torch.full((1, 64, H, A), 1.0)], 1)
+    for planner in (CEM(num_samples=64, min_std=0.0), ICEM(num_samples=64, min_std=0.0, momentum=0.0)):
+        found = planner.plan(cost, starts, low=low, high=high, generators=[torch.Generator().manual_seed(0)])
+        assert float(found.cost) < 0.1 * H * A
 
 
 def test_converged_rows_rest_and_no_row_notices() -> None:

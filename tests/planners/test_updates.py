@@ -83,11 +83,17 @@ def candidates(mean: Array, std: Array, noise: Array, given: list[Array]) -> Arr
 
 
 def updated(
-    elites: Array, weights: Array, mean: Array, std: Array, momentum: float, floor: float
+    elites: Array, weights: Array, mean: Array, std: Array, momentum: float, floor: float, *, proposed: bool = False
 ) -> tuple[Array, Array]:
-    """Return the elites' weighted mean, and their deviation around the mean that they were drawn from."""
+    """Return the elites' weighted mean, and their deviation around the mean that they were drawn from.
+
+    Where some were proposed, it is the deviation around their own, a quarter of the std at the start or more.
+    """
     shares = (weights / weights.sum())[:, None, None]
-    new_mean, new_std = (shares * elites).sum(0), np.sqrt((shares * np.square(elites - mean)).sum(0))
+    new_mean = (shares * elites).sum(0)
+    new_std = np.sqrt((shares * np.square(elites - (new_mean if proposed else mean))).sum(0))
+    if proposed:
+        new_std = np.maximum(new_std, std / 4)
     mean = (1 - momentum) * new_mean + momentum * mean
     return mean, np.maximum((1 - momentum) * new_std + momentum * std, floor)
 
@@ -126,7 +132,7 @@ def test_icem_weighs_elites_by_rank_keeps_some_and_draws_ever_fewer(
         expected.append(candidates(mean, std, noise, given))
         elites = expected[-1][cost_of(expected[-1]).argsort()[:4]]
         floor = 0.6 * 0.7 * (5 - iteration) / 6
-        mean, std = updated(elites, weights, mean, std, 0.2, floor)
+        mean, std = updated(elites, weights, mean, std, 0.2, floor, proposed=iteration == 0)
         given = [mean, *elites[:kept]]
     assert [len(a) for a in found.scored] == [20, 13, 8, 8, 8, 8]
     assert found.betas == [1.0] * 6

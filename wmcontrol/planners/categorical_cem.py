@@ -64,9 +64,9 @@ class CategoricalCEM(Planner):
         told = (start - search.low > 0) & (free > 0)  # what it chooses, where it chooses one
         known = _totals(told.to(start), sizes) == 1
         probabilities = torch.where(known, 0.5 * uniform + 0.5 * told, uniform)  # (B, H, A)
-        given = chosen(search.starts)[:, : self.num_samples]
+        given = chosen(search.starts)
         for iteration in range(self.num_iterations):
-            drawn = chosen(probabilities.log()[:, None] + search.gumbel(self.num_samples))
+            drawn = chosen(probabilities.log()[:, None] + search.gumbel(search.num_candidates(self.num_samples)))
             drawn[:, : given.shape[1]] = given
             elites, weights = best_of(search, *search.score(drawn), self.num_elites)
             search.keep(elites)

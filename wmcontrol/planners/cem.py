@@ -45,11 +45,11 @@ class CEM(Planner):
         """Run the iterations; the last elites stay with the plan."""
         mean = search.starts[:, 0]
         std = torch.full_like(mean, self.std)
-        given = search.starts[:, : self.num_samples]
+        given = search.starts
         for iteration in range(self.num_iterations):
             elites, weights = elites_around(search, mean, std, given, self.num_samples, self.num_elites)
             search.keep(elites)
-            elite_mean, elite_std = moments(elites, weights, around=mean)
+            elite_mean, elite_std = moments_of(search, elites, weights, mean, self.std)
             mean = torch.lerp(elite_mean, mean, self.momentum)
             floor = self.min_std * self.std * (1 - (iteration + 1) / self.num_iterations)
             std = torch.lerp(elite_std, std, self.momentum).clamp_min(floor)
@@ -77,7 +77,7 @@ def elites_around(
     num_elites: int,
     noise_beta: float = 0.0,
 ) -> tuple[Tensor, Tensor]:
-    """Score ``given`` (B, K, H, A) and candidates drawn around ``mean``, ``num_samples`` in all.
+    """Score ``given`` (B, K, H, A) and candidates drawn around ``mean``, as many as :func:`drawn_around` returns.
 
     Returns:
         The best (B, num_elites, H, A), best first, and which of them count (B, num_elites, 1, 1): a candidate whose
@@ -100,11 +100,27 @@ def best_of(search: Search, actions: Tensor, costs: Tensor, num_elites: int) -> 
 def drawn_around(
     search: Search, mean: Tensor, std: Tensor, given: Tensor, num_samples: int, noise_beta: float = 0.0
 ) -> Tensor:
-    """Return ``given`` (B, K, H, A) and candidates drawn around ``mean``: (B, num_samples, H, A) in all."""
-    noise = search.normal(num_samples, noise_beta)
+    """Return ``given`` (B, K, H, A) and candidates drawn around ``mean``, (B, S, H, A) in all.
+
+    S is ``num_samples``, or in the first iteration what :meth:`Search.num_candidates` says.
+    """
+    noise = search.normal(search.num_candidates(num_samples), noise_beta)
     drawn = torch.addcmul(mean[:, None], std[:, None], noise, out=noise)
     drawn[:, : given.shape[1]] = given
     return drawn
+
+
+def moments_of(search: Search, actions: Tensor, weights: Tensor, mean: Tensor, std: float) -> tuple[Tensor, Tensor]:
+    """Return the weighted mean and the deviation of the candidates (B, S, H, A) of an iteration, for the next one.
+
+    Most were drawn around ``mean``, see :func:`moments`. Proposals, among those of the first iteration, were not: their
+    deviation is that from their own mean, so that the search is as wide as those of them that the cost likes, and a
+    quarter of the ``std`` at the start or more.
+    """
+    if len(search.history) > 1 or search.starts.shape[1] == 1:
+        return moments(actions, weights, around=mean)
+    mean, _ = moments(actions, weights, around=mean)
+    return mean, moments(actions, weights, around=mean)[1].clamp_min(std / 4)
 
 
 def moments(actions: Tensor, weights: Tensor, around: Tensor) -> tuple[Tensor, Tensor]:

@@ -30,8 +30,10 @@ class CMA(Planner):
 
     def minimise(self, search: Search) -> None:
         """Ask each row's process for candidates, score all rows at once, and tell."""
-        processes = [self._process(search, row) for row in range(len(search.starts))]
-        start = search.starts[:, :1]
+        if search.starts.shape[1] > 1:
+            search.score(search.starts)
+        start = search.best[:, None]
+        processes = [self._process(search, row) for row in range(len(start))]
         free = (search.low < search.high).expand(start.shape[2:]).reshape(-1)
         for iteration in range(self.num_iterations):
             candidates = start.repeat(1, self.num_samples, 1, 1)
@@ -41,10 +43,9 @@ class CMA(Planner):
                 if answers:
                     flat[row, :, free] = torch.from_numpy(np.array(answers)).to(flat)
             if iteration == 0:
-                given = search.starts[:, : self.num_samples]
-                candidates[:, : given.shape[1]] = given
+                candidates[:, :1] = start
                 for row, answers in enumerate(asked):
-                    answers[: given.shape[1]] = list(given[row].flatten(1)[:, free].double().cpu().numpy())
+                    answers[:1] = list(start[row].flatten(1)[:, free].double().cpu().numpy())
             _, costs = search.score(candidates)
             # It looks at nothing but their order; of ranks none is infinite, and the cost's unit does not show.
             ranks = costs.argsort(dim=1, stable=True).argsort(dim=1).double().tolist()
@@ -62,7 +63,7 @@ class CMA(Planner):
             import cma
         except ImportError as error:
             raise ImportError('CMA needs the package "cma": pip install "wmcontrol[cma]"') from error
-        start = search.starts[row, 0]
+        start = search.best[row]
         low, high = (bound.expand_as(start).flatten() for bound in (search.low, search.high))
         free = low < high
         if int(free.sum()) < 2:

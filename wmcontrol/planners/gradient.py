@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ..checks import choice, number, whole
-from .cem import CEM
+from .cem import CEM, best_of
 from .icem import ICEM
 from .planner import Planner
 from .search import Search
@@ -26,7 +26,8 @@ class Gradient(Planner):
     default budget takes as long as that of ``CEM``.
 
     Args:
-        num_samples: starts, S: the start itself, further ones if given, and the rest drawn around the start.
+        num_samples: starts, S: the start itself, further ones if given, and the rest, half of them at least, drawn
+            around the start. Of more that are given the best remain.
         num_iterations: how often candidates are scored: one less than there are steps.
         std: standard deviation of the starts that are drawn, in normalised action units.
         learning_rate: how far the first step moves each number, in normalised action units (with ``"sgd"``: the root
@@ -42,8 +43,15 @@ class Gradient(Planner):
 
     def minimise(self, search: Search) -> None:
         """Descend."""
-        given = search.starts[:, : self.num_samples]
-        drawn = search.starts[:, :1] + self.std * search.normal(self.num_samples - given.shape[1])
+        given, room = search.starts, self.num_samples - self.num_samples // 2
+        if given.shape[1] > room:
+            given, _ = best_of(search, *search.score(given), room)
+        self.descend(search, given, search.starts[:, :1])
+
+    def descend(self, search: Search, given: Tensor, start: Tensor) -> None:
+        """Descend from candidates (B, K, H, A), and from others that are drawn around a start (B, 1, H, A)."""
+        given = given[:, : self.num_samples]
+        drawn = start + self.std * search.normal(self.num_samples - given.shape[1])
         actions = torch.cat([given, drawn], 1)
         scale, first, second = None, torch.zeros_like(actions), torch.zeros_like(actions)
         for step in range(1, self.num_iterations):
@@ -88,5 +96,5 @@ class Hybrid(Planner):
         """Sample, then descend from the elites, the best candidate of all before them."""
         self.sampling.minimise(search)
         assert search.elites is not None
-        search.starts = torch.cat([search.best[:, None], search.elites[:, 1:]], 1)
-        self.refinement.minimise(search)
+        best = search.best[:, None]
+        self.refinement.descend(search, torch.cat([best, search.elites[:, 1:]], 1), best)

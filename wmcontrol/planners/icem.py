@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from ..checks import number, whole
-from .cem import check_elites, elites_around, moments
+from .cem import check_elites, elites_around, moments_of
 from .planner import Planner
 from .search import Search
 
@@ -56,15 +56,13 @@ class ICEM(Planner):
         num_kept = max(1, round(self.keep * self.num_elites))
         for iteration in range(self.num_iterations):
             num_samples = self._population(iteration)
-            elites, weights = elites_around(
-                search, mean, std, given[:, :num_samples], num_samples, self.num_elites, self.noise_beta
-            )
+            elites, weights = elites_around(search, mean, std, given, num_samples, self.num_elites, self.noise_beta)
             elites = search.keep(elites)
-            elite_mean, elite_std = moments(elites, weights * by_rank, around=mean)
+            elite_mean, elite_std = moments_of(search, elites, weights * by_rank, mean, self.std)
             mean = torch.lerp(elite_mean, mean, self.momentum)
             floor = self.min_std * self.std * (1 - (iteration + 1) / self.num_iterations)
             std = torch.lerp(elite_std, std, self.momentum).clamp_min(floor)
-            given = torch.cat([mean[:, None], elites[:, :num_kept]], 1)
+            given = torch.cat([mean[:, None], elites[:, :num_kept]], 1)[:, : self._population(iteration + 1)]
 
     def _population(self, iteration: int) -> int:
         """How many candidates this iteration scores."""

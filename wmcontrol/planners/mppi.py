@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ..checks import boolean, number, whole
-from .cem import drawn_around, moments
+from .cem import drawn_around, moments_of
 from .planner import Planner
 from .search import Search
 
@@ -41,11 +41,11 @@ class MPPI(Planner):
         """Run the iterations."""
         mean = search.starts[:, 0]
         std = torch.full_like(mean, self.std)
-        given = search.starts[:, : self.num_samples]
+        given = search.starts
         for _ in range(self.num_iterations):
             actions, costs = search.score(drawn_around(search, mean, std, given, self.num_samples, self.noise_beta))
             weights = path_weights(costs, self.temperature * spread(costs)).to(actions)[:, :, None, None]
-            mean, weighted_std = moments(actions, weights, around=mean)
+            mean, weighted_std = moments_of(search, actions, weights, mean, self.std)
             if self.adapt_std:
                 std = weighted_std.clamp_min(self.min_std * self.std)
             given = torch.stack([mean, search.best], 1)[:, : self.num_samples]

@@ -78,7 +78,8 @@ class Planner(ABC):
         Args:
             cost: candidates (B, S, H, A) to costs (B, S).
             init: the start (B, H, A): zeros, or the last plan, shifted; what lies outside the bounds is moved to them.
-                (B, K, H, A) gives further candidates for the first iteration, such as elites of the last plan.
+                (B, K, H, A) gives proposals after the start, such as elites of the last plan or the samples of an
+                action prior; see docs/planners.md, "Proposals".
             low: lower bounds (A,), which hold for every candidate that is scored and every plan.
             high: upper bounds (A,).
             generators: one for each row. The same generator state gives the same plan, whatever the other rows are.

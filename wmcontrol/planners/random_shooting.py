@@ -28,9 +28,9 @@ class RandomShooting(Planner):
                 "RandomShooting draws uniformly between the bounds, which must be finite; "
                 f"got low {search.low.tolist()} and high {search.high.tolist()}"
             )
-        given = search.starts[:, : self.num_samples]
+        given = search.starts
         for _ in range(self.num_iterations):
-            candidates = search.uniform(self.num_samples)
+            candidates = search.uniform(search.num_candidates(self.num_samples))
             candidates[:, : given.shape[1]] = given
             search.score(candidates)
             given = given[:, :0]

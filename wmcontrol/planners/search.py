@@ -27,13 +27,13 @@ class Search:
 
     Args:
         cost: as for :meth:`Planner.plan`, as all that follow.
-        init: (B, H, A), or with further candidates (B, K, H, A).
+        init: (B, H, A), or with proposals after the start (B, K, H, A).
         low: (A,).
         high: (A,).
         generators: one for each row, or None.
 
     Attributes:
-        starts: (B, K, H, A), inside the bounds; the first of them is the start.
+        starts: (B, K, H, A), inside the bounds; the first of them is the start, the others are proposals.
         low, high: (A,).
         best: (B, H, A), the best candidate so far; the start before any was scored.
         best_cost: (B,), its cost; infinite before any was scored.
@@ -83,6 +83,13 @@ class Search:
     def done(self) -> bool:
         """Whether every row has finished."""
         return not any(self.active)
+
+    def num_candidates(self, num_samples: int) -> int:
+        """Return how many candidates a planner of ``num_samples`` an iteration scores next.
+
+        In the first they are more where starts, which all are candidates, would not leave it half of its own.
+        """
+        return num_samples if self.history else max(num_samples, self.starts.shape[1] + num_samples // 2)
 
     def normal(self, num_samples: int, noise_beta: float = 0.0) -> Tensor:
         """Draw standard normal noise (B, num_samples, H, A), each row from its own generator.
@@ -228,13 +235,13 @@ def _filter(horizon: int, beta: float) -> Tensor:
 
 
 def _check_start(init: Tensor) -> None:
-    """Refuse a start that is not (B, H, A), or (B, K, H, A) with further candidates, of finite real numbers."""
+    """Refuse a start that is not (B, H, A), or (B, K, H, A) with proposals, of finite real numbers."""
     if not isinstance(init, Tensor) or not init.is_floating_point():
         kind = f"a tensor of {init.dtype}" if isinstance(init, Tensor) else type(init).__name__
         raise TypeError(f"init must be a tensor of floating-point numbers, got {kind}")
     if init.ndim not in (3, 4) or not init.numel():
         raise ValueError(
-            "init must have shape (B, H, A), none of them 0, or (B, K, H, A) with further candidates; "
+            "init must have shape (B, H, A), none of them 0, or (B, K, H, A) with proposals after the start; "
             f"got {tuple(init.shape)}"
         )
     if not init.isfinite().all():
