@@ -79,7 +79,7 @@ RECIPE = Recipe(
     # Where random actions led there is little to propose, and a small network learns it.
     priors={
         "wall": PriorSettings(num_steps=4_000, width=192),
-        "pusht": PriorSettings(num_steps=16_000, width=640),
+        "pusht": PriorSettings(num_steps=10_000, width=640),
         "pointmaze": PriorSettings(num_steps=4_000, width=192),
     },
     planning={name: given.planning for name, given in ENVIRONMENTS.items()},

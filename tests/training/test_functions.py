@@ -22,7 +22,7 @@ import wmcontrol.training.pretraining
 from wmcontrol import Predictor, WorldModel
 from wmcontrol.data import LatentStore, held_out_split
 from wmcontrol.files import exclusive_lock
-from wmcontrol.models import PlanningSettings
+from wmcontrol.models import ActionPrior, PlanningSettings
 from wmcontrol.runs import read_run
 from wmcontrol.training import (
     ClipSource,
@@ -309,10 +309,43 @@ def test_stores_and_models_of_different_encoders_do_not_mix(
         finetune(other_store, base=base, settings=FEW, device="cpu")
 
 
-def test_a_base_that_has_actions_is_refused(stores: list[LatentStore]) -> None:
+@pytest.mark.parametrize("mode", ["action_only", "full"])
+def test_a_base_with_actions_goes_on_with_its_own_statistics(mode: Any, stores: list[LatentStore]) -> None:
+    settings = replace(FEW, num_train_trajectories=3)
+    planning = PlanningSettings(metric="squared")
+    acts = finetune(stores[0], mode="scratch", settings=settings, planning=planning, device="cpu").model
+    assert acts.normalizer is not None
+    acts.prior = ActionPrior(acts.encoder.dim, 1, 10, width=8, depth=1)
+    before = {name: value.clone() for name, value in acts.predictor.state_dict().items()}
+    fresh = finetune(stores[0], mode="scratch", settings=FEW, device="cpu").model.normalizer
+    assert fresh is not None
+    model = finetune(stores[0], base=acts, mode=mode, settings=replace(FEW, learning_rate=1e-3), device="cpu").model
+    assert model.normalizer is not None
+    assert model.normalizer.settings() == acts.normalizer.settings()
+    assert model.normalizer.settings() != fresh.settings()
+    assert model.planning == planning
+    assert model.prior is not None
+    assert same(model.prior, acts.prior)
+    changes = {name: (value - before[name]).abs().max() for name, value in model.predictor.state_dict().items()}
+    assert max(changes.values()) < 0.1, "it went on, and did not begin anew"
+    moved = {name for name, change in changes.items() if change > 0}
+    assert any(name.startswith("action_blocks") for name in moved)
+    assert any(name.startswith("predictor.") for name in moved) == (mode == "full")
+    assert all(torch.equal(acts.predictor.state_dict()[name], value) for name, value in before.items())
+
+
+def test_a_base_with_other_actions_is_refused(stores: list[LatentStore], other_store: LatentStore) -> None:
     acts = finetune(stores[0], mode="scratch", settings=FEW, device="cpu").model
-    with pytest.raises(ValueError, match=naming("base", "actions")):
-        finetune(stores[0], base=acts, settings=FEW, device="cpu")
+    for settings, named in (
+        (replace(FEW, frameskip=4), ["frameskip", 5, 4]),
+        (replace(FEW, repeat_action=True), ["repeat_action", "False", "True"]),
+    ):
+        with pytest.raises(ValueError, match=naming("base", *named)):
+            finetune(stores[0], base=acts, settings=settings, device="cpu")
+    with pytest.raises(ValueError, match=naming("base", "scratch")):
+        finetune(stores[0], base=acts, mode="scratch", settings=FEW, device="cpu")
+    with pytest.raises(ValueError, match=naming("base", other_store.folder)):
+        finetune(other_store, base=acts, settings=FEW, device="cpu")
     with pytest.raises(ValueError, match=naming("start", "actions")):
         pretrain(stores[0], start=acts, settings=FEW_CLIPS, device="cpu")
 

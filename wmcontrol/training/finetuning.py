@@ -1,5 +1,6 @@
 """Fine-tuning a predictor with actions."""
 
+import copy
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -8,6 +9,7 @@ from typing import Any
 
 import torch
 
+from ..actions import ActionLayout
 from ..checks import check_choice
 from ..data import LatentStore, held_out_split
 from ..hardware import usable_device
@@ -15,7 +17,7 @@ from ..models import ActionConditioned, ActionNormalizer, PlanningSettings, Pred
 from ..untrusted import AnyJson, Integer, ListOf, Number, Record
 from .batch import Batch, WindowSource
 from .distributed import DistributedContext
-from .inputs import begin, open_store, run
+from .inputs import acting_digest, begin, open_store, run
 from .modes import Mode, with_actions
 from .settings import FinetuneSettings
 from .state import OnLog
@@ -80,8 +82,9 @@ def finetune(
 
     Args:
         store: a latent store with actions, or its folder.
-        base: the model that was pretrained without actions, whose encoder is the store's; or its folder, or a packaged
-            name. Without one only ``mode="scratch"`` is possible.
+        base: a model whose encoder is the store's: one that was pretrained without actions, or one with actions, which
+            goes on learning with its own action statistics, and keeps its planning settings and action prior; or its
+            folder, or a packaged name. Without one only ``mode="scratch"`` is possible.
         mode: ``"scratch"`` (everything anew), ``"action_only"`` (the action blocks) or ``"full"`` (everything, from
             the base).
         settings: of the training.
@@ -106,18 +109,14 @@ def finetune(
     if base is None and mode != "scratch":
         raise ValueError(f'base: mode="{mode}" begins with a pretrained model; give one, or mode="scratch"')
     train, held_out = _split(data, settings)
-    found = data.action_statistics(train)
-    normalizer = ActionNormalizer(
-        found.mean.tolist(),
-        found.std.tolist(),
-        found.low.tolist(),
-        found.high.tolist(),
-        frameskip=settings.frameskip,
-        layout=data.action_layout,
-        repeat_action=settings.repeat_action,
-    )
-    plain, digest = begin("base", base, data, settings)
-    predictor = with_actions(plain, normalizer.action_dim, mode, seed=settings.seed)
+    world = WorldModel.load(base, dtype=torch.float32) if isinstance(base, str | Path) else base
+    if world is None or world.normalizer is None:
+        normalizer = _normalizer(data, train, settings)
+        plain, digest = begin("base", world, data, settings)
+        predictor = with_actions(plain, normalizer.action_dim, mode, seed=settings.seed)
+    else:
+        normalizer, predictor, digest = _going_on(world, data, settings, mode)
+        planning = planning or world.planning
     windows = data.windows(settings.num_frames, settings.frameskip, train)
     source = WindowSource(windows, settings.batch_size, normalizer, settings.seed)
     clips = partial(
@@ -152,6 +151,8 @@ def finetune(
             token_std=data.token_std(train),
             planning=planning,
         )
+        if world is not None:
+            model.prior = copy.deepcopy(world.prior)
         if not where.first:
             return model, {}
         measured, _ = clips()
@@ -175,6 +176,45 @@ def finetune(
         seconds=result["seconds"],
         folder=None if folder is None else Path(folder),
     )
+
+
+def _normalizer(store: LatentStore, train: list[int], settings: FinetuneSettings) -> ActionNormalizer:
+    found = store.action_statistics(train)
+    return ActionNormalizer(
+        found.mean.tolist(),
+        found.std.tolist(),
+        found.low.tolist(),
+        found.high.tolist(),
+        frameskip=settings.frameskip,
+        layout=store.action_layout,
+        repeat_action=settings.repeat_action,
+    )
+
+
+def _going_on(
+    world: WorldModel, store: LatentStore, settings: FinetuneSettings, mode: Mode
+) -> tuple[ActionNormalizer, ActionConditioned, str]:
+    """Return the actions of a model that has some, a copy of its predictor that learns, and a digest of both.
+
+    Raises:
+        ValueError: the store has other actions or another encoder, or the settings other model steps.
+    """
+    normalizer, predictor = world.normalizer, copy.deepcopy(world.predictor).float()
+    if not isinstance(predictor, ActionConditioned) or normalizer is None or mode == "scratch":
+        raise ValueError('base: expected one of this package\'s predictors, and no mode="scratch", to go on learning')
+    if not store.made_by(world.encoder):
+        raise ValueError(f"base: its encoder is another than that of {store.folder}; encode the data with its own")
+    numbers = 0 if store.actions is None else store.actions.shape[1]
+    given = {
+        "actions": (normalizer.layout, store.action_layout or ActionLayout((numbers,))),
+        "frameskip": (normalizer.frameskip, settings.frameskip),
+        "repeat_action": (normalizer.repeat_action, settings.repeat_action),
+    }
+    for name, (its, asked) in given.items():
+        if its != asked:
+            raise ValueError(f"base: it was trained with {name} {its}, and shall go on with {asked}")
+    predictor.trainable("action_only" if mode == "action_only" else "full")
+    return normalizer, predictor, acting_digest(world)
 
 
 def _split(store: LatentStore, settings: FinetuneSettings) -> tuple[list[int], list[int]]:

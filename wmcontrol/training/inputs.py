@@ -1,6 +1,7 @@
 """What pretraining and fine-tuning share: what they begin with, and a run in a folder."""
 
 import copy
+import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -66,6 +67,14 @@ def begin(
             f"{name}: its encoder is another than that of {store.folder}; encode the data with the model's encoder"
         )
     return copy.deepcopy(model.predictor), model.predictor.digest()
+
+
+def acting_digest(model: WorldModel) -> str:
+    """Return what tells a model's predictor and actions from others, wherever it lies."""
+    found = hashlib.sha256(json.dumps(model.normalizer.settings() if model.normalizer else None).encode())
+    for name, tensor in sorted(model.predictor.state_dict().items()):
+        found.update(name.encode() + tensor.detach().cpu().float().numpy().tobytes())
+    return found.hexdigest()[:16]
 
 
 def run(

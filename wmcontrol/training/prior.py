@@ -5,8 +5,6 @@ numbers of a token, ``A`` numbers in a model action, ``S`` samples.
 """
 
 import copy
-import hashlib
-import json
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -25,7 +23,7 @@ from ..models import ActionNormalizer, ActionPrior, WorldModel
 from ..models.action_prior import MOST
 from ..untrusted import AnyJson, Number, Record
 from .distributed import DistributedContext
-from .inputs import open_store, run
+from .inputs import acting_digest, open_store, run
 from .state import Log, OnLog, load_state, save_state
 
 _FAR = 0.4  # of the windows have their goal as far away as can be; the others anywhere up to there
@@ -225,7 +223,7 @@ def fit_prior(
     tried = unseen.draw(_TRIED, np.random.default_rng([settings.seed, 1]))
     about = {
         "store": data.identity(),
-        "base": _digest(world),
+        "base": acting_digest(world),
         "planning": asdict(world.planning),
         "settings": asdict(settings),
     }
@@ -307,14 +305,6 @@ def _train(
             parts = {"prior": prior.state_dict(), "optimizer": optimizer.state_dict()}
             save_state(folder, {**parts, "step": step, "seconds": before + saved - started})
     return before + time.monotonic() - started
-
-
-def _digest(model: WorldModel) -> str:
-    """Return what tells a model's predictor and actions from others, wherever it lies."""
-    found = hashlib.sha256(json.dumps(model.normalizer.settings() if model.normalizer else None).encode())
-    for name, tensor in sorted(model.predictor.state_dict().items()):
-        found.update(name.encode() + tensor.detach().cpu().float().numpy().tobytes())
-    return found.hexdigest()[:16]
 
 
 def _nearest(prior: ActionPrior, batch: HindsightBatch) -> tuple[float, float]:

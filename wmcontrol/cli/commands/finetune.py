@@ -20,8 +20,8 @@ class Config:
 
     Args:
         store: a latent store with actions (wmcontrol encode). For example stores/1f2e.
-        base: the pretrained model; its encoder must be the store's. Without one only mode=scratch is possible. For
-            example base.
+        base: the pretrained model, or one with actions that goes on learning; its encoder must be the store's. Without
+            one only mode=scratch is possible. For example base.
         mode: scratch (everything anew), action_only (the action blocks only) or full (everything, from the base). For
             example action_only.
         device: where to train; auto is a GPU if there is one. For example cpu.
