@@ -76,8 +76,8 @@ def check_goal_env(env_id: str, *, num_steps: int = 20, seed: int = 0) -> list[s
             found.append("success is false in the very goal state")
         if _look_alike(env, np.stack([start, states[-1], goal])):
             found.append(
-                "two states that success tells apart have the same picture, and pictures are all that agents see: show in "
-                f"them, at {env._image_size} pixels, what success asks for"
+                "two states that success tells apart have the same picture, and pictures are all that agents see: "
+                f"show in them, at {env._image_size} pixels, what success asks for"
             )
         most = _unlike_its_own(env)
         if most > _MOST_UNLIKE:
