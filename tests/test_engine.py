@@ -31,6 +31,13 @@ def test_one_at_a_time_is_in_this_process_and_several_have_one_thread_each(monke
     assert others[0][1] == "1"
 
 
+def test_workers_import_modules_of_the_users_own_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "toy_imports.py").write_text("import os; os.environ['TOY_IMPORTS'] = 'done'")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert run_parallel(toy_items.spare, [0, 1], jobs=2, imports=["toy_imports"]) == ["done", "done"]
+    assert toy_items.spare(0) is None
+
+
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_an_item_that_fails_is_named_and_stops_no_other(jobs: int) -> None:
     told: list[int] = []

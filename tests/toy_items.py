@@ -11,6 +11,11 @@ def double(number: float) -> float:
     return 2 * number
 
 
+def spare(item: object) -> str | None:
+    """Say what toy_imports.py of a folder of the user's has set."""
+    return os.environ.get("TOY_IMPORTS")
+
+
 def threads(item: object) -> tuple[int, str | None]:
     return os.getpid(), os.environ.get("OMP_NUM_THREADS")
 

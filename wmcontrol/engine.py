@@ -1,6 +1,7 @@
 """One function on many items: in processes of this machine through joblib, or on a Ray cluster."""
 
 import os
+import sys
 import threading
 import time
 import traceback
@@ -10,6 +11,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from typing import Any, TypeVar
 
 Item = TypeVar("Item")
@@ -50,6 +52,7 @@ def run_parallel(
     jobs: int | None = None,
     engine: str = "processes",
     engine_address: str | None = None,
+    imports: Sequence[str] = (),
     name: Callable[[Item], str] = str,
     progress: Callable[[int, int], None] | None = None,
     on_result: Callable[[int, Result], None] | None = None,
@@ -68,6 +71,7 @@ def run_parallel(
         engine: ``"processes"`` (joblib's, with one thread each) or ``"ray"`` (Ray's tasks, one core each).
         engine_address: of the Ray cluster, as ``ray.init`` takes it; by default ``RAY_ADDRESS``, or the cluster that
             this machine belongs to.
+        imports: modules that a worker imports before its first item, which register what the items name.
         name: what an item is called in errors.
         progress: called with the number of items that are done, and of all.
         on_result: called with the index of an item and what the function returned, as soon as it is done.
@@ -87,6 +91,8 @@ def run_parallel(
         return []
     run = _in_processes if engine == "processes" else partial(_on_ray, address=engine_address)
     found: dict[int, _Outcome] = {}
+    if imports:  # also by a worker that was begun before this process looked where they are
+        function = partial(_imported, function, tuple(imports), tuple(sys.path))
     for outcome in run(function, todo, jobs):
         found[outcome.index] = outcome
         if on_result and not outcome.error:
@@ -108,6 +114,13 @@ def _attempt(function: Callable[[Any], Any], index: int, item: Any) -> _Outcome:
         return _Outcome(index, function(item))
     except Exception as error:  # in words: not every exception can be pickled
         return _Outcome(index, error=_said(error), trace=traceback.format_exc())
+
+
+def _imported(function: Callable[[Any], Any], modules: Sequence[str], paths: Sequence[str], item: Any) -> Any:
+    sys.path += [path for path in paths if path not in sys.path]
+    for module in modules:
+        import_module(module)
+    return function(item)
 
 
 def _said(error: Exception) -> str:

@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ import pytest
 from foreign_envs import Ball
 from naming import naming
 
-from wmcontrol import WorldModel
+from wmcontrol import RandomShooting, WorldModel
 from wmcontrol.cli.main import main
+from wmcontrol.compare.presets import usual_comparison
 from wmcontrol.data import open_dataset
+from wmcontrol.evaluation import PROTOCOLS
 from wmcontrol.models.predictor import PREDICTORS
 
 
@@ -83,6 +86,36 @@ def test_an_environment_of_the_users_own_is_shown_and_tried(
     assert main(["show", f"env.id={my_balls}", "data.path=data"]) == 2
 
 
+def test_an_environment_that_a_function_of_the_users_own_makes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("h5py")
+    name = f"makes_{tmp_path.name.replace('-', '_')}"
+    (tmp_path / f"{name}.py").write_text(
+        "from foreign_envs import Ball, make_ball, near\n"
+        "class Goals(Ball):\n    success = staticmethod(near)\n"
+        "def make_env():\n    return Goals('rgb_array')\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    mine = f"env._target_={name}.make_env"
+    assert main(["show", mine, "out=sheet.png"]) == 0
+    assert not capsys.readouterr().err
+    assert main(["collect", mine, "num_episodes=30", "out=data"]) == 0
+    assert open_dataset("data").env_id == f"{name}/make_env-v0"
+    judged = ["evaluate", "agent=random", "data.path=data", "split=all", "num_tasks=3", "videos=0", "out=found"]
+    assert main([*judged, mine]) == 0
+    assert "make_env, protocol paper, random actions" in capsys.readouterr().out
+    protocol = replace(PROTOCOLS["paper"], num_tasks=2)
+    compared = usual_comparison(
+        [f"{name}:make_env"], protocol, RandomShooting(), data=["data"], num_train_trajectories=()
+    )
+    compared.check()
+    assert list(compared.environments) == ["make_env"]
+    assert main(["show", f"env._target_={name}.make_ball"]) == 2
+    assert "success" in capsys.readouterr().err
+
+
 def test_an_environment_of_the_users_own_is_compared_in(my_balls: str, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("h5py")
     assert main(["collect", f"env.id={my_balls}", "num_episodes=30", "out=data"]) == 0
@@ -131,3 +164,8 @@ def test_a_predictor_of_the_users_own_is_pretrained_saved_loaded_and_plans(
         assert re.search(naming("imports", f"broken_{own_module}_{number}"), capsys.readouterr().err)
     assert main([*judge, f"imports={own_module}"]) == 0
     assert "world model" in capsys.readouterr().out
+    given: dict[str, Any] = {}
+    monkeypatch.setattr("wmcontrol.compare.run.run_stages", lambda *stages, **where: given.update(where))
+    words = ["envs=[wall]", "data.path=data", "base=base/model", "num_tasks=1", f"imports={own_module}"]
+    main(["compare", *words, "num_train_trajectories=null", "modes=[full]"])  # no stage is done
+    assert list(given["imports"]) == [own_module]

@@ -38,8 +38,8 @@ class Env:
     """An environment.
 
     Args:
-        id: its Gymnasium id; a module before it, as my_package:Mine-v0, is imported first. For example
-            wmcontrol/Wall-v0.
+        id: its Gymnasium id; a module before it, as my_package:Mine-v0, is imported first. Or a function of yours,
+            my_package:make_env, which env._target_=my_package.make_env says too. For example wmcontrol/Wall-v0.
         settings: keyword arguments that it is made with. For example {layout:random}.
     """
 

@@ -5,6 +5,7 @@ What a command needs is imported when it runs, so that help comes at once.
 
 import math
 import os
+import re
 import sys
 import traceback
 from argparse import ArgumentParser
@@ -216,7 +217,7 @@ def _prepared(command: str, words: list[str]) -> list[str]:
     Raises:
         UsageError: an option that there is not, or a sweep over nothing or too much.
     """
-    words = _Options().split(command, words)
+    words = [_own_env(word) for word in _Options().split(command, words)]
     for word in words:
         if word.startswith("=") or not word:
             raise UsageError(f"expected key=value, got {shortened(word)!r}")
@@ -236,6 +237,12 @@ def _prepared(command: str, words: list[str]) -> list[str]:
     _check_sweep(command, words)
     keys = keys_of(command, _chosen(command, [*own, *words]))
     return [*own, *(_quoted(word, keys) for word in words)]
+
+
+def _own_env(word: str) -> str:
+    """Return env._target_=my_package.make_env as the id that it stands for, which data and models are told too."""
+    name, _, value = word.partition("=")
+    return re.sub(r"\.(\w+)(?=,|$)", r":\1", f"env.id={value}") if name == "env._target_" else word
 
 
 class _Options(ArgumentParser):

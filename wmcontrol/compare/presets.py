@@ -60,8 +60,8 @@ def usual_comparison(
 
     Args:
         envs: names of ``ENVIRONMENTS``; or ids of environments that a user has registered, with the module that
-            registers them before them, ``my_module:mine/Reacher-v0``: there it begins with random actions and the
-            usual training.
+            registers them before them, ``my_module:mine/Reacher-v0``, or ``my_module:make_env``, a function of it:
+            there it begins with random actions and the usual training.
         protocol: of the evaluation, with the number of tasks.
         planner: searches for plans.
         data: trajectories of the user's own, a folder for each of ``envs``; by default they are collected.
@@ -76,14 +76,14 @@ def usual_comparison(
     Raises:
         ValueError: it says which argument, and what was expected.
     """
-    names = [env_label(env).lower() if "/" in env else env for env in envs]
+    names = [env_label(env).lower() for env in envs]
     if not names or len(set(names)) < len(names):
         raise ValueError(f"envs: expected one or more, each once; got {', '.join(envs) or 'none'}")
     if data is not None and len(data) != len(envs):
         raise ValueError(f"data.path: expected {len(envs)} of them, one for each environment; got {len(data)}")
     environments = {}
     for i, (name, env) in enumerate(zip(names, envs, strict=True)):
-        if env not in ENVIRONMENTS and "/" not in env:
+        if env not in ENVIRONMENTS and not {"/", ":"} & {*env}:
             raise ValueError(f"envs: expected some of {', '.join(ENVIRONMENTS)}, or module:ID of yours; got {env}")
         given = ENVIRONMENTS.get(env) or _registered(env)
         if data is not None:

@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -50,6 +50,7 @@ def compare(
     jobs: int | None = None,
     engine: str = "processes",
     engine_address: str | None = None,
+    imports: Sequence[str] = (),
     tracker: Tracker | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> ComparisonResult:
@@ -72,6 +73,7 @@ def compare(
             :func:`~wmcontrol.engine.run_parallel`. For example ray.
         engine_address: of the Ray cluster; by default RAY_ADDRESS, or the one that this machine belongs to. For example
             10.0.0.1:6379.
+        imports: modules that register environments, encoders or predictors of yours, which workers import too.
         tracker: is told in the end what is in the report, and how each model learned.
         progress: is told how many stages are done, and of how many.
 
@@ -86,7 +88,8 @@ def compare(
     root = (out / "stages" if stages is None else Path(stages)).resolve()
     planned = plan(comparison.resolved())
     with open_run(out, "compare", comparison.as_dict()):
-        run_stages(planned.stages, root, progress=progress, jobs=jobs, engine=engine, engine_address=engine_address)
+        where = {"jobs": jobs, "engine": engine, "engine_address": engine_address, "imports": imports}
+        run_stages(planned.stages, root, progress=progress, **where)
         rows = _rows(comparison, planned, root)
         if tracker is not None:
             _tell_training(tracker, planned, root)

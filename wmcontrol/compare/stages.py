@@ -86,8 +86,8 @@ def run_stages(
         wanted: the last stages.
         root: where they are done; machines of a cluster see it at the same path.
         progress: is told how many stages are done, and of how many.
-        where: ``jobs``, ``engine`` and ``engine_address`` of :func:`~wmcontrol.engine.run_parallel`; each stage has one
-            thread.
+        where: ``jobs``, ``engine``, ``engine_address`` and ``imports`` of :func:`~wmcontrol.engine.run_parallel`; each
+            stage has one thread.
 
     Raises:
         ValueError: some failed; it names them, and says what went wrong with the first.

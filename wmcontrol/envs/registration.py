@@ -53,7 +53,7 @@ def register_goal_env(
     env_id: str,
     make: Make | str,
     *,
-    success: Success,
+    success: Success | None = None,
     goal: Goal | Sequence[float] | None = None,
     state: tuple[GetState, SetState] | GetState | None = None,
     state_labels: Sequence[str] | None = None,
@@ -71,7 +71,8 @@ def register_goal_env(
         env_id: the id to register, such as ``"mine/Reacher-v0"``.
         make: returns the environment, with ``render_mode="rgb_array"``; or the id of one that has no settings. Square
             frames of about the size that agents look at are drawn fastest.
-        success: says of states (…, n) and goal states (…, n) which are at their goals: (…) bool.
+        success: says of states (…, n) and goal states (…, n) which are at their goals: (…) bool. By default the
+            environment's own method of this name.
         goal: the goal state (n,) of every episode that is given none; or a function of a random generator and the start
             state that draws one. By default the state after 50 random steps.
         state: how the state is read, ``get(env)``, and set, ``set(env, state)``, where ``env`` is unwrapped. By default
@@ -134,18 +135,27 @@ def is_goal_env(env_id: str | None) -> bool:
 def bare_id(env_id: str) -> str:
     """Return an id without the module that is named before it, as in ``my_module:mine/Reacher-v0``, and import that.
 
+    What stands behind the module may be a function of it, ``my_module:make_env``, instead of an id. What it makes is
+    registered as ``my_module/make_env-v0``, with the environment's own method ``success``.
+
     Raises:
         ValueError: there is no such module.
         ImportError: it needs another that is not there.
     """
     module, _, name = env_id.rpartition(":")
-    if module:
-        try:
-            import_module(module)
-        except ModuleNotFoundError as error:
-            if error.name is None or not f"{module}.".startswith(f"{error.name}."):
-                raise
-            raise ValueError(
-                f"there is no module {module}, in which {env_id} is registered: run where it lies, or install it"
-            ) from error
-    return name
+    if not module:
+        return name
+    try:
+        make = getattr(import_module(module), name, None)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{module}.".startswith(f"{error.name}."):
+            raise
+        raise ValueError(
+            f"there is no module {module}, in which {env_id} is registered: run where it lies, or install it"
+        ) from error
+    if make is None:
+        return name
+    made_id = f"{module.replace('.', '_')}/{name}-v0"
+    if made_id not in registry:
+        register_goal_env(made_id, make)
+    return made_id

@@ -6,6 +6,8 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+from .registration import bare_id
+
 _MOST_UNLIKE = 64  # of 255, by which frames of one state may differ: two renderers smooth edges differently
 
 
@@ -43,7 +45,7 @@ def check_goal_env(env_id: str, *, num_steps: int = 20, seed: int = 0) -> list[s
     Raises:
         ValueError, TypeError: the environment cannot be made.
     """
-    made: Any = gym.make(env_id, disable_env_checker=True, terminate_on_success=False)
+    made: Any = gym.make(bare_id(env_id), disable_env_checker=True, terminate_on_success=False)
     env, found = made.unwrapped, []
     try:
         try:

@@ -1,6 +1,7 @@
 """What comes out of an evaluation."""
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -197,4 +198,4 @@ class ResultRow:
 
 def env_label(env_id: str) -> str:
     """Return an environment as a reader should see it: ``Wall`` for ``wmcontrol/Wall-v0``."""
-    return env_id.split("/")[-1].split("-v")[0]
+    return re.split("[/:]", env_id)[-1].split("-v")[0]

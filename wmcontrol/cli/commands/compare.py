@@ -30,8 +30,8 @@ class Config:
     Example: wmcontrol compare envs=[wall] planner=fast num_tasks=128 num_train_trajectories=[50]
 
     Args:
-        envs: which environments: wall, pusht, pointmaze; or module:ID of one that is registered in a module of yours.
-            For example [wall,pusht].
+        envs: which environments: wall, pusht, pointmaze; or module:ID of one that is registered in a module of yours,
+            or module:make_env, a function of it. For example [wall,pusht].
         packaged: judge the packaged models beside them. For example true.
         num_train_trajectories: how many trajectories to train on, besides all of them; null for all alone. For example
             [200,50].
@@ -59,7 +59,7 @@ def run(config: Any) -> None:
     given: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in plain(config).items()
     }
-    where = {name: given[name] for name in ("jobs", "engine", "engine_address")}
+    where = {name: given[name] for name in ("jobs", "engine", "engine_address", "imports")}
     names = ("base", "modes", "few_steps", "oracle_tasks", "training_seeds", "seed")
     reader, protocol = reader_of(config.data), protocol_of(config)
     with made():

@@ -167,7 +167,7 @@ def _lengths(env_id: str, num_frames: Length | None) -> Length:
 
 
 def _action_space(env_id: str) -> gym.Space[Any]:
-    env = gym.make(env_id, obs_type="state")
+    env = gym.make(bare_id(env_id), obs_type="state")
     space = env.action_space
     env.close()
     return space

@@ -37,7 +37,7 @@ class ForeignWorld(World):
         num_worlds: int,
         *,
         make: Make | str,
-        success: Success,
+        success: Success | None,
         goal: Goal | Sequence[float] | None,
         state: tuple[GetState, SetState] | GetState | None,
         state_labels: Sequence[str] | None,
@@ -51,6 +51,7 @@ class ForeignWorld(World):
         def made() -> gym.Env[Any, Any]:
             env = _made(make)
             ActionLayout.of(env.action_space)
+            self._success = self._success or _own_success(env)
             return Replayed(env, get, num_actions or 0) if get else env
 
         # Where starts are drawn and frames are rendered: no episode is disturbed, and a frame depends on nothing but
@@ -166,6 +167,17 @@ def _made(make: Make | str) -> gym.Env[Any, Any]:
     if env.render_mode != "rgb_array":
         raise ValueError(f'{env} must be made with render_mode="rgb_array", got {env.render_mode!r}')
     return env
+
+
+def _own_success(env: gym.Env[Any, Any]) -> Success:
+    try:
+        success: Success = env.get_wrapper_attr("success")
+    except AttributeError:
+        raise ValueError(
+            f"{env} has no method success(states, goals), which says which states are at their goals; write one, or "
+            "register the environment with register_goal_env(…, success=…)"
+        ) from None
+    return success
 
 
 def state_access(env: Any) -> tuple[GetState, SetState]:
