@@ -84,8 +84,8 @@ def test_measuring_prints_success_beside_floors(
     setting = measure.Setting(foreign_envs.BALL, frameskip=5, horizon=2, num_episodes=11, num_steps=2)
     monkeypatch.setattr(measure, "SETTINGS", {"foreign_envs": setting})
     monkeypatch.setattr(measure, "fast", lambda: ICEM(num_samples=8, num_elites=2, num_iterations=2))
-    monkeypatch.setattr("sys.argv", ["measure.py", "--out", str(tmp_path), "--num-tasks", "2"])
+    monkeypatch.setattr("sys.argv", ["measure.py", "--out", str(tmp_path), "--num-tasks", "2", "--replanning"])
     measure.main()
     rows = [line.split(" | ") for line in capsys.readouterr().out.splitlines() if line.startswith("| foreign_envs")]
-    agents = ["planned", "no-op", "random actions"]
+    agents = ["world model", "no-op", "random actions"]
     assert [row[1:3] for row in rows[-6:]] == [[p, a] for p in ("one plan", "replanning") for a in agents]

@@ -122,6 +122,7 @@ class ForeignWorld(World):
             self._envs[row].step(action)
 
     def is_success(self, achieved: Floats, desired: Floats) -> Bools:
+        assert self._success is not None
         found = np.asarray(self._success(achieved, desired))
         expected = np.broadcast_shapes(achieved.shape, desired.shape)[:-1]
         if found.dtype != bool or found.shape != expected:
