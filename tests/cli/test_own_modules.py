@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import pytest
 from foreign_envs import Ball
@@ -67,6 +68,13 @@ def test_an_environment_of_the_users_own_is_collected_in_and_judged_in(
     assert open_dataset("data").env_id == my_balls.partition(":")[2]
     judged = ["evaluate", "agent=random", "data.path=data", "split=all", "num_tasks=3", "videos=0", "out=found"]
     assert main([*judged, f"env.id={my_balls}"]) == 0
+    assert "Ball, protocol paper, random actions" in capsys.readouterr().out
+    module, _, env_id = my_balls.partition(":")
+    gym.registry.pop(env_id)  # as in a new process
+    sys.modules.pop(module)
+    assert main([*judged, "out=again"]) == 2  # data do not say which module to import
+    assert f"module:{env_id}" in capsys.readouterr().err
+    assert main([*judged, "out=again", f"imports=[{module}]"]) == 0
     assert "Ball, protocol paper, random actions" in capsys.readouterr().out
     assert main([*judged, "env=wall"]) == 2
     said = capsys.readouterr().err

@@ -99,6 +99,20 @@ def test_frames_show_the_state_alone(register: Any) -> None:
     assert not env.step([1, 1])[0]["pixels"][0].any()
 
 
+def test_one_of_many_draws_all_frames(register: Any) -> None:
+    drew: set[Any] = set()
+
+    class Drawn(Ball):
+        def render(self) -> Any:
+            drew.add(self)  # with MuJoCo, each that draws has a renderer of its own
+            return super().render()
+
+    envs = make_vector(register(lambda: Drawn("rgb_array")), 3, {})
+    envs.reset(seed=0)
+    envs.step(np.ones((3, 2), np.float32))
+    assert len(drew) == 1
+
+
 def test_random_numbers_of_the_environment_follow_from_the_seed(register: Any) -> None:
     class Windy(Ball):
         def step(self, action: Any) -> Any:

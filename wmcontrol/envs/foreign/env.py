@@ -76,7 +76,10 @@ class ForeignWorld(World):
         self._envs = [made() for _ in range(num_worlds)]
         self._seeds = [0] * num_worlds
         for env in self._envs:
-            _start(env)
+            if self._replays:
+                _start(env)
+            else:  # it never draws, and a renderer each would take seconds and gigabytes
+                env.reset(seed=0)
 
     def close(self) -> None:
         for env in (self._aside, *self._envs):
