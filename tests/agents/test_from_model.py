@@ -31,7 +31,9 @@ def test_a_packaged_model_recommends_how_it_was_judged(name: str) -> None:
     agent = PlanningAgent.from_model(model)
     weights = model.standardizing_weights(1.0) if name == "pusht" else None
     assert agent.objective == GoalDistance("cosine", steps="last", weights=weights)
-    assert agent.planner == CEM(std=2.0)
+    assert agent.planner == fast()
+    model.prior = None
+    assert PlanningAgent.from_model(model).planner == CEM(std=2.0)
     assert (agent.horizon, agent.replan_every, agent.seed) == (5, 25, 0)
     assert agent.context_frames == (3 if name == "pointmaze" else 1)
 

@@ -15,7 +15,7 @@ from ..checks import check_fields, whole
 from ..models import ActionNormalizer, ActionPrior, WorldModel
 from ..models.ordinary import ordinary_tensors
 from ..objectives import GoalDistance, LearnedReward, Objective, objective_from
-from ..planners import CEM, BestProposal, CategoricalCEM, Planner
+from ..planners import CEM, BestProposal, CategoricalCEM, Planner, fast
 from .imagining import Explanation, LatentCost, context_of, explain, steps_of, tokens_of
 from .observations import read, read_starts
 from .simulator import SimulatorModel
@@ -92,8 +92,8 @@ class PlanningAgent:
 
         Args:
             model: imagines; or the true simulator in its place.
-            planner: by default ``CEM(std=2.0)``, with which most goals are reached; ``wmcontrol.planners.fast()`` takes
-                a tenth of its time. Where actions are choices, ``CategoricalCEM()``.
+            planner: by default ``wmcontrol.planners.fast()`` for a model with an action prior; for others
+                ``CEM(std=2.0)``, which takes ten times as long; where actions are choices, ``CategoricalCEM()``.
             objective: by default the rewards that the model's head predicts, where it has one; else the distance that
                 the settings describe.
             goal_offset: environment steps until a goal is due; see the constructor.
@@ -116,9 +116,11 @@ class PlanningAgent:
             weights = world.standardizing_weights(settings.standardize) if settings.standardize else None
             steps = settings.metric_steps or ("mean" if replan_every < whole else "last")
             objective = GoalDistance(settings.metric, steps, weights)  # type: ignore[arg-type]
+        if planner is None and world.normalizer and world.normalizer.layout.choices:
+            planner = CategoricalCEM()
         return cls(
             model,
-            planner or (CategoricalCEM() if world.normalizer and world.normalizer.layout.choices else CEM(std=2.0)),
+            planner or (CEM(std=2.0) if world.prior is None else fast()),
             objective,
             horizon=settings.horizon,
             replan_every=replan_every,
