@@ -47,9 +47,9 @@ SETTINGS = {
     "reacher": Setting("examples/Reacher-v0"),
     "pusher": Setting("examples/Pusher-v0"),
     "pusht": Setting("examples/PushT-v0"),
-    "point_maze": Setting("examples/PointMaze-v0"),
-    "cartpole": Setting("examples/Cartpole-v0"),
-    "ogbench_maze": Setting("examples/OGBenchMaze-v0"),
+    "point_maze": Setting("examples/PointMaze-v0", frameskip=10),
+    "cartpole": Setting("examples/Cartpole-v0", num_episodes=100),
+    "ogbench_maze": Setting("examples/OGBenchMaze-v0", num_episodes=100),
     "four_ways": Setting("examples/FourWays-v0"),
 }
 

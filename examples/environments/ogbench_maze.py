@@ -10,7 +10,10 @@ from wmcontrol.envs import register_goal_env
 
 
 class Seeded(gym.Wrapper[Any, Any, Any, Any]):
-    """Starts in a cell that follows from the seed: OGBench draws from NumPy's global generator."""
+    """Starts in a cell that follows from the seed, and closes its renderer.
+
+    OGBench draws from NumPy's global generator, and leaves renderers to the end of the process, which is too late.
+    """
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
         """Reset it, and put the ball in a free cell."""
@@ -19,6 +22,14 @@ class Seeded(gym.Wrapper[Any, Any, Any, Any]):
         cells = np.argwhere(env.maze_map == 0)
         env.set_xy(np.array(env.ij_to_xy(env.np_random.choice(cells))) + env.np_random.uniform(-1, 1, 2))
         return env.get_ob(), {}
+
+    def close(self) -> None:
+        """Close it, and the renderer in its own context: MuJoCo frees by numbers, which others have too."""
+        env: Any = self.unwrapped
+        if env.custom_renderer is not None:
+            env.custom_renderer._gl_context.make_current()
+            env.custom_renderer.close()
+        super().close()
 
 
 def make() -> gym.Env[Any, Any]:
