@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from wmcontrol.forecasting import class_iou, confusion_matrix, mean_iou
-from wmcontrol.scenes import CATEGORIES, CLASSES, TEST_SEED, PairDataset, SceneDataset
+from wmcontrol.scenes import CATEGORIES, CLASSES, TEST_SEED, PairDataset, SceneDataset, SceneDataset3D
 
 from .sheets import Captioned, Picture, save_sheet
 
@@ -32,13 +32,13 @@ COLORS = np.array(
 AHEAD = (3, 9)  # frames: 0.2 and 0.6 seconds
 
 
-def save_clips(path: Path, data: SceneDataset, numbers: Sequence[int], columns: int = 8) -> None:
+def save_clips(path: Path, data: SceneDataset | SceneDataset3D, numbers: Sequence[int], columns: int = 8) -> None:
     """Save a sheet of clips, each with masks and depths under its frames."""
     rows: dict[str, list[Captioned]] = {}
     for number in numbers:
         clip = data[number]
         steps = np.linspace(0, len(clip.times) - 1, columns).round().astype(int)
-        nearness = (255 * (24 - clip.depth[steps].clip(9, 24)) / 15).astype(np.uint8)
+        nearness = (255 * (25 - clip.depth[steps].clip(6, 25)) / 19).astype(np.uint8)
         depths: list[Picture] = [
             np.asarray(cv2.applyColorMap(each, cv2.COLORMAP_VIRIDIS)[..., ::-1]) for each in nearness
         ]
@@ -59,7 +59,7 @@ def save_pairs(path: Path, data: PairDataset, numbers: Sequence[int], columns: i
     save_sheet(path, rows, 96)
 
 
-def copying(data: SceneDataset) -> Table:
+def copying(data: SceneDataset | SceneDataset3D) -> Table:
     """Return what a frame is worth when it is taken for the one 3 and 9 frames later.
 
     Returns:
@@ -82,11 +82,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
     args.out.mkdir(parents=True, exist_ok=True)
     save_clips(args.out / "scenes.png", SceneDataset(TEST_SEED, 100, image_size=96, event_share=0.0), (0, 1, 2))
+    save_clips(args.out / "scenes_3d.png", SceneDataset3D(TEST_SEED, image_size=96), (0, 3))
     save_pairs(args.out / "scenes_pairs.png", PairDataset(TEST_SEED, 500, image_size=96), range(len(CATEGORIES)))
-    for share in (0.0, 0.25):
-        found = copying(SceneDataset(TEST_SEED, args.clips, event_share=share))
-        print(f"{args.clips} clips, event_share={share}: {', '.join(CLASSES)}, mean; depth")
-        for ahead, (*shares, error) in zip(AHEAD, found.tolist(), strict=True):
+    every = args.clips
+    for data in (
+        SceneDataset(TEST_SEED, every),
+        SceneDataset(TEST_SEED, every, event_share=0.0),
+        SceneDataset3D(TEST_SEED, max(1, every // 8)),
+    ):
+        print(f"{type(data).__name__}, {data.settings()}: {', '.join(data.class_names)}, mean; depth")
+        for ahead, (*shares, error) in zip(AHEAD, copying(data).tolist(), strict=True):
             print(f"{ahead / 15:.1f} s: {', '.join(f'{100 * share:.1f}' for share in shares)}; {error:.2f} m")
 
 

@@ -109,14 +109,14 @@ def test_what_is_not_there_leaves_no_trace() -> None:
 
 @pytest.mark.parametrize("index", range(4))
 def test_frames_of_random_scenes_show_what_their_masks_say(index: int) -> None:
-    data = SceneDataset(seed=3, num_clips=4, image_size=96, num_frames=6)
+    data = SceneDataset(seed=3, num_clips=4, image_size=128, num_frames=6, event_share=0.0)
     drawn, world = data[index], data.scene(index)
-    # Plain colours, and no marks: inside a mask, away from its edge, is the thing's colour.
+    # Plain colours, and no marks: inside a mask, away from its edge and the frame's, is the thing's colour.
     colors = {t.instance: np.array([20.0 * t.instance, 255.0 - 20 * t.instance, 128.0]) for t in world.things}
     plain = [replace(t, color=tuple(colors[t.instance]), mark_color=tuple(colors[t.instance])) for t in world.things]
     clip: Clip = draw(world._replace(things=tuple(plain)), data.size)
     np.testing.assert_array_equal(clip.instances, drawn.instances)
     for frame, mask in zip(clip.frames, clip.instances, strict=True):
         for instance in np.unique(mask[mask > 0]):
-            inside = cv2.erode((mask == instance).astype(np.uint8), np.ones((5, 5)), borderValue=1) > 0
+            inside = cv2.erode((mask == instance).astype(np.uint8), np.ones((5, 5)), borderValue=0) > 0
             np.testing.assert_array_equal(frame[inside], np.broadcast_to(colors[instance], frame[inside].shape))

@@ -12,7 +12,7 @@ from wmcontrol.cli.main import main
 from wmcontrol.data import open_dataset
 from wmcontrol.forecasting.readers import GRASP
 from wmcontrol.runs import OtherRunError
-from wmcontrol.scenes import CATEGORIES, TEST_SEED, PairDataset, SceneDataset, save_scenes
+from wmcontrol.scenes import CATEGORIES, TEST_SEED, PairDataset, SceneDataset, SceneDataset3D, save_scenes
 
 SMALL: dict[str, Any] = {
     "num_clips": 3,
@@ -77,6 +77,18 @@ def test_a_run_that_was_killed_goes_on_and_ends_with_the_same_files(saved: Path,
     assert told[-1] == (11, 11)
 
 
+def test_solid_scenes_are_saved_too(tmp_path: Path) -> None:
+    made = SceneDataset3D(0, 1, image_size=32, num_frames=2)
+    try:
+        clip = made[0]
+    except OSError as error:
+        pytest.skip(str(error))
+    save_scenes(tmp_path, kind="solid", num_clips=1, num_test=0, num_pairs=0, image_size=32, num_frames=2)
+    frames = open_dataset(tmp_path / "train", image_size=32).trajectory(0).frames
+    assert frames is not None
+    np.testing.assert_array_equal(frames.read([0, 1]), clip.frames)
+
+
 def test_other_scenes_in_the_folder_are_refused(saved: Path) -> None:
     with pytest.raises(OtherRunError, match=naming("train.seed", 4, 5)):
         save_scenes(saved, seed=5, **SMALL)
@@ -96,6 +108,7 @@ def test_the_command_saves_what_the_function_saves(
     [
         (f"seed={TEST_SEED}", ("seed", TEST_SEED)),
         ("num_test=-1", ("num_test", -1)),
+        ("kind=round", ("kind", "flat", "solid")),
         ("image_size=16", ("image_size", 16)),
     ],
 )

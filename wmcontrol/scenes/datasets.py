@@ -9,10 +9,11 @@ from ..checks import check_number, check_whole
 from .drawing import draw
 from .events import LEAST_SECONDS, event_of
 from .free import free_scene
+from .mujoco_scenes import CLASSES_3D, Scene3D, draw_3d, scene_3d
 from .records import CATEGORIES, CLASSES, Clip, Pair
 from .scene import Scene
 
-_CLIPS, _PAIRS = 0, 1  # which of the streams of random numbers of a seed
+_CLIPS, _PAIRS, _SOLID_CLIPS = 0, 1, 2  # which of the streams of random numbers of a seed
 _MAX_RATE = 240.0  # frames per second, as many as steps of the physics
 
 
@@ -87,6 +88,68 @@ class SceneDataset:
     def settings(self) -> dict[str, Any]:
         """Return what decides which clips these are, as JSON can write it."""
         names = ("seed", "num_clips", "size", "num_frames", "frame_rate", "event_share")
+        return {name: getattr(self, name) for name in names}
+
+
+class SceneDataset3D:
+    """Clips of solid bodies that fall, bounce, collide and hide, moved and drawn by MuJoCo.
+
+    Clip ``i`` is made when it is asked for, of the seed and ``i`` alone. Masks and depths are those of MuJoCo's
+    renderer. Frames may differ in digits between graphics drivers, and motions between versions of MuJoCo.
+
+    Args:
+        seed: which clips.
+        num_clips: how many.
+        image_size: of frames, pixels: a side, or height and width.
+        num_frames: of a clip.
+        frame_rate: frames per second.
+
+    Attributes:
+        class_names: by their numbers in masks.
+
+    Raises:
+        ValueError: a number that makes no sense; it is named.
+    """
+
+    class_names = CLASSES_3D
+
+    def __init__(
+        self,
+        seed: int = 0,
+        num_clips: int = 1_000,
+        *,
+        image_size: int | tuple[int, int] = 64,
+        num_frames: int = 32,
+        frame_rate: float = 15.0,
+    ):
+        check_whole("seed", seed, 0)
+        check_whole("num_clips", num_clips)
+        self.seed, self.num_clips = seed, num_clips
+        self.size, self.num_frames, self.frame_rate = _checked(image_size, num_frames, frame_rate)
+
+    def __len__(self) -> int:
+        return self.num_clips
+
+    def __getitem__(self, index: int) -> Clip:
+        """Return one clip.
+
+        Raises:
+            OSError: MuJoCo cannot draw here.
+        """
+        return draw_3d(self.scene(index), self.size)
+
+    def __iter__(self) -> Iterator[Clip]:
+        """Go through all of them."""
+        return (self[i] for i in range(len(self)))
+
+    def scene(self, index: int) -> Scene3D:
+        """Return what a clip is drawn of: things, where they are and the camera."""
+        rng = np.random.default_rng([self.seed, _SOLID_CLIPS, _number(index, len(self))])
+        return scene_3d(rng, self.num_frames, self.frame_rate, self.size[1] / self.size[0])
+
+    def settings(self) -> dict[str, Any]:
+        """Return what decides which clips these are, as JSON can write it."""
+        names = ("seed", "num_clips", "size", "num_frames", "frame_rate")
         return {name: getattr(self, name) for name in names}
 
 

@@ -5,15 +5,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..checks import check_whole
+from ..checks import check_choice, check_whole
 from ..engine import run_parallel
 from ..files import atomic_write
 from ..runs import open_run
-from .datasets import PairDataset, SceneDataset
+from .datasets import PairDataset, SceneDataset, SceneDataset3D
 from .records import Pair
 
 TEST_SEED = 20_210  # of the test clips and of the pairs, whatever the seed of the others
@@ -21,7 +22,8 @@ PAIR_SECONDS = 3.2
 _AT_ONCE = 16  # clips that a process makes before it says that it is done
 # Each pixel comes back as it was; what is read often are few frames from somewhere.
 _LOSSLESS = {"qp": "0", "preset": "veryfast", "g": "8", "bf": "0"}
-Sets = Mapping[str, SceneDataset | PairDataset]
+Kind = Literal["flat", "solid"]
+Sets = Mapping[str, SceneDataset | SceneDataset3D | PairDataset]
 
 
 def scene_sets(
@@ -30,6 +32,7 @@ def scene_sets(
     num_test: int = 1_000,
     num_pairs: int = 500,
     seed: int = 0,
+    kind: Kind = "flat",
     image_size: int | tuple[int, int] = 64,
     num_frames: int = 32,
     frame_rate: float = 15.0,
@@ -43,11 +46,13 @@ def scene_sets(
         raise ValueError(f"seed: {TEST_SEED} is that of the test clips; choose another")
     for name, count in (("num_clips", num_clips), ("num_test", num_test), ("num_pairs", num_pairs)):
         check_whole(name, count, 0)
+    check_choice("kind", kind, Kind)
     how = {"image_size": image_size, "frame_rate": frame_rate}
-    sets: dict[str, SceneDataset | PairDataset] = {}
+    make = SceneDataset if kind == "flat" else SceneDataset3D
+    sets: dict[str, SceneDataset | SceneDataset3D | PairDataset] = {}
     for name, count, which in (("train", num_clips, seed), ("test", num_test, TEST_SEED)):
         if count:
-            sets[name] = SceneDataset(which, count, num_frames=num_frames, **how)  # type: ignore[arg-type]
+            sets[name] = make(which, count, num_frames=num_frames, **how)  # type: ignore[arg-type]
     if num_pairs:
         frames = round(PAIR_SECONDS * frame_rate)
         sets["pairs"] = PairDataset(TEST_SEED, num_pairs, num_frames=frames, **how)  # type: ignore[arg-type]
@@ -61,6 +66,7 @@ def save_scenes(
     num_test: int = 1_000,
     num_pairs: int = 500,
     seed: int = 0,
+    kind: Kind = "flat",
     image_size: int | tuple[int, int] = 64,
     num_frames: int = 32,
     frame_rate: float = 15.0,
@@ -80,6 +86,8 @@ def save_scenes(
         num_test: clips of the test set. For example 200.
         num_pairs: pairs of films. For example 100.
         seed: which clips are trained on; those of the test set and the pairs are always the same. For example 1.
+        kind: of the clips: flat, of :class:`SceneDataset`, or solid, of :class:`SceneDataset3D`, which MuJoCo draws.
+            For example solid.
         image_size: side of the frames, pixels, or height and width. For example 128.
         num_frames: of a clip. For example 48.
         frame_rate: frames per second. For example 24.
@@ -98,11 +106,13 @@ def save_scenes(
         num_test=num_test,
         num_pairs=num_pairs,
         seed=seed,
+        kind=kind,
         image_size=image_size,
         num_frames=num_frames,
         frame_rate=frame_rate,
     )
-    with open_run(folder, "scenes", {name: data.settings() for name, data in sets.items()}) as held:
+    settings = {name: data.settings() for name, data in sets.items()}
+    with open_run(folder, "scenes", {"kind": kind, **settings}) as held:
         writer = _Writer(sets, held)
         total = sum(map(len, sets.values()))
         parts = [

@@ -38,7 +38,7 @@ SETTINGS: Mapping[str, Mapping[str, str]] = {
     "fit_prior": {"training.prior.PriorSettings": ""},
     "pretrain": {"training.settings.PretrainSettings": ""},
     "scenes": {
-        "scenes.saving.save_scenes": "num_clips num_test num_pairs seed image_size num_frames frame_rate jobs",
+        "scenes.saving.save_scenes": "num_clips num_test num_pairs seed kind image_size num_frames frame_rate jobs",
     },
     "train_head": {"forecasting.head_training.HeadSettings": ""},
 }
