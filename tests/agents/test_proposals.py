@@ -71,9 +71,9 @@ def begin(count: int) -> tuple[Any, dict[str, np.ndarray]]:
 
 def test_the_search_begins_with_proposals_of_each_rows_own_generator() -> None:
     planner, model = Starts(), with_prior()
-    agent = PlanningAgent(model, planner, GoalDistance(), num_proposals=7)
+    agent = PlanningAgent(model, planner, GoalDistance(), num_proposals=7, goal_offset=25)
     _, observation = begin(2)
-    agent.predict(observation)
+    _, state = agent.predict(observation)
     (found,) = planner.seen
     assert (found[:, 0] == 0).all()  # the mean action
     assert model.prior is not None
@@ -81,6 +81,10 @@ def test_the_search_begins_with_proposals_of_each_rows_own_generator() -> None:
     generators = [env.generator() for env in agent.start(range(2)).envs]
     expected = model.prior.sample(tokens, goal[:, 0], torch.tensor([5, 5]), 7, generators)
     torch.testing.assert_close(found[:, 1:], expected.clamp(-1, 1))
+    told = agent.explain(state)[1]
+    assert told is not None
+    assert told.proposals.shape == (7, 25, 2)
+    assert told.proposals[3, :5].ravel() == pytest.approx(found[1, 4, 0].numpy(), abs=1e-6)
     for other in (
         PlanningAgent(dot_model(), Starts(), GoalDistance()),
         PlanningAgent(model, Starts(), GoalDistance(), num_proposals=0),
@@ -91,12 +95,12 @@ def test_the_search_begins_with_proposals_of_each_rows_own_generator() -> None:
 
 def test_the_prior_alone_does_what_it_proposes_in_each_environment_whatever_others_do() -> None:
     model = with_prior()
-    agent = PlanningAgent(model, BestProposal(), GoalDistance(), num_proposals=1)
+    agent = PlanningAgent(model, BestProposal(), GoalDistance(), num_proposals=1, goal_offset=25)
     env, observation = begin(3)
     actions, state = agent.predict(observation)
     assert env.action_space.contains(actions)
     searched = Starts()
-    PlanningAgent(model, searched, GoalDistance(), num_proposals=1).predict(observation)
+    PlanningAgent(model, searched, GoalDistance(), num_proposals=1, goal_offset=25).predict(observation)
     assert model.normalizer is not None
     proposed = model.normalizer.to_environment(searched.seen[0][:, 1, 0])[:, 0]
     torch.testing.assert_close(torch.from_numpy(actions), proposed)
@@ -125,13 +129,14 @@ def test_the_best_proposal_is_the_one_of_least_cost_and_never_the_start() -> Non
 def test_proposals_of_another_length_are_cut_or_followed_by_mean_actions(horizon: int, longest: int) -> None:
     planner, model = Starts(), with_prior(Straight, horizon=longest)
     _, observation = begin(2)
-    PlanningAgent(model, planner, GoalDistance(), horizon=horizon, replan_every=15).predict(observation)
+    agent = PlanningAgent(model, planner, GoalDistance(), horizon=horizon, replan_every=15, goal_offset=25)
+    agent.predict(observation)
     (found,) = planner.seen
     assert found.shape == (2, 65, horizon, 10)
     assert (found[:, 1:, :3] != 0).all()
     assert (found[:, 1:, 3:] == 0).all()
     assert model.prior is not None
-    assert model.prior.asked == [(1, [longest, longest])]
+    assert model.prior.asked == [(1, [3, 3])]
 
 
 def test_replanning_counts_down_to_when_the_goal_is_due() -> None:
@@ -152,6 +157,27 @@ def test_replanning_counts_down_to_when_the_goal_is_due() -> None:
     # A new goal is as far again.
     agent.predict({**observation, "goal_pixels": observation["goal_pixels"][::-1].copy()}, state)
     assert objective.steps_to_go[7:] == [5]
+
+
+def test_when_a_goal_is_due_is_estimated_from_proposals_where_no_task_says_it() -> None:
+    """A dot that moves 10 pixels in a model step, and goals 7, 27 and 46 pixels away."""
+    starts = np.array([[16.0, 10.0]] * 3)
+    goals = starts + [[0, 7], [0, 27], [0, 46]]
+    env = gym.make_vec("wmcontrol/Wall-v0", num_envs=3, terminate_on_success=False)
+    observation, _ = env.reset(seed=0, options={"state": starts, "goal_state": goals})
+    agent = PlanningAgent(with_prior(Straight), Starts(), GoalDistance("l2", "mean"), replan_every=5)
+    told, state = [], None
+    for step in range(30):
+        actions, state = agent.predict(observation, state)
+        observation, *_ = env.step(actions)
+        if step % 5 == 0:
+            told.append([each.steps_to_go for each in agent.explain(state) if each])
+    assert told[:4] == [[1, 3, 5], [None, 2, 4], [None, 1, 3], [None, None, 2]]
+    assert told[5] == [None] * 3  # then the goal was due, and all steps count again
+    without = PlanningAgent(dot_model(), Starts(), GoalDistance("l2", "mean"))
+    (first, *_) = without.explain(without.predict(observation)[1])
+    assert first is not None
+    assert (first.steps_to_go, len(first.proposals)) == (None, 0)
 
 
 def test_good_proposals_reach_goals_that_chance_does_not() -> None:

@@ -104,6 +104,8 @@ class Explanation:
         cost: imagined, of the plan.
         history: (iterations,) the best cost so far, in each of the planner's iterations.
         actions: (H * frameskip, …) the whole plan, as the environment takes actions.
+        proposals: (K, H * frameskip, …) what the action prior proposed for it.
+        steps_to_go: model steps until the goal is due, as the plan was made for; None where nothing tells.
         surprise: (k,) how far the frames that came are from those imagined, as far as they have come: the root mean
             square over all numbers of their tokens, one model step after another.
         change: (k,) the same from the frame that the plan began with: a model that imagines nothing has a surprise of
@@ -115,6 +117,8 @@ class Explanation:
     cost: float
     history: NDArray[np.float64]
     actions: NDArray[Any]
+    proposals: NDArray[Any]
+    steps_to_go: int | None
     surprise: NDArray[np.float64]
     change: NDArray[np.float64]
     info: Mapping[str, Any]
@@ -137,13 +141,20 @@ def explain(model: WorldModel | SimulatorModel, last_plan: PlanRecord | None, me
         step=env.step,
         cost=float(plan.cost[0]),
         history=plan.history[:, 0].double().cpu().numpy(),
-        actions=normalizer.layout.to_actions(
-            normalizer.to_environment(plan.actions)[0].flatten(0, 1).float().cpu().numpy()
-        ),
+        actions=_done(model, plan.actions)[0],
+        proposals=_done(model, last_plan.proposals),
+        steps_to_go=last_plan.steps_to_go,
         surprise=surprise,
         change=change,
         info={word: _first(value) for word, value in plan.info.items() if word != "elites"},
     )
+
+
+def _done(model: WorldModel | SimulatorModel, plans: Tensor) -> NDArray[Any]:
+    """Return the environment's actions (K, H * frameskip, …) of plans (K, H, A)."""
+    normalizer = model.normalizer
+    assert normalizer is not None
+    return normalizer.layout.to_actions(normalizer.to_environment(plans).flatten(1, 2).float().cpu().numpy())
 
 
 def _apart(one: Tensor, other: Tensor) -> NDArray[np.float64]:

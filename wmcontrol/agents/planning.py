@@ -21,6 +21,9 @@ from .observations import read, read_starts
 from .simulator import SimulatorModel
 from .state import Actions, AgentState, EnvState, Observation, Pixels, PlanRecord, row_of
 
+_TRIED = 16  # proposals for each number of steps to go, where these are estimated
+_ABOUT = 0.2  # more of the cost is about as near
+
 
 @dataclass(frozen=True)
 class PlanningAgent:
@@ -41,7 +44,8 @@ class PlanningAgent:
             plan starts the next.
         context_frames: how many frames, one model step apart, the model sees at most.
         goal_offset: environment steps from the first plan for a goal until it is due, where that is known. The
-            objective then counts distances from that step of a plan on, and the action prior proposes so many.
+            objective then counts distances from that step of a plan on, and the action prior proposes so many. Where it
+            is not known, an action prior estimates it: the first plan tries proposals for each number of steps.
         num_proposals: sequences of actions of the model's action prior, where it has one, that the search begins with.
         seed: of all randomness.
 
@@ -283,7 +287,7 @@ class PlanningAgent:
             last_plan=self._seen(env.last_plan, step, pixels),
             started=started,
         )
-        return env if same_goal else replace(env, goal=None, goal_step=None, queue=None, last_plan=None)
+        return env if same_goal else replace(env, goal=None, due=None, queue=None, last_plan=None)
 
     def _seen(self, last_plan: PlanRecord | None, step: int, pixels: Pixels) -> PlanRecord | None:
         if last_plan is None:
@@ -303,16 +307,17 @@ class PlanningAgent:
     def _plan(self, envs: list[EnvState], waiting: Sequence[int]) -> None:
         """Plan for these environments: those with as many frames, starts and steps to go in one batch."""
         self._encode(envs, waiting)
+        new = [i for i in waiting if envs[i].due is None]
+        for i, due in zip(new, self._due([envs[i] for i in new]), strict=True):
+            envs[i] = replace(envs[i], due=due)
         groups: dict[tuple[int, int, int | None], list[tuple[int, Tensor]]] = {}
         for i in waiting:
-            if envs[i].goal_step is None:
-                envs[i] = replace(envs[i], goal_step=envs[i].step)
             start = self._start(envs[i])
-            frames = len(steps_of(envs[i], self._memory, self.model.frameskip))
+            frames = self._num_frames(envs[i])
             groups.setdefault((frames, start.shape[1], self._steps_to_go(envs[i])), []).append((i, start))
-        for (_, _, steps_to_go), group in groups.items():
+        for (_, _, steps), group in groups.items():
             members, starts = zip(*group, strict=True)
-            self._plan_together(envs, members, torch.cat(starts), steps_to_go)
+            self._plan_together(envs, members, torch.cat(starts), steps)
 
     def _encode(self, envs: list[EnvState], waiting: Sequence[int]) -> None:
         """Encode frames and goals that are not yet encoded, all in one batch."""
@@ -340,15 +345,51 @@ class PlanningAgent:
         shape = (1, 1, self.horizon, self._normalizer.action_dim)
         return torch.zeros(shape, dtype=torch.float32, device=self.model.device)
 
+    def _num_frames(self, env: EnvState) -> int:
+        return len(steps_of(env, self._memory, self.model.frameskip))
+
     def _steps_to_go(self, env: EnvState) -> int | None:
         """Return how many model steps of a plan there are until the goal is due, at least 1 and at most all."""
-        if self.goal_offset is None or env.goal_step is None:
+        if env.due is None or (self.goal_offset is None and env.step >= env.due):  # it was farther than estimated
             return None
-        left = self.goal_offset - (env.step - env.goal_step)
-        return min(self.horizon, max(1, math.ceil(left / self.model.frameskip)))
+        return min(self.horizon, max(1, math.ceil((env.due - env.step) / self.model.frameskip)))
+
+    def _due(self, envs: Sequence[EnvState]) -> list[int | None]:
+        """Return when new goals are due; None where nothing tells, neither the task nor a prior."""
+        if self.goal_offset is not None:
+            return [env.step + self.goal_offset for env in envs]
+        found: list[int | None] = [None] * len(envs)
+        groups: dict[int, list[int]] = {}
+        for i, env in enumerate(envs):
+            groups.setdefault(self._num_frames(env), []).append(i)
+        for members in groups.values() if self.prior is not None else ():
+            chosen = [envs[i] for i in members]
+            for i, steps in zip(members, self._estimated(chosen), strict=True):
+                found[i] = envs[i].step + steps * self.model.frameskip
+        return found
+
+    @torch.no_grad()
+    def _estimated(self, chosen: Sequence[EnvState]) -> list[int]:
+        """Return the least number of model steps in which some proposal comes about as near to the goal as any does."""
+        context, goal = context_of(self.model, chosen, self._memory), _goals_of(chosen)
+        low, high = self._normalizer.bounds()
+        costs = []
+        most = self.horizon if self.prior is None else min(self.horizon, self.prior.horizon)
+        for steps in range(1, most + 1):
+            proposed = self._proposals(chosen, goal, steps, [env.generator() for env in chosen], _TRIED)
+            cost = LatentCost(self.model, context, goal, objective_from(self.objective, steps))
+            costs.append(cost(proposed.clamp(low, high)).amin(1))
+        least = torch.stack(costs, 1)  # (B, H)
+        near = least <= (1 + _ABOUT) * least.amin(1, keepdim=True)
+        return [int(steps) + 1 for steps in near.int().argmax(1)]
 
     def _proposals(
-        self, chosen: Sequence[EnvState], goal: Tensor, steps_to_go: int | None, generators: list[torch.Generator]
+        self,
+        chosen: Sequence[EnvState],
+        goal: Tensor,
+        steps_to_go: int | None,
+        generators: list[torch.Generator],
+        count: int,
     ) -> Tensor:
         """Return what the model's action prior proposes, (B, K, H, A); 0 of them where it has none."""
         prior = self.prior
@@ -358,7 +399,7 @@ class PlanningAgent:
         steps = torch.full(
             (len(chosen),), min(steps_to_go or prior.horizon, prior.horizon), dtype=torch.int64, device=goal.device
         )
-        proposed = prior.sample(tokens, goal, steps, self.num_proposals, generators)[:, :, : self.horizon]
+        proposed = prior.sample(tokens, goal, steps, count, generators)[:, :, : self.horizon]
         proposed = torch.nn.functional.pad(proposed, (0, 0, 0, self.horizon - proposed.shape[2]))
         return self._chosen(proposed) if self.action_layout.choices else proposed
 
@@ -372,11 +413,11 @@ class PlanningAgent:
         self, envs: list[EnvState], members: Sequence[int], starts: Tensor, steps_to_go: int | None
     ) -> None:
         chosen = [envs[i] for i in members]
-        goal = torch.stack([env.tokens[env.step][:0] if env.goal is None else env.goal for env in chosen])
+        goal = _goals_of(chosen)
         low, high = self._normalizer.bounds()
         context = context_of(self.model, chosen, self._memory)
         generators = [env.generator() for env in chosen]
-        proposals = self._proposals(chosen, goal, steps_to_go, generators)
+        proposals = self._proposals(chosen, goal, steps_to_go, generators, self.num_proposals)
         objective = self.objective if steps_to_go is None else objective_from(self.objective, steps_to_go)
         plan = self.planner.plan(
             LatentCost(self.model, context, goal, objective),
@@ -390,10 +431,15 @@ class PlanningAgent:
             envs[i] = replace(
                 env,
                 queue=actions[k, : self.replan_every],
-                last_plan=PlanRecord(row_of(plan, k), replace(env, last_plan=None)),
+                last_plan=PlanRecord(row_of(plan, k), replace(env, last_plan=None), proposals[k], steps_to_go),
                 plans=env.plans + 1,
                 decisions=env.decisions + 1,
             )
+
+
+def _goals_of(envs: Sequence[EnvState]) -> Tensor:
+    """Return goals (B, P, D); with P = 0 where the objective reads none."""
+    return torch.stack([env.tokens[env.step][:0] if env.goal is None else env.goal for env in envs])
 
 
 def _suited(planner: Any, choices: tuple[int, ...]) -> Any:

@@ -34,6 +34,8 @@ class PlanRecord:
 
     plan: Plan  # of one row
     made_from: "EnvState"
+    proposals: Tensor  # (K, H, A) of the action prior, which the search began with
+    steps_to_go: int | None  # model steps until the goal is due, where that is known or estimated
     seen: tuple[Pixels, ...] = ()  # the frames since, one model step apart
 
 
@@ -54,7 +56,7 @@ class EnvState:
     frames: Mapping[int, Pixels] = field(default_factory=dict)  # by step, those that a context may still need
     tokens: Mapping[int, Tensor] = field(default_factory=dict)  # (P, D) of those that were encoded
     goal: Tensor | None = None  # (P, D), once it was encoded, if there is one
-    goal_step: int | None = None  # at which it was first planned for
+    due: int | None = None  # the step at which it is to be reached, where that is known or estimated
     taken: Actions | None = None  # (k, a) the newest actions, the last of them the very last
     queue: Actions | None = None  # (q, a) what is still to be done of the plan
     last_plan: PlanRecord | None = None
