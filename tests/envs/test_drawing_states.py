@@ -68,3 +68,27 @@ def test_what_is_no_state_is_refused(env_id: str) -> None:
         env.draw(np.stack([state, np.full_like(state, np.nan)]))
     with pytest.raises(ValueError, match="states"):
         env.draw(np.full((1, len(state)), "a"))
+
+
+@pytest.mark.parametrize("env_id", wmcontrol.ENV_IDS)
+def test_places_are_where_things_are_in_frames(env_id: str) -> None:
+    env = gym.make(env_id, image_size=128).unwrapped
+    env.reset(seed=0, options={"variation": {"camera_offset": [0.1, -0.05]}})
+    env.action_space.seed(0)
+    states = [env.get_state()]
+    for _ in range(30):
+        env.step(env.action_space.sample())
+    states.append(env.get_state())
+    one, two = env.draw(np.array(states)).astype(int)
+    places = env.places(np.array(states), 128)
+    assert places.shape == (2, 2 if "PushT" in env_id else 1, 2)
+    change = np.abs(one - two).sum(-1)
+    for column, row in np.rint(places[:, 0]).astype(int):
+        assert change[row, column] > 0.5 * change.max()
+    np.testing.assert_allclose(env.places(np.array(states), 256) + 0.5, 2 * (places + 0.5))
+
+
+def test_environments_that_draw_themselves_name_no_places() -> None:
+    env = gym.make(BALL).unwrapped
+    env.reset(seed=0)
+    assert env.places(env.get_state()[None], 64).shape == (1, 0, 2)

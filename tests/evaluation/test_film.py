@@ -1,5 +1,6 @@
 """Films of episodes."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ from wmcontrol.agents import NoOpAgent, RandomAgent
 from wmcontrol.evaluation import Protocol, RandomTasks, evaluate, film
 from wmcontrol.evaluation.episodes import make_env, rollout_episodes, task_seed
 from wmcontrol.evaluation.reports.film import curves_of
+from wmcontrol.evaluation.reports.paths import true_paths
 from wmcontrol.evaluation.reports.screen import Curve, Episode, PlanSeen, Screen
+from wmcontrol.models import ActionPrior
 
 WALL = "wmcontrol/Wall-v0"
 SPACE = gym.make(WALL).action_space
@@ -89,7 +92,8 @@ def test_the_screen_shows_frames_success_and_only_what_has_happened() -> None:
     frames[3:, :, :, 0] = 200
     goal = np.full((64, 64, 3), 90, np.uint8)
     history = np.array([3.0, 2.0])
-    plans = [PlanSeen(0, 5, 1.0, history), PlanSeen(3, 8, 0.5, history)]
+    none = np.zeros((1, 5, 2))
+    plans = [PlanSeen(0, 5, 1.0, history, none), PlanSeen(3, 8, 0.5, history, none)]
     curve = Curve(np.array([5.0, 4, 3, 2, 1, 0.5]), plans, {2: (0.1, 0.5)})
     solved = np.array([False] * 5 + [True])
     screen = Screen([Episode(frames, goal, solved, curve)] * 2, "title", "cost")
@@ -128,3 +132,37 @@ def test_mistakes_are_told_before_anything_is_played(agent: PlanningAgent, tmp_p
         with pytest.raises(error, match=says):
             film(who, **settings)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_paths_of_proposals_and_of_the_plan_are_drawn_where_they_really_lead(tmp_path: Path) -> None:
+    model = WorldModel.load("wall")
+    model.prior = ActionPrior(model.encoder.dim, 1, 10, horizon=2, width=8, depth=1)
+    planner = CEM(num_samples=12, num_elites=3, num_iterations=1)
+    agent = PlanningAgent(model, planner, GoalDistance(), horizon=2, replan_every=10, num_proposals=20, goal_offset=10)
+    env = make_env(WALL, 1, {}, 64)
+    task = RandomTasks(WALL, 1, seed=1).tasks
+    steps, states = [], []
+    for step in rollout_episodes(env, agent, task, [0], 10):
+        steps.append(step)
+        states.append(env.get_state()[0])
+    _, (curve,) = curves_of(env, agent, steps, context_steps=0)
+    (plan,) = curve.plans
+    assert plan.actions.shape == (17, 10, 2)  # of 20 proposals the first 16, and the plan
+    paths = true_paths(WALL, {}, {}, states[0], plan.actions, size=64)
+    assert paths.shape == (17, 1, 11, 2)
+    came = env.places(np.array(states), 64)[:, 0]
+    np.testing.assert_allclose(paths[-1, 0], came, atol=1e-6)
+    assert np.ptp(paths[:-1, 0, -1], axis=0).max() > 1
+    env.close()
+    pixels = steps[0].observation["pixels"]
+    frames = np.zeros((2, 64, 64, 3), np.uint8)
+    curves = [replace(curve, plans=[replace(plan, paths=each)]) for each in (paths, paths[:, :0])]
+    drawn = [
+        Screen([Episode(frames, pixels[0], np.zeros(2, bool), each)], "", "cost").draw(0)[82:338, 12:268]
+        for each in curves
+    ]
+    away = 4 * (came + 0.5)
+    changed = np.abs(drawn[0].astype(int) - drawn[1]).sum(-1) > 100
+    for column, row in np.rint(away).astype(int):
+        assert changed[row - 2 : row + 3, column - 2 : column + 3].any()
+    assert changed.mean() < 0.2

@@ -121,16 +121,38 @@ class GoalCore:
         Raises:
             ValueError: the states have a wrong shape, or are not finite.
         """
-        self._check_started("draw")
+        asked = self._asked("draw", states)
+        if not len(asked):
+            return np.zeros((0, self._image_size, self._image_size, 3), np.uint8)
+        return self._world.draw(np.zeros(len(asked), np.intp), asked, self._image_size)
+
+    def places(self, states: NDArray[Any], size: int) -> Floats:
+        """Return where things would be in frames in states (R, n) of the (first) world's episode; nothing moves.
+
+        Args:
+            states: (R, n).
+            size: of the frames, pixels.
+
+        Returns:
+            (R, q, 2), column and row of each thing that ``state_labels`` names an x and a y of, as the agent, in the
+            order of the labels; pixel centres are whole numbers.
+
+        Raises:
+            ValueError: the states have a wrong shape, or are not finite.
+        """
+        asked = self._asked("places", states)
+        return self._world.places(np.zeros(len(asked), np.intp), asked, size)
+
+    def _asked(self, verb: str, states: NDArray[Any]) -> Floats:
+        """Return states that something is asked of, as numbers; refuse what are none."""
+        self._check_started(verb)
         asked, labels = as_numbers("states", states), self.state_labels
         if asked.ndim != 2 or asked.shape[1] != len(labels):
             raise ValueError(f"states must have shape (R, {len(labels)}): {listed(labels)}; got {asked.shape}")
         finite = np.isfinite(asked).all(1)
         if not finite.all():
             raise ValueError(f"states[{finite.argmin()}] is not finite: {asked[finite.argmin()].tolist()}")
-        if not len(asked):
-            return np.zeros((0, self._image_size, self._image_size, 3), np.uint8)
-        return self._world.draw(np.zeros(len(asked), np.intp), asked, self._image_size)
+        return asked
 
     # Spaces of one world
 

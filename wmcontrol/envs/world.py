@@ -164,6 +164,12 @@ class World(ABC):
     def draw(self, rows: Rows, states: Floats, size: int, overlay_goals: bool = False) -> Frames:
         """Draw worlds as they look in states (R, n), with their goals overlaid if asked for: (R, size, size, 3)."""
 
+    def places(self, rows: Rows, states: Floats, size: int) -> Floats:
+        """Return where all that a state names an x and a y of is in frames of this size: (R, q, 2), column and row."""
+        labels = self.state_labels[: self.pose_size]
+        axes = [(labels.index(label), labels.index(f"{label[:-1]}y")) for label in labels if label.split()[-1] == "x"]
+        return self.camera(rows).to_pixels(states[:, np.array(axes)], size)
+
     def camera(self, rows: Rows) -> Camera:
         """Return where the cameras of these worlds look."""
         return Camera(np.array(self.window_origin) + self.values["camera_offset"][rows] * self.side, self.side)

@@ -112,6 +112,9 @@ class PointMazeWorld(World):
     def step(self, rows: Rows, actions: Floats) -> None:
         self._states[rows] = self._simulation.step(rows, self._states[rows], actions)
 
+    def places(self, rows: Rows, states: Floats, size: int) -> Floats:
+        return super().places(rows, states + BODY_ORIGIN, size)
+
     def is_success(self, achieved: Floats, desired: Floats) -> Bools:
         return np.asarray(distance(achieved, desired) < self._success_radius)
 

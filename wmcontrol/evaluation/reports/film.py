@@ -7,6 +7,8 @@ import io
 import os
 from collections.abc import Iterable, Sequence
 from contextlib import closing
+from dataclasses import replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -21,9 +23,11 @@ from ...files import atomic_write
 from ..episodes import StepRecord, check, distances, make_env, rollout_episodes, task_seed
 from ..protocols import Protocol, protocol_named
 from ..tasks import Tasks
+from .paths import true_paths
 from .screen import Curve, Episode, Floats, Pixels, PlanSeen, Screen
 
 _STEPS_PER_SECOND = 5  # slow enough to watch
+_SHOWN = 16  # proposals of an action prior
 _STANDS = 8  # frames that the start and the end stand still
 
 
@@ -40,7 +44,9 @@ def film(
     """Play the first tasks as :func:`~wmcontrol.evaluation.evaluate` does with the same seed, and save a video of it.
 
     Each episode has a row: what the agent sees, the goal, the cost of each frame that came beside the cost that its
-    plans imagined, and for an agent that plans its last search. For other agents the curve is the distance to the goal.
+    plans imagined, and for an agent that plans its last search. Lines over the frame are where the plan really leads;
+    thin ones, where some of the proposals do that the action prior made for it. For other agents the curve is the
+    distance to the goal.
 
     Args:
         agent: as for ``evaluate``.
@@ -67,8 +73,21 @@ def film(
     chosen = tasks.tasks[:num_episodes]
     with closing(make_env(tasks.env_id, len(chosen), tasks.env_settings, image_size(agent))) as env:
         seeds = [task_seed(seed, number) for number in range(len(chosen))]
-        steps = list(rollout_episodes(env, agent, chosen, seeds, protocol.budget))
-    unit, curves = curves_of(env, agent, steps, context_steps=chosen[0].replay.shape[0])
+        steps, states = [], []
+        for step in rollout_episodes(env, agent, chosen, seeds, protocol.budget):
+            steps.append(step)
+            states.append(env.get_state())
+        unit, curves = curves_of(env, agent, steps, context_steps=chosen[0].replay.shape[0])
+        for row, curve in enumerate(curves):
+            looks = {name: value[row] for name, value in env.variation.items()}
+            where = partial(true_paths, tasks.env_id, tasks.env_settings, looks)
+            curve.plans[:] = [
+                replace(
+                    plan,
+                    paths=where(states[plan.step][row], plan.actions, size=steps[0].observation["pixels"].shape[1]),
+                )
+                for plan in curve.plans
+            ]
     frames = np.stack([step.observation["pixels"] for step in steps], 1)  # (B, 1 + T, height, width, 3)
     solved = np.stack([step.success for step in steps], 1)
     goals = steps[0].observation["goal_pixels"]
@@ -127,7 +146,9 @@ def _latent_curves(agent: PlanningAgent, steps: Sequence[StepRecord], context_st
                 continue
             begun = told.step - context_steps
             if not curve.plans or curve.plans[-1].step != begun:
-                curve.plans.append(PlanSeen(begun, begun + agent.horizon * frameskip, told.cost, told.history))
+                actions = np.concatenate([told.proposals[:_SHOWN], told.actions[None]])
+                lands = begun + agent.horizon * frameskip
+                curve.plans.append(PlanSeen(begun, lands, told.cost, told.history, actions))
             if len(told.surprise):
                 curve.surprises[acted] = (float(told.surprise[-1]), float(told.change[-1]))
     return curves

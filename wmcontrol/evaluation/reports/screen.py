@@ -4,7 +4,7 @@ All that never changes is drawn once; only the rest is drawn for each frame of t
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,9 @@ class PlanSeen:
     lands: int  # the step that it looks ahead to
     cost: float  # that it imagines for then
     history: Floats  # (iterations,) the best cost so far in the planner's search
+    actions: NDArray[Any]  # (K, L, …) that proposals of the action prior say and, last, the plan
+    # (K, q, 1 + L, 2), where what moves really goes by these: column and row in the frames.
+    paths: Floats = field(default_factory=lambda: np.zeros((1, 0, 1, 2)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +69,8 @@ class Screen:
         self._canvas = self._figure.canvas
         self._searches = any(episode.curve.plans for episode in episodes)
         self._words(_GAP, 24, literal(title), fontsize=11, fontweight="bold")
-        self._words(_GAP, _TOP - 8, "what the agent sees")
+        drawn = any(plan.paths.size for episode in episodes for plan in episode.curve.plans)
+        self._words(_GAP, _TOP - 8, "what the agent sees" + (", plan, proposals (thin)" if drawn else ""))
         self._words(_GAP + _SIDE + _GAP, _TOP - 8, "goal")
         self._words(_CURVE[0], _TOP - 8, f"{unit} over time")
         if self._searches:
@@ -103,6 +107,7 @@ class _Row:
         self._number, self._episode, self._curve = number, episode, episode.curve
         self._budget = len(episode.frames) - 1
         self._seen = _picture(screen._place(_GAP, top, _SIDE, _SIDE), episode.frames[0])
+        self._paths = _lines(self._seen.axes, [plan.paths for plan in episode.curve.plans])
         _picture(screen._place(_GAP + _SIDE + _GAP, top, _SIDE, _SIDE), episode.goal)
         self._state = screen._words(_GAP, top - 7, "", fontweight="bold", animated=True)
         self._surprise = screen._words(_CURVE[0], top - 7, "", animated=True)
@@ -135,6 +140,12 @@ class _Row:
         else:
             self._surprise.set_text("")
         artists = [self._seen, *self._seen.axes.spines.values(), self._state, self._surprise]
+        if made:
+            paths = made[-1].paths
+            for drawn, shown in zip(self._paths, (paths[:-1], paths[-1:]), strict=True):
+                for number, line in enumerate(drawn):
+                    line.set_segments(shown[:, number])
+                artists += drawn
         artists += [self._old, self._plan, self._costs, self._now]
         if self._search is not None and made:
             self._search.set_data(np.arange(1, len(made[-1].history) + 1), made[-1].history)
@@ -171,6 +182,20 @@ def _picture(axes: Any, pixels: Pixels) -> Any:
     axes.spines[:].set(color="0.7", linewidth=1)
     # Small frames with their pixels visible, as the agent has them.
     return axes.imshow(pixels, interpolation="nearest" if len(pixels) <= _SIDE // 2 else "antialiased", aspect="auto")
+
+
+def _lines(axes: Any, paths: Sequence[Floats]) -> list[list[Any]]:
+    """Return thin lines for proposals and thick ones for the plan, one for each thing that moves."""
+    from matplotlib.collections import LineCollection
+
+    number = max((each.shape[1] for each in paths), default=0)
+    found: list[list[Any]] = []
+    for look in ({"linewidths": 0.8, "alpha": 0.45}, {"linewidths": 2.4}):
+        lines = [LineCollection([], colors=(BLUE, ORANGE)[i % 2], animated=True, **look) for i in range(number)]
+        for line in lines:
+            axes.add_collection(line, autolim=False)
+        found.append(lines)
+    return found
 
 
 def _plain(axes: Any, xlabel: str) -> None:
