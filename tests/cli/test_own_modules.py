@@ -61,7 +61,7 @@ def my_balls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def test_an_environment_of_the_users_own_is_collected_in_and_judged_in(
-    my_balls: str, capsys: pytest.CaptureFixture[str]
+    my_balls: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("h5py")
     assert main(["collect", f"env.id={my_balls}", "num_episodes=5", "out=data"]) == 0
@@ -74,7 +74,16 @@ def test_an_environment_of_the_users_own_is_collected_in_and_judged_in(
     sys.modules.pop(module)
     assert main([*judged, "out=again"]) == 2  # data do not say which module to import
     assert f"module:{env_id}" in capsys.readouterr().err
-    assert main([*judged, "out=again", f"imports=[{module}]"]) == 0
+    told: list[list[str]] = []
+
+    def here(work: Any, todo: Any, **how: Any) -> None:
+        told.append(how["imports"])
+        for number, item in enumerate(todo):
+            how["on_result"](number, work(item))
+
+    monkeypatch.setattr(sys.modules["wmcontrol.evaluation.evaluate"], "run_parallel", here)
+    assert main([*judged, "out=again", f"imports=[{module}]", "jobs=2"]) == 0
+    assert told == [[module]] * 2  # workers import it too
     assert "Ball, protocol paper, random actions" in capsys.readouterr().out
     assert main([*judged, "env=wall"]) == 2
     said = capsys.readouterr().err

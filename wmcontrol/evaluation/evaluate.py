@@ -30,6 +30,7 @@ def evaluate(
     seed: int = 0,
     batch: int = 16,
     jobs: int = 1,
+    imports: Sequence[str] = (),
     about: Mapping[str, Any] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
@@ -52,6 +53,7 @@ def evaluate(
         jobs: how many batches run at once, each in a process of its own, with one thread; agent and tasks are pickled.
             The results are the same for any number, and what is finished is in the file. A script that uses this must
             do so under ``if __name__ == "__main__":``.
+        imports: modules that register the environment or parts of the agent, which these processes import first.
         about: what else a reader of the file should know, as JSON can write it; part of what a begun file must agree
             with, so name the model and the planner.
         progress: is told how many tasks are done, of how many.
@@ -60,7 +62,7 @@ def evaluate(
         TypeError, ValueError: what does not fit, before work starts; a file of another evaluation.
         OSError: the file cannot be written, or another process is writing it.
     """
-    given = _Settings(tasks, protocol_named(protocol), seed, batch, jobs)
+    given = _Settings(tasks, protocol_named(protocol), seed, batch, jobs, imports)
     with given.begin(agent, file, about or {}) as records:
         return given.run(agent, records, progress)
 
@@ -74,6 +76,7 @@ class _Settings:
     seed: int
     batch: int
     jobs: int
+    imports: Sequence[str]
 
     @contextmanager
     def begin(self, agent: Any, file: str | os.PathLike[str] | None, about: Mapping[str, Any]) -> Iterator[Records]:
@@ -117,6 +120,7 @@ class _Settings:
                 work,
                 todo,
                 jobs=self.jobs,
+                imports=self.imports,
                 name=lambda numbers: f"tasks {numbers[0]} to {numbers[-1]}",
                 on_result=lambda _, found: keep(found),
             )
@@ -142,6 +146,7 @@ def evaluate_agents(
     seed: int = 0,
     batch: int = 16,
     jobs: int = 1,
+    imports: Sequence[str] = (),
     progress: Callable[[str, int, int], None] | None = None,
 ) -> list[ResultRow]:
     """Evaluate agents one after another on the same tasks; what is in the folder already is not done again.
@@ -149,11 +154,12 @@ def evaluate_agents(
     Args:
         specs: the agents.
         tasks: what to do, and where.
-        protocol: see :func:`evaluate`; so are ``seed``, ``batch`` and ``jobs``.
+        protocol: see :func:`evaluate`; so are ``seed``, ``batch``, ``jobs`` and ``imports``.
         folder: where their files lie, a line of JSON for each task; it is made if need be. None: nothing is written.
         seed: of the agents' random numbers.
         batch: how many tasks run side by side in one process.
         jobs: how many batches run at once.
+        imports: modules that the processes of ``jobs`` import first.
         progress: is told an agent's name, how many of its tasks are done, and of how many.
 
     Returns:
@@ -164,7 +170,7 @@ def evaluate_agents(
             as of a model that was trained anew since. It is raised before work starts.
         OSError: a file cannot be written.
     """
-    given = _Settings(tasks, protocol_named(protocol), seed, batch, jobs)
+    given = _Settings(tasks, protocol_named(protocol), seed, batch, jobs, imports)
     names = [spec.results for spec in specs]
     for spec in specs:
         if names.count(spec.results) > 1:
@@ -193,6 +199,7 @@ def evaluate_and_report(
     seed: int = 0,
     batch: int = 16,
     jobs: int = 1,
+    imports: Sequence[str] = (),
     videos: int = 0,
     tracker: Tracker | None = None,
     progress: Callable[[str, int, int], None] | None = None,
@@ -204,12 +211,14 @@ def evaluate_and_report(
 
     Args:
         spec: the agent; a baseline is compared with the other one. Its results are in ``tasks.jsonl``.
-        tasks: see :func:`evaluate_agents`; so are ``protocol``, ``seed``, ``batch``, ``jobs`` and ``progress``.
+        tasks: see :func:`evaluate_agents`; so are ``protocol``, ``seed``, ``batch``, ``jobs``, ``imports`` and
+            ``progress``.
         protocol: how.
         folder: for all of it; it is made if need be.
         seed: of the agents' random numbers. For example 1.
         batch: tasks that run side by side in one process. For example 32.
         jobs: processes that share the tasks, with a thread each; numbers are the same for any. For example 4.
+        imports: modules that these processes import first.
         videos: how many episodes are filmed, at most. For example 0.
         tracker: is told what is in the report.
         progress: is told an agent's name (or ``"filming"``), how many of its tasks are done, and of how many.
@@ -223,7 +232,8 @@ def evaluate_and_report(
     protocol, folder = protocol_named(protocol), Path(folder)
     others = [*prior_baselines(spec), *baselines(tasks)]
     specs = [replace(spec, file="tasks.jsonl"), *(other for other in others if other.name != spec.name)]
-    rows = evaluate_agents(specs, tasks, protocol, folder, seed=seed, batch=batch, jobs=jobs, progress=progress)
+    how: dict[str, Any] = {"seed": seed, "batch": batch, "jobs": jobs, "imports": imports}
+    rows = evaluate_agents(specs, tasks, protocol, folder, **how, progress=progress)
     films = []
     count = min(videos, len(tasks.tasks))
     if count > 0:

@@ -69,7 +69,8 @@ def run(config: Any) -> None:
         if config.device == "auto" and model is not None:
             print(f"device: {model.device}", file=sys.stderr)
         progress = stack.enter_context(progress_bars("tasks"))
-        rows, page = evaluate_and_report(spec, tasks, protocol, out, **how, tracker=tracker, progress=progress)
+        how |= {"imports": plain(config.imports), "tracker": tracker, "progress": progress}
+        rows, page = evaluate_and_report(spec, tasks, protocol, out, **how)
     for row in rows:
         print(f"{row.env}, protocol {protocol.name}, {row}")
     print(page)
