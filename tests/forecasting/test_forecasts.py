@@ -147,7 +147,7 @@ def test_how_far_goes_through_distances_and_ways(
     found = how_far(model, heads["segmentation"], Squares("segmentation"), protocol=SMALL, calls=(1, 2))
     assert [(case.distance, case.calls) for case in found.cases] == [(d, c) for d in range(1, 7) for c in (1, 2)]
     assert np.allclose(found.seconds[::2], np.arange(1, 7) / 10)
-    near, far = (found.token_error("copy_last", f"direct, {d} frames").value for d in (1, 6))
+    near, far = (found.token_error("copy_last", f"direct, distance {d}").value for d in (1, 6))
     assert near < far
     distance_plot(found, tmp_path / "far.png")
     assert (tmp_path / "far.png").stat().st_size > 10_000

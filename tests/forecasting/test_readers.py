@@ -73,7 +73,7 @@ def cityscapes(tmp_path: Path) -> Path:
 
 def test_cityscapes(cityscapes: Path) -> None:
     videos = Cityscapes(cityscapes, short_side=None)
-    assert (len(videos), videos.num_outputs, videos.class_names[13]) == (1, 19, "car")
+    assert (len(videos), len(videos.class_names), videos.class_names[13]) == (1, 19, "car")
     video = videos[0]
     assert video.labelled.tolist() == [19]
     assert np.asarray(video.frames[[19, 0, 29]])[:, 0, 0, 0].tolist() == [119, 100, 129]
@@ -122,7 +122,7 @@ def vspw(tmp_path: Path) -> Path:
 
 def test_vspw(vspw: Path) -> None:
     videos = VSPW(vspw, short_side=4)
-    assert (len(videos), videos.num_outputs, videos.class_names[:2]) == (1, 124, ("class 1", "class 2"))
+    assert (len(videos), len(videos.class_names), videos.class_names[:2]) == (1, 124, ("class 1", "class 2"))
     video = VSPW(vspw, short_side=None)[0]
     assert video.labelled.tolist() == [1, 2]
     assert values(video.frames[[2, 0]]) == [100, 0]
@@ -161,7 +161,7 @@ def kitti(tmp_path: Path) -> Path:
 
 def test_kitti(kitti: Path) -> None:
     videos = KITTI(kitti / "raw", kitti / "depth")
-    assert (len(videos), videos.kind, videos.num_outputs) == (1, "depth", 1)
+    assert (len(videos), videos.kind, videos.class_names) == (1, "depth", ())
     video = videos[0]
     frames = np.asarray(video.frames[[2]])
     assert (frames.shape, frames.min(), frames.max()) == ((1, 352, 1216, 3), 103, 103)
@@ -377,7 +377,7 @@ def test_scenes_are_drawn_when_a_frame_is_asked_for(monkeypatch: pytest.MonkeyPa
     assert np.array_equal(video.frames[[4, 0]], expected.frames[[4, 0]])
     assert np.array_equal(video.labels[2], expected.classes[2])
     assert np.array_equal(depths[1].labels[2], expected.depth[2])
-    assert (clips.num_outputs, depths.class_names) == (len(clips.dataset.class_names), ())
+    assert (clips.class_names, depths.class_names) == (clips.dataset.class_names, ())
     assert clips.settings() != SceneClips(4, 2, image_size=16, num_frames=5).settings()
 
 

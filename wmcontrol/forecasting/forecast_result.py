@@ -144,14 +144,15 @@ def distance_plot(result: Forecast, path: Any) -> None:
         _band(axes, [seconds for _, seconds in first], copied, "0.5", "copy last", scale)
         axes.set(xlabel="seconds ahead", ylabel=label)
         axes.spines[["top", "right"]].set_visible(False)
-    panels[0].legend(frameon=False, fontsize=8)
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=3, frameon=False, fontsize=8)
     figure.savefig(path)
 
 
 def _band(axes: Any, seconds: list[float], found: list[Interval], colour: str, label: str, scale: float) -> None:
     value, low, high = (scale * np.array([getattr(each, name) for each in found]) for name in ("value", "low", "high"))
     axes.plot(seconds, value, "o-", color=colour, label=label, markersize=3, linewidth=1.3)
-    axes.fill_between(seconds, low, high, color=colour, alpha=0.15, linewidth=0)
+    axes.fill_between(seconds, low, high, color=colour, alpha=0.1, linewidth=0)
 
 
 def way_of(calls: int) -> str:

@@ -121,7 +121,7 @@ def how_far(
     for name, values in (("distances", far), ("calls", calls)):
         for value in values:
             check_whole(name, value)
-    cases = [Case(f"{way_of(count)}, {distance} frames", distance, count) for distance in far for count in calls]
+    cases = [Case(f"{way_of(count)}, distance {distance}", distance, count) for distance in far for count in calls]
     return forecast(model, head, videos, protocol=protocol, cases=cases, batch=batch, progress=progress)
 
 

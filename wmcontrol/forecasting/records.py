@@ -68,11 +68,6 @@ class LabelledVideos(ABC):
         """Go through all of them."""
         return (self[i] for i in range(len(self)))
 
-    @property
-    def num_outputs(self) -> int:
-        """How many numbers a head says of a pixel: a score for each class, or the depth."""
-        return len(self.class_names) or 1
-
 
 class Film(NamedTuple):
     """A film.
