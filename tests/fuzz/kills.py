@@ -67,6 +67,10 @@ COMMANDS = {
         "planner.num_samples=20 planner.num_iterations=2",
         ("report.json", "episodes_1.mp4"),
     ),
+    "scenes": Command(
+        "scenes num_clips=64 num_test=16 num_pairs=10 image_size=32 out={out}",
+        ("train/*.mp4", "train/labels/*.npz", "test/*.mp4", "pairs/*/*.mp4"),
+    ),
     "compare": Command("small_compare {out}", ("report.json",)),
     "assets": Command("small_recipe {out}", ("models/*/model.safetensors",)),
 }
