@@ -139,6 +139,7 @@ def test_an_environment_of_the_users_own_is_compared_in(my_balls: str, capsys: p
     words = ["data.path=data", "planner=random_shooting", "planner.num_samples=8", "modes=[full]", "num_steps=3"]
     sizes = ["num_train_trajectories=null", "num_tasks=2", "oracle_tasks=2", "jobs=1", "out=table"]
     assert main(["compare", f"envs=[{my_balls}]", *words, *sizes]) == 0
+    assert "base=" in capsys.readouterr().err  # the packaged one has seen no balls
     (report,) = Path("table").glob("ball_paper_*/report.json")
     rows = json.loads(report.read_text())["rows"]
     assert [(row["env"], row["agent"]) for row in rows] == [

@@ -1,5 +1,6 @@
 """``wmcontrol compare``."""
 
+import sys
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,7 +52,7 @@ class Config:
 
 def run(config: Any) -> None:
     """Do what is not yet done, and save the report."""
-    from ...compare import usual_comparison
+    from ...compare import ENVIRONMENTS, usual_comparison
     from ...engine import run_parallel
 
     if "_target_" in config.objective:
@@ -78,6 +79,10 @@ def run(config: Any) -> None:
         )
         asked.check()  # what cannot be done is told before a folder is made
         run_parallel(str, (), jobs=config.jobs, engine=config.engine)
+    foreign = [env for env in given["envs"] if env not in ENVIRONMENTS]
+    if foreign and config.base == "base":
+        unseen = ", ".join(foreign)
+        print(f"base: the packaged one has not seen {unseen}; pretrain one on frames of it: base=…", file=sys.stderr)
     root = out_folder(config.out)
     name = "_".join([*asked.environments, config.protocol, digest_of(asked.as_dict(), asked.base_digests)])
     show_comparison(asked, root / name, config.tracker, stages=root / "stages", **where)
