@@ -1,1 +1,1 @@
-"""Pictures and films for the documentation: ``python -m experiments.gallery.{environments,episodes,planning}``."""
+"""For the documentation: ``python -m experiments.gallery.{environments,episodes,planning,proposals}``."""
