@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from .errors import UsageError
-from .progress import progress_bar
+from .progress import Report, progress_bar
 
 if TYPE_CHECKING:
     from ..evaluation import Protocol
@@ -210,20 +210,31 @@ def train(function: Callable[..., _T], config: Any, *given: Any, **more: Any) ->
         UsageError: what is refused before the first step is a mistake in the line.
     """
     out = run_folder(config, function.__name__, apart=("device", "tracker"))
-    device, begun = device_of(config), False
-    with tracking(config.tracker, out) as tracker, progress_bar(f"training on {device}", "steps") as show:
+    device = device_of(config)
+    with (
+        tracking(config.tracker, out) as tracker,
+        progress_bar(f"training on {device}", "steps") as show,
+        refused_before(show) as progress,
+    ):
+        return function(*given, folder=out, device=device, progress=progress, on_log=tracker, **more)
 
-        def progress(done: int, total: int) -> None:
-            nonlocal begun
-            begun = True
-            show(done, total)
 
-        try:
-            return function(*given, folder=out, device=device, progress=progress, on_log=tracker, **more)
-        except (FileNotFoundError, TypeError, ValueError) as error:
-            if begun:
-                raise
-            raise UsageError(str(error)) from error
+@contextmanager
+def refused_before(show: Report) -> Iterator[Report]:
+    """Give ``show`` as a function to call; what is refused before its first call is told as a mistake in the line."""
+    begun = False
+
+    def progress(done: int, total: int) -> None:
+        nonlocal begun
+        begun = True
+        show(done, total)
+
+    try:
+        yield progress
+    except (FileNotFoundError, TypeError, ValueError) as error:
+        if begun:
+            raise
+        raise UsageError(str(error)) from error
 
 
 def out_folder(text: str | Path) -> Path:

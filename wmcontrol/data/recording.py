@@ -32,12 +32,12 @@ def record(
     Args:
         env: with ``pixels`` (height, width, 3), uint8, in its observations, as
             :class:`~wmcontrol.envs.PixelObservation` puts them there.
-        num_episodes: how many.
+        num_episodes: how many. For example 80.
         agent: who acts, with the ``predict`` of Stable-Baselines3; by default actions are random, and each lasts for 5
             steps on average.
-        num_frames: of an episode; by default as many as the environment's time limit allows.
-        control_rate: actions per second, Hz; by default the environment's ``render_fps``.
-        seed: of all of them.
+        num_frames: of an episode; by default as many as the environment's time limit allows. For example 101.
+        control_rate: actions per second, Hz; by default the environment's ``render_fps``. For example 20.
+        seed: of all of them. For example 1.
         progress: is told how many episodes are done, of how many.
 
     Raises:

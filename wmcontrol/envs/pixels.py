@@ -1,10 +1,35 @@
 """Frames of any Gymnasium environment in its observations."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
+
+from .registration import maker_of
+
+
+def make_env(env_id: str, settings: Mapping[str, Any], **more: Any) -> gym.Env[Any, Any]:
+    """Make any Gymnasium environment by its id, ``module:ID`` too, or by a function of yours, ``module:make_env``.
+
+    Raises:
+        ValueError: there is none of this id, or it cannot be made with the settings.
+    """
+    try:
+        maker = maker_of(env_id)
+        return maker(**settings) if callable(maker) else gym.make(maker, **{**settings, **more})
+    except (TypeError, ImportError, gym.error.Error) as error:
+        raise ValueError(f"{env_id} cannot be made with the settings {dict(settings)}: {error}") from error
+
+
+def make_with_pixels(env_id: str, settings: Mapping[str, Any], image_size: int = 64) -> "PixelObservation":
+    """Make any Gymnasium environment by its id, with what it draws in its observations.
+
+    Raises:
+        ValueError: there is none of this id, it cannot be made with the settings, or draws no frames.
+    """
+    return PixelObservation(make_env(env_id, settings, render_mode="rgb_array"), image_size)
 
 
 class PixelObservation(gym.Wrapper[Any, Any, Any, Any]):

@@ -132,6 +132,15 @@ def is_goal_env(env_id: str | None) -> bool:
     return env_id in ENV_IDS or (spec is not None and getattr(spec.entry_point, "func", None) is _one)
 
 
+def maker_of(env_id: str) -> Make | str:
+    """Return what makes an environment without goals: its id, or what :func:`register_goal_env` was given."""
+    name = bare_id(env_id)
+    spec = registry.get(name)
+    world = getattr(spec.entry_point, "args", ()) if spec is not None else ()
+    made: Make | str = world[0]["make"] if world and is_goal_env(name) else name
+    return made
+
+
 def bare_id(env_id: str) -> str:
     """Return an id without the module that is named before it, as in ``my_module:mine/Reacher-v0``, and import that.
 

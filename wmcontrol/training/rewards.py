@@ -65,13 +65,13 @@ def fit_reward(
     Args:
         store: a latent store with rewards, or its folder.
         frameskip: environment steps of a step of the model that is to plan with it.
-        num_steps: of training.
-        batch_size: frames of a step.
-        learning_rate: at the start.
-        width: of the head.
+        num_steps: of training. For example 3000.
+        batch_size: frames of a step. For example 128.
+        learning_rate: at the start. For example 1e-3.
+        width: of the head, a multiple of 4. For example 64.
         num_frames: that the head looks at together, one model step apart: 2 where rewards depend on speeds. The first
             steps of a plan, of which it has not as many, then count nothing.
-        seed: decides what is held out, the weights at the start and the order.
+        seed: decides what is held out, the weights at the start and the order. For example 1.
         members: numbers of the trajectories to train on; by default all that are not held out.
         progress: called with the steps done, and of how many; first when all was checked, before the first step.
 
