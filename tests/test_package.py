@@ -214,3 +214,9 @@ def test_full_names_lead_somewhere_and_what_is_called_can_be(file: Path, modules
         for part in name.split(".")[1:]:
             found = getattr(found, part)
         assert callable(found) or not called, name
+
+
+def test_test_files_have_names_of_their_own() -> None:
+    """Pytest imports them by their names alone."""
+    names = [path.name for path in Path(__file__).parent.rglob("test_*.py")]
+    assert sorted(names) == sorted(set(names))
