@@ -9,6 +9,8 @@ import pytest
 from foreign_envs import BALL, CAR, HIDDEN, Ball, HiddenBall, get_place, make_ball, make_hidden_ball, near
 from naming import naming
 
+from wmcontrol.data import policies
+from wmcontrol.data.collecting import collect_batches
 from wmcontrol.envs import check_goal_env, register_goal_env
 from wmcontrol.envs.making import make_one, make_vector
 
@@ -291,6 +293,15 @@ def test_a_replay_that_ends_elsewhere_is_an_error(register: Any) -> None:
     with pytest.raises(ValueError, match=naming("_Unseeded", "0 recorded actions")):
         made(env_id).reset(seed=0)
     assert any("_Unseeded" in said for said in check_goal_env(env_id))
+
+
+def test_rows_without_an_episode_need_no_more_room_than_one_takes(register: Any) -> None:
+    env_id = register(make_hidden_ball, state=get_place, max_episode_steps=50)
+    acting = policies.random(env_id, num_frames=45)
+    found = [t for some in collect_batches(env_id, acting, 3, seed=0, batch=2) for t in some]
+    alone = [t for some in collect_batches(env_id, acting, 3, seed=0, batch=1) for t in some]
+    for one, other in zip(found, alone, strict=True):
+        np.testing.assert_array_equal(one.states, other.states)
 
 
 def test_an_episode_for_which_a_state_has_no_room_is_an_error(register: Any) -> None:

@@ -261,11 +261,15 @@ def _collect(
         running: list[_Running | None] = [None] * env.num_envs
         begun = given = start
         done: dict[int, Trajectory] = {}
+        resting: set[int] = set()
         while given < num_episodes:
             for row in range(env.num_envs):
                 if running[row] is None and begun < num_episodes:
                     running[row] = recorder.begin(row, begun, seed, policy)
                     begun += 1
+                elif running[row] is None and row not in resting:
+                    recorder.rest(row)
+                    resting.add(row)
             for row in recorder.step(running):
                 episode = running[row]
                 assert episode is not None
@@ -299,15 +303,22 @@ class _Recorder:
         script = policy.script(np.random.default_rng(of_script))
         if script.num_frames < 2:
             raise ValueError(f"episode {number} must have 2 frames or more, got {script.num_frames}")
-        seeds: list[int | None] = [None] * self._env.num_envs
-        seeds[row] = int(of_world.generate_state(1, np.uint64)[0])
-        mask = np.arange(self._env.num_envs) == row
-        self._observation, _ = self._env.reset(seed=seeds, options={**script.options, "reset_mask": mask})
+        self._restart(row, int(of_world.generate_state(1, np.uint64)[0]), script.options)
         values = {name: held[row] for name, held in self._env.variation.items()}
         varied = self._varied or "variation" in script.options
         if not varied:
             varied = any((values[name] != known.default).any() for name, known in self._env.variations.items())
         return _Running(number, script, values, varied)
+
+    def rest(self, row: int) -> None:
+        """Start a row anew that is stepped on for nothing: a state that is replayed has room for one episode."""
+        self._restart(row, 0, {})
+
+    def _restart(self, row: int, seed: int, options: Mapping[str, Any]) -> None:
+        seeds: list[int | None] = [None] * self._env.num_envs
+        seeds[row] = seed
+        mask = np.arange(self._env.num_envs) == row
+        self._observation, _ = self._env.reset(seed=seeds, options={**options, "reset_mask": mask})
 
     def step(self, running: list[_Running | None]) -> list[int]:
         """Let every episode act once; return the rows of those that are over."""
