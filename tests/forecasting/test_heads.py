@@ -13,6 +13,7 @@ from squares import SIDE, Squares
 from wmcontrol import PyramidEncoder
 from wmcontrol.forecasting import DenseHead, HeadSettings, confusion_matrix, dense_loss, mean_iou, train_head
 from wmcontrol.runs import OtherRunError
+from wmcontrol.training import descent
 
 QUICK = HeadSettings(num_steps=150, batch_size=8, learning_rate=0.05)
 
@@ -81,7 +82,7 @@ def test_a_killed_run_goes_on_to_the_same_head(
 
     settings = HeadSettings(num_steps=12, batch_size=4, crop=(8, 8), crops_per_frame=2, frames_per_video=3)
     whole = train_head(Squares("segmentation"), encoder, settings=settings, device="cpu").head
-    monkeypatch.setattr(head_training, "_SAVE_SECONDS", -1)
+    monkeypatch.setattr(descent, "_SAVE_SECONDS", -1)
 
     def stop(step: int, of: int) -> None:
         if step == 7:

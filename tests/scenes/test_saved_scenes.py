@@ -12,7 +12,7 @@ from wmcontrol.cli.main import main
 from wmcontrol.data import open_dataset
 from wmcontrol.forecasting.readers import GRASP
 from wmcontrol.runs import OtherRunError
-from wmcontrol.scenes import CATEGORIES, TEST_SEED, PairDataset, SceneDataset, SceneDataset3D, save_scenes
+from wmcontrol.scenes import CATEGORIES, TEST_SEED, PairDataset, SceneDataset, SceneDataset3D, save_scenes, scene_sets
 
 SMALL: dict[str, Any] = {
     "num_clips": 3,
@@ -26,7 +26,7 @@ SMALL: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_scenes(tmp_path_factory.mktemp("scenes"), seed=4, **SMALL)
+    return save_scenes(tmp_path_factory.mktemp("scenes"), scene_sets(seed=4, **SMALL))
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -64,14 +64,14 @@ def test_pairs_are_in_the_layout_of_grasp(saved: Path) -> None:
 
 def test_a_run_that_was_killed_goes_on_and_ends_with_the_same_files(saved: Path, tmp_path: Path) -> None:
     told: list[tuple[int, int]] = []
-    save_scenes(tmp_path, seed=4, **SMALL)
+    save_scenes(tmp_path, scene_sets(seed=4, **SMALL))
     # As a kill leaves it: a clip without its film, a film half written, a pair with one film, and a set not begun.
     (tmp_path / "train" / "000001.mp4").rename(tmp_path / "train" / "000001.mp4.tmp")
     (tmp_path / "pairs" / "IP_gravity" / "000003.mp4").unlink()
     for file in (tmp_path / "test").rglob("*.*"):
         file.unlink()
     kept = (tmp_path / "train" / "000000.mp4").stat().st_mtime_ns
-    save_scenes(tmp_path, seed=4, **SMALL, progress=lambda done, total: told.append((done, total)))
+    save_scenes(tmp_path, scene_sets(seed=4, **SMALL), progress=lambda done, total: told.append((done, total)))
     assert contents(tmp_path) == contents(saved)
     assert (tmp_path / "train" / "000000.mp4").stat().st_mtime_ns == kept
     assert told[-1] == (11, 11)
@@ -83,7 +83,8 @@ def test_solid_scenes_are_saved_too(tmp_path: Path) -> None:
         clip = made[0]
     except OSError as error:
         pytest.skip(str(error))
-    save_scenes(tmp_path, kind="solid", num_clips=1, num_test=0, num_pairs=0, image_size=32, num_frames=2)
+    sets = scene_sets(kind="solid", num_clips=1, num_test=0, num_pairs=0, image_size=32, num_frames=2)
+    save_scenes(tmp_path, sets)
     frames = open_dataset(tmp_path / "train", image_size=32).trajectory(0).frames
     assert frames is not None
     np.testing.assert_array_equal(frames.read([0, 1]), clip.frames)
@@ -91,7 +92,7 @@ def test_solid_scenes_are_saved_too(tmp_path: Path) -> None:
 
 def test_other_scenes_in_the_folder_are_refused(saved: Path) -> None:
     with pytest.raises(OtherRunError, match=naming("train.seed", 4, 5)):
-        save_scenes(saved, seed=5, **SMALL)
+        save_scenes(saved, scene_sets(seed=5, **SMALL))
 
 
 def test_the_command_saves_what_the_function_saves(

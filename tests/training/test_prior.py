@@ -165,7 +165,7 @@ def test_a_killed_run_ends_with_the_same_prior(
 ) -> None:
     whole = fit_prior(stores[0], base=model, settings=SMALL).model.prior
     assert whole is not None
-    monkeypatch.setattr("wmcontrol.training.prior._SAVE_SECONDS", 0.0)
+    monkeypatch.setattr("wmcontrol.training.descent._SAVE_SECONDS", 0.0)
 
     def kill(done: int, _: int) -> None:
         if done == 23:

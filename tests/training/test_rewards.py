@@ -28,7 +28,7 @@ from wmcontrol.data import ArrayDataset, LatentStore, collect, convert, encode, 
 from wmcontrol.envs import PixelObservation
 from wmcontrol.evaluation import evaluate_returns
 from wmcontrol.models import RewardHead
-from wmcontrol.training import fit_reward
+from wmcontrol.training import descent, fit_reward
 
 
 class Walk(Ball):
@@ -225,3 +225,24 @@ def test_returns_are_the_sums_of_rewards_until_an_episode_ends() -> None:
     assert str(found).startswith(f"{found.mean:.1f} [")
     random = evaluate_returns(RandomAgent(Walk.action_space), make, 5, seed=3)
     assert random.mean < found.mean
+
+
+def test_a_training_that_was_killed_ends_with_the_same_head(
+    store: LatentStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    def kill(step: int, _: int) -> None:
+        if step == 4:
+            raise Killed
+
+    monkeypatch.setattr(descent, "_SAVE_SECONDS", -1.0)
+    how: dict[str, Any] = {"frameskip": 1, "num_steps": 6, "batch_size": 8, "width": 8}
+    with pytest.raises(Killed):
+        fit_reward(store, folder=tmp_path, progress=kill, **how)
+    told: list[int] = []
+    head = fit_reward(store, folder=tmp_path, progress=lambda step, _: told.append(step), **how).head.state_dict()
+    assert told == [3, 4, 5, 6]
+    for name, value in fit_reward(store, **how).head.state_dict().items():
+        assert torch.equal(head[name], value)

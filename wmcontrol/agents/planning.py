@@ -358,15 +358,16 @@ class PlanningAgent:
         """Return when new goals are due; None where nothing tells, neither the task nor a prior."""
         if self.goal_offset is not None:
             return [env.step + self.goal_offset for env in envs]
-        found: list[int | None] = [None] * len(envs)
+        if self.prior is None:
+            return [None] * len(envs)
         groups: dict[int, list[int]] = {}
         for i, env in enumerate(envs):
             groups.setdefault(self._num_frames(env), []).append(i)
-        for members in groups.values() if self.prior is not None else ():
-            chosen = [envs[i] for i in members]
-            for i, steps in zip(members, self._estimated(chosen), strict=True):
+        found: dict[int, int | None] = {}
+        for members in groups.values():
+            for i, steps in zip(members, self._estimated([envs[i] for i in members]), strict=True):
                 found[i] = envs[i].step + steps * self.model.frameskip
-        return found
+        return [found[i] for i in range(len(envs))]
 
     @torch.no_grad()
     def _estimated(self, chosen: Sequence[EnvState]) -> list[int]:

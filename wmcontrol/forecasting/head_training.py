@@ -3,8 +3,6 @@
 Letters: ``N`` crops of labelled frames, ``P`` patches of one, ``D`` numbers of a token.
 """
 
-import math
-import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
@@ -23,15 +21,14 @@ from ..encoders import Encoder
 from ..encoders.files import encoder_digest
 from ..hardware import usable_device
 from ..runs import open_run
-from ..training.state import Log, OnLog, load_state, save_state
+from ..training.descent import cosine, descend
+from ..training.state import OnLog, load_state
 from .heads import SETTINGS, DenseHead
 from .metrics import IGNORED
 from .records import LabelledVideos
 from .tiles import checked_sides
 
 _TOKENS, _LABELS = "tokens.npy", "labels.npy"
-_EVERY = 50  # steps from one line of the log to the next
-_SAVE_SECONDS = 60
 _LOOKED_AT = 1000  # crops, for the mean depth and how much it varies
 
 
@@ -224,42 +221,30 @@ def _train(
     progress: Callable[[int, int], None] | None,
     on_log: OnLog | None,
 ) -> float:
+    """Train it, and return the loss of the last step."""
     decayed = {"params": [head.linear.weight], "weight_decay": settings.weight_decay}
     others = {"params": [head.linear.bias, *head.norm.parameters()], "weight_decay": 0.0}
-    optimizer = torch.optim.AdamW([decayed, others], settings.learning_rate)
-    state, step, value = load_state(folder, device), 0, float("nan")
-    if state is not None:
-        head.load_state_dict(state["head"])
-        optimizer.load_state_dict(state["optimizer"])
-        step, value = state["step"], state["loss"]
-    log, saved = Log(folder, step, on_log), time.monotonic()
     order = Shuffled(len(crops.tokens), min(settings.batch_size, len(crops.tokens)), seed=settings.seed)
-    head.train()
-    if progress is not None:
-        progress(step, settings.num_steps)
-    while step < settings.num_steps:
-        for group in optimizer.param_groups:
-            group["lr"] = settings.learning_rate * 0.5 * (1 + math.cos(math.pi * step / settings.num_steps))
+
+    def loss_of(step: int) -> Tensor:
         picked = np.sort(order.batch(step))
         tokens, labels = (
             torch.from_numpy(np.asarray(each[picked])).to(device) for each in (crops.tokens, crops.labels)
         )
-        loss = dense_loss(head, tokens, labels, crops.grid)
-        value, step = float(loss.detach()), step + 1
-        if not math.isfinite(value):
-            raise ValueError(f"step {step}: the loss is {value}; a lower learning_rate may help")
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        if step % _EVERY == 0 or step == settings.num_steps:
-            log(step, loss=value)
-        if progress is not None:
-            progress(step, settings.num_steps)
-        if time.monotonic() - saved > _SAVE_SECONDS or step == settings.num_steps:
-            saved = time.monotonic()
-            learned = {"head": head.state_dict(), "optimizer": optimizer.state_dict()}
-            save_state(folder, {**learned, "step": step, "loss": value})
-    return value
+        return dense_loss(head, tokens, labels, crops.grid)
+
+    loss, _ = descend(
+        head.train(),
+        torch.optim.AdamW([decayed, others], settings.learning_rate),
+        loss_of,
+        num_steps=settings.num_steps,
+        rate=cosine,
+        folder=folder,
+        device=device,
+        progress=progress,
+        on_log=on_log,
+    )
+    return loss
 
 
 def dense_loss(head: DenseHead, tokens: Tensor, labels: Tensor, grid: tuple[int, int]) -> Tensor:

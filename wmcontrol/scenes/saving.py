@@ -37,51 +37,9 @@ def scene_sets(
     num_frames: int = 32,
     frame_rate: float = 15.0,
 ) -> Sets:
-    """Return what :func:`save_scenes` saves by the names of its folders; sets of nothing are left out.
-
-    Raises:
-        ValueError: a number that makes no sense, or ``seed`` is that of the test set; it is named.
-    """
-    if seed == TEST_SEED:
-        raise ValueError(f"seed: {TEST_SEED} is that of the test clips; choose another")
-    for name, count in (("num_clips", num_clips), ("num_test", num_test), ("num_pairs", num_pairs)):
-        check_whole(name, count, 0)
-    check_choice("kind", kind, Kind)
-    how = {"image_size": image_size, "frame_rate": frame_rate}
-    make = SceneDataset if kind == "flat" else SceneDataset3D
-    sets: dict[str, SceneDataset | SceneDataset3D | PairDataset] = {}
-    for name, count, which in (("train", num_clips, seed), ("test", num_test, TEST_SEED)):
-        if count:
-            sets[name] = make(which, count, num_frames=num_frames, **how)  # type: ignore[arg-type]
-    if num_pairs:
-        frames = round(PAIR_SECONDS * frame_rate)
-        sets["pairs"] = PairDataset(TEST_SEED, num_pairs, num_frames=frames, **how)  # type: ignore[arg-type]
-    return sets
-
-
-def save_scenes(
-    folder: str | Path,
-    *,
-    num_clips: int = 10_000,
-    num_test: int = 1_000,
-    num_pairs: int = 500,
-    seed: int = 0,
-    kind: Kind = "flat",
-    image_size: int | tuple[int, int] = 64,
-    num_frames: int = 32,
-    frame_rate: float = 15.0,
-    jobs: int = 1,
-    progress: Callable[[int, int], None] | None = None,
-) -> Path:
-    """Save clips to train on, a test set that is always the same, and pairs; a killed run goes on.
-
-    ``train/000000.mp4`` is a clip, H.264 without loss, which :func:`wmcontrol.data.open_dataset` reads with all others
-    of ``train``. ``train/labels/000000.npz`` has the other arrays of :class:`Clip` by their names. So has ``test``.
-    ``pairs/P_CATEGORY/000000.mp4`` is a possible film and ``pairs/IP_CATEGORY/000000.mp4`` the impossible one of the
-    pair.
+    """Return clips to train on, ``train``, a ``test`` set that is always the same, and ``pairs``; none of nothing.
 
     Args:
-        folder: where.
         num_clips: to train on. For example 2000.
         num_test: clips of the test set. For example 200.
         num_pairs: pairs of films. For example 100.
@@ -91,6 +49,45 @@ def save_scenes(
         image_size: side of the frames, pixels, or height and width. For example 128.
         num_frames: of a clip. For example 48.
         frame_rate: frames per second. For example 24.
+
+    Raises:
+        ValueError: a number that makes no sense, or ``seed`` is that of the test set; it is named.
+    """
+    if seed == TEST_SEED:
+        raise ValueError(f"seed: {TEST_SEED} is that of the test clips; choose another")
+    for name, count in (("num_clips", num_clips), ("num_test", num_test), ("num_pairs", num_pairs)):
+        check_whole(name, count, 0)
+    check_choice("kind", kind, Kind)
+    make = SceneDataset if kind == "flat" else SceneDataset3D
+    sets: dict[str, SceneDataset | SceneDataset3D | PairDataset] = {}
+    for name, count, which in (("train", num_clips, seed), ("test", num_test, TEST_SEED)):
+        if count:
+            sets[name] = make(which, count, image_size=image_size, num_frames=num_frames, frame_rate=frame_rate)
+    if num_pairs:
+        frames = round(PAIR_SECONDS * frame_rate)
+        sets["pairs"] = PairDataset(
+            TEST_SEED, num_pairs, image_size=image_size, num_frames=frames, frame_rate=frame_rate
+        )
+    return sets
+
+
+def save_scenes(
+    folder: str | Path,
+    sets: Sets,
+    *,
+    jobs: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> Path:
+    """Save clips and pairs, each set in a folder of its name; a killed run goes on.
+
+    ``train/000000.mp4`` is a clip, H.264 without loss, which :func:`wmcontrol.data.open_dataset` reads with all others
+    of ``train``. ``train/labels/000000.npz`` has the other arrays of :class:`Clip` by their names. So has ``test``.
+    ``pairs/P_CATEGORY/000000.mp4`` is a possible film and ``pairs/IP_CATEGORY/000000.mp4`` the impossible one of the
+    pair.
+
+    Args:
+        folder: where.
+        sets: by name, such as :func:`scene_sets` returns.
         jobs: processes that share the work. For example 4.
         progress: is told how many clips and pairs are saved, and of how many.
 
@@ -98,21 +95,11 @@ def save_scenes(
         The folder.
 
     Raises:
-        ValueError: as :func:`scene_sets`, or the folder has other scenes; it says what differs.
-        OSError: the folder cannot be written to.
+        ValueError: the folder has other scenes; it says what differs.
+        OSError: the folder cannot be written to, or MuJoCo cannot draw here.
     """
-    sets = scene_sets(
-        num_clips=num_clips,
-        num_test=num_test,
-        num_pairs=num_pairs,
-        seed=seed,
-        kind=kind,
-        image_size=image_size,
-        num_frames=num_frames,
-        frame_rate=frame_rate,
-    )
-    settings = {name: data.settings() for name, data in sets.items()}
-    with open_run(folder, "scenes", {"kind": kind, **settings}) as held:
+    settings = {name: {"type": type(data).__name__, **data.settings()} for name, data in sets.items()}
+    with open_run(folder, "scenes", settings) as held:
         writer = _Writer(sets, held)
         total = sum(map(len, sets.values()))
         parts = [

@@ -5,8 +5,6 @@ numbers of a token, ``A`` numbers in a model action, ``S`` samples.
 """
 
 import copy
-import math
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,14 +20,14 @@ from ..hardware import fast_dtype, usable_device
 from ..models import ActionNormalizer, ActionPrior, WorldModel
 from ..models.action_prior import MOST
 from ..untrusted import AnyJson, Number, Record
+from .descent import descend
 from .distributed import DistributedContext
 from .inputs import acting_digest, open_store, run
-from .state import Log, OnLog, load_state, save_state
+from .state import OnLog
 
 _FAR = 0.4  # of the windows have their goal as far away as can be; the others anywhere up to there
 _TRIED = 256  # held-out windows that samples are compared with
 _SAMPLES = 16
-_EVERY, _SAVE_SECONDS = 50, 60.0
 _RESULT = Record(
     {"error": Number(low=0), "mean_action_error": Number(low=0), "seconds": Number(low=0)}, others=AnyJson()
 )
@@ -271,40 +269,28 @@ def _train(
     progress: Callable[[int, int], None] | None,
     on_log: OnLog | None,
 ) -> float:
-    optimizer = torch.optim.AdamW(prior.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
+    """Train it, and return the seconds that it took."""
     dtype = fast_dtype(device) if settings.dtype == "auto" else getattr(torch, settings.dtype)
-    state, step, before = load_state(folder, device), 0, 0.0
-    if state is not None:
-        prior.load_state_dict(state["prior"])
-        optimizer.load_state_dict(state["optimizer"])
-        step, before = state["step"], state["seconds"]
-    log, started = Log(folder, step, on_log), time.monotonic()
-    saved = started
-    if progress is not None:
-        progress(step, settings.num_steps)
-    while step < settings.num_steps:
+
+    def loss_of(step: int) -> Tensor:
         batch = windows.draw(settings.batch_size, np.random.default_rng([settings.seed, 0, step]))
         drawn = np.random.SeedSequence([settings.seed, 3, step]).generate_state(1, np.uint64)[0] >> 1
         generator = torch.Generator().manual_seed(int(drawn))
-        for group in optimizer.param_groups:
-            group["lr"] = settings.learning_rate * (1 - step / settings.num_steps)
         with torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32):
-            loss = flow_matching_loss(prior, HindsightBatch(*(part.to(device) for part in batch)), generator)
-        value, step = float(loss.detach()), step + 1
-        if not math.isfinite(value):
-            raise ValueError(f"step {step}: the loss is {value}; a lower learning_rate may help")
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        if step % _EVERY == 0 or step == settings.num_steps:
-            log(step, loss=value)
-        if progress is not None:
-            progress(step, settings.num_steps)
-        if time.monotonic() - saved > _SAVE_SECONDS or step == settings.num_steps:
-            saved = time.monotonic()
-            parts = {"prior": prior.state_dict(), "optimizer": optimizer.state_dict()}
-            save_state(folder, {**parts, "step": step, "seconds": before + saved - started})
-    return before + time.monotonic() - started
+            return flow_matching_loss(prior, HindsightBatch(*(part.to(device) for part in batch)), generator)
+
+    _, seconds = descend(
+        prior,
+        torch.optim.AdamW(prior.parameters(), settings.learning_rate, weight_decay=settings.weight_decay),
+        loss_of,
+        num_steps=settings.num_steps,
+        rate=lambda done: 1 - done,
+        folder=folder,
+        device=device,
+        progress=progress,
+        on_log=on_log,
+    )
+    return seconds
 
 
 def _nearest(prior: ActionPrior, batch: HindsightBatch) -> tuple[float, float]:

@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from ..checks import check_number, check_whole
 from ..data import LatentStore, held_out_split
 from ..data.windows import Shuffled
 from ..models import RewardHead
+from .descent import cosine, descend
 from .inputs import open_store
 
 _VALIDATED = 20_000  # frames that an error is measured on, at most
@@ -54,6 +56,7 @@ def fit_reward(
     num_frames: int = 1,
     seed: int = 0,
     members: Sequence[int] | None = None,
+    folder: str | Path | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> RewardResult:
     """Train a head that predicts rewards from the tokens of a frame, with AdamW and a cosine schedule, on the CPU.
@@ -73,6 +76,8 @@ def fit_reward(
             steps of a plan, of which it has not as many, then count nothing.
         seed: decides what is held out, the weights at the start and the order. For example 1.
         members: numbers of the trajectories to train on; by default all that are not held out.
+        folder: of one such training, for the state and the log: the same call goes on there after a kill. By default
+            nothing is kept on disk.
         progress: called with the steps done, and of how many; first when all was checked, before the first step.
 
     Raises:
@@ -101,24 +106,25 @@ def fit_reward(
     head.mean.fill_(float(rewards.mean()))
     head.std.fill_(float(rewards.std()) or 1.0)
     targets = torch.from_numpy(rewards.astype(np.float32))
-    optimizer = torch.optim.AdamW(head.parameters(), learning_rate, weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, num_steps)
     order = Shuffled(len(frames), batch_size, seed=seed)
-    head.train()
-    if progress is not None:
-        progress(0, num_steps)
-    for step in range(num_steps):
+
+    def loss_of(step: int) -> Tensor:
         picked = order.batch(step)
         predicted = head(data.tokens[torch.from_numpy(frames[picked])])[:, 0]
-        loss = ((predicted - targets[picked]) / head.std).square().mean()
-        if not loss.isfinite():
-            raise ValueError(f"{data.folder}: step {step}: the loss is not finite; try a smaller learning_rate")
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        schedule.step()
-        if progress is not None:
-            progress(step + 1, num_steps)
+        loss: Tensor = ((predicted - targets[picked]) / head.std).square().mean()
+        return loss
+
+    descend(
+        head.train(),
+        torch.optim.AdamW(head.parameters(), learning_rate, weight_decay=0.01),
+        loss_of,
+        num_steps=num_steps,
+        rate=cosine,
+        folder=None if folder is None else Path(folder),
+        device=torch.device("cpu"),
+        progress=progress,
+        on_log=None,
+    )
     head.eval().requires_grad_(False)
     unseen, expected = _targets(data, data.rewards, held_out, frameskip, num_frames)
     stride = max(1, -(-len(unseen) // _VALIDATED))

@@ -44,7 +44,8 @@ SETTINGS: Mapping[str, Mapping[str, str]] = {
     "record": {"data.recording.record": "num_episodes num_frames control_rate seed"},
     "returns": {"evaluation.returns.evaluate_returns": "num_episodes seed batch"},
     "scenes": {
-        "scenes.saving.save_scenes": "num_clips num_test num_pairs seed kind image_size num_frames frame_rate jobs",
+        "scenes.saving.scene_sets": "",
+        "scenes.saving.save_scenes": "jobs",
     },
     "train_head": {"forecasting.head_training.HeadSettings": ""},
 }

@@ -14,7 +14,7 @@ class Config:
     """Teach a model which rewards its frames bring, so that agents plan for rewards and need no goal.
 
     The world model stays as it is; the model that comes out has a reward head. A tenth of the trajectories is held out
-    by seed, as fine-tuning does.
+    by seed, as fine-tuning does. Killed, it goes on where it stopped when the same line is run again.
 
     Example: wmcontrol fit_reward store=stores/1f2e base=models/pendulum/model num_frames=2 out=models/pendulum_reward
 
@@ -56,7 +56,7 @@ def run(config: Any) -> None:
         progress_bar("training") as show,
         refused_before(show) as progress,
     ):
-        result = fit_reward(store, frameskip=model.frameskip, progress=progress, **how)
+        result = fit_reward(store, frameskip=model.frameskip, folder=out, progress=progress, **how)
         model.reward = result.head
         model.save(out / "model")
     print(f"held-out trajectories: error {result.error:.3g}, {result.explained:.1%} of the rewards' variance explained")

@@ -28,11 +28,11 @@ def run(config: Any) -> None:
     """Make them."""
     from ...scenes import save_scenes, scene_sets
 
-    told = {name: value for name, value in plain(config).items() if name not in ("out", "imports")}
-    with made():  # what is refused is refused now, and not when a folder has been begun
-        scene_sets(**{name: value for name, value in told.items() if name != "jobs"})
+    told = {name: value for name, value in plain(config).items() if name not in ("out", "imports", "jobs")}
+    with made():
+        sets = scene_sets(**told)
     out = run_folder(config, "scenes", apart=("jobs",))
     with progress_bar("making scenes", "clips and pairs") as progress:
-        save_scenes(out, **told, progress=progress)
-    for part in sorted(path for path in out.iterdir() if path.is_dir()):
-        print(part)
+        save_scenes(out, sets, jobs=config.jobs, progress=progress)
+    for part in sorted(sets):
+        print(out / part)

@@ -1,0 +1,100 @@
+"""The loop of small networks: what a step does is worked by hand, and a kill changes nothing."""
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from wmcontrol.training import descent
+from wmcontrol.training.descent import cosine, descend
+
+
+class Killed(BaseException):
+    pass
+
+
+class Point(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.place = nn.Parameter(torch.ones(1, dtype=torch.float32))
+
+
+def descended(point: Point, folder: Path | None, kill_at: int | None = None) -> tuple[float, float]:
+    num_steps = 4
+
+    def progress(step: int, _: int) -> None:
+        told.append(step)
+        if step == kill_at:
+            raise Killed
+
+    def loss_of(step: int) -> Tensor:
+        return (step + 1) * point.place.square().sum() / 2
+
+    told: list[int] = []
+    optimizer = torch.optim.SGD(point.parameters(), 0.1, momentum=0.5)
+    found = descend(
+        point,
+        optimizer,
+        loss_of,
+        num_steps=num_steps,
+        rate=lambda done: 1 - done,
+        folder=folder,
+        device=torch.device("cpu"),
+        progress=progress,
+        on_log=None,
+    )
+    assert told == list(range(told[0], num_steps + 1))
+    return found
+
+
+def by_hand(num_steps: int) -> tuple[float, float]:
+    place, velocity, loss = 1.0, 0.0, 0.0
+    for step in range(num_steps):
+        loss = (step + 1) * place**2 / 2
+        velocity = 0.5 * velocity + (step + 1) * place
+        place -= 0.1 * (1 - step / num_steps) * velocity
+    return place, loss
+
+
+def test_steps_are_those_worked_by_hand(tmp_path: Path) -> None:
+    place, last = by_hand(4)
+    for folder in (None, tmp_path):
+        point = Point()
+        loss, seconds = descended(point, folder)
+        assert point.place.item() == pytest.approx(place, rel=1e-6)
+        assert loss == pytest.approx(last, rel=1e-6)
+        assert seconds >= 0
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert lines == [{"step": 4, "loss": pytest.approx(last, rel=1e-6)}]
+
+
+def test_a_kill_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(descent, "_SAVE_SECONDS", -1.0)
+    for name in ("whole", "killed"):
+        (tmp_path / name).mkdir()
+    whole = Point()
+    expected, _ = descended(whole, tmp_path / "whole")
+    with pytest.raises(Killed):
+        descended(Point(), tmp_path / "killed", kill_at=3)  # the state is that of step 2
+    assert torch.load(tmp_path / "killed" / "training.pt", weights_only=True)["step"] == 2
+    point = Point()
+    loss, _ = descended(point, tmp_path / "killed")
+    assert (point.place.item(), loss) == (whole.place.item(), expected)
+    again = Point()
+    assert descended(again, tmp_path / "killed")[0] == expected  # finished, nothing is done again
+    assert again.place.item() == whole.place.item()
+
+
+def test_a_loss_that_is_not_finite_is_named(tmp_path: Path) -> None:
+    point = Point()
+    point.place.data.fill_(math.nan)
+    with pytest.raises(ValueError, match=r"step 1.*nan.*learning_rate"):
+        descended(point, tmp_path)
+    assert not (tmp_path / "training.pt").exists()
+
+
+def test_half_a_cosine_goes_from_1_to_0() -> None:
+    assert [cosine(share) for share in (0.0, 0.5, 1.0)] == pytest.approx([1.0, 0.5, 0.0])

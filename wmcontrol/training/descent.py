@@ -1,0 +1,83 @@
+"""The loop that trains a small network, such as an action prior or a head, and goes on after a kill."""
+
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from .state import Log, OnLog, load_state, save_state
+
+_EVERY = 50  # steps from one line of the log to the next
+_SAVE_SECONDS = 60.0
+
+
+def cosine(done: float) -> float:
+    """Return the factor of the learning rate where a share of the steps is done: half a cosine, from 1 to 0."""
+    return 0.5 * (1 + math.cos(math.pi * done))
+
+
+def descend(
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    loss_of: Callable[[int], Tensor],
+    *,
+    num_steps: int,
+    rate: Callable[[float], float],
+    folder: Path | None,
+    device: torch.device,
+    progress: Callable[[int, int], None] | None,
+    on_log: OnLog | None,
+) -> tuple[float, float]:
+    """Train a network, in place, to the same weights whether it was killed or not.
+
+    Args:
+        network: that learns.
+        optimizer: of its parameters, with the learning rate of the start.
+        loss_of: the loss of a step, which depends on nothing but the weights and the step's number.
+        num_steps: how many.
+        rate: factor of the learning rate, of the share of the steps that is done.
+        folder: for the state and the log; None where nothing is kept.
+        device: where the network is.
+        progress: called with the steps done, and of how many; first before the first step.
+        on_log: called with a step and what the log says of it.
+
+    Returns:
+        The loss of the last step, and the seconds that all steps took, those before a kill included.
+
+    Raises:
+        ValueError: a loss is not finite.
+        OSError: the folder cannot be written to.
+    """
+    rates = [group["lr"] for group in optimizer.param_groups]
+    state, step, value, before = None if folder is None else load_state(folder, device), 0, math.nan, 0.0
+    if state is not None:
+        network.load_state_dict(state["network"])
+        optimizer.load_state_dict(state["optimizer"])
+        step, value, before = state["step"], state["loss"], state["seconds"]
+    log = None if folder is None else Log(folder, step, on_log)
+    saved = started = time.monotonic()
+    if progress is not None:
+        progress(step, num_steps)
+    while step < num_steps:
+        for group, first in zip(optimizer.param_groups, rates, strict=True):
+            group["lr"] = first * rate(step / num_steps)
+        loss = loss_of(step)
+        value, step = float(loss.detach()), step + 1
+        if not math.isfinite(value):
+            raise ValueError(f"step {step}: the loss is {value}; a lower learning_rate may help")
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        last = step == num_steps
+        if log is not None and (step % _EVERY == 0 or last):
+            log(step, loss=value)
+        if progress is not None:
+            progress(step, num_steps)
+        if folder is not None and (last or time.monotonic() - saved > _SAVE_SECONDS):
+            saved = time.monotonic()
+            learned = {"network": network.state_dict(), "optimizer": optimizer.state_dict()}
+            save_state(folder, {**learned, "step": step, "loss": value, "seconds": before + saved - started})
+    return value, before + time.monotonic() - started
