@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,12 @@ class Point(nn.Module):
         self.place = nn.Parameter(torch.ones(1, dtype=torch.float32))
 
 
-def descended(point: Point, folder: Path | None, kill_at: int | None = None) -> tuple[float, float]:
+def descended(
+    point: Point,
+    folder: Path | None,
+    kill_at: int | None = None,
+    held_out_loss: Callable[[Point], Tensor] | None = None,
+) -> tuple[float, float]:
     num_steps = 4
 
     def progress(step: int, _: int) -> None:
@@ -45,6 +51,7 @@ def descended(point: Point, folder: Path | None, kill_at: int | None = None) -> 
         device=torch.device("cpu"),
         progress=progress,
         on_log=None,
+        held_out_loss=held_out_loss,
     )
     assert told == list(range(told[0], num_steps + 1))
     return found
@@ -52,10 +59,10 @@ def descended(point: Point, folder: Path | None, kill_at: int | None = None) -> 
 
 def by_hand(num_steps: int) -> tuple[float, float]:
     place, velocity, loss = 1.0, 0.0, 0.0
-    for step in range(num_steps):
+    for step in range(4)[:num_steps]:
         loss = (step + 1) * place**2 / 2
         velocity = 0.5 * velocity + (step + 1) * place
-        place -= 0.1 * (1 - step / num_steps) * velocity
+        place -= 0.1 * (1 - step / 4) * velocity
     return place, loss
 
 
@@ -98,3 +105,36 @@ def test_a_loss_that_is_not_finite_is_named(tmp_path: Path) -> None:
 
 def test_half_a_cosine_goes_from_1_to_0() -> None:
     assert [cosine(share) for share in (0.0, 0.5, 1.0)] == pytest.approx([1.0, 0.5, 0.0])
+
+
+def test_the_average_that_is_best_on_held_out_data_is_kept_killed_or_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(descent, "_EVERY", 1)
+    monkeypatch.setattr(descent, "_SAVE_SECONDS", -1.0)
+    averages = [1.0]
+    for step in range(1, 5):
+        decay = step / (step + 10)
+        averages.append(decay * averages[-1] + (1 - decay) * by_hand(step)[0])
+    target = averages[2] + 0.01  # on the way, not where it ends
+    losses = [(average - target) ** 2 for average in averages[1:]]
+    assert min(losses) == losses[1]
+
+    def held_out_loss(point: Point) -> Tensor:
+        return (point.place[0] - target).square()
+
+    for folder in (None, tmp_path / "whole"):
+        if folder is not None:
+            folder.mkdir()
+        point = Point()
+        descended(point, folder, held_out_loss=held_out_loss)
+        assert point.place.item() == pytest.approx(averages[2], rel=1e-6)
+    lines = [json.loads(line) for line in (tmp_path / "whole" / "log.jsonl").read_text().splitlines()]
+    assert [line["held_out_loss"] for line in lines] == pytest.approx(losses, rel=1e-4)
+    (tmp_path / "killed").mkdir()
+    with pytest.raises(Killed):
+        descended(Point(), tmp_path / "killed", kill_at=4, held_out_loss=held_out_loss)
+    again = Point()
+    descended(again, tmp_path / "killed", held_out_loss=held_out_loss)
+    assert again.place.item() == point.place.item()
+    assert (tmp_path / "killed" / "log.jsonl").read_text() == (tmp_path / "whole" / "log.jsonl").read_text()

@@ -1,5 +1,6 @@
 """Action priors: what they learn, and that they are saved, resumed and refused as models are."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from wmcontrol import ActionConditioned, Predictor, WorldModel
-from wmcontrol.data import LatentStore
+from wmcontrol.data import LatentStore, held_out_split
 from wmcontrol.models import ActionNormalizer, ActionPrior, PlanningSettings
 from wmcontrol.training import PriorSettings, fit_prior
 from wmcontrol.training.prior import HindsightBatch, HindsightWindows, flow_matching_loss
@@ -117,6 +118,25 @@ def test_proposals_go_to_the_goal(stores: list[LatentStore], model: WorldModel) 
 
     shares = [np.corrcoef(moved(samples.mean(1))[:, axis], moved(batch.actions)[:, axis])[0, 1] for axis in range(2)]
     assert min(shares) > 0.8
+
+
+def test_few_trajectories_are_not_learned_by_heart(
+    stores: list[LatentStore], model: WorldModel, tmp_path: Path
+) -> None:
+    settings = PriorSettings(num_steps=200, batch_size=64, width=64, depth=2, num_train_trajectories=2)
+    found = fit_prior(stores[0], base=model, settings=settings, folder=tmp_path)
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    losses = [line["held_out_loss"] for line in lines]
+    assert len(losses) == 4
+    assert losses[-1] > 1.5 * min(losses)
+    assert model.normalizer is not None
+    assert found.model.prior is not None
+    _, held_out = held_out_split(20, 0)
+    unseen = HindsightWindows(stores[0], held_out, model.normalizer, horizon=3, num_frames=2)
+    batch = unseen.draw(2000, np.random.default_rng(0))
+    assert float(flow_matching_loss(found.model.prior, batch, torch.Generator().manual_seed(0))) == pytest.approx(
+        min(losses), rel=0.1
+    )
 
 
 def test_rows_do_not_depend_on_one_another(stores: list[LatentStore], model: WorldModel) -> None:
