@@ -103,9 +103,21 @@ def test_surprise(folder: Path, capsys: Captured) -> None:
     assert [each["category"] for each in categories] == ["Continuity", "mean"]
 
 
+def test_a_clip_is_drawn(folder: Path, capsys: Captured) -> None:
+    words = [f"model.path={folder / 'model'}", f"data.path={folder / 'videos'}", "trajectory=1", "query=[1,2]"]
+    more = ["num_frames=4", "context_frames=2", "step=3", "blocks=[0]", f"out={folder / 'looks'}", "device=cpu"]
+    assert main(["visualize", *words, *more]) == 0
+    assert capsys.readouterr().out.strip() == str(folder / "looks/visualization.html")
+    names = {"attention.png", "tokens.mp4", "tokens.png", "visualization.html"}
+    assert {path.name for path in (folder / "looks").iterdir()} == names
+
+
 @pytest.mark.parametrize(
     ("words", "facts"),
     [
+        (["visualize", "trajectory=2"], ("trajectory", 2)),
+        (["visualize", "num_frames=40"], (22,)),
+        (["visualize", "data.path=nowhere"], ("data", "nowhere")),
         (["forecast", "head=nowhere"], ("head", "nowhere/head.json")),
         (["forecast", "protocol={steps:3}"], ("protocol", "steps")),
         (["forecast", "protocol={step:0}"], ("protocol", "step", 0)),
@@ -115,7 +127,9 @@ def test_surprise(folder: Path, capsys: Captured) -> None:
 )
 def test_mistakes_name_their_key(folder: Path, head: Path, words: list[str], facts: Any, capsys: Captured) -> None:
     good = [f"model.path={folder / 'model'}", "device=cpu", "out=never"]
-    if words[0] == "forecast":
+    if words[0] == "visualize":
+        good += [f"data.path={folder / 'videos'}"]
+    elif words[0] == "forecast":
         good += ["clips=masked_videos", f"clips.path={folder / 'videos'}", f"head={head}"]
     else:
         good += ["pairs=grasp", f"pairs.path={folder / 'films'}"]

@@ -1,4 +1,4 @@
-"""What predictors without actions foresee: segmentation and depth of frames to come, and what surprises them.
+"""What predictors foresee: segmentation and depth of frames to come, what surprises them, and pictures of both.
 
 Protocols are those of DINO-world (arXiv 2507.19468, sections 4.1 and 4.2, appendix C). Letters: ``N`` clips, ``T``
 frames of a clip, ``B`` windows at once, ``P`` patches of a frame, ``D`` numbers of a token, ``C`` classes.
@@ -12,6 +12,9 @@ from .metrics import auroc, class_iou, confusion_matrix, mean_iou, over_clips, r
 from .protocols import Case, ForecastProtocol, SurpriseProtocol
 from .records import Film, FilmPair, FilmPairs, LabelledVideo, LabelledVideos
 from .surprises import Surprise, surprise
+from .token_colors import TokenColors
+from .visualization import Visualization, visualize
+from .visualization_page import save_visualization
 
 __all__ = [
     "Case",
@@ -27,6 +30,8 @@ __all__ = [
     "LabelledVideos",
     "Surprise",
     "SurpriseProtocol",
+    "TokenColors",
+    "Visualization",
     "auroc",
     "class_iou",
     "confusion_matrix",
@@ -38,7 +43,9 @@ __all__ = [
     "over_clips",
     "relative_accuracy",
     "save_result",
+    "save_visualization",
     "squared_errors",
     "surprise",
     "train_head",
+    "visualize",
 ]

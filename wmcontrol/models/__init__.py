@@ -2,6 +2,7 @@
 
 from .action import ActionConditioned
 from .action_prior import ActionPrior
+from .attention_maps import attention_weights
 from .context import Context
 from .normalizer import ActionNormalizer
 from .planning_settings import PlanningSettings
@@ -21,6 +22,7 @@ __all__ = [
     "Predictor",
     "RewardHead",
     "WorldModel",
+    "attention_weights",
     "load_dino_wm",
     "register_predictor",
 ]

@@ -47,6 +47,12 @@ class CrossAttention(nn.Module):
         merged: Tensor = self.out(attended.transpose(1, 2).flatten(2))
         return merged
 
+    def weights(self, queries: Tensor, cos: Tensor, sin: Tensor, keys: Tensor) -> Tensor:
+        """Return how much queries (B, Q, width) attend to keys (B, h, N, d): (B, h, Q, N), rows sum to one."""
+        q = rotate(self._split(self.query(queries)), cos, sin)
+        weights: Tensor = (q * q.shape[-1] ** -0.5 @ keys.transpose(-1, -2)).softmax(-1)
+        return weights
+
     def to_shared_and_own(
         self, queries: Tensor, cos: Tensor, sin: Tensor, shared: KeysValues, own: KeysValues | None
     ) -> Tensor:

@@ -23,6 +23,7 @@ COMMANDS: Mapping[str, str] = {
     "show": "draw a contact sheet of a data set",
     "surprise": "tell films of what can happen from those of what cannot",
     "train_head": "train a head on tokens of labelled frames, for forecast",
+    "visualize": "draw what a model foresees of a clip, and where it looks",
 }
 # Settings classes and functions of the library whose fields and arguments are keys of a command, beside those of its
 # Config: all of them, or those that are named.
@@ -48,4 +49,7 @@ SETTINGS: Mapping[str, Mapping[str, str]] = {
         "scenes.saving.save_scenes": "jobs",
     },
     "train_head": {"forecasting.head_training.HeadSettings": ""},
+    "visualize": {
+        "forecasting.visualization.visualize": "trajectory start num_frames context_frames step query blocks",
+    },
 }

@@ -5,7 +5,7 @@ import json
 import os
 import platform
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -152,17 +152,19 @@ def report(
         }
         for row in rows
     ]
-    shown = {"title": title, "about": [*about, *run_notes], "sections": sections, "settings": json_text(settings)}
-    loader = PackageLoader(__name__.rpartition(".")[0])
-    html = Environment(loader=loader, autoescape=True, trim_blocks=True, keep_trailing_newline=True)
-    html.filters["base64"] = lambda path: Markup(base64.b64encode(Path(path).read_bytes()).decode("ascii"))
-    markdown = Environment(loader=loader, finalize=_in_markdown, trim_blocks=True)
+    shown: dict[str, Any] = {
+        "title": title,
+        "about": [*about, *run_notes],
+        "sections": sections,
+        "settings": json_text(settings),
+    }
+    markdown = Environment(loader=_templates(), finalize=_in_markdown, trim_blocks=True)
     markdown.filters["link"] = lambda path: _link(path, folder)
     texts = {
         "report.json": json_text(numbers),
         "times.json": json_text({"rows": times}),
         "report.md": markdown.get_template("report.md.j2").render(shown),
-        "report.html": html.get_template("report.html.j2").render(shown),
+        "report.html": html_page(**shown),
     }
     for name, text in texts.items():
         with atomic_write(folder / name) as file:
@@ -170,6 +172,28 @@ def report(
     if tracker is not None:
         _tell(tracker, rows, found, videos)
     return folder / "report.html"
+
+
+def html_page(title: str, about: Sequence[str], sections: Sequence[Mapping[str, Any]], settings: str) -> str:
+    """Return a page that is one file, opens offline and runs no code.
+
+    Args:
+        title: of the page.
+        about: paragraphs below it.
+        sections: of each its ``heading`` and what there is of ``table`` (a row is a dict), ``paragraphs``, ``points``,
+            ``pictures`` (a caption and the PNG file) and ``videos`` (:class:`Video`).
+        settings: JSON that can be unfolded.
+    """
+    html = Environment(loader=_templates(), autoescape=True, trim_blocks=True, keep_trailing_newline=True)
+    html.filters["base64"] = lambda path: Markup(base64.b64encode(Path(path).read_bytes()).decode("ascii"))
+    page: str = html.get_template("report.html.j2").render(
+        title=title, about=about, sections=sections, settings=settings
+    )
+    return page
+
+
+def _templates() -> PackageLoader:
+    return PackageLoader(__name__.rpartition(".")[0])
 
 
 def _tell(tracker: Tracker, rows: Sequence[ResultRow], found: Sequence[Difference], videos: Sequence[Video]) -> None:
