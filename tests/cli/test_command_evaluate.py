@@ -221,6 +221,16 @@ def test_the_keys_of_a_protocol_are_what_tasks_and_agents_have(data: Path, tmp_p
     assert found.records[0]["decisions"] == 2
 
 
+def test_far_tasks_have_goals_of_other_trajectories_that_agents_know_no_due_time_of(data: Path, tmp_path: Path) -> None:
+    words = ["protocol=far", "budget=5", "planner=random_shooting", "planner.num_samples=2", "num_tasks=2", "videos=0"]
+    assert main(["evaluate", "model=wall", f"data.path={data}", *words, f"out={tmp_path}"]) == 0
+    found = Evaluation.read(tmp_path / "tasks.jsonl")
+    assert found.header["protocol"]["goal_offset"] is found.header["tasks"]["goal_offset"] is None
+    assert found.header["about"]["agent"]["goal_offset"] is None
+    assert all(record["source"].count("episode_") == 2 for record in found.records)
+    assert "goals of other trajectories" in (tmp_path / "report.md").read_text()
+
+
 @pytest.mark.parametrize(
     ("agent", "name", "kind", "jobs"),
     [

@@ -28,6 +28,57 @@ def test_goals_are_so_many_steps_ahead_in_the_same_trajectory(walks: Walks) -> N
         assert task.replay.shape == (0, 2)
 
 
+def test_goals_of_other_trajectories_are_frames_of_theirs(walks: Walks) -> None:
+    tasks = DatasetTasks(walks, 30, goal_offset=None, context_steps=3)
+    pairs = []
+    for task in tasks.tasks:
+        words = task.source.replace(",", "").split()
+        record, begin, other, end = words[0], int(words[2]), words[4], int(words[6])
+        start, goal = (walks.trajectory(int(name.removeprefix("episode_"))) for name in (record, other))
+        assert start.states is not None
+        assert goal.states is not None
+        assert record != other
+        np.testing.assert_array_equal(task.state, start.states[begin - 3])
+        np.testing.assert_array_equal(task.goal_state, goal.states[end])
+        pairs.append((record, other))
+    assert len(set(pairs)) > 15  # of 30 that there are
+    assert tasks.describe()["goal_offset"] is None
+    again = DatasetTasks(walks, 8, goal_offset=None, context_steps=3).tasks
+    assert [task.source for task in again] == [task.source for task in tasks.tasks[:8]]
+    assert [task.source for task in DatasetTasks(walks, 8, goal_offset=None, context_steps=3, seed=1).tasks] != [
+        task.source for task in again
+    ]
+
+
+def test_goals_of_other_trajectories_that_are_reached_already_are_redrawn() -> None:
+    class Together(Walks):
+        """All but the last stand at one place, and that at one far away."""
+
+        def trajectory(self, index: int) -> Trajectory:
+            at = [10.0, 50.0] if index == 5 else [10.0, 10.0]
+            return replace(super().trajectory(index), states=np.tile(at, (41, 1)))
+
+    tasks = DatasetTasks(Together(), 12, goal_offset=None)
+    assert all("episode_5" in task.source for task in tasks.tasks)
+    assert tasks.redrawn["solved"] > 12
+    with pytest.raises(ValueError, match=naming(1, 0)):
+        DatasetTasks(Subset(Walks(), [2]), 1, goal_offset=None)
+
+
+def test_goals_that_cannot_be_in_the_worlds_of_the_starts_are_redrawn() -> None:
+    class Doors(Walks):
+        """In the first the wall is where the others stand."""
+
+        def trajectory(self, index: int) -> Trajectory:
+            x, wall = (40.0, 22.0) if index == 0 else (22.0, 36.0)
+            states = np.stack([np.full(41, x), np.linspace(5, 15, 41)], 1)
+            return replace(super().trajectory(index), states=states, variation={"wall_position": np.array([wall])})
+
+    tasks = DatasetTasks(Doors(3), 10, goal_offset=None)
+    assert tasks.redrawn["refused"] > 3
+    assert not any(task.source.startswith("episode_0") for task in tasks.tasks)
+
+
 @pytest.mark.parametrize("env_id", ["nonsense/Env-v0", "Nonsense-v3", "Wall-v0:x", "CartPole-v1"])
 def test_an_environment_that_cannot_be_made_is_named(env_id: str, walks: Walks) -> None:
     walks.env_id = env_id
@@ -160,12 +211,37 @@ def test_random_tasks_are_those_that_the_environment_draws() -> None:
         RandomTasks("wmcontrol/PushT-v0", 0)
 
 
-def test_protocols_are_those_that_were_published() -> None:
+@pytest.mark.parametrize("layout", ["fixed", "random"])
+def test_walls_own_tasks_go_to_the_opposite_room(layout: str) -> None:
+    env: Any = gym.make("wmcontrol/Wall-v0", obs_type="state", layout=layout, disable_env_checker=True).unwrapped
+    sides = []
+    for task in RandomTasks(env.spec.id, 20, env_settings={"layout": layout}).tasks:
+        observation, _ = env.reset(seed=task.seed)
+        wall = env.variation["wall_position"][0]
+        sides.append((env.get_state()[0] > wall, observation["desired_goal"][0] > wall))
+    assert all(start != goal for start, goal in sides)
+    assert len(set(sides)) == 2  # either way
+
+
+def test_mazes_own_tasks_go_from_anywhere_to_anywhere() -> None:
+    env: Any = gym.make("wmcontrol/PointMaze_Large-v0", obs_type="state", disable_env_checker=True).unwrapped
+    cells: list[set[tuple[int, ...]]] = [set(), set()]
+    for task in RandomTasks(env.spec.id, 500).tasks:
+        observation, info = env.reset(seed=task.seed)
+        assert not info["is_success"]
+        for found, place in zip(cells, (env.get_state()[:2], observation["desired_goal"]), strict=True):
+            found.add(tuple(np.rint(place + 0.2).astype(int)))
+    assert len(cells[0]) == len(cells[1]) == 46  # all that are free
+
+
+def test_protocols_are_what_they_were_published_as() -> None:
     paper, mpc, swm = PROTOCOLS["paper"], PROTOCOLS["mpc"], PROTOCOLS["swm"]
     assert (paper.goal_offset, paper.budget, paper.replan_every, paper.num_tasks, paper.horizon) == (25, 25, 25, 512, 5)
     assert paper.planner == {"num_samples": 300, "num_elites": 10, "num_iterations": 30}
     assert (mpc.budget, mpc.replan_every) == (50, 5)
     assert (swm.goal_offset, swm.budget, swm.planner["num_elites"]) == (25, 50, 30)
+    far = PROTOCOLS["far"]
+    assert (far.goal_offset, far.budget, far.replan_every, far.num_tasks) == (None, 150, 5, 256)
     with pytest.raises(ValueError, match="budget"):
         Protocol(name="none", budget=0)
     assert replace(mpc, goal_offset=30, budget=60, horizon=3, replan_every=10, num_tasks=8).as_dict() == {

@@ -13,7 +13,8 @@ class Protocol:
 
     Attributes:
         name: of the protocol.
-        goal_offset: environment steps between start and goal in the trajectory that they come from.
+        goal_offset: environment steps between start and goal in the trajectory that they come from. None: the goal is
+            of another trajectory. For example 50.
         budget: environment steps that an agent gets, always all of them.
         replan_every: environment steps that a planning agent takes of each plan.
         num_tasks: how many.
@@ -25,7 +26,7 @@ class Protocol:
     """
 
     name: str
-    goal_offset: int = 25
+    goal_offset: int | None = 25
     budget: int = 25
     replan_every: int = 25
     num_tasks: int = 512
@@ -34,7 +35,8 @@ class Protocol:
 
     def __post_init__(self) -> None:
         for name in ("goal_offset", "budget", "replan_every", "num_tasks", "horizon"):
-            check_whole(name, getattr(self, name))
+            if name != "goal_offset" or self.goal_offset is not None:
+                check_whole(name, getattr(self, name))
 
     def as_dict(self) -> dict[str, Any]:
         """Return the settings, as JSON can write them."""
@@ -49,10 +51,12 @@ PROTOCOLS: Mapping[str, Protocol] = {
     "mpc": Protocol(name="mpc", budget=50, replan_every=5, planner=_CEM),
     # stable-worldmodel's: plans of 25 steps, all of them executed, twice.
     "swm": Protocol(name="swm", budget=50, planner={**_CEM, "num_elites": 30}),
+    # Farther than one plan, nobody knows how far.
+    "far": Protocol(name="far", goal_offset=None, budget=150, replan_every=5, num_tasks=256, planner=_CEM),
 }
 
 
-def protocol_named(name: str | Protocol, **changes: int) -> Protocol:
+def protocol_named(name: str | Protocol, **changes: int | None) -> Protocol:
     """Return a protocol by its name, or one that is given.
 
     Args:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import count, islice
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,7 +63,7 @@ class Tasks(Protocol):
 
 
 class DatasetTasks:
-    """Starts and goals that are ``goal_offset`` steps apart in recorded trajectories.
+    """Starts of recorded trajectories, with goals ``goal_offset`` steps later, or of other trajectories.
 
     Give it held-out trajectories, or ``split="held_out"``. Each in turn gives a task, from a random place; then each
     gives another one, until there are enough; none comes twice. Fewer tasks of the same seed are the first of more.
@@ -74,7 +74,8 @@ class DatasetTasks:
         dataset: trajectories with states (and actions, for ``context_steps``), of one of our environments.
         num_tasks: how many.
         seed: of the draws.
-        goal_offset: environment steps from start to goal.
+        goal_offset: environment steps from start to goal. None: the goal is any frame of another trajectory, drawn in
+            the start's world, so that nobody knows how far it is.
         context_steps: environment steps before the start, which are replayed while the agent looks on.
         split: which trajectories: held_out, those that finetune holds out, or all, of a set that nothing was trained
             on. For example all.
@@ -94,7 +95,7 @@ class DatasetTasks:
         num_tasks: int = 512,
         *,
         seed: int = 0,
-        goal_offset: int = 25,
+        goal_offset: int | None = 25,
         context_steps: int = 0,
         split: Literal["held_out", "all"] = "all",
         split_seed: int = 0,
@@ -104,7 +105,8 @@ class DatasetTasks:
     ):
         check_whole("num_tasks", num_tasks)
         check_whole("seed", seed, least=0)
-        check_whole("goal_offset", goal_offset)
+        if goal_offset is not None:
+            check_whole("goal_offset", goal_offset)
         check_whole("context_steps", context_steps, least=0)
         known = env_id or dataset.env_id
         if known is None:
@@ -135,8 +137,8 @@ class DatasetTasks:
         rejected = {"solved": 0, "refused": 0}
         self.redrawn: Mapping[str, int] = rejected
         drawn = (
-            (_task(trajectory, start, goal_offset, context_steps, len(found), seed), trajectory)
-            for trajectory, start in _places(dataset, context_steps, goal_offset, seed)
+            (_task(start, goal, context_steps, len(found), seed), start.trajectory)
+            for start, goal in _places(dataset, context_steps, goal_offset, seed)
         )
         with closing(make_one(known, {**self.env_settings, "obs_type": "state"})) as env:
             for task in islice(_accepted(drawn, env, known, rejected), num_tasks):
@@ -144,9 +146,10 @@ class DatasetTasks:
                 if progress is not None:
                     progress(len(found), num_tasks)
         if len(found) < num_tasks:
+            where = "in another" if goal_offset is None else f"{goal_offset} steps ahead"
             raise ValueError(
                 f"{num_tasks} tasks were asked for, and {len(dataset)} trajectories have {len(found)} whose goal is "
-                f"{goal_offset} steps ahead and not reached at the start ({rejected['solved']} are, "
+                f"{where} and not reached at the start ({rejected['solved']} are, "
                 f"{rejected['refused']} the environment refused); ask for fewer, or bring more data"
             )
         self.tasks = tuple(found)
@@ -209,11 +212,27 @@ def _accepted(
             yield task
 
 
+class _Place(NamedTuple):
+    """A frame of a trajectory."""
+
+    trajectory: Trajectory
+    step: int
+
+    def state(self, before: int = 0) -> Floats:
+        """Return the state in it, or so many steps before."""
+        if self.trajectory.states is None:
+            raise ValueError(f"{self.trajectory.provenance}: it has no states, which tasks are made of")
+        return self.trajectory.states[self.step - before].copy()
+
+
 def _places(
-    dataset: TrajectoryDataset, context_steps: int, goal_offset: int, seed: int
-) -> Iterator[tuple[Trajectory, int]]:
-    """Yield trajectories and where in them a task starts: every trajectory once, then every one a second time, …."""
-    rooms = np.asarray(dataset.lengths) - context_steps - goal_offset  # how many places each has
+    dataset: TrajectoryDataset, context_steps: int, goal_offset: int | None, seed: int
+) -> Iterator[tuple[_Place, _Place]]:
+    """Yield starts and goals: a start in every trajectory once, then in every one a second time, …."""
+    lengths = np.asarray(dataset.lengths)
+    rooms = lengths - context_steps - (goal_offset or 0)  # how many places each has
+    if goal_offset is None and len(lengths) < 2:
+        return
     order = np.random.default_rng((seed, 0)).permutation(np.flatnonzero(rooms > 0))
     for turn in count():
         having = [int(i) for i in order if turn < rooms[i]]
@@ -221,22 +240,30 @@ def _places(
             return
         for i in having:
             places = np.random.default_rng((seed, 1, i)).permutation(int(rooms[i]))
-            yield dataset.trajectory(i), context_steps + int(places[turn])
+            start = _Place(dataset.trajectory(i), context_steps + int(places[turn]))
+            if goal_offset is not None:
+                yield start, _Place(start.trajectory, start.step + goal_offset)
+                continue
+            rng = np.random.default_rng((seed, 3, i, turn))
+            other = (i + 1 + int(rng.integers(len(lengths) - 1))) % len(lengths)
+            yield start, _Place(dataset.trajectory(other), int(rng.integers(lengths[other])))
 
 
-def _task(trajectory: Trajectory, start: int, goal_offset: int, context_steps: int, number: int, seed: int) -> Task:
-    if trajectory.states is None:
-        raise ValueError(f"{trajectory.provenance}: it has no states, which tasks are made of")
+def _task(start: _Place, goal: _Place, context_steps: int, number: int, seed: int) -> Task:
+    trajectory, begin = start.trajectory, start.step - context_steps
     if context_steps and trajectory.actions is None:
         raise ValueError(f"{trajectory.provenance}: it has no actions, which context_steps replay")
-    replay = np.zeros((0, 0)) if trajectory.actions is None else trajectory.actions[start - context_steps : start]
+    replay = np.zeros((0, 0)) if trajectory.actions is None else trajectory.actions[begin : start.step]
+    way = f"steps {start.step} to {goal.step}"
+    if goal.trajectory is not trajectory:
+        way = f"step {start.step}, to {goal.trajectory.provenance.record}, step {goal.step}"
     return Task(
         seed=_seed_of(seed, number),
-        state=trajectory.states[start - context_steps].copy(),
-        goal_state=trajectory.states[start + goal_offset].copy(),
+        state=start.state(context_steps),
+        goal_state=goal.state(),
         variation=dict(trajectory.variation),
         replay=replay.copy(),
-        source=f"{trajectory.provenance.record}, steps {start} to {start + goal_offset}",
+        source=f"{trajectory.provenance.record}, {way}",
     )
 
 

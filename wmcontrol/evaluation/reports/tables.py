@@ -179,7 +179,8 @@ def _points(interval: Interval) -> str:
 def _way(header: Mapping[str, Any]) -> Iterator[str]:
     tasks, protocol = header.get("tasks", {}), header.get("protocol", {})
     if "num_tasks" in tasks:
-        apart = f", goals {tasks['goal_offset']} steps ahead" if "goal_offset" in tasks else ""
+        ahead = tasks.get("goal_offset", "")
+        apart = ", goals of other trajectories" if ahead is None else f", goals {ahead} steps ahead" if ahead else ""
         context = f", {tasks['context_steps']} context steps" if tasks.get("context_steps") else ""
         origin = {"dataset": "from trajectories", "random": "drawn at random"}.get(tasks.get("tasks", ""), "")
         yield f"{tasks['num_tasks']:,} tasks {origin}".strip() + f" (seed {tasks.get('seed', '?')}{apart}{context})"
