@@ -220,9 +220,10 @@ class _Place(NamedTuple):
 
     def state(self, before: int = 0) -> Floats:
         """Return the state in it, or so many steps before."""
-        if self.trajectory.states is None:
+        states = self.trajectory.states
+        if states is None:
             raise ValueError(f"{self.trajectory.provenance}: it has no states, which tasks are made of")
-        return self.trajectory.states[self.step - before].copy()
+        return np.array(states[self.step - before], dtype=np.float64)
 
 
 def _places(

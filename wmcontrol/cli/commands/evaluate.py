@@ -17,7 +17,8 @@ class Config:
     """Judge an agent on tasks, under a protocol: how many it solves, with an interval and baselines beside it.
 
     Tasks are drawn in env=NAME, or taken from the trajectories of data.path=PATH: a start, and a goal that was reached
-    goal_offset steps later, or with goal_offset=null in another trajectory. An environment that is registered in a module of yours is env.id=module:ID, with data too.
+    goal_offset steps later, or with goal_offset=null in another trajectory. An environment that is registered in a
+    module of yours is env.id=module:ID, with data too.
     No-op and random actions are judged in any case; where the model has an action prior, so is what it proposes.
 
     Saved are a line of JSON for each task, tables, plots, videos and report.html, which shows them all. Killed, it goes
