@@ -7,13 +7,23 @@ from typing import Any
 
 import torch
 
-from wmcontrol.compare.plan import MODEL, RUN, SET, STORES, collecting, encoded_facts, store_of, trained_facts
+from wmcontrol.compare.plan import (
+    MODEL,
+    RUN,
+    SET,
+    STORES,
+    collecting,
+    encoded_facts,
+    fitting_prior,
+    store_of,
+    trained_facts,
+)
 from wmcontrol.compare.stages import Stage
 from wmcontrol.data import LatentStore, encode, fit_encoder, open_dataset
 from wmcontrol.encoders import PyramidEncoder
 from wmcontrol.encoders.files import encoder_digest, load_encoder, save_encoder
 from wmcontrol.models import PlanningSettings, Predictor, WorldModel
-from wmcontrol.training import FinetuneSettings, PretrainSettings, PriorSettings, finetune, fit_prior, pretrain
+from wmcontrol.training import FinetuneSettings, PretrainSettings, finetune, pretrain
 
 from .recipe import Recipe
 
@@ -36,12 +46,7 @@ def plan(recipe: Recipe) -> dict[str, Stage]:
         for name, settings in recipe.models.items()
     }
     priors = {
-        name: Stage(
-            f"fit prior {name}",
-            {"planning": asdict(recipe.planning.get(name, PlanningSettings())), **asdict(settings)},
-            (stores[name], trained[name]),
-            _fit_prior,
-        )
+        name: fitting_prior(name, settings, recipe.planning.get(name, PlanningSettings()), stores[name], trained[name])
         for name, settings in recipe.priors.items()
     }
     stages = [*sets.values(), encoder, *stores.values(), base, *trained.values(), *priors.values()]
@@ -92,24 +97,6 @@ def _finetune(stage: Stage, root: Path) -> dict[str, Any]:
         folder=stage.folder(root) / RUN,
     )
     return trained_facts(stage, root)
-
-
-def _fit_prior(stage: Stage, root: Path) -> dict[str, Any]:
-    store, trained = stage.needs
-    base = WorldModel.load(trained.folder(root) / MODEL, dtype=torch.float32)
-    base.planning = PlanningSettings(**stage.settings["planning"])  # it decides what the prior looks at, and how far
-    fitted = fit_prior(
-        store_of(store, root),
-        base=base,
-        settings=PriorSettings(**{key: value for key, value in stage.settings.items() if key != "planning"}),
-        folder=stage.folder(root) / RUN,
-    )
-    assert fitted.model.prior is not None
-    return {
-        "parameters": sum(parameter.numel() for parameter in fitted.model.prior.parameters()),
-        "error": fitted.error,
-        "mean_action_error": fitted.mean_action_error,
-    }
 
 
 def _fresh(store: LatentStore, settings: Mapping[str, Any], seed: int) -> WorldModel:

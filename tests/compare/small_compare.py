@@ -14,6 +14,7 @@ small_comparison = partial(
     num_tasks=4,
     oracle_tasks=2,
     num_iterations=2,
+    prior_steps=5,
 )
 
 

@@ -5,19 +5,23 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import small_compare
+import torch
 from tracked import Told
 
+from wmcontrol import WorldModel
 from wmcontrol.cli.main import main
 from wmcontrol.compare import compare
 from wmcontrol.compare.plan import TASKS
 from wmcontrol.evaluation import Evaluation
 
-AGENTS = ["scratch", "full", "no-op", "random actions", "true simulator"]
+AGENTS = ["scratch", "full", "full with a prior", "prior alone", "best proposal"]
+AGENTS += ["no-op", "random actions", "true simulator"]
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +34,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_report_has_models_floor_and_ceiling_and_the_files_that_it_says(made: Path) -> None:
     found = json.loads((made / "report.json").read_text())
     assert [row["agent"] for row in found["rows"]] == AGENTS
-    assert [row["num_train_trajectories"] for row in found["rows"]] == [27, 27, None, None, None]
+    assert [row["num_train_trajectories"] for row in found["rows"]] == [27, 27, *6 * [None]]
     assert {row["env"] for row in found["rows"]} == {"Wall"}
     (pair,) = found["differences"]
     assert {pair["first"], pair["second"]} == {"full", "scratch"}
@@ -44,23 +48,32 @@ def test_the_report_has_models_floor_and_ceiling_and_the_files_that_it_says(made
 def test_all_have_the_same_tasks_and_the_simulator_the_first_of_them(made: Path) -> None:
     files = {path.parent.name.split("_", 2)[2].rpartition("-")[0]: path for path in made.glob(f"stages/*/{TASKS}")}
     found = {agent: Evaluation.read(path) for agent, path in files.items()}
-    assert sorted(found) == sorted(["scratch_27_seed_0", "full_27_seed_0", "no-op", "random_actions", "true_simulator"])
+    others = [agent.replace(" ", "_") for agent in AGENTS[2:]]
+    assert sorted(found) == sorted(["scratch_27_seed_0", "full_27_seed_0", *others])
     sources = {agent: [record["source"] for record in evaluation.records] for agent, evaluation in found.items()}
     assert len(sources["full_27_seed_0"]) == 4
     simulated = sources.pop("true_simulator")
     assert all(each == sources["full_27_seed_0"] for each in sources.values())
     assert simulated == sources["full_27_seed_0"][:2]
     types = {agent: evaluation.header["about"].get("dtype") for agent, evaluation in found.items()}
-    planned = dict.fromkeys(("scratch_27_seed_0", "full_27_seed_0", "true_simulator"), "float32")
-    assert types == {"no-op": None, "random_actions": None, **planned}
+    assert types == {agent: None if agent in ("no-op", "random_actions") else "float32" for agent in found}
+    proposed = found["full_with_a_prior"].header["about"]
+    assert proposed["planning"]["num_proposals"] == 64
+    assert proposed["planner"]["name"] != "BestProposal"
+    assert found["prior_alone"].header["about"]["planning"]["num_proposals"] == 1
+    assert found["best_proposal"].header["about"]["planner"]["name"] == "BestProposal"
 
 
-def test_the_film_is_of_the_model_that_reached_most_goals(made: Path) -> None:
-    (record,) = [json.loads(path.read_text()) for path in made.glob("stages/film_*/stage.json")]
-    rows = {row["agent"]: row["success_end"]["value"] for row in json.loads((made / "report.json").read_text())["rows"]}
-    best = max(rows["scratch"], rows["full"])
-    assert record["facts"]["mode"] == ("full" if rows["full"] == best else "scratch")
-    assert len(record["facts"]["reached"]) == 3
+def test_the_prior_is_of_the_model_of_the_last_mode_and_is_filmed(made: Path) -> None:
+    (trained,) = made.glob("stages/train_wall_full_*/run/model")
+    (fitted,) = made.glob("stages/fit_prior_wall_full-*/run/model")
+    before, after = WorldModel.load(trained), WorldModel.load(fitted)
+    assert before.prior is None
+    assert after.prior is not None
+    for name, weight in before.predictor.state_dict().items():
+        assert torch.equal(weight, after.predictor.state_dict()[name]), name
+    assert [len(record["facts"]["reached"]) for record in films(made) if "prior" in record["facts"]["mode"]] == [3]
+    assert "full with a prior" in (made / "report.html").read_text()
 
 
 def test_times_lie_beside_the_report_and_not_in_it(made: Path) -> None:
@@ -102,7 +115,7 @@ def test_a_second_run_does_nothing_again_and_says_where_all_lies(
 
 
 def test_another_comparison_has_another_folder_and_may_share_stages(made: Path, tmp_path: Path) -> None:
-    other = small_compare.small_comparison(num_tasks=3)
+    other = replace(small_compare.small_comparison(num_tasks=3), prior=None)
     with pytest.raises(ValueError, match="num_tasks is 4 there and 3 here"):
         compare(other, made)
     told: list[int] = []
@@ -118,3 +131,11 @@ def test_another_comparison_has_another_folder_and_may_share_stages(made: Path, 
     value = full.evaluation.success_end.value
     assert tracker.numbers["success_end/Wall/full/value"] == [(full.num_train_trajectories, value)]
     assert tracker.films == {"wall": tmp_path / "wall.mp4"}
+    # Without a prior the film is of the model that reached most goals.
+    rows = {row.agent: row.evaluation.success_end.value for row in found.rows}
+    best = "full" if rows["full"] >= rows["scratch"] else "scratch"
+    assert [record["facts"]["mode"] for record in films(made) if "prior" not in record["facts"]["mode"]] == [best]
+
+
+def films(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(path.read_text()) for path in folder.glob("stages/film_*/stage.json")]

@@ -127,8 +127,11 @@ def test_a_finished_model_with_a_prior_is_judged_without_a_search_too(tmp_path: 
     model = WorldModel.load("wall")
     model.prior = ActionPrior(model.encoder.dim, 1, 10, width=8, depth=1)
     model.save(tmp_path / "model")
-    small = small_compare.small_comparison()
-    wall = replace(small.environments["wall"], finished=str(tmp_path / "model"))
+    taught = small_compare.small_comparison()
+    wall = replace(taught.environments["wall"], finished=str(tmp_path / "model"))
+    with pytest.raises(ValueError, match="prior"):
+        replace(taught, environments={"wall": wall})
+    small = replace(taught, prior=None)
     rows = plan(replace(small, environments={"wall": wall})).rows
     assert [row.agent for row in rows[2:6]] == ["packaged", "prior alone", "best proposal", "no-op"]
     for row, proposals in ((rows[3], 1), (rows[4], 64)):

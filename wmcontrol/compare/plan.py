@@ -28,7 +28,7 @@ from ..evaluation.specs import (
 from ..evaluation.tasks import Tasks
 from ..models import PlanningSettings, WorldModel
 from ..planners import BestProposal, Planner
-from ..training import FinetuneSettings, finetune
+from ..training import FinetuneSettings, PriorSettings, finetune, fit_prior
 from .settings import CollectSettings, Comparison, EnvironmentSettings, planner_settings
 from .stages import Stage
 
@@ -36,6 +36,7 @@ TASKS, FILM = "tasks.jsonl", "film.mp4"
 SET, STORES, RUN = "set", "stores", "run"  # what stages collect, encode and train in their folders
 MODEL = f"{RUN}/model"
 FINISHED = "packaged"
+WITH_PRIOR = " with a prior"  # after a mode of fine-tuning
 _DTYPE = "float16"  # of stored tokens
 _BATCH = 16  # tasks side by side
 _FILMED = 3  # tasks
@@ -46,7 +47,7 @@ class Row:
     """One agent, and the stages that evaluate it."""
 
     env: str  # short name of the environment
-    agent: str  # the mode of fine-tuning, or how a report calls a baseline, the oracle or a finished model
+    agent: str  # the mode of fine-tuning, or how a report calls a baseline, the oracle or a model with a prior
     num_train_trajectories: int | None  # that it was trained on; None: it was not trained
     stages: tuple[Stage, ...]  # one for each training seed; each leaves TASKS in its folder
 
@@ -102,15 +103,22 @@ def _plan_one(asked: Comparison, name: str) -> tuple[list[Row], Stage]:
                 trained = {"num_train_trajectories": count or most, "training_seed": seed}
                 stages.append(judged(mode, (model, *unseen), title, **trained))
             rows.append(Row(name, mode, count or most, tuple(stages)))
-    with_all = [stage for row in rows[: len(asked.modes)] for stage in row.stages]
+    filmed = [stage for row in rows[: len(asked.modes)] for stage in row.stages]
     finished = () if given.finished is None else (FINISHED, *prior_rows(given))
     others = dict.fromkeys((*finished, NO_OP, RANDOM), unseen or (store,))
+    if asked.prior is not None:
+        mode = asked.modes[-1]
+        settings = replace(asked.prior, seed=asked.training_seeds[0], split_seed=asked.seed)
+        taught = fitting_prior(f"{name} {mode}", settings, given.planning, store, of_first_seed[mode])
+        others = dict.fromkeys((mode + WITH_PRIOR, PRIOR, BEST), (taught, *unseen)) | others
     if asked.oracle_tasks:
         # Its encoder and statistics of actions are those of any model that was trained on all.
         others[SIMULATOR] = (of_first_seed["full" if "full" in asked.modes else asked.modes[-1]], *unseen)
     rows += [Row(name, agent, None, (judged(agent, needs, agent),)) for agent, needs in others.items()]
-    settings = _settings(asked, name, "the best", min(_FILMED, asked.num_tasks))
-    return rows, Stage(f"film {name}", settings, (*with_all, *unseen), partial(_film, asked=asked, name=name))
+    if asked.prior is not None:
+        filmed = [stage for row in rows for stage in row.stages if row.agent.endswith(WITH_PRIOR)]
+    how = _settings(asked, name, "the best", min(_FILMED, asked.num_tasks))
+    return rows, Stage(f"film {name}", how, (*filmed, *unseen), partial(_film, asked=asked, name=name))
 
 
 def prior_rows(given: EnvironmentSettings) -> tuple[str, ...]:
@@ -139,8 +147,8 @@ def _settings(asked: Comparison, name: str, agent: str, count: int) -> dict[str,
     if agent not in (NO_OP, RANDOM):
         planner, planning = _how(asked, name, agent)
         settings |= {"planner": planner_settings(planner), "planning": asdict(planning)}
-    if agent in (FINISHED, PRIOR, BEST):
-        settings |= model_digests(given.finished or "")
+    if agent in (FINISHED, PRIOR, BEST) and given.finished is not None:
+        settings |= model_digests(given.finished)
     return settings
 
 
@@ -180,9 +188,8 @@ def _evaluate(stage: Stage, root: Path, *, asked: Comparison, name: str) -> dict
     if kind in (NO_OP, RANDOM):
         spec = baseline(kind, tasks, asked.seed)
     else:
-        finished = asked.environments[name].finished or ""
-        ready = kind in (FINISHED, PRIOR, BEST)
-        model = finished if ready else _need(stage, "train").folder(root) / MODEL
+        finished = asked.environments[name].finished
+        model = _model_of(stage, root) if finished is None or kind not in (FINISHED, PRIOR, BEST) else finished
         spec = _planning(asked, name, tasks, model, kind)
         about["dtype"] = spec.about["dtype"]
     found = evaluate(
@@ -198,16 +205,16 @@ def _evaluate(stage: Stage, root: Path, *, asked: Comparison, name: str) -> dict
 
 
 def _film(stage: Stage, root: Path, *, asked: Comparison, name: str) -> dict[str, Any]:
-    """Film the model that reached most goals; of several, the last in the order of modes."""
+    """Film the model with a prior, or that which reached most goals; of several, the last in the order of modes."""
     judged = [need for need in stage.needs if need.name.startswith("evaluate ")]
     reached = [sum(Evaluation.read(need.folder(root) / TASKS).successes()) for need in judged]
     best = max(range(len(judged)), key=lambda i: (reached[i], i))
     tasks = _tasks(stage, root, asked, name)
     filmed = judged[best].settings
-    agent = _planning(asked, name, tasks, _need(judged[best], "train").folder(root) / MODEL, filmed["agent"]).agent
+    agent = _planning(asked, name, tasks, _model_of(judged[best], root), filmed["agent"]).agent
     path, count = stage.folder(root) / FILM, stage.settings["num_tasks"]
     found = film(agent, tasks, asked.protocol, path, num_episodes=count, seed=asked.seed, title=name)
-    return {"mode": filmed["agent"], "training_seed": filmed["training_seed"], "reached": found}
+    return {"mode": filmed["agent"], "training_seed": filmed.get("training_seed"), "reached": found}
 
 
 def _tasks(stage: Stage, root: Path, asked: Comparison, name: str) -> Tasks:
@@ -220,6 +227,12 @@ def _planning(asked: Comparison, name: str, tasks: Tasks, path: str | Path, agen
     # The simulator is in this process: all cores have stages of their own.
     where: dict[str, Any] = {"simulator": agent == SIMULATOR, "num_workers": 0}
     return planning_spec(model, planner, tasks, asked.protocol, **where, **asdict(planning))
+
+
+def _model_of(stage: Stage, root: Path) -> Path:
+    """Return the folder of the model that a stage judges: with its prior, where one was fitted to it."""
+    (found,) = (need for need in stage.needs if need.name.startswith(("train ", "fit prior ")))
+    return found.folder(root) / MODEL
 
 
 def _need(stage: Stage, kind: str) -> Stage:
@@ -243,6 +256,31 @@ def collecting(name: str, data: CollectSettings) -> tuple[Stage, Stage]:
         }
         found.append(Stage(f"collect {name}{title}", settings, (), partial(_collect, policy=data.make_policy)))
     return found[0], found[1]
+
+
+def fitting_prior(name: str, settings: PriorSettings, planning: PlanningSettings, store: Stage, model: Stage) -> Stage:
+    """Return the stage that teaches a trained model what to propose."""
+    # Planning decides what the prior looks at, and how far.
+    told = {"planning": asdict(planning), **asdict(settings)}
+    return Stage(f"fit prior {name}", told, (store, model), _fit_prior)
+
+
+def _fit_prior(stage: Stage, root: Path) -> dict[str, Any]:
+    store, trained = stage.needs
+    base = WorldModel.load(trained.folder(root) / MODEL, dtype=torch.float32)
+    base.planning = PlanningSettings(**stage.settings["planning"])
+    fitted = fit_prior(
+        store_of(store, root),
+        base=base,
+        settings=PriorSettings(**{key: value for key, value in stage.settings.items() if key != "planning"}),
+        folder=stage.folder(root) / RUN,
+    )
+    assert fitted.model.prior is not None
+    return {
+        "parameters": sum(parameter.numel() for parameter in fitted.model.prior.parameters()),
+        "error": fitted.error,
+        "mean_action_error": fitted.mean_action_error,
+    }
 
 
 def store_of(stage: Stage, root: Path) -> LatentStore:

@@ -9,7 +9,7 @@ from ..evaluation.protocols import PROTOCOLS, Protocol
 from ..evaluation.result import env_label
 from ..models import PlanningSettings
 from ..planners import Planner, fast
-from ..training import FinetuneSettings
+from ..training import FinetuneSettings, PriorSettings
 from .settings import CollectSettings, Comparison, EnvironmentSettings
 
 # The trajectories of the packaged models, their optimiser steps, and how agents plan with them (docs/packaged.md).
@@ -120,6 +120,7 @@ def demo(
     num_tasks: int = 64,
     oracle_tasks: int = 32,
     num_iterations: int = 7,
+    prior_steps: int = 600,
 ) -> Comparison:
     """Return a comparison on Wall; with these sizes it takes about three minutes of two cores.
 
@@ -131,6 +132,7 @@ def demo(
         num_tasks: in all.
         oracle_tasks: with the true simulator.
         num_iterations: of the planner, :func:`~wmcontrol.planners.fast`.
+        prior_steps: optimiser steps of the action prior.
     """
     data = CollectSettings(
         env_id="wmcontrol/Wall-v0",
@@ -148,5 +150,6 @@ def demo(
         num_tasks=num_tasks,
         oracle_tasks=oracle_tasks,
         planner=fast(num_iterations=num_iterations),
+        prior=PriorSettings(num_steps=prior_steps, width=192),
         seed=seed,
     )

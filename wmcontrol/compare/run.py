@@ -114,7 +114,7 @@ def _rows(asked: Comparison, planned: Plan, root: Path) -> list[ResultRow]:
 
 def _tell_training(tracker: Tracker, planned: Plan, root: Path) -> None:
     trained = [need for row in planned.rows for stage in row.stages for need in stage.all_needs()]
-    for stage in dict.fromkeys(stage for stage in trained if stage.name.startswith("train ")):
+    for stage in dict.fromkeys(stage for stage in trained if stage.name.startswith(("train ", "fit prior "))):
         for line in (stage.folder(root) / RUN / LOG).read_text(encoding="utf-8").splitlines():
             values = json.loads(line)
             tracker(values.pop("step"), {f"{stage.name}/{name}": value for name, value in values.items()})
@@ -130,8 +130,10 @@ def _save(
         with atomic_write(path) as file, (stage.folder(root) / FILM).open("rb") as film:
             shutil.copyfileobj(film, file)
         facts = (stage.record(root) or {})["facts"]
-        model = f"{facts['mode']}, training seed {facts['training_seed']}"
-        caption = f"{_label(asked, name)}: the first tasks, planned with the model that reached most goals, {model}"
+        model = facts["mode"]
+        if asked.prior is None:
+            model = f"the model that reached most goals, {model}, training seed {facts['training_seed']}"
+        caption = f"{_label(asked, name)}: the first tasks, planned with {model}"
         videos.append(Video(caption, path))
     seconds = _seconds_spent(planned, root)
     page = report(

@@ -15,7 +15,7 @@ from ..evaluation.tasks import DatasetTasks
 from ..models import PlanningSettings, Predictor, WorldModel
 from ..models.checkpoint import find_folder
 from ..planners import Planner
-from ..training import FinetuneSettings
+from ..training import FinetuneSettings, PriorSettings
 from ..training.modes import Mode
 
 
@@ -102,6 +102,8 @@ class Comparison:
         num_tasks: in each environment.
         oracle_tasks: on how many of them the true simulator is planned with; 0 for none. For example 512.
         planner: searches for plans.
+        prior: how an action prior is fitted to the model of the last of the modes, which then plans with it too, beside
+            what the prior reaches without a search; by default there is none.
         training_seeds: each model is trained with each: fresh weights, order of windows, and which trajectories are the
             few. Intervals are then over seeds and tasks. For example [0,1,2].
         seed: of tasks and agents, and of which trajectories are held out. For example 1.
@@ -116,6 +118,7 @@ class Comparison:
     num_tasks: int = 512
     oracle_tasks: int = 128
     planner: Planner
+    prior: PriorSettings | None = None
     training_seeds: Sequence[int] = (0,)
     seed: int = 0
 
@@ -133,6 +136,8 @@ class Comparison:
         for name, least in (("few_steps", 1), ("num_tasks", 1), ("oracle_tasks", 0), ("seed", 0)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name}: expected a whole number from {least} up, got {getattr(self, name)}")
+        if self.prior is not None and any(given.finished for given in self.environments.values()):
+            raise ValueError("prior: finished models bring their own; leave one of them out")
         if self.oracle_tasks > self.num_tasks:
             raise ValueError(f"oracle_tasks: there are {self.num_tasks} tasks, got {self.oracle_tasks}")
 
@@ -160,7 +165,14 @@ class Comparison:
         parts = {f.name: getattr(self, f.name) for f in fields(self)}
         environments = {name: asdict(settings) for name, settings in self.environments.items()}
         planner = planner_settings(self.planner)
-        return {**parts, "environments": environments, "planner": planner, "protocol": self.protocol.as_dict()}
+        prior = self.prior and asdict(self.prior)
+        return {
+            **parts,
+            "environments": environments,
+            "planner": planner,
+            "prior": prior,
+            "protocol": self.protocol.as_dict(),
+        }
 
     @cached_property
     def base_digests(self) -> tuple[str, str]:
