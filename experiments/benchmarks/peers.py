@@ -47,6 +47,7 @@ from .results import Section, command, positive, save, whole
 WIDTH, BATCH = 512, 512
 TESTED = 2048  # held-out windows
 DEVICE = torch.device("cpu")
+AHEAD = 25  # environment steps to the goal
 
 
 class InverseDynamics(nn.Module):
@@ -248,17 +249,19 @@ def trained_seconds(model: str) -> tuple[float, float]:
 def peers(args: argparse.Namespace) -> Section:
     """Train those that need it, and let all do the same tasks."""
     store, model = LatentStore.open(args.store), WorldModel.load(args.model)
-    tasks = DatasetTasks(open_dataset(args.unseen), args.num_tasks, seed=0, context_steps=model.planning.context_steps)
+    tasks = DatasetTasks(
+        open_dataset(args.unseen), args.num_tasks, seed=0, goal_offset=AHEAD, context_steps=model.planning.context_steps
+    )
     world, prior = trained_seconds(args.model)
     ours = planning_spec(model, fast(), tasks)
     alone, best = prior_baselines(ours)
     network, inverse_seconds = fit_inverse(store, model, args.out / "inverse", args.inverse_steps)
-    sac, sac_seconds, sac_steps = fit_sac(store, args.out / "sac", args.sac_seconds, tasks.goal_offset)
+    sac, sac_seconds, sac_steps = fit_sac(store, args.out / "sac", args.sac_seconds, AHEAD)
     entries: list[tuple[str, AgentSpec, float]] = [
         ("fast() with the prior: ours", ours, world + prior),
         ("the best of 64 proposals", best, world + prior),
         ("behaviour cloning: the prior alone", alone, prior),
-        ("inverse dynamics", AgentSpec("x", InverseDynamicsAgent(model, network, tasks.goal_offset)), inverse_seconds),
+        ("inverse dynamics", AgentSpec("x", InverseDynamicsAgent(model, network, AHEAD)), inverse_seconds),
         (f"SAC with hindsight replay, true states, {sac_steps:,} steps", AgentSpec("x", sac), sac_seconds),
         ("fast() without the prior", planning_spec(model, fast(), tasks, num_proposals=0), world),
         ("DINO-WM's way: CEM, 300 × 30, no prior", planning_spec(model, CEM(std=2.0), tasks, num_proposals=0), world),
@@ -268,7 +271,7 @@ def peers(args: argparse.Namespace) -> Section:
     rows = evaluate_agents(specs, tasks, "paper", args.out / "agents")
     found = [(row, seconds) for row, (_, _, seconds) in zip(rows, entries, strict=True)]
     return Section(
-        title=f"{rows[0].env}, {args.num_tasks} held-out tasks, one try of {tasks.goal_offset} steps",
+        title=f"{rows[0].env}, {args.num_tasks} held-out tasks, one try of {AHEAD} steps",
         about="Seconds are of one core, and decisions are made in batches of 16.",
         heads=(
             "",
