@@ -10,7 +10,7 @@ from naming import naming
 
 from wmcontrol.cli.main import main
 from wmcontrol.data import open_dataset
-from wmcontrol.forecasting.readers import GRASP
+from wmcontrol.forecasting.readers import GRASP, SavedScenes, SceneClips
 from wmcontrol.runs import OtherRunError
 from wmcontrol.scenes import CATEGORIES, TEST_SEED, PairDataset, SceneDataset, SceneDataset3D, save_scenes, scene_sets
 
@@ -49,6 +49,38 @@ def test_films_and_labels_are_those_of_the_data_set(saved: Path, part: str, seed
             assert sorted(labels) == ["classes", "depth", "instances", "times"]
             for name in labels:
                 np.testing.assert_array_equal(labels[name], getattr(clip, name))
+
+
+@pytest.mark.parametrize("kind", ["segmentation", "depth"])
+def test_saved_clips_are_videos_with_labels(saved: Path, kind: Any) -> None:
+    found, clips = (
+        SavedScenes(saved / "test", kind=kind),
+        SceneClips(TEST_SEED, 2, kind=kind, image_size=32, num_frames=8, frame_rate=10.0),
+    )
+    assert (len(found), found.class_names, found.protocol) == (2, clips.class_names, clips.protocol)
+    for one, other in zip(found, clips, strict=True):
+        assert one.labelled.tolist() == other.labelled.tolist()
+        np.testing.assert_allclose(one.times, other.times, atol=1e-9)
+        np.testing.assert_array_equal(one.frames[[5, 2]], other.frames[[5, 2]])
+        np.testing.assert_array_equal(one.labels[7], other.labels[7])
+
+
+def test_labels_that_do_not_fit_are_named(tmp_path: Path) -> None:
+    saved = save_scenes(tmp_path, scene_sets(**{**SMALL, "num_clips": 1, "num_test": 0, "num_pairs": 1}))
+    with pytest.raises(ValueError, match=naming("run.json", "pairs")):
+        SavedScenes(saved / "pairs")
+    labels = saved / "train" / "labels" / "000000.npz"
+    with labels.open("wb") as file:
+        np.savez(file, classes=np.zeros((7, 32, 32), np.uint8), depth=np.zeros((7, 32, 32), np.float32))
+    with pytest.raises(ValueError, match=naming("000000.npz", 8, 7)):
+        SavedScenes(saved / "train")[0].labels[0]
+    labels.write_bytes(b"PK")
+    with pytest.raises(ValueError, match=naming("000000.npz")):
+        SavedScenes(saved / "train")[0].labels[0]
+    for film in (saved / "train").glob("*.mp4"):
+        film.unlink()
+    with pytest.raises(FileNotFoundError, match="train"):
+        SavedScenes(saved / "train")
 
 
 def test_pairs_are_in_the_layout_of_grasp(saved: Path) -> None:

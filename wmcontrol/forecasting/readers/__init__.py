@@ -5,6 +5,7 @@ from .films import GRASP, InfLevel, IntPhys
 from .kitti import KITTI
 from .masked_videos import MaskedVideos
 from .plain_videos import PlainVideos
+from .saved_scenes import SavedScenes
 from .scenes import SceneClips, ScenePairs
 from .vspw import VSPW
 
@@ -17,6 +18,7 @@ __all__ = [
     "IntPhys",
     "MaskedVideos",
     "PlainVideos",
+    "SavedScenes",
     "SceneClips",
     "ScenePairs",
 ]
