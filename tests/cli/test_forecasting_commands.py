@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,17 @@ from safetensors.torch import load_file
 
 from wmcontrol import Predictor, PyramidEncoder, WorldModel
 from wmcontrol.cli.main import main
-from wmcontrol.forecasting import DenseHead, HeadSettings, SurpriseProtocol, forecast, surprise, train_head
+from wmcontrol.data import open_dataset
+from wmcontrol.forecasting import (
+    DenseHead,
+    HeadSettings,
+    SurpriseProtocol,
+    forecast,
+    save_visualization,
+    surprise,
+    train_head,
+    visualize,
+)
 from wmcontrol.forecasting.readers import GRASP, MaskedVideos
 
 SIDE, FRAMES = 16, 22
@@ -110,6 +121,21 @@ def test_a_clip_is_drawn(folder: Path, capsys: Captured) -> None:
     assert capsys.readouterr().out.strip() == str(folder / "looks/visualization.html")
     names = {"attention.png", "tokens.mp4", "tokens.png", "visualization.html"}
     assert {path.name for path in (folder / "looks").iterdir()} == names
+
+
+def test_a_decoder_is_fitted_and_draws_what_is_foreseen(folder: Path, capsys: Captured) -> None:
+    data = f"data.path={folder / 'videos'}"
+    assert main(["fit_decoder", f"base={folder / 'model'}", data, "num_frames=40", f"out={folder / 'seeing'}"]) == 0
+    assert capsys.readouterr().out.endswith(f"{folder / 'seeing/model'}\n")
+    model = WorldModel.load(folder / "seeing/model")
+    found = visualize(model, open_dataset(folder / "videos", image_size=SIDE), num_frames=4, context_frames=2)
+    assert model.decoder is not None
+    assert found.decoded is not None
+    np.testing.assert_array_equal(found.decoded, model.decoder(found.predicted).numpy())
+    save_visualization(found, folder / "decoded")
+    save_visualization(replace(found, decoded=None), folder / "plain")
+    heights = [imageio.imread(folder / name / "tokens.png").shape[0] for name in ("plain", "decoded")]
+    assert heights[1] > heights[0] + 100  # one more row
 
 
 @pytest.mark.parametrize(

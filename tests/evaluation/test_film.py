@@ -18,7 +18,7 @@ from wmcontrol.evaluation.episodes import make_env, rollout_episodes, task_seed
 from wmcontrol.evaluation.reports.film import curves_of
 from wmcontrol.evaluation.reports.paths import true_paths
 from wmcontrol.evaluation.reports.screen import Curve, Episode, PlanSeen, Screen
-from wmcontrol.models import ActionPrior
+from wmcontrol.models import ActionPrior, FrameDecoder
 
 WALL = "wmcontrol/Wall-v0"
 SPACE = gym.make(WALL).action_space
@@ -107,6 +107,37 @@ def test_the_screen_shows_frames_success_and_only_what_has_happened() -> None:
     assert blue(first, left) == blue(third, left) == 0
     assert blue(last, left) > 2000  # a frame around what is at its goal
     assert blue(first, right) < blue(third, right) < blue(last, right)
+
+
+def test_what_a_plan_imagined_runs_beside_what_came(agent: PlanningAgent) -> None:
+    model = WorldModel.load("wall")
+    decoder = FrameDecoder(model.encoder.dim, model.grid, model.frame_size, (8, 8))
+    decoder.weight.normal_(generator=torch.Generator().manual_seed(0))
+    decoder.mean.fill_(120)
+    model.decoder = decoder
+    agent = replace(agent, model=model)
+    env = make_env(WALL, 1, {}, 64)
+    steps = list(rollout_episodes(env, agent, RandomTasks(WALL, 1, seed=1).tasks, [0], 10))
+    env.close()
+    _, (curve,) = curves_of(env, agent, steps, context_steps=0)
+    (plan,) = curve.plans
+    with torch.no_grad():
+        tokens = model.encode(torch.from_numpy(steps[0].observation["pixels"])[None])
+        assert model.normalizer is not None
+        done = model.normalizer.to_model(torch.from_numpy(plan.actions[-1]).view(1, 1, 2, 5, 2))
+        expected = torch.cat([tokens[0], model.rollout(model.context(tokens), done)[0, 0]])
+    assert plan.imagined is not None
+    difference = np.abs(plan.imagined.astype(int) - decoder(expected).numpy())
+    assert plan.imagined.shape == (3, 64, 64, 3)
+    assert difference.max() <= 1
+    assert [np.array_equal(plan.imagined_at(4), each) for each in plan.imagined] == [True, False, False]
+    assert [np.array_equal(plan.imagined_at(5), each) for each in plan.imagined] == [False, True, False]
+    assert np.array_equal(plan.imagined_at(12), plan.imagined[2])
+    frames = np.zeros((11, 64, 64, 3), np.uint8)
+    drawn = Screen([Episode(frames, frames[0], np.zeros(11, bool), curve)], "", "cost").draw(7)
+    assert drawn.shape == (378, 1104 + 268, 3)
+    shown = drawn[82 + 2 : 82 + 256 : 4, 280 + 2 : 280 + 256 : 4].astype(int)  # a pixel is drawn as 4 by 4
+    assert np.abs(shown - plan.imagined[1]).max() <= 1
 
 
 def test_costs_that_are_no_numbers_are_left_out() -> None:

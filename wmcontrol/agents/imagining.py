@@ -110,6 +110,8 @@ class Explanation:
             square over all numbers of their tokens, one model step after another.
         change: (k,) the same from the frame that the plan began with: a model that imagines nothing has a surprise of
             this size.
+        imagined: (1 + H, height, width, 3), where the model has a decoder: the frame that the plan began with and those
+            that it imagined, one model step after another, as the decoder draws them.
         info: what the planner and the objective say: evaluations, whether guardrails are kept.
     """
 
@@ -121,6 +123,7 @@ class Explanation:
     steps_to_go: int | None
     surprise: NDArray[np.float64]
     change: NDArray[np.float64]
+    imagined: NDArray[np.uint8] | None
     info: Mapping[str, Any]
 
 
@@ -132,11 +135,16 @@ def explain(model: WorldModel | SimulatorModel, last_plan: PlanRecord | None, me
     plan, env, normalizer = last_plan.plan, last_plan.made_from, model.normalizer
     assert normalizer is not None
     surprise = change = np.zeros(0)
+    pictures = None
+    decoder = model.decoder if isinstance(model, WorldModel) else None
+    if last_plan.seen or decoder is not None:
+        imagined = model.rollout(context_of(model, [env], memory), plan.actions[:, None])[0, 0]
     if last_plan.seen:
         k = len(last_plan.seen)
         seen = model.encode(torch.from_numpy(np.stack(last_plan.seen))[None])[0]
-        imagined = model.rollout(context_of(model, [env], memory), plan.actions[:, None])[0, 0, :k]
-        surprise, change = _apart(imagined, seen), _apart(env.tokens[env.step][None], seen)
+        surprise, change = _apart(imagined[:k], seen), _apart(env.tokens[env.step][None], seen)
+    if decoder is not None:
+        pictures = decoder(torch.cat([env.tokens[env.step][None], imagined])).cpu().numpy()
     return Explanation(
         step=env.step,
         cost=float(plan.cost[0]),
@@ -146,6 +154,7 @@ def explain(model: WorldModel | SimulatorModel, last_plan: PlanRecord | None, me
         steps_to_go=last_plan.steps_to_go,
         surprise=surprise,
         change=change,
+        imagined=pictures,
         info={word: _first(value) for word, value in plan.info.items() if word != "elites"},
     )
 

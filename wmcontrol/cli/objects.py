@@ -112,6 +112,16 @@ def open_data(node: Any, path: Any = None, *, optional: bool = False) -> Any:
     return make(given, "data")
 
 
+def open_model_data(node: Any, model: Any) -> Any:
+    """Open the trajectories that ``data`` names, with frames as large as a model's unless they are asked for."""
+    from omegaconf import OmegaConf
+
+    height, width = model.frame_size
+    if node.image_size is None and height == width:
+        node = OmegaConf.merge(node, {"image_size": height})
+    return open_data(node)
+
+
 def reader_of(node: Any) -> dict[str, Any]:
     """Return the settings of a reader that ``data`` has beside the path; without one there can be none."""
     given = {name: value for name, value in plain(node).items() if value is not None}

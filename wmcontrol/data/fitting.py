@@ -41,7 +41,7 @@ def fit_encoder(
         encoder.load_state_dict(load_encoder(fitted).state_dict())
         return
     scenes: dict[str, list[torch.Tensor]] = {}
-    for i, (dataset, frames) in enumerate(zip(datasets, _sample_frames(datasets, num_frames, seed), strict=True)):
+    for i, (dataset, frames) in enumerate(zip(datasets, sample_frames(datasets, num_frames, seed), strict=True)):
         scene = f"{dataset.env_id} {dict(dataset.env_settings)}" if dataset.env_id else f"data set {i}"
         scenes.setdefault(scene, []).append(torch.from_numpy(frames))
     encoder.fit(*scenes.values())
@@ -51,7 +51,7 @@ def fit_encoder(
         save_encoder(encoder, fitted, (height, width))
 
 
-def _sample_frames(datasets: Sequence[TrajectoryDataset], count: int, seed: int) -> list[Pixels]:
+def sample_frames(datasets: Sequence[TrajectoryDataset], count: int, seed: int) -> list[Pixels]:
     """Draw frames of each data set, as many of each: evenly spread over up to a thousand trajectories.
 
     Raises:

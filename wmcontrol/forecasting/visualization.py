@@ -129,6 +129,7 @@ def visualize(
         raise ValueError(f"query: expected a row below {rows} and a column below {columns}, got {query}")
     times = film.times[numbers] - film.times[numbers[0]]
     predicted, chosen, attention = _foreseen(model, film, tokens, numbers, times, C, blocks)
+    decoder = model.decoder
     return Visualization(
         name=str(film.provenance),
         frames=frames,
@@ -139,6 +140,7 @@ def visualize(
         blocks=chosen,
         attention=attention,
         query=(int(query[0]), int(query[1])),
+        decoded=None if decoder is None else decoder(predicted).cpu().numpy(),
     )
 
 

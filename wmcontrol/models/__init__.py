@@ -4,6 +4,7 @@ from .action import ActionConditioned
 from .action_prior import ActionPrior
 from .attention_maps import attention_weights
 from .context import Context
+from .decoder import FrameDecoder
 from .normalizer import ActionNormalizer
 from .planning_settings import PlanningSettings
 from .predictor import Predictor, register_predictor
@@ -18,6 +19,7 @@ __all__ = [
     "ActionPrior",
     "Context",
     "FrameCausalPredictor",
+    "FrameDecoder",
     "PlanningSettings",
     "Predictor",
     "RewardHead",

@@ -50,6 +50,7 @@ from ..untrusted import (
 )
 from .action import ActionConditioned
 from .action_prior import ActionPrior
+from .decoder import FrameDecoder
 from .normalizer import ActionNormalizer
 from .ordinary import ordinary_tensors
 from .planning_settings import PlanningSettings
@@ -64,6 +65,7 @@ _ASSETS = Path(__file__).parents[1] / "assets"
 _DTYPES = {"float64": torch.float64, "float32": torch.float32}  # what rounded weights may be widened to
 _NO_MODEL = (ValueError, TypeError, AttributeError, IndexError, RuntimeError, OverflowError)
 _SIZE, _VECTOR = Integer(low=1, high=2**24), ListOf(Number(), least=1)
+_SIDES = ListOf(Integer(low=1, high=MAX_SIDE), 2, 2)
 _VERSION = Record({"format_version": Integer()}, others=AnyJson())
 _CONFIG = Record(
     {
@@ -80,7 +82,7 @@ _CONFIG = Record(
             )
         ),
         "control_rate": Number(above=0),
-        "frame_size": ListOf(Integer(low=1, high=MAX_SIDE), 2, 2),
+        "frame_size": _SIDES,
     },
     # Not in every model.
     {
@@ -90,6 +92,7 @@ _CONFIG = Record(
             dict.fromkeys(("dim", "num_patches", "action_dim", "horizon", "num_frames", "width", "depth"), _SIZE)
         ),
         "reward": Record(dict.fromkeys(("num_patches", "dim", "width", "num_frames"), _SIZE)),
+        "decoder": Record({"dim": _SIZE, **dict.fromkeys(("grid", "frame_size", "patch"), _SIDES)}),
         "dtype": Choice(*_DTYPES),
     },
 )
@@ -143,6 +146,8 @@ def save(
         config["prior"] = model.prior.settings()
     if model.reward is not None:
         config["reward"] = model.reward.settings()
+    if model.decoder is not None:
+        config["decoder"] = model.decoder.settings()
     weights = tensors_of(_parts(model))
     if rounded:
         config["dtype"] = str(model.dtype).removeprefix("torch.")
@@ -196,7 +201,7 @@ def load(
     load_tensors(_parts(model), weights, folder / WEIGHTS, CONFIG)
     if "dtype" in config:
         model.to(_DTYPES[config["dtype"]])
-    for part in (model.prior, model.reward):
+    for part in (model.prior, model.reward, model.decoder):
         if part is not None:
             part.float()  # they compute in it alone
     model.requires_grad_(False)
@@ -247,6 +252,11 @@ def _model(config: dict[str, Any], weights: Mapping[str, Tensor]) -> WorldModel:
             raise ValueError(
                 f"reward: num_patches and dim must be those of the encoder's tokens, got {head.settings()}"
             )
+    if "decoder" in config:
+        with _named("decoder"), torch.device("meta"):
+            model.decoder = decoder = FrameDecoder(**config["decoder"])
+        if (decoder.dim, decoder.grid, decoder.frame_size) != (encoder.dim, model.grid, model.frame_size):
+            raise ValueError(f"decoder: dim, grid and frame_size must be those of the model, got {decoder.settings()}")
     return model
 
 
@@ -271,7 +281,7 @@ def _check_asked(described: dict[str, Any], numbers: int) -> None:
 
 
 def _parts(model: WorldModel) -> dict[str, nn.Module]:
-    """What has weights in the file: predictor, prior, reward, and the encoder where its weights are not elsewhere."""
+    """What has weights in the file; the encoder's are there where they are not elsewhere."""
     parts: dict[str, nn.Module] = {"predictor.": model.predictor}
     if model.encoder.carries_weights:
         parts["encoder."] = model.encoder
@@ -279,6 +289,8 @@ def _parts(model: WorldModel) -> dict[str, nn.Module]:
         parts["prior."] = model.prior
     if model.reward is not None:
         parts["reward."] = model.reward
+    if model.decoder is not None:
+        parts["decoder."] = model.decoder
     return parts
 
 

@@ -17,6 +17,7 @@ from .action import ActionConditioned
 from .action_prior import ActionPrior
 from .checks import check_tokens
 from .context import Context, Versioned
+from .decoder import FrameDecoder
 from .fast import fast_rollouts
 from .normalizer import ActionNormalizer
 from .ordinary import ordinary_tensors
@@ -51,6 +52,7 @@ class WorldModel(nn.Module):
     Attributes:
         prior: proposes action sequences to planners; None without one. See :func:`wmcontrol.training.fit_prior`.
         reward: predicts rewards, for planning without a goal; None without. See :func:`wmcontrol.training.fit_reward`.
+        decoder: makes tokens visible, for looking only; None without. See :func:`wmcontrol.training.fit_decoder`.
         rounded_from: number type of the predictor's weights before ``load(dtype="auto")`` rounded them; None where it
             did not.
     """
@@ -108,6 +110,7 @@ class WorldModel(nn.Module):
         self.planning = PlanningSettings() if planning is None else planning
         self.prior: ActionPrior | None = None
         self.reward: RewardHead | None = None
+        self.decoder: FrameDecoder | None = None
         self.rounded_from: torch.dtype | None = None
         self.eval()
 

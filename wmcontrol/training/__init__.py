@@ -5,6 +5,7 @@ model action.
 """
 
 from .batch import Batch, ClipSource, Source, WindowSource
+from .decoding import DecoderResult, fit_decoder
 from .distributed import DistributedContext, distributed
 from .finetuning import FinetuneResult, finetune
 from .losses import PredictionLoss
@@ -19,6 +20,7 @@ from .validation import PredictionError, held_out_clips, prediction_error
 __all__ = [
     "Batch",
     "ClipSource",
+    "DecoderResult",
     "DistributedContext",
     "FinetuneResult",
     "FinetuneSettings",
@@ -36,6 +38,7 @@ __all__ = [
     "WindowSource",
     "distributed",
     "finetune",
+    "fit_decoder",
     "fit_prior",
     "fit_reward",
     "held_out_clips",

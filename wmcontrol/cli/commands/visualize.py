@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from ..objects import device_of, made, make, open_data, plain, run_folder
+from ..objects import device_of, made, make, open_model_data, plain, run_folder
 
 
 @dataclass
@@ -28,15 +28,10 @@ class Config:
 
 def run(config: Any) -> None:
     """Draw it."""
-    from omegaconf import OmegaConf
-
     from ...forecasting import save_visualization, visualize
 
     model = make(config.model, "model", device=device_of(config))
-    data, (height, width) = config.data, model.frame_size
-    if data.image_size is None and height == width:
-        data = OmegaConf.merge(data, {"image_size": height})
-    dataset = open_data(data)
+    dataset = open_model_data(config.data, model)
     names = ("trajectory", "start", "num_frames", "context_frames", "step", "query", "blocks")
     with made():
         found = visualize(model, dataset, **{name: plain(config)[name] for name in names})

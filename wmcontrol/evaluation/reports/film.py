@@ -45,8 +45,9 @@ def film(
 
     Each episode has a row: what the agent sees, the goal, the cost of each frame that came beside the cost that its
     plans imagined, and for an agent that plans its last search. Lines over the frame are where the plan really leads;
-    thin ones, where some of the proposals do that the action prior made for it. For other agents the curve is the
-    distance to the goal.
+    thin ones, where some of the proposals do that the action prior made for it. Of a model with a decoder
+    (:func:`~wmcontrol.training.fit_decoder`) what the plan imagined runs beside what came. For other agents the curve
+    is the distance to the goal.
 
     Args:
         agent: as for ``evaluate``.
@@ -148,7 +149,7 @@ def _latent_curves(agent: PlanningAgent, steps: Sequence[StepRecord], context_st
             if not curve.plans or curve.plans[-1].step != begun:
                 actions = np.concatenate([told.proposals[:_SHOWN], told.actions[None]])
                 lands = begun + agent.horizon * frameskip
-                curve.plans.append(PlanSeen(begun, lands, told.cost, told.history, actions))
+                curve.plans.append(PlanSeen(begun, lands, told.cost, told.history, actions, imagined=told.imagined))
             if len(told.surprise):
                 curve.surprises[acted] = (float(told.surprise[-1]), float(told.change[-1]))
     return curves

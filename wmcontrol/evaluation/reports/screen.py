@@ -16,8 +16,9 @@ Floats = NDArray[np.float64]
 Pixels = NDArray[np.uint8]
 _SIDE = 256  # of what the agent sees, pixels
 _GAP, _TOP, _WORDS, _UNDER = 12, 56, 26, 40  # around it; above all, above a row, below a row
-_CURVE, _SEARCH = (596, 290), (948, 146)  # where they begin, and how wide they are
+_CURVE, _SEARCH = (596, 290), (948, 146)  # where they begin without what is imagined, and how wide they are
 _WIDTH = 1104
+_MORE = _SIDE + _GAP  # for what is imagined
 _DPI = 100
 
 
@@ -32,6 +33,16 @@ class PlanSeen:
     actions: NDArray[Any]  # (K, L, …) that proposals of the action prior say and, last, the plan
     # (K, q, 1 + L, 2), where what moves really goes by these: column and row in the frames.
     paths: Floats = field(default_factory=lambda: np.zeros((1, 0, 1, 2)))
+    # (1 + H, height, width, 3) the frame that it began with and those that it imagined, drawn by the model's decoder.
+    imagined: Pixels | None = None
+
+    def imagined_at(self, step: int) -> Pixels | None:
+        """Return the newest frame (height, width, 3) that it imagined for a step of the episode or before."""
+        if self.imagined is None:
+            return None
+        last = len(self.imagined) - 1
+        frame: Pixels = self.imagined[min(last, (step - self.step) * last // (self.lands - self.step))]
+        return frame
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,16 +76,22 @@ class Screen:
     def __init__(self, episodes: Sequence[Episode], title: str, unit: str):
         self._height = _TOP + len(episodes) * (_WORDS + _SIDE + _UNDER)
         self._height += self._height % 2  # as the video's colours need it
-        self._figure = new_figure(_WIDTH / _DPI, self._height / _DPI, dpi=_DPI, layout=None)
+        plans = [plan for episode in episodes for plan in episode.curve.plans]
+        self.shows_imagined = any(plan.imagined is not None for plan in plans)
+        self.shift = _MORE if self.shows_imagined else 0
+        self._width = _WIDTH + self.shift
+        self._figure = new_figure(self._width / _DPI, self._height / _DPI, dpi=_DPI, layout=None)
         self._canvas = self._figure.canvas
-        self._searches = any(episode.curve.plans for episode in episodes)
+        self._searches = bool(plans)
         self._words(_GAP, 24, literal(title), fontsize=11, fontweight="bold")
-        drawn = any(plan.paths.size for episode in episodes for plan in episode.curve.plans)
+        drawn = any(plan.paths.size for plan in plans)
         self._words(_GAP, _TOP - 8, "what the agent sees" + (", plan, proposals (thin)" if drawn else ""))
-        self._words(_GAP + _SIDE + _GAP, _TOP - 8, "goal")
-        self._words(_CURVE[0], _TOP - 8, f"{unit} over time")
+        if self.shows_imagined:
+            self._words(_GAP + _MORE, _TOP - 8, "imagined by the plan")
+        self._words(_GAP + _MORE + self.shift, _TOP - 8, "goal")
+        self._words(_CURVE[0] + self.shift, _TOP - 8, f"{unit} over time")
         if self._searches:
-            self._words(_SEARCH[0], _TOP - 8, "search for the plan")
+            self._words(_SEARCH[0] + self.shift, _TOP - 8, "search for the plan")
         self._rows = [_Row(self, i, episode, legend=i == 0) for i, episode in enumerate(episodes)]
         self._canvas.draw()
         self._still = self._canvas.copy_from_bbox(self._figure.bbox)
@@ -91,12 +108,12 @@ class Screen:
         """Return axes at a place in pixels from the upper left."""
         bottom = self._height - top - height
         return self._figure.add_axes(
-            (left / _WIDTH, bottom / self._height, width / _WIDTH, height / self._height), facecolor="white"
+            (left / self._width, bottom / self._height, width / self._width, height / self._height), facecolor="white"
         )
 
     def _words(self, left: float, base: float, text: str, **style: Any) -> Any:
         style = {"fontsize": 8.5, "color": "0.15", **style}
-        return self._figure.text(left / _WIDTH, 1 - base / self._height, text, **style)
+        return self._figure.text(left / self._width, 1 - base / self._height, text, **style)
 
 
 class _Row:
@@ -108,14 +125,18 @@ class _Row:
         self._budget = len(episode.frames) - 1
         self._seen = _picture(screen._place(_GAP, top, _SIDE, _SIDE), episode.frames[0])
         self._paths = _lines(self._seen.axes, [plan.paths for plan in episode.curve.plans])
-        _picture(screen._place(_GAP + _SIDE + _GAP, top, _SIDE, _SIDE), episode.goal)
+        self._imagined: Any = None
+        if screen.shows_imagined:
+            self._imagined = _picture(screen._place(_GAP + _MORE, top, _SIDE, _SIDE), np.full_like(episode.goal, 255))
+            self._imagined.set_animated(True)
+        _picture(screen._place(_GAP + _MORE + screen.shift, top, _SIDE, _SIDE), episode.goal)
         self._state = screen._words(_GAP, top - 7, "", fontweight="bold", animated=True)
-        self._surprise = screen._words(_CURVE[0], top - 7, "", animated=True)
+        self._surprise = screen._words(_CURVE[0] + screen.shift, top - 7, "", animated=True)
         width = _CURVE[1] if screen._searches else _SEARCH[0] + _SEARCH[1] - _CURVE[0]
-        self._draw_costs(screen._place(_CURVE[0], top, width, _SIDE), legend)
+        self._draw_costs(screen._place(_CURVE[0] + screen.shift, top, width, _SIDE), legend)
         self._search: Any = None
         if episode.curve.plans:
-            self._draw_search(screen._place(_SEARCH[0], top, _SEARCH[1], _SIDE))
+            self._draw_search(screen._place(_SEARCH[0] + screen.shift, top, _SEARCH[1], _SIDE))
 
     def at(self, step: int) -> list[Any]:
         """Return what is to be drawn at a step, in this order."""
@@ -146,6 +167,10 @@ class _Row:
                 for number, line in enumerate(drawn):
                     line.set_segments(shown[:, number])
                 artists += drawn
+        imagined = made[-1].imagined_at(step) if made else None
+        if self._imagined is not None and imagined is not None:
+            self._imagined.set_data(imagined)
+            artists += [self._imagined, *self._imagined.axes.spines.values()]
         artists += [self._old, self._plan, self._costs, self._now]
         if self._search is not None and made:
             self._search.set_data(np.arange(1, len(made[-1].history) + 1), made[-1].history)
