@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from .envs import ENV_IDS, register_envs
 
 if TYPE_CHECKING:
+    from .agents import HierarchicalAgent as HierarchicalAgent
     from .agents import PlanningAgent as PlanningAgent
     from .data import TrajectoryDataset as TrajectoryDataset
     from .encoders import Encoder as Encoder
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 
 __version__ = version("wmcontrol")
 _ROOMS = {
-    "agents": "PlanningAgent",
+    "agents": "HierarchicalAgent PlanningAgent",
     "data": "TrajectoryDataset",
     "encoders": "Encoder PyramidEncoder TransformersEncoder",
     "models": "ActionConditioned ActionNormalizer Context PlanningSettings Predictor WorldModel",

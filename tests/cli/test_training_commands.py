@@ -126,6 +126,24 @@ def test_a_prior_is_fitted(store: Path, tmp_path: Path, capsys: Captured) -> Non
     assert re.search(naming("width", 16, 17), capsys.readouterr().err)
 
 
+def test_steps_to_go_are_fitted(store: Path, tmp_path: Path, capsys: Captured) -> None:
+    assert main(["finetune", f"store={store}", "mode=scratch", *SMALL, f"out={tmp_path / 'run'}"]) == 0
+    words = [f"store={store}", f"base={tmp_path / 'run' / 'model'}", "num_steps=3", "width=16", "device=cpu"]
+    words += ["num_landmarks=4", "max_steps=2", f"out={tmp_path / 'far'}"]
+    capsys.readouterr()
+    assert main(["fit_steps_to_go", *words]) == 0
+    told = capsys.readouterr().out
+    model = WorldModel.load(tmp_path / "far" / "model")
+    assert model.steps_to_go is not None
+    assert model.steps_to_go.settings()["width"] == 16
+    assert model.landmarks is not None
+    assert re.search(naming("4 landmarks", len(model.landmarks.edges)), told)
+    assert (tmp_path / "far" / "calibration.png").read_bytes()[1:4] == b"PNG"
+    assert str(tmp_path / "far" / "calibration.png") in told
+    assert main(["fit_steps_to_go", *words]) == 0  # finished, it tells the same again
+    assert capsys.readouterr().out == told
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [

@@ -1,7 +1,8 @@
 """Agents: close the loop between an environment, a world model and a planner."""
 
 from .baselines import NoOpAgent, RandomAgent
-from .imagining import Explanation, LatentCost
+from .hierarchical import HierarchicalAgent
+from .imagining import Explanation, LatentCost, PathToGoal
 from .planning import PlanningAgent
 from .simulator import SimulatorModel
 from .stable_baselines import load_policy
@@ -10,8 +11,10 @@ from .state import AgentState
 __all__ = [
     "AgentState",
     "Explanation",
+    "HierarchicalAgent",
     "LatentCost",
     "NoOpAgent",
+    "PathToGoal",
     "PlanningAgent",
     "RandomAgent",
     "SimulatorModel",

@@ -17,7 +17,7 @@ from ..models import WorldModel
 from ..models.ordinary import ordinary_tensors
 from ..objectives import Objective, reports
 from .simulator import SimulatorModel
-from .state import EnvState, PlanRecord
+from .state import EnvState, PlanRecord, Route
 
 
 @dataclass(frozen=True)
@@ -95,6 +95,33 @@ def _taken(model: WorldModel, env: EnvState, count: int) -> Tensor:
     return normalizer.to_model(done.unflatten(0, (count, normalizer.frameskip)))
 
 
+@dataclass(frozen=True)
+class PathToGoal:
+    """The way that an agent with landmarks takes.
+
+    Attributes:
+        landmarks: numbers of those still to come; none where the plan goes straight for the goal.
+        subgoal: the one of them that the plan goes to; None for the goal.
+        steps: model steps to the goal over them; infinite where there is no path.
+        direct: model steps to the goal as if there were no landmarks.
+        blocked: edges that failed in this episode, from one landmark to another; the goal has the number after the
+            last.
+    """
+
+    landmarks: tuple[int, ...]
+    subgoal: int | None
+    steps: float
+    direct: float
+    blocked: frozenset[tuple[int, int]]
+
+    @staticmethod
+    def of(route: Route) -> "PathToGoal":
+        """Return what of a route is of use to others."""
+        goal = route.path[-1]
+        subgoal = None if route.target == goal else route.target
+        return PathToGoal(route.path[:-1], subgoal, route.steps, route.direct, route.blocked)
+
+
 @dataclass(frozen=True, eq=False)
 class Explanation:
     """What the last plan of one environment imagined, and what came of it.
@@ -113,6 +140,7 @@ class Explanation:
         imagined: (1 + H, height, width, 3), where the model has a decoder: the frame that the plan began with and those
             that it imagined, one model step after another, as the decoder draws them.
         info: what the planner and the objective say: evaluations, whether guardrails are kept.
+        path: over landmarks to the goal, of an agent that has them.
     """
 
     step: int
@@ -125,6 +153,7 @@ class Explanation:
     change: NDArray[np.float64]
     imagined: NDArray[np.uint8] | None
     info: Mapping[str, Any]
+    path: PathToGoal | None = None
 
 
 @torch.no_grad()
@@ -156,6 +185,7 @@ def explain(model: WorldModel | SimulatorModel, last_plan: PlanRecord | None, me
         change=change,
         imagined=pictures,
         info={word: _first(value) for word, value in plan.info.items() if word != "elites"},
+        path=None if env.route is None else PathToGoal.of(env.route),
     )
 
 

@@ -287,7 +287,7 @@ class PlanningAgent:
             last_plan=self._seen(env.last_plan, step, pixels),
             started=started,
         )
-        return env if same_goal else replace(env, goal=None, due=None, queue=None, last_plan=None)
+        return env if same_goal else replace(env, goal=None, route=None, due=None, queue=None, last_plan=None)
 
     def _seen(self, last_plan: PlanRecord | None, step: int, pixels: Pixels) -> PlanRecord | None:
         if last_plan is None:
@@ -307,9 +307,7 @@ class PlanningAgent:
     def _plan(self, envs: list[EnvState], waiting: Sequence[int]) -> None:
         """Plan for these environments: those with as many frames, starts and steps to go in one batch."""
         self._encode(envs, waiting)
-        new = [i for i in waiting if envs[i].due is None]
-        for i, due in zip(new, self._due([envs[i] for i in new]), strict=True):
-            envs[i] = replace(envs[i], due=due)
+        self._aim(envs, waiting)
         groups: dict[tuple[int, int, int | None], list[tuple[int, Tensor]]] = {}
         for i in waiting:
             start = self._start(envs[i])
@@ -318,6 +316,12 @@ class PlanningAgent:
         for (_, _, steps), group in groups.items():
             members, starts = zip(*group, strict=True)
             self._plan_together(envs, members, torch.cat(starts), steps)
+
+    def _aim(self, envs: list[EnvState], waiting: Sequence[int]) -> None:
+        """Decide what the next plans go to and when that is due: the goal, when it is known to be."""
+        new = [i for i in waiting if envs[i].due is None]
+        for i, due in zip(new, self._due([envs[i] for i in new]), strict=True):
+            envs[i] = replace(envs[i], due=due)
 
     def _encode(self, envs: list[EnvState], waiting: Sequence[int]) -> None:
         """Encode frames and goals that are not yet encoded, all in one batch."""

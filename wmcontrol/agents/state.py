@@ -1,7 +1,7 @@
 """What an agent remembers between two calls of ``predict``: all of it, and nothing that it can change.
 
 Letters: ``H`` model steps ahead, ``P`` patches of a frame, ``D`` dimensions of a token, ``A`` numbers in a model
-action, ``a`` in an action of the environment.
+action, ``a`` in an action of the environment, ``L`` landmarks.
 """
 
 from collections.abc import Mapping
@@ -40,6 +40,24 @@ class PlanRecord:
 
 
 @dataclass(frozen=True, eq=False)
+class Route:
+    """How one environment goes to a goal that may be beyond one plan."""
+
+    goal: Tensor  # (P, D)
+    last_steps: NDArray[np.float64]  # (L,) from each landmark to the goal
+    distances: NDArray[np.float64]  # (L,) over the shortest path
+    following: NDArray[np.int64]  # (L,) the landmark that comes next on it, L for the goal, -1 for none
+    path: tuple[int, ...] = ()  # the landmarks still to come, L at its end
+    target: int = -1  # that of the path which is headed for
+    hop: float = np.inf  # steps to it
+    steps: float = np.inf  # to the goal over the path, infinite where there is none
+    direct: float = np.inf  # to the goal, as if there were no landmarks
+    least: float = np.inf  # of the steps so far, since the last edge failed
+    since: int = 0  # the environment step at which that was
+    blocked: frozenset[tuple[int, int]] = frozenset()  # edges that failed in this episode
+
+
+@dataclass(frozen=True, eq=False)
 class EnvState:
     """One environment of a batch.
 
@@ -55,7 +73,8 @@ class EnvState:
     newest: Observation | None = None  # the newest
     frames: Mapping[int, Pixels] = field(default_factory=dict)  # by step, those that a context may still need
     tokens: Mapping[int, Tensor] = field(default_factory=dict)  # (P, D) of those that were encoded
-    goal: Tensor | None = None  # (P, D), once it was encoded, if there is one
+    goal: Tensor | None = None  # (P, D) that plans go to, once it was encoded, if there is one
+    route: Route | None = None  # to the goal over landmarks, of an agent that has them: plans then go to the next
     due: int | None = None  # the step at which it is to be reached, where that is known or estimated
     taken: Actions | None = None  # (k, a) the newest actions, the last of them the very last
     queue: Actions | None = None  # (q, a) what is still to be done of the plan

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..agents import NoOpAgent, PlanningAgent, RandomAgent, SimulatorModel
+from ..agents import HierarchicalAgent, NoOpAgent, PlanningAgent, RandomAgent, SimulatorModel
 from ..models import WorldModel
 from ..models.checkpoint import CONFIG, WEIGHTS, find_folder
 from ..objectives import Objective
@@ -28,6 +28,7 @@ from .tasks import Tasks
 _CARD = Record({}, {"errors": MapOf(AnyJson())}, others=AnyJson())  # what is read of it; by environments
 NO_OP, RANDOM, SIMULATOR = "no-op", "random actions", "true simulator"  # as reports call them
 PRIOR, BEST = "prior alone", "best proposal"  # baselines without a search
+FLAT = "without landmarks"  # the baseline without subgoals
 _MANY = 16  # items of a list, which a reader does not look at one by one
 
 
@@ -95,6 +96,7 @@ def baseline(name: str, tasks: Tasks, seed: int = 0) -> AgentSpec:
 def prior_baselines(spec: AgentSpec) -> list[AgentSpec]:
     """Return the agents that act by the action prior of an agent's model without a search.
 
+    Beside an agent that goes over landmarks they do not, and before them is what plans as it does without landmarks.
     The first does what the prior proposes, one sample, and the model does not choose: goal-conditioned behaviour
     cloning. The second does the best of as many proposals as the agent begins its search with, by the same model and
     objective. There are none where the agent has no prior, or does not search either.
@@ -103,6 +105,10 @@ def prior_baselines(spec: AgentSpec) -> list[AgentSpec]:
         spec: an agent that plans, or any other.
     """
     agent = spec.agent
+    if isinstance(agent, HierarchicalAgent):
+        shared = {part.name: getattr(agent, part.name) for part in fields(PlanningAgent)}
+        flat = AgentSpec(FLAT, PlanningAgent(**shared), spec.about, "baseline")
+        return [flat, *prior_baselines(flat)]
     if not isinstance(agent, PlanningAgent) or agent.prior is None or isinstance(agent.planner, BestProposal):
         return []
     return [
@@ -118,6 +124,7 @@ def planning_spec(
     protocol: Protocol | str = "paper",
     *,
     simulator: bool = False,
+    hierarchical: bool = False,
     num_workers: int | None = None,
     path: str | os.PathLike[str] | None = None,
     objective: Objective | None = None,
@@ -132,6 +139,7 @@ def planning_spec(
         protocol: whose horizon and replan interval it has.
         simulator: put the true simulator in the model's place, which makes it the oracle: what planner and objective
             can reach. Close it, ``spec.agent.model``, when it is done.
+        hierarchical: over landmarks, see :class:`~wmcontrol.HierarchicalAgent`.
         num_workers: processes of the simulator; by default the cores.
         path: the folder or packaged name that the model was loaded from, whose files' digests are noted.
         objective: by default the distance that the model was saved with.
@@ -158,10 +166,14 @@ def planning_spec(
     follows = {
         "horizon": protocol.horizon,
         "replan_every": protocol.replan_every,
-        "goal_offset": getattr(tasks, "goal_offset", None),  # which the environment's own tasks do not say
+        # The environment's own tasks do not say it, and one over landmarks finds it out.
+        "goal_offset": None if hierarchical else getattr(tasks, "goal_offset", None),
     }
-    agent = PlanningAgent.from_model(imagines, planner, objective=objective, **{**changes, **follows})
+    kind = HierarchicalAgent if hierarchical else PlanningAgent
+    agent = kind.from_model(imagines, planner, objective=objective, **{**changes, **follows})
     name = SIMULATOR if simulator else "world model"
+    if hierarchical:
+        name += " over landmarks"
     if agent.prior is not None:
         name += f" from {agent.num_proposals} proposals"
     return AgentSpec(name, agent, about, "oracle" if simulator else "model")

@@ -5,10 +5,12 @@ from .action_prior import ActionPrior
 from .attention_maps import attention_weights
 from .context import Context
 from .decoder import FrameDecoder
+from .landmarks import Landmarks
 from .normalizer import ActionNormalizer
 from .planning_settings import PlanningSettings
 from .predictor import Predictor, register_predictor
 from .reward import RewardHead
+from .steps_to_go import StepsToGo
 from .world_model import WorldModel
 from .zoo.dino_wm import load_dino_wm
 from .zoo.frame_causal import FrameCausalPredictor
@@ -20,9 +22,11 @@ __all__ = [
     "Context",
     "FrameCausalPredictor",
     "FrameDecoder",
+    "Landmarks",
     "PlanningSettings",
     "Predictor",
     "RewardHead",
+    "StepsToGo",
     "WorldModel",
     "attention_weights",
     "load_dino_wm",

@@ -8,7 +8,7 @@ size, and how to plan with it.
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -51,11 +51,13 @@ from ..untrusted import (
 from .action import ActionConditioned
 from .action_prior import ActionPrior
 from .decoder import FrameDecoder
+from .landmarks import MOST_EDGES, Landmarks
 from .normalizer import ActionNormalizer
 from .ordinary import ordinary_tensors
 from .planning_settings import PlanningSettings
 from .predictor import PREDICTORS, Predictor
 from .reward import RewardHead
+from .steps_to_go import StepsToGo
 from .world_model import WorldModel
 from .zoo.frame_causal import FrameCausalPredictor
 
@@ -64,6 +66,14 @@ WEIGHTS, CONFIG = "model.safetensors", "config.json"
 _ASSETS = Path(__file__).parents[1] / "assets"
 _DTYPES = {"float64": torch.float64, "float32": torch.float32}  # what rounded weights may be widened to
 _NO_MODEL = (ValueError, TypeError, AttributeError, IndexError, RuntimeError, OverflowError)
+# What a model may have learned beside its predictor.
+_LEARNED: Mapping[str, Callable[..., nn.Module]] = {
+    "prior": ActionPrior,
+    "reward": RewardHead,
+    "decoder": FrameDecoder,
+    "steps_to_go": StepsToGo,
+    "landmarks": Landmarks,
+}
 _SIZE, _VECTOR = Integer(low=1, high=2**24), ListOf(Number(), least=1)
 _SIDES = ListOf(Integer(low=1, high=MAX_SIDE), 2, 2)
 _VERSION = Record({"format_version": Integer()}, others=AnyJson())
@@ -93,6 +103,14 @@ _CONFIG = Record(
         ),
         "reward": Record(dict.fromkeys(("num_patches", "dim", "width", "num_frames"), _SIZE)),
         "decoder": Record({"dim": _SIZE, **dict.fromkeys(("grid", "frame_size", "patch"), _SIDES)}),
+        "steps_to_go": Record(dict.fromkeys(("dim", "num_patches", "max_steps", "width", "depth"), _SIZE)),
+        "landmarks": Record(
+            {
+                **dict.fromkeys(("dim", "num_patches", "num_landmarks"), _SIZE),
+                "num_edges": Integer(low=0, high=MOST_EDGES),
+                "reach": Number(above=0),
+            }
+        ),
         "dtype": Choice(*_DTYPES),
     },
 )
@@ -142,12 +160,7 @@ def save(
         "token_std": model.token_std and list(model.token_std),
         "planning": asdict(model.planning),
     }
-    if model.prior is not None:
-        config["prior"] = model.prior.settings()
-    if model.reward is not None:
-        config["reward"] = model.reward.settings()
-    if model.decoder is not None:
-        config["decoder"] = model.decoder.settings()
+    config |= {name: part.settings() for name, part in _learned(model).items()}
     weights = tensors_of(_parts(model))
     if rounded:
         config["dtype"] = str(model.dtype).removeprefix("torch.")
@@ -201,9 +214,13 @@ def load(
     load_tensors(_parts(model), weights, folder / WEIGHTS, CONFIG)
     if "dtype" in config:
         model.to(_DTYPES[config["dtype"]])
-    for part in (model.prior, model.reward, model.decoder):
-        if part is not None:
-            part.float()  # they compute in it alone
+    for part in _learned(model).values():
+        part.float()  # they compute in it alone
+    if model.landmarks is not None:
+        try:
+            model.landmarks.check()
+        except ValueError as error:
+            raise ValueError(f"{folder / WEIGHTS}: {error}") from error
     model.requires_grad_(False)
     model.to(device)
     if dtype is not None:
@@ -218,7 +235,8 @@ def _model(config: dict[str, Any], weights: Mapping[str, Tensor]) -> WorldModel:
     """Make a model of which parts of ours have no memory yet: their weights bring it, and no more than that."""
     predictor, actions, (height, width) = config["predictor"], config["actions"], config["frame_size"]
     ours = "class" not in predictor
-    for name, settings in {"prior": config.get("prior", {}), "predictor.settings": predictor["settings"]}.items():
+    described = {name: config.get(name, {}) for name in ("prior", "steps_to_go")}
+    for name, settings in {**described, "predictor.settings": predictor["settings"]}.items():
         if isinstance(depth := settings.get("depth"), int) and depth > len(weights):
             raise ValueError(f"{name}.depth is {depth}, and {WEIGHTS} has {len(weights)} tensors")
     with _named("encoder.settings"):
@@ -238,25 +256,21 @@ def _model(config: dict[str, Any], weights: Mapping[str, Tensor]) -> WorldModel:
         token_std=config.get("token_std"),
         planning=planning,
     )
-    if "prior" in config:
-        with _named("prior"), torch.device("meta"):
-            model.prior = prior = ActionPrior(**config["prior"])
-        rows, columns = model.grid
-        expected = (encoder.dim, rows * columns, model.normalizer.action_dim if model.normalizer else None)
-        if (prior.dim, prior.num_patches, prior.action_dim) != expected:
-            raise ValueError(f"prior: dim, num_patches and action_dim must be {expected} by the other settings")
-    if "reward" in config:
-        with _named("reward"), torch.device("meta"):
-            model.reward = head = RewardHead(**config["reward"])
-        if (head.num_patches, head.dim) != (model.grid[0] * model.grid[1], encoder.dim):
-            raise ValueError(
-                f"reward: num_patches and dim must be those of the encoder's tokens, got {head.settings()}"
-            )
-    if "decoder" in config:
-        with _named("decoder"), torch.device("meta"):
-            model.decoder = decoder = FrameDecoder(**config["decoder"])
-        if (decoder.dim, decoder.grid, decoder.frame_size) != (encoder.dim, model.grid, model.frame_size):
-            raise ValueError(f"decoder: dim, grid and frame_size must be those of the model, got {decoder.settings()}")
+    rows, columns = model.grid
+    expected = {
+        "dim": encoder.dim,
+        "num_patches": rows * columns,
+        "action_dim": model.normalizer.action_dim if model.normalizer else None,
+        "grid": [rows, columns],
+        "frame_size": [height, width],
+    }
+    for name in filter(config.__contains__, _LEARNED):
+        with _named(name), torch.device("meta"):
+            setattr(model, name, _LEARNED[name](**config[name]))
+        if wrong := [size for size, value in expected.items() if config[name].get(size, value) != value]:
+            raise ValueError(f"{name}: {', '.join(wrong)} must be {[expected[size] for size in wrong]} by the rest")
+    if model.landmarks is not None and model.steps_to_go is None:
+        raise ValueError("landmarks: there are some, and no steps_to_go that they are of use with")
     return model
 
 
@@ -281,17 +295,17 @@ def _check_asked(described: dict[str, Any], numbers: int) -> None:
 
 
 def _parts(model: WorldModel) -> dict[str, nn.Module]:
-    """What has weights in the file; the encoder's are there where they are not elsewhere."""
+    """What has weights in the file: what is learned, and the encoder where its weights are not elsewhere."""
     parts: dict[str, nn.Module] = {"predictor.": model.predictor}
     if model.encoder.carries_weights:
         parts["encoder."] = model.encoder
-    if model.prior is not None:
-        parts["prior."] = model.prior
-    if model.reward is not None:
-        parts["reward."] = model.reward
-    if model.decoder is not None:
-        parts["decoder."] = model.decoder
+    parts |= {f"{name}.": part for name, part in _learned(model).items()}
     return parts
+
+
+def _learned(model: WorldModel) -> dict[str, Any]:
+    """What a model has learned beside its predictor, by name."""
+    return {name: part for name in _LEARNED if (part := getattr(model, name)) is not None}
 
 
 def _check_comes_back(model: WorldModel, partial: Path, target: Path) -> None:

@@ -19,11 +19,13 @@ from .checks import check_tokens
 from .context import Context, Versioned
 from .decoder import FrameDecoder
 from .fast import fast_rollouts
+from .landmarks import Landmarks
 from .normalizer import ActionNormalizer
 from .ordinary import ordinary_tensors
 from .planning_settings import PlanningSettings
 from .predictor import Predictor
 from .reward import RewardHead
+from .steps_to_go import StepsToGo
 from .zoo.frame_causal import FrameCausalPredictor, FrameWindow
 
 AnyContext = Context | FrameWindow  # of one of our predictors, or of the baseline
@@ -53,6 +55,9 @@ class WorldModel(nn.Module):
         prior: proposes action sequences to planners; None without one. See :func:`wmcontrol.training.fit_prior`.
         reward: predicts rewards, for planning without a goal; None without. See :func:`wmcontrol.training.fit_reward`.
         decoder: makes tokens visible, for looking only; None without. See :func:`wmcontrol.training.fit_decoder`.
+        steps_to_go: says how many model steps lie between two frames; None without. See
+            :func:`wmcontrol.training.fit_steps_to_go`.
+        landmarks: frames on the way to far goals, with ``steps_to_go``; None without.
         rounded_from: number type of the predictor's weights before ``load(dtype="auto")`` rounded them; None where it
             did not.
     """
@@ -111,6 +116,8 @@ class WorldModel(nn.Module):
         self.prior: ActionPrior | None = None
         self.reward: RewardHead | None = None
         self.decoder: FrameDecoder | None = None
+        self.steps_to_go: StepsToGo | None = None
+        self.landmarks: Landmarks | None = None
         self.rounded_from: torch.dtype | None = None
         self.eval()
 

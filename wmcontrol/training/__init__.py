@@ -14,6 +14,7 @@ from .pretraining import PretrainResult, pretrain
 from .prior import PriorResult, PriorSettings, fit_prior
 from .rewards import RewardResult, fit_reward
 from .settings import FinetuneSettings, PretrainSettings, TrainingSettings
+from .steps_to_go import StepsToGoResult, StepsToGoSettings, fit_steps_to_go
 from .trainer import Trainer
 from .validation import PredictionError, held_out_clips, prediction_error
 
@@ -33,6 +34,8 @@ __all__ = [
     "PriorSettings",
     "RewardResult",
     "Source",
+    "StepsToGoResult",
+    "StepsToGoSettings",
     "Trainer",
     "TrainingSettings",
     "WindowSource",
@@ -41,6 +44,7 @@ __all__ = [
     "fit_decoder",
     "fit_prior",
     "fit_reward",
+    "fit_steps_to_go",
     "held_out_clips",
     "prediction_error",
     "pretrain",

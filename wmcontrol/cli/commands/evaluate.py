@@ -19,7 +19,8 @@ class Config:
     Tasks are drawn in env=NAME, or taken from the trajectories of data.path=PATH: a start, and a goal that was reached
     goal_offset steps later, or with goal_offset=null in another trajectory. An environment that is registered in a
     module of yours is env.id=module:ID, with data too.
-    No-op and random actions are judged in any case; where the model has an action prior, so is what it proposes.
+    No-op and random actions are judged in any case; where the model has an action prior, so is what it proposes; and
+    beside agent=hierarchical the agent without landmarks.
 
     Saved are a line of JSON for each task, tables, plots, videos and report.html, which shows them all. Killed, it goes
     on where it stopped when the same line is run again; finished, it only reports anew.
@@ -54,7 +55,7 @@ def run(config: Any) -> None:
 
     how = {name: config[name] for name in ("seed", "batch", "jobs", "videos")}
     protocol, kind = protocol_of(config), config.agent.get("kind")
-    plans = kind in ("planning", "simulator")
+    plans = kind in ("planning", "simulator", "hierarchical")
     model = make(config.model, "model", device=device_of(config)) if plans else None
     tasks = _tasks(config, protocol, model)
     with ExitStack() as stack:
@@ -124,5 +125,13 @@ def _spec(config: Any, tasks: Any, protocol: Any, model: Any) -> Any:
     path = config.model.get("path")
     with made(f"agent={kind}, model={path}"):
         return planning_spec(
-            model, planner, tasks, protocol, simulator=kind == "simulator", path=path, objective=objective, **changes
+            model,
+            planner,
+            tasks,
+            protocol,
+            simulator=kind == "simulator",
+            hierarchical=kind == "hierarchical",
+            path=path,
+            objective=objective,
+            **changes,
         )

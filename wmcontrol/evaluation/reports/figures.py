@@ -32,6 +32,28 @@ def literal(text: str) -> str:
     return text.replace("$", r"\$")
 
 
+def calibration_figure(bins: Sequence[tuple[float, float, int]], path: str | PathLike[str]) -> Path:
+    """Save the reliability plot of steps to go: what was expected against what was taken, and the diagonal.
+
+    Args:
+        bins: (expected, taken, count), as of :class:`~wmcontrol.training.StepsToGoResult`.
+        path: of the picture.
+
+    Returns:
+        The path.
+    """
+    figure = new_figure(3.8, 3.6)
+    axes = figure.add_subplot()
+    expected, taken, counts = zip(*bins, strict=True)
+    most = max(*expected, *taken) + 0.5
+    axes.plot([0, most], [0, most], color=_BASELINE, linewidth=1)
+    axes.plot(expected, taken, "o-", color=BLUE, linewidth=1.2, markersize=5)
+    axes.set(xlim=(0, most), ylim=(0, most), xlabel="model steps expected", ylabel="model steps taken", aspect="equal")
+    _tidy(axes, f"{sum(counts):,} held-out pairs of frames", "both")
+    _save(figure, path)
+    return Path(path)
+
+
 def success_plot(rows: Sequence[ResultRow], path: str | PathLike[str]) -> None:
     """Save bars of success at the end with their intervals, a panel for each environment.
 

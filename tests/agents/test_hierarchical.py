@@ -1,0 +1,175 @@
+"""Plans over plans: in the two rooms of Wall, with distances that are known, a dot goes round the wall."""
+
+from itertools import pairwise
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+from dot_world import dot_model
+from naming import naming
+from torch import Tensor
+
+from wmcontrol import GoalDistance, HierarchicalAgent, PlanningAgent, RandomShooting, WorldModel
+from wmcontrol.models import Landmarks, StepsToGo
+from wmcontrol.planners import Planner
+
+DOOR, WALL = 30.0, 32.0
+SEARCH = RandomShooting(num_samples=300, num_iterations=1)
+
+
+class AroundTheWall(StepsToGo):
+    """The way in pixels, 10 a step, straight in a room and through the door from one to the other."""
+
+    def forward(self, tokens: Tensor, goal: Tensor) -> Tensor:
+        one, other = torch.broadcast_tensors(tokens[..., 0, :], goal[..., 0, :])
+        sides = (one[..., 0] - WALL) * (other[..., 0] - WALL)
+        door = one.new_tensor([WALL, DOOR])
+        straight = (one - other).norm(dim=-1)
+        around = (one - door).norm(dim=-1) + (other - door).norm(dim=-1)
+        return (torch.where(sides > 0, straight, around) / 10).clamp(max=self.max_steps + 1)
+
+
+def grid() -> Tensor:
+    """A landmark each 4 pixels in both rooms, and in the door."""
+    left, right = np.arange(6, 27, 4.0), np.arange(38, 59, 4.0)
+    places = [(x, y) for x in (*left, *right) for y in np.arange(6, 59, 4.0)]
+    places += [(x, DOOR) for x in (27.0, 30.0, 34.0, 37.0)]
+    return torch.tensor(places, dtype=torch.float32)[:, None]
+
+
+def far_model(tokens: Tensor | None = None) -> WorldModel:
+    model = dot_model()
+    model.steps_to_go = AroundTheWall(2, 1, max_steps=10, width=4, depth=1)
+    model.landmarks = Landmarks.connected(grid() if tokens is None else tokens, model.steps_to_go, 0.8)
+    return model
+
+
+def agents(model: WorldModel, planner: Planner = SEARCH) -> tuple[HierarchicalAgent, PlanningAgent]:
+    how: Any = {"replan_every": 5, "horizon": 3}
+    return (
+        HierarchicalAgent(model, planner, GoalDistance("l2", "mean"), **how),
+        PlanningAgent(model, planner, GoalDistance("l2", "mean"), **how),
+    )
+
+
+def begin(starts: Any, goals: Any) -> tuple[Any, dict[str, np.ndarray]]:
+    env = gym.make_vec("wmcontrol/Wall-v0", num_envs=len(starts), terminate_on_success=False)
+    observation, _ = env.reset(seed=0, options={"state": np.array(starts), "goal_state": np.array(goals)})
+    return env, observation
+
+
+def test_a_dot_goes_round_the_wall_and_stays_at_the_goal() -> None:
+    starts, goals = [[20.0, 50.0], [44.0, 10.0]], [[44.0, 50.0], [20.0, 12.0]]
+    found, told = {}, []
+    for agent in agents(far_model()):
+        env, observation = begin(starts, goals)
+        state, solved = None, []
+        for step in range(100):
+            actions, state = agent.predict(observation, state)
+            observation, *_, infos = env.step(actions)
+            solved.append(infos["is_success"])
+            if step % 5 == 0 and isinstance(agent, HierarchicalAgent):
+                told.append([each.path for each in agent.explain(state) if each])
+        found[type(agent)] = np.array(solved)
+    there = found[HierarchicalAgent]
+    assert there[-1].all()
+    assert there[there.argmax(0).max() :].all()  # once there it stays
+    assert not found[PlanningAgent].any()
+    first, last = told[0][0], told[-1][0]
+    assert first.steps == pytest.approx(4.6, abs=0.8)  # through the door
+    assert first.direct == pytest.approx(4.6, abs=0.1)
+    assert first.subgoal in first.landmarks
+    assert (last.landmarks, last.subgoal) == ((), None)
+    assert last.steps == last.direct < 1
+    assert all(each[0].steps < before[0].steps + 0.5 for before, each in pairwise(told))
+
+
+def test_what_one_environment_does_depends_on_no_other() -> None:
+    agent, _ = agents(far_model())
+    starts, goals = [[20.0, 50.0], [44.0, 10.0], [10.0, 10.0]], [[44.0, 50.0], [20.0, 12.0], [14.0, 20.0]]
+    together, observation = begin(starts, goals)
+    alone, other = begin(starts[1:2], goals[1:2])
+    state, own = agent.start([0, 1, 2]), agent.start([1])
+    for _ in range(30):
+        actions, state = agent.predict(observation, state)
+        action, own = agent.predict(other, own)
+        np.testing.assert_allclose(action[0], actions[1], atol=1e-5)
+        observation, *_ = together.step(actions)
+        other, *_ = alone.step(action)
+
+
+def test_a_near_goal_is_planned_for_as_without_landmarks() -> None:
+    """The same search from the same random numbers, but for when the goal is due."""
+    far, flat = agents(far_model())
+    _, observation = begin([[10.0, 10.0]], [[12.0, 17.0]])
+    (one,), (other,) = far.explain(far.predict(observation)[1]), flat.explain(flat.predict(observation)[1])
+    assert one is not None
+    assert other is not None
+    assert one.steps_to_go == 1  # 7.3 pixels
+    assert one.actions == pytest.approx(other.actions)
+    assert one.path is not None
+    assert (one.path.landmarks, one.path.subgoal) == ((), None)
+    assert other.path is None
+
+
+def test_without_a_path_it_says_so_and_plans_straight_for_the_goal() -> None:
+    tokens = grid()
+    far, flat = agents(far_model(tokens[(tokens[:, 0, 0] - WALL).abs() > 8]))  # none near the door
+    env, observation = begin([[10.0, 50.0]], [[54.0, 50.0]])
+    state = other = None
+    for _ in range(6):
+        actions, state = far.predict(observation, state)
+        same, other = flat.predict(observation, other)
+        np.testing.assert_allclose(actions, same)
+        observation, *_ = env.step(actions)
+    (told,) = far.explain(state)
+    assert told is not None
+    assert told.path is not None
+    assert np.isinf(told.path.steps)
+    assert told.path.landmarks == ()
+    assert told.steps_to_go is None
+
+
+def test_an_edge_that_fails_is_blocked_until_the_episode_ends() -> None:
+    """A map that says that one can go through the wall at its lower end."""
+    tokens = torch.cat([grid(), torch.tensor([[[31.0, 54.0]], [[33.0, 54.0]]])])
+    model = far_model(tokens)
+    through = [len(tokens) - 2, len(tokens) - 1]
+    landmarks = model.landmarks
+    assert landmarks is not None
+    edges = torch.cat([landmarks.edges, torch.tensor([through, through[::-1]], dtype=torch.int32)])
+    wrong = Landmarks(2, 1, num_landmarks=len(tokens), num_edges=len(edges), reach=0.8)
+    wrong.tokens.copy_(tokens)
+    wrong.edges.copy_(edges)
+    wrong.steps.copy_(torch.cat([landmarks.steps, torch.tensor([0.5, 0.5])]))
+    model.landmarks = wrong
+    agent, _ = agents(model)
+    env, observation = begin([[24.0, 54.0]], [[42.0, 54.0]])
+    state, solved, told = None, [], []
+    for _ in range(250):
+        actions, state = agent.predict(observation, state)
+        observation, *_, infos = env.step(actions)
+        solved.append(infos["is_success"][0])
+        told.append(agent.explain(state)[0].path)
+    assert told[0].steps < 3
+    assert not told[0].blocked
+    assert told[-1].blocked
+    assert solved[-1]
+    observation, _ = env.reset(seed=1)
+    _, state = agent.predict(observation, state, np.array([True]))
+    assert not agent.explain(state)[0].path.blocked
+
+
+def test_what_does_not_fit_is_refused() -> None:
+    model = far_model()
+    with pytest.raises(ValueError, match=naming("patience", 0)):
+        HierarchicalAgent(model, SEARCH, GoalDistance(), patience=0)
+    with pytest.raises(ValueError, match=naming("leave", -1.0)):
+        HierarchicalAgent(model, SEARCH, GoalDistance(), leave=-1.0)
+    with pytest.raises(ValueError, match=naming("goal_offset", 50)):
+        HierarchicalAgent(model, SEARCH, GoalDistance(), goal_offset=50)
+    model.landmarks = None
+    with pytest.raises(ValueError, match="fit_steps_to_go"):
+        HierarchicalAgent(model, SEARCH, GoalDistance())
