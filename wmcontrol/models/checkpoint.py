@@ -267,8 +267,9 @@ def _model(config: dict[str, Any], weights: Mapping[str, Tensor]) -> WorldModel:
     for name in filter(config.__contains__, _LEARNED):
         with _named(name), torch.device("meta"):
             setattr(model, name, _LEARNED[name](**config[name]))
-        if wrong := [size for size, value in expected.items() if config[name].get(size, value) != value]:
-            raise ValueError(f"{name}: {', '.join(wrong)} must be {[expected[size] for size in wrong]} by the rest")
+        for size, value in expected.items():
+            if (said := config[name].get(size, value)) != value:
+                raise ValueError(f"{name}.{size} must be {value}, as the other settings say, got {said}")
     if model.landmarks is not None and model.steps_to_go is None:
         raise ValueError("landmarks: there are some, and no steps_to_go that they are of use with")
     return model
