@@ -1,83 +1,176 @@
-"""World models for tasks that are farther than one plan, made from random walks: ``python -m experiments.far``.
+"""Tasks that are farther than one plan, and what agents reach of them: ``python -m experiments.far``.
 
-The packaged models know three worlds; these are of PointMaze's larger mazes, and of Wall with another layout in each
-episode. Each has an encoder of its own: the packaged one was fitted to other walls, whose absence would be a constant
-a hundred times as large as what the ball changes. Killed, the same line goes on.
+For each family of tasks a model is made, or a packaged one is given landmarks, and each agent gets a row. PointMaze's
+larger mazes, and Wall with another layout in each episode, have models of their own, by random walks. So have these an
+encoder: the packaged one was fitted to other walls, and what differs would be a constant a hundred times as large as
+what the ball changes. Killed, the same line goes on; with all families and 256 tasks it takes hours.
 """
 
 import argparse
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from wmcontrol import Predictor, PyramidEncoder, WorldModel
-from wmcontrol.data import collect, encode, fit_encoder, policies
+from wmcontrol.compare import ENVIRONMENTS, CollectSettings
+from wmcontrol.data import LatentStore, collect, encode, fit_encoder
+from wmcontrol.evaluation import (
+    PROTOCOLS,
+    AgentSpec,
+    DatasetTasks,
+    Protocol,
+    RandomTasks,
+    ResultRow,
+    Tasks,
+    baselines,
+    evaluate_agents,
+    planning_spec,
+    prior_baselines,
+)
 from wmcontrol.models import PlanningSettings
-from wmcontrol.training import FinetuneSettings, PriorSettings, finetune, fit_prior
+from wmcontrol.planners import fast
+from wmcontrol.training import FinetuneSettings, PriorSettings, finetune, fit_prior, fit_steps_to_go
 
 _SEES_VELOCITY = PlanningSettings(context_frames=3, context_steps=10)
+_SIMULATED = 32  # tasks of the true simulator
 
 
 @dataclass(frozen=True, kw_only=True)
-class Setting:
-    """One world: what is collected there, and how agents plan in it."""
+class World:
+    """What a model is made of, and how agents plan with it. ``packaged``: it is there, and only gets landmarks."""
 
-    env_id: str
-    num_episodes: int
+    data: CollectSettings
+    packaged: str | None = None
     env_settings: Mapping[str, Any] = field(default_factory=dict)
     planning: PlanningSettings = field(default_factory=PlanningSettings)
-    num_steps: int = 3_000
 
 
-SETTINGS = {
-    "pointmaze_large": Setting(env_id="wmcontrol/PointMaze_Large-v0", num_episodes=4_000, planning=_SEES_VELOCITY),
-    "pointmaze_medium": Setting(env_id="wmcontrol/PointMaze_Medium-v0", num_episodes=3_000, planning=_SEES_VELOCITY),
-    "wall_random": Setting(env_id="wmcontrol/Wall-v0", num_episodes=4_000, env_settings={"layout": "random"}),
+@dataclass(frozen=True, kw_only=True)
+class Family:
+    """Tasks of one kind: drawn by the environment, or of trajectories that no model saw."""
+
+    world: str
+    recorded: bool = False
+    goal_offset: int | None = None
+    budget: int = 150
+
+
+def _walks(env_id: str, num_episodes: int, num_frames: int) -> CollectSettings:
+    return CollectSettings(env_id=env_id, policy="random", num_episodes=num_episodes, num_frames=(num_frames,))
+
+
+def _packaged(name: str) -> World:
+    data = ENVIRONMENTS[name].data
+    assert isinstance(data, CollectSettings)
+    return World(data=data, packaged=name)
+
+
+WORLDS = {
+    **{name: _packaged(name) for name in ("wall", "pusht", "pointmaze")},
+    "wall_random": World(data=_walks("wmcontrol/Wall-v0", 4_000, 50), env_settings={"layout": "random"}),
+    "medium": World(data=_walks("wmcontrol/PointMaze_Medium-v0", 3_000, 100), planning=_SEES_VELOCITY),
+    "large": World(data=_walks("wmcontrol/PointMaze_Large-v0", 4_000, 100), planning=_SEES_VELOCITY),
 }
+# In mazes, twice what D4RL's controller, which knows the map, needs for the farthest of 256 goals.
+FAMILIES = {
+    "Wall, opposite rooms": Family(world="wall"),
+    "Wall, another layout each time": Family(world="wall_random"),
+    "Wall, goal of another episode": Family(world="wall", recorded=True),
+    "PointMaze U, anywhere": Family(world="pointmaze", budget=50),
+    "PointMaze Medium, anywhere": Family(world="medium", budget=100),
+    "PointMaze Large, anywhere": Family(world="large"),
+    "Push-T, 50 steps ahead": Family(world="pusht", recorded=True, goal_offset=50, budget=100),
+    "Push-T, 75 steps ahead": Family(world="pusht", recorded=True, goal_offset=75),
+    "Push-T, goal of another episode": Family(world="pusht", recorded=True),
+    "Push-T, its own random tasks": Family(world="pusht"),
+}
+AGENTS = ("baselines", "prior", "flat", "hierarchical", "simulator")
 
 
-def make_model(name: str, out: Path) -> Path:
-    """Make a model, or go on making it, and return its folder."""
-    given = SETTINGS[name]
-    data = collect(
-        given.env_id,
-        policies.random(given.env_id),
-        given.num_episodes,
-        folder=out / "set",
-        env_settings=given.env_settings,
-    )
-    encoder = PyramidEncoder(num_components=128, tokens=(1, 1))
-    fit_encoder(encoder, [data], num_frames=20_000, folder=out / "stores")
-    store = encode(data, encoder, out / "stores")
+def make_model(name: str, out: Path) -> WorldModel:
+    """Make a model with landmarks, or go on making it."""
+    given = WORLDS[name]
+    how: dict[str, Any] = {"seed": given.data.seed, "env_settings": given.env_settings}
+    data = collect(given.data.env_id, given.data.make_policy(), given.data.num_episodes, folder=out / "set", **how)
+    if given.packaged is not None:
+        model = WorldModel.load(given.packaged, dtype=torch.float32)
+        store = encode(data, model.encoder, out / "stores")
+    else:
+        encoder = PyramidEncoder(num_components=128, tokens=(1, 1))
+        fit_encoder(encoder, [data], num_frames=20_000, folder=out / "stores")
+        store = encode(data, encoder, out / "stores")
+        model = _trained(store, given.planning, out)
+    return fit_steps_to_go(store, base=model, folder=out / "far").model
+
+
+def _trained(store: LatentStore, planning: PlanningSettings, out: Path) -> WorldModel:
     # A tenth of the packaged models' size: three times as fast to train and to plan with.
-    small = WorldModel(
-        encoder, Predictor(encoder.dim, width=96, depth=3, num_heads=3), control_rate=data.control_rate or 1.0
-    )
-    training = FinetuneSettings(num_steps=given.num_steps, batch_size=64)
-    trained = finetune(
-        store, base=small, mode="scratch", settings=training, planning=given.planning, folder=out / "train"
-    )
-    print(f"{name}: {trained.error}", flush=True)
-    fitted = fit_prior(
-        store, base=trained.model, settings=PriorSettings(width=192, num_steps=2_000), folder=out / "prior"
-    )
-    print(f"{name}: proposals {fitted.error:.2f}, mean action {fitted.mean_action_error:.2f}", flush=True)
-    assert fitted.folder is not None
-    return fitted.folder / "model"
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        predictor = Predictor(store.encoder.dim, width=96, depth=3, num_heads=3)
+    small = WorldModel(store.encoder, predictor, control_rate=store.control_rate or 1.0)
+    training = FinetuneSettings(num_steps=3_000, batch_size=64)
+    trained = finetune(store, base=small, mode="scratch", settings=training, planning=planning, folder=out / "train")
+    settings = PriorSettings(width=192, num_steps=2_000)
+    return fit_prior(store, base=trained.model, settings=settings, folder=out / "prior").model
 
 
-def main() -> None:
+def make_rows(title: str, agents: Sequence[str], num_tasks: int, out: Path) -> list[ResultRow]:
+    """Evaluate agents on a family of tasks; what is done already is read."""
+    family, world = FAMILIES[title], WORLDS[FAMILIES[title].world]
+    model = make_model(family.world, out / family.world)
+    protocol = replace(PROTOCOLS["far"], goal_offset=family.goal_offset, budget=family.budget)
+    rows = []
+    for agent in agents:
+        count = min(num_tasks, _SIMULATED) if agent == "simulator" else num_tasks
+        tasks = _tasks(family, world, model, count, out)
+        folder = out / "rows" / title.replace(" ", "_").replace(",", "") / f"{agent}_{count}"
+        rows += evaluate_agents(_specs(agent, model, tasks, protocol), tasks, protocol, folder)
+        for row in rows[-1:] if agent != "baselines" else rows[-2:]:
+            print(f"| {title} | {row.agent} | {count} | {row.evaluation.success_end} | {row.evaluation.success_any} |")
+    return rows
+
+
+def _tasks(family: Family, world: World, model: WorldModel, count: int, out: Path) -> Tasks:
+    data = world.data
+    if not family.recorded:
+        return RandomTasks(data.env_id, count, env_settings=world.env_settings)
+    unseen = collect(
+        data.env_id,
+        data.make_policy(),
+        data.num_unseen,
+        folder=out / family.world / "unseen",
+        seed=data.unseen_seed,
+        env_settings=world.env_settings,
+    )
+    steps = model.planning.context_steps
+    return DatasetTasks(unseen, count, goal_offset=family.goal_offset, context_steps=steps)
+
+
+def _specs(agent: str, model: WorldModel, tasks: Tasks, protocol: Protocol) -> list[AgentSpec]:
+    if agent == "baselines":
+        return baselines(tasks)
+    if agent == "prior":
+        return prior_baselines(planning_spec(model, fast(), tasks, protocol))[:1]
+    kinds = {"hierarchical": agent == "hierarchical", "simulator": agent == "simulator"}
+    return [planning_spec(model, fast(), tasks, protocol, num_workers=0, **kinds)]
+
+
+def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     parser = argparse.ArgumentParser(prog="python -m experiments.far", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", default=list(SETTINGS), help=f"of {', '.join(SETTINGS)}")
+    known = "; ".join(f"{i}: {title}" for i, title in enumerate(FAMILIES))
+    parser.add_argument("families", nargs="*", type=int, metavar="NUMBER", help=f"which, by default all: {known}")
+    parser.add_argument("--agents", nargs="+", choices=AGENTS, default=list(AGENTS), help="who")
+    parser.add_argument("--num-tasks", type=int, default=256, help="of each family; of the true simulator's at most 32")
     parser.add_argument("--out", type=Path, default=Path("outputs/far"), help="a folder")
-    given = parser.parse_args()
-    torch.manual_seed(0)  # of the predictors' first weights, which a run that was killed goes on with
-    for name in given.names:
-        print(make_model(name, given.out / name))
+    given = parser.parse_args(argv)
+    print("| tasks | agent | tasks | at the end, % | at any time, % |\n|---|---|---|---|---|")
+    for number in given.families or range(len(FAMILIES)):
+        make_rows(list(FAMILIES)[number], given.agents, given.num_tasks, given.out)
 
 
 if __name__ == "__main__":

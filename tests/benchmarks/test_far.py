@@ -1,0 +1,37 @@
+"""The rows of tasks that are far."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from experiments import far
+from wmcontrol import WorldModel
+
+
+@pytest.mark.parametrize(
+    ("number", "title", "names"),
+    [
+        (0, "Wall, opposite rooms", ["no-op", "random actions"]),
+        (2, "Wall, goal of another episode", ["no-op", "random actions"]),
+        (1, "Wall, another layout each time", ["prior alone"]),
+    ],
+)
+def test_each_agent_gets_a_row_of_a_family(
+    number: int, title: str, names: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.setattr(far, "make_model", lambda name, out: WorldModel.load("wall"))
+    short = {name: replace(family, budget=5) for name, family in far.FAMILIES.items()}
+    monkeypatch.setattr(far, "FAMILIES", short)
+    few = replace(far.WORLDS["wall"], data=replace(far.WORLDS["wall"].data, num_unseen=4))
+    monkeypatch.setitem(far.WORLDS, "wall", few)
+    agents = "prior" if len(names) == 1 else "baselines"
+    far.main([str(number), "--agents", agents, "--num-tasks", "3", "--out", str(tmp_path)])
+    rows = capsys.readouterr().out.splitlines()[2:]
+    assert [row.split(" | ")[:3] for row in rows] == [[f"| {title}", name, "3"] for name in names]
+
+
+def test_worlds_of_families_are_there_and_models_of_them_are_made_of_random_walks_or_packaged() -> None:
+    assert {family.world for family in far.FAMILIES.values()} == far.WORLDS.keys()
+    assert all(world.packaged or world.data.policy == "random" for world in far.WORLDS.values())
