@@ -155,7 +155,7 @@ def _specs(agent: str, model: WorldModel, tasks: Tasks, protocol: Protocol) -> l
         return baselines(tasks)
     if agent == "prior":
         return prior_baselines(planning_spec(model, fast(), tasks, protocol))[:1]
-    kinds = {"hierarchical": agent == "hierarchical", "simulator": agent == "simulator"}
+    kinds: dict[str, Any] = {"hierarchical": agent == "hierarchical", "simulator": agent == "simulator"}
     return [planning_spec(model, fast(), tasks, protocol, num_workers=0, **kinds)]
 
 
