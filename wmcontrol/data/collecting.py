@@ -9,7 +9,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -116,33 +115,54 @@ def agent_policy(agent: Any, num_frames: Length, settings: Mapping[str, Any] | N
     if not isinstance(space, gym.spaces.Dict) or any(key.endswith("pixels") for key in space.spaces):
         size = image_size(agent)
         frames = {"obs_type": "pixels_state"} | ({} if size is None else {"image_size": size})
-    return Scripted(partial(_AgentScript, agent=agent), num_frames, {**frames, **(settings or {})}, agent)
+
+    def script(length: int, rng: np.random.Generator) -> Script:
+        return AgentScript(agent, length, int(rng.integers(2**32)))
+
+    return Scripted(script, num_frames, {**frames, **(settings or {})}, agent)
 
 
-class _AgentScript(Script):
-    """One episode of an agent, which remembers in it what it remembers."""
+class AgentScript(Script):
+    """One episode of an agent, which remembers in it what it remembers.
 
-    def __init__(self, num_frames: int, rng: np.random.Generator, agent: Any):
-        super().__init__(num_frames)
-        seed = int(rng.integers(2**32))
-        self._agent = agent
+    Args:
+        agent: who acts.
+        num_frames: how long the episode is, ``before`` included.
+        seed: of the agent's random numbers.
+        options: for the environment's reset.
+        before: (w, A) actions that are done first, while the agent looks on, if it can.
+    """
+
+    def __init__(
+        self,
+        agent: Any,
+        num_frames: int,
+        seed: int,
+        options: Mapping[str, Any] | None = None,
+        before: Floats | tuple[()] = (),
+    ):
+        super().__init__(num_frames, options)
+        self._agent, self._before = agent, [np.asarray(action) for action in before]
         self._state = agent.start([seed]) if hasattr(agent, "start") else None
-        self._first = True
+        self._first = np.ones(1, bool)
 
     def act(self, view: View) -> NDArray[Any]:
+        """Return what the agent does, or what is done before."""
+        if self._before and not hasattr(self._agent, "observe"):
+            return self._before.pop(0)
         shown: dict[str, Any] = {key: values[None] for key, values in view.observation.items()}
         if getattr(self._agent, "reads_state", False):
             varied = {name: values[None] for name, values in view.variation.items()}
             shown |= {"state": view.state[None], "variation": varied}
-        actions, self._state = self._agent.predict(
-            shown_to(self._agent, shown),
-            state=self._state,
-            episode_start=np.array([self._first]),
-            deterministic=True,
-        )
-        self._first = False
-        action: NDArray[Any] = np.asarray(actions)[0]
-        return action
+        seen, first = shown_to(self._agent, shown), self._first
+        self._first = np.zeros(1, bool)
+        if self._before:
+            action = self._before.pop(0)
+            self._state = self._agent.observe(seen, self._state, action[None], episode_start=first)
+            return action
+        actions, self._state = self._agent.predict(seen, state=self._state, episode_start=first, deterministic=True)
+        chosen: NDArray[Any] = np.asarray(actions)[0]
+        return chosen
 
 
 @dataclass

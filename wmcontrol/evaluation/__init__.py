@@ -2,6 +2,7 @@
 
 from .evaluate import evaluate, evaluate_agents, evaluate_and_report
 from .intervals import Interval, difference_over_seeds, paired_difference, seeds_and_tasks, wilson
+from .practising import PracticePolicy, practice
 from .protocols import PROTOCOLS, Protocol
 from .reports import Video, film, planner_plot, report
 from .result import Evaluation, ResultRow, difference
@@ -15,6 +16,7 @@ __all__ = [
     "DatasetTasks",
     "Evaluation",
     "Interval",
+    "PracticePolicy",
     "Protocol",
     "RandomTasks",
     "ResultRow",
@@ -35,6 +37,7 @@ __all__ = [
     "planner_plot",
     "planning_spec",
     "policy_spec",
+    "practice",
     "prior_baselines",
     "report",
     "seeds_and_tasks",

@@ -77,8 +77,8 @@ class DatasetTasks:
         goal_offset: environment steps from start to goal. None: the goal is any frame of another trajectory, drawn in
             the start's world, so that nobody knows how far it is.
         context_steps: environment steps before the start, which are replayed while the agent looks on.
-        split: which trajectories: held_out, those that finetune holds out, or all, of a set that nothing was trained
-            on. For example all.
+        split: which trajectories: held_out, those that finetune holds out; train, the others; or all, of a set that
+            nothing was trained on. For example all.
         split_seed: the seed that the model was fine-tuned with, for the split. For example 1.
         env_id: the environment, if the data do not say which.
         env_settings: what it is made with, over what the data say.
@@ -97,7 +97,7 @@ class DatasetTasks:
         seed: int = 0,
         goal_offset: int | None = 25,
         context_steps: int = 0,
-        split: Literal["held_out", "all"] = "all",
+        split: Literal["held_out", "train", "all"] = "all",
         split_seed: int = 0,
         env_id: str | None = None,
         env_settings: Mapping[str, Any] | None = None,
@@ -118,8 +118,9 @@ class DatasetTasks:
             )
         if env_id is not None and dataset.env_id not in (None, bare_id(env_id)):
             raise ValueError(f"env: expected {dataset.env_id}, of which the data are, or nothing; got {env_id}")
-        if split == "held_out":
-            dataset = Subset(dataset, held_out_split(len(dataset), split_seed)[1])
+        if split != "all":
+            train, held_out = held_out_split(len(dataset), split_seed)
+            dataset = Subset(dataset, held_out if split == "held_out" else train)
         self.env_id = known
         self.goal_offset = goal_offset
         self.env_settings: Mapping[str, Any] = {**dataset.env_settings, **(env_settings or {})}

@@ -80,6 +80,30 @@ class WindowSource:
         return Batch(found.tokens.float(), found.times, actions, self.windows.names(numbers))
 
 
+@dataclass(frozen=True)
+class MixedSource:
+    """Batches that are made of a batch of each of two sources, one after the other.
+
+    Args:
+        first, second: of clips with as many frames, and with actions or without, both alike.
+    """
+
+    first: Source
+    second: Source
+
+    @property
+    def batch_size(self) -> int:
+        """Clips of a batch, of all processes together."""
+        return self.first.batch_size + self.second.batch_size
+
+    def batch(self, step: int, rank: int = 0, world_size: int = 1) -> Batch:
+        """Return a process's share of a batch."""
+        one, two = (source.batch(step, rank, world_size) for source in (self.first, self.second))
+        both = None if one.actions is None or two.actions is None else torch.cat([one.actions, two.actions])
+        names = [*one.names, *two.names]
+        return Batch(torch.cat([one.tokens, two.tokens]), torch.cat([one.times, two.times]), both, names)
+
+
 class ClipSource:
     """Clips of variable frame rate without actions, out of several stores, mixed by weight: for pretraining.
 

@@ -15,7 +15,7 @@ from ..data import LatentStore, held_out_split
 from ..hardware import usable_device
 from ..models import ActionConditioned, ActionNormalizer, PlanningSettings, Predictor, WorldModel
 from ..untrusted import AnyJson, Integer, ListOf, Number, Record
-from .batch import Batch, WindowSource
+from .batch import Batch, MixedSource, Source, WindowSource
 from .distributed import DistributedContext
 from .inputs import acting_digest, begin, open_store, run
 from .modes import Mode, with_actions
@@ -68,6 +68,7 @@ def finetune(
     *,
     base: WorldModel | str | Path | None = None,
     mode: Mode = "full",
+    practice: LatentStore | str | Path | None = None,
     settings: FinetuneSettings = FinetuneSettings(),
     planning: PlanningSettings | None = None,
     folder: str | Path | None = None,
@@ -87,6 +88,8 @@ def finetune(
             folder, or a packaged name. Without one only ``mode="scratch"`` is possible.
         mode: ``"scratch"`` (everything anew), ``"action_only"`` (the action blocks) or ``"full"`` (everything, from
             the base).
+        practice: a store of what came of the base's own plans (:func:`~wmcontrol.evaluation.practice`), or its folder:
+            ``settings.practice_share`` of each batch is drawn from it. None of it is held out.
         settings: of the training.
         planning: what suits the environment when an agent plans with the model, which is saved with it.
         folder: for the model, the log and the result. The same call goes on there after a kill, and ends with the same
@@ -117,8 +120,9 @@ def finetune(
     else:
         normalizer, predictor, digest = _going_on(world, data, settings, mode)
         planning = planning or world.planning
-    windows = data.windows(settings.num_frames, settings.frameskip, train)
-    source = WindowSource(windows, settings.batch_size, normalizer, settings.seed)
+    practised = None if practice is None else open_store(practice)
+    source = _source(data, train, practised, normalizer, settings)
+    token_std = data.token_std(train)
     clips = partial(
         held_out_clips,
         data,
@@ -130,6 +134,8 @@ def finetune(
     )
     validated, context = clips(num_clips=_VALIDATED)
     about = {"store": data.identity(), "base": digest, "mode": mode, "settings": asdict(settings)}
+    if practised is not None:
+        about["practice"] = practised.identity()
     about["planning"] = None if planning is None else asdict(planning)
 
     def train_predictor(out: Path, where: DistributedContext) -> tuple[WorldModel, dict[str, Any]]:
@@ -140,6 +146,7 @@ def finetune(
             on_log=on_log,
             # What is not pretrained, or does not learn, has no rate of its own.
             backbone_scale=settings.backbone_scale if mode == "full" else lambda _: 1.0,
+            weights=_error_weights(token_std, settings.standardize),
         )
         seconds = trainer.train(predictor, source, data.grid, where, progress)
         model = WorldModel(
@@ -148,7 +155,7 @@ def finetune(
             normalizer,
             control_rate=rate,
             frame_size=data.frame_size,
-            token_std=data.token_std(train),
+            token_std=token_std,
             planning=planning,
         )
         if world is not None:
@@ -176,6 +183,49 @@ def finetune(
         seconds=result["seconds"],
         folder=None if folder is None else Path(folder),
     )
+
+
+def _source(
+    store: LatentStore,
+    train: list[int],
+    practice: LatentStore | None,
+    normalizer: ActionNormalizer,
+    settings: FinetuneSettings,
+) -> Source:
+    """Return where batches come from.
+
+    Raises:
+        ValueError: the store of practice has other tokens or actions, or so small a share that no window is left of
+            one of the two.
+    """
+    count = 0 if practice is None else round(settings.practice_share * settings.batch_size)
+    windows = partial(LatentStore.windows, num_frames=settings.num_frames, frameskip=settings.frameskip)
+    if practice is None:
+        return WindowSource(windows(store, members=train), settings.batch_size, normalizer, settings.seed)
+    if not practice.made_by(store.encoder):
+        raise ValueError(f"practice: {practice.folder} was made by another encoder than {store.folder}")
+    its, own = (None if each.actions is None else each.actions.shape[1] for each in (practice, store))
+    if its != own or practice.control_rate != store.control_rate:
+        raise ValueError(
+            f"practice: expected actions of {own} numbers at {store.control_rate} Hz, as in {store.folder}; got "
+            f"{its} at {practice.control_rate} in {practice.folder}"
+        )
+    if not 0 < count < settings.batch_size:
+        raise ValueError(
+            f"practice_share: {settings.practice_share:g} of a batch of {settings.batch_size} leaves one of the stores "
+            "without a window"
+        )
+    return MixedSource(
+        WindowSource(windows(store, members=train), settings.batch_size - count, normalizer, settings.seed),
+        WindowSource(windows(practice), count, normalizer, settings.seed),
+    )
+
+
+def _error_weights(token_std: list[float], power: float) -> list[float] | None:
+    """Return what errors of each number of a token are multiplied by; one that hardly varies counts as if it had a
+    thousandth of the largest deviation."""
+    least = max(token_std) / 1000
+    return [max(std, least) ** -power for std in token_std] if power and least else None
 
 
 def _normalizer(store: LatentStore, train: list[int], settings: FinetuneSettings) -> ActionNormalizer:

@@ -5,6 +5,7 @@ are whole: they do not tell how many processes there were, and a run may go on w
 """
 
 import copy
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -43,6 +44,7 @@ class Learner:
         settings: of the loss, the optimiser and the moving average.
         grid: rows and columns of patches.
         sharded: whether it is.
+        weights: of the loss.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class Learner:
         grid: tuple[int, int],
         *,
         sharded: bool,
+        weights: Sequence[float] | None = None,
     ):
         self.where, self.sharded = where, sharded
         self.predictor = copy.deepcopy(predictor) if sharded else predictor.to(where.device)
@@ -63,7 +66,8 @@ class Learner:
             grid,
             rollout_steps=settings.rollout_steps,
             backprop_through_rollout=settings.backprop_through_rollout,
-        )
+            weights=weights,
+        ).to(where.device)
         if sharded:
             for module in [loss] if self.ema is None else [loss, self.ema]:
                 shard(module, where)

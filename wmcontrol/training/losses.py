@@ -1,5 +1,7 @@
 """What training minimises: the error of predicted tokens of all next frames."""
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -22,6 +24,7 @@ class PredictionLoss(nn.Module):
         grid: rows and columns of patches.
         rollout_steps: k; 1 is teacher forcing alone.
         backprop_through_rollout: let gradients flow through all passes, not only through the last.
+        weights: (D,) what errors of each number of a token are multiplied by; by default 1.
     """
 
     def __init__(
@@ -31,12 +34,16 @@ class PredictionLoss(nn.Module):
         *,
         rollout_steps: int = 1,
         backprop_through_rollout: bool = False,
+        weights: Sequence[float] | None = None,
     ):
         super().__init__()
         check_whole("rollout_steps", rollout_steps)
         self.predictor = predictor
         self.grid = grid
         self.rollout_steps, self.backprop_through_rollout = rollout_steps, backprop_through_rollout
+        found = None if weights is None else torch.tensor(weights, dtype=torch.float32, device="cpu")
+        self.weights: Tensor | None
+        self.register_buffer("weights", found, persistent=False)
 
     def forward(self, tokens: Tensor, times: Tensor, actions: Tensor | None) -> Tensor:
         """Return the loss of clips: tokens (B, T, P, D), times (B, T), actions (B, T - 1, A) or None."""
@@ -46,7 +53,10 @@ class PredictionLoss(nn.Module):
         for step in range(self.rollout_steps):
             predicted = self.predictor(seen, times, actions, grid=self.grid).to(tokens.dtype)
             # The first frames are predicted from true ones again; what is new begins ``step`` frames later.
-            losses.append(F.smooth_l1_loss(predicted[:, step:], tokens[:, 1 + step :], beta=BETA))
+            error = predicted[:, step:] - tokens[:, 1 + step :]
+            if self.weights is not None:
+                error = error * self.weights
+            losses.append(F.smooth_l1_loss(error, torch.zeros_like(error), beta=BETA))
             imagined = predicted if self.backprop_through_rollout else predicted.detach()
             seen = torch.cat([tokens[:, :1], imagined[:, :-1]], 1)
         return torch.stack(losses).mean()

@@ -124,6 +124,9 @@ class FinetuneSettings(TrainingSettings):
         backbone_freeze_fraction: with mode=full, share of the steps, from the first, in which what was pretrained is
             frozen (Kumar et al., arXiv 2202.10054, train the new head first likewise). For example 0.
         split_seed: decides which trajectories are held out; by default seed. For example 0.
+        standardize: from 0 to 1, the power of its standard deviation that errors of each number of a token are divided
+            by; with 1 all numbers count alike, as they do in a plan by standardized distances. For example 1.
+        practice_share: share of a batch that comes from the store of practice, where one is given. For example 0.25.
     """
 
     num_train_trajectories: int | None = whole(None)
@@ -137,6 +140,8 @@ class FinetuneSettings(TrainingSettings):
     backbone_lr_scale: float = number(0.3, "(0, inf)")
     backbone_freeze_fraction: float = number(0.3, "[0, 1)")
     split_seed: int | None = whole(None, least=0)
+    standardize: float = number(0.0, "[0, 1]")
+    practice_share: float = number(0.5, "(0, 1)")
 
     def backbone_scale(self, step: int) -> float:
         """Return the factor of a step's rate for what was pretrained."""

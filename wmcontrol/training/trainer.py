@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -38,6 +38,7 @@ class Trainer:
         on_log: is told every line of the log, its step and its numbers, in the first process.
         backbone_scale: gives the factor of a step's learning rate for the backbone, the pretrained predictor that an
             :class:`~wmcontrol.models.ActionConditioned` wraps; by default it learns as the rest.
+        weights: (D,) of errors of each number of a token, see :class:`~wmcontrol.training.PredictionLoss`.
     """
 
     settings: TrainingSettings
@@ -48,6 +49,7 @@ class Trainer:
     save_seconds: float = 60.0
     on_log: OnLog | None = None
     backbone_scale: Callable[[int], float] = lambda _: 1.0
+    weights: Sequence[float] | None = None
 
     @torch.inference_mode(False)
     @torch.enable_grad()
@@ -81,7 +83,7 @@ class Trainer:
         sharded = where.world_size > 1 and (too_large_to_copy(predictor) if settings.shard is None else settings.shard)
         if sharded and settings.optimizer == "muon":
             raise ValueError("muon needs whole matrices, and these are sharded; say optimizer=adamw, or shard=false")
-        learner = Learner(predictor, where, settings, grid, sharded=sharded)
+        learner = Learner(predictor, where, settings, grid, sharded=sharded, weights=self.weights)
         optimizer = learner.optimizer
         if settings.compile:
             learner.loss.compile()

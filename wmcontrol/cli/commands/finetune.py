@@ -24,6 +24,8 @@ class Config:
             one only mode=scratch is possible. For example base.
         mode: scratch (everything anew), action_only (the action blocks only) or full (everything, from the base). For
             example action_only.
+        practice: a latent store of what came of the base's own plans (wmcontrol collect policy=practice, then encode);
+            a share of each batch is drawn from it. For example stores/9a0b.
         device: where to train; auto is a GPU if there is one. For example cpu.
         out: the folder for the model; by default one of these settings, under outputs/finetune. For example
             models/wall.
@@ -32,6 +34,7 @@ class Config:
     store: str = MISSING
     base: str | None = None
     mode: Literal["scratch", "action_only", "full"] = "full"
+    practice: str | None = None
     device: str = "auto"
     out: str | None = None
 
@@ -47,6 +50,7 @@ def run(config: Any) -> None:
         config.store,
         base=config.base,
         mode=config.mode,
+        practice=config.practice,
         settings=settings(FinetuneSettings, config),
         planning=settings(PlanningSettings, config.planning),
     )
