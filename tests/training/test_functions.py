@@ -17,6 +17,7 @@ import torch.multiprocessing as mp
 from naming import naming
 from torch import nn
 
+import wmcontrol.training.batch
 import wmcontrol.training.finetuning
 import wmcontrol.training.pretraining
 from wmcontrol import Predictor, WorldModel
@@ -428,3 +429,55 @@ def test_two_processes_both_return_what_one_does(stores: list[LatentStore], tmp_
         # The same steps, each process with half of the clips; test_sharding.py compares weights, in float32.
         assert error == pytest.approx(alone.error.model, rel=0.02)
         assert windows == alone.num_windows
+
+
+def test_a_share_of_each_batch_is_practice(
+    stores: list[LatentStore], base: WorldModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[list[str]] = []
+    forward = wmcontrol.training.batch.MixedSource.batch
+
+    def watch(self: Any, *given: int) -> Any:
+        batch = forward(self, *given)
+        seen.append(list(batch.names))
+        assert len(batch.tokens) == len(batch.times) == len(batch.actions) == 16
+        return batch
+
+    monkeypatch.setattr(wmcontrol.training.batch.MixedSource, "batch", watch)
+    settings = replace(FEW, practice_share=0.25)
+    result = finetune(stores[0], base=base, practice=stores[1], settings=settings, device="cpu")
+    assert [sum(str(stores[1].folder) in name for name in names) for names in seen] == [4] * 4
+    # Statistics and held-out trajectories are the first store's.
+    alone = finetune(stores[0], base=base, settings=FEW, device="cpu")
+    assert result.held_out == alone.held_out
+    assert result.model.token_std == alone.model.token_std
+    assert not same(result.model.predictor, alone.model.predictor)
+
+
+def test_practice_of_another_encoder_or_without_room_is_refused(
+    stores: list[LatentStore], other_store: LatentStore, base: WorldModel
+) -> None:
+    with pytest.raises(ValueError, match=naming("practice", other_store.folder)):
+        finetune(stores[0], base=base, practice=other_store, settings=FEW, device="cpu")
+    with pytest.raises(ValueError, match=naming("practice_share", 16)):
+        finetune(stores[0], base=base, practice=stores[1], settings=replace(FEW, practice_share=0.01), device="cpu")
+
+
+def test_standardized_errors_count_all_numbers_alike(
+    stores: list[LatentStore], base: WorldModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[Any] = []
+    make = Trainer.train
+
+    def watch(self: Trainer, *given: Any) -> float:
+        found.append(self.weights)
+        return make(self, *given)
+
+    monkeypatch.setattr(Trainer, "train", watch)
+    for power in (0.0, 0.5, 1.0):
+        finetune(stores[0], base=base, settings=replace(FEW, standardize=power), device="cpu")
+    train, _ = held_out_split(len(stores[0]), 0, 0)
+    std = np.array(stores[0].token_std(train.tolist()))
+    assert found[0] is None
+    np.testing.assert_allclose(found[1], np.maximum(std, std.max() / 1000) ** -0.5)
+    np.testing.assert_allclose(found[2], 1 / np.maximum(std, std.max() / 1000))

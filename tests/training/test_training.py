@@ -108,6 +108,15 @@ def test_the_loss_is_smooth_l1_of_all_next_frames() -> None:
     torch.testing.assert_close(found, expected)
 
 
+def test_weights_multiply_the_errors_of_each_number_of_a_token() -> None:
+    trained, batch = model(), Toy().batch(0)
+    weights = [0.5 + i for i in range(batch.tokens.shape[-1])]
+    found = PredictionLoss(trained, GRID, weights=weights)(*batch[:3])
+    predicted = trained(batch.tokens[:, :-1], batch.times, batch.actions, grid=GRID)
+    away = (predicted - batch.tokens[:, 1:]).abs() * torch.tensor(weights)
+    torch.testing.assert_close(found, torch.where(away < 0.1, 0.5 * away**2 / 0.1, away - 0.05).mean())
+
+
 def test_a_rollout_loss_is_that_of_imagining_step_by_step() -> None:
     trained, batch = model().double(), Toy(frames=4).batch(0)
     tokens, times, actions = batch.tokens.double(), batch.times, batch.actions.double()
