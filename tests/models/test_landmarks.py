@@ -131,6 +131,28 @@ def test_paths_on_a_ring_go_the_way_that_is_open() -> None:
     assert following[3] == 6
 
 
+class Mistaken(Line):
+    """Takes two places that are far from one another for one."""
+
+    def forward(self, tokens: Tensor, goal: Tensor) -> Tensor:
+        mistaken = (tokens[..., 0, 0] == 3) & (goal[..., 0, 0] == 27)
+        return super().forward(tokens, goal) * ~mistaken
+
+
+def test_a_mistake_that_landmarks_around_do_not_share_makes_no_tunnel() -> None:
+    landmarks = made(Mistaken, places(31), reach=1.0)
+    assert not ((landmarks.edges[:, 0] == 3) & (landmarks.edges[:, 1] == 27)).any()
+    steps, _ = landmarks.paths_to(landmarks.agreed(to(landmarks, Mistaken, 27)))
+    assert steps[3] == pytest.approx(8)
+    # A frame of now that is taken for near a landmark far away.
+    now = to(landmarks, Line, 0)
+    now[20] = 0.1
+    agreed = landmarks.agreed(np.stack([now, to(landmarks, Line, 9)]))
+    assert agreed[0, 20] > 3
+    assert agreed[0, :5].tolist() == pytest.approx([0, 1 / 3, 2 / 3, 1, 4 / 3])
+    assert agreed[1].tolist() == to(landmarks, Line, 9).tolist()
+
+
 def test_of_many_edges_some_of_all_lengths_are_kept() -> None:
     landmarks = made(Line, places(200), reach=40.0)
     steps = landmarks.steps[landmarks.edges[:, 0] == 0]

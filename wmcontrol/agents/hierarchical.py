@@ -11,12 +11,11 @@ import torch
 
 from ..checks import number, whole
 from ..models import Landmarks, StepsToGo, WorldModel
-from ..models.landmarks import Floats
+from ..models.landmarks import HERE, Floats
 from .planning import PlanningAgent
 from .simulator import SimulatorModel
 from .state import EnvState, Route
 
-_HERE = 1.0  # model steps up to which a frame is about where another is
 _ARRIVED = 1.5  # model steps up to which a goal is reached, as far as can be told
 _PROGRESS = 0.5  # model steps nearer that count as progress
 
@@ -68,11 +67,11 @@ class HierarchicalAgent(PlanningAgent):
             if envs[i].route is None:
                 goal = envs[i].goal
                 assert goal is not None
-                last = _numbers(steps_to_go.between(landmarks.tokens, goal[None])[:, 0])
+                last = landmarks.agreed(_numbers(steps_to_go.between(landmarks.tokens, goal[None])[:, 0]))
                 route = Route(goal, last, *landmarks.paths_to(last), since=envs[i].step)
                 envs[i] = replace(envs[i], route=route)
         now = torch.stack([envs[i].tokens[envs[i].step] for i in waiting])
-        to_landmarks = _numbers(steps_to_go.between(now, landmarks.tokens))
+        to_landmarks = landmarks.agreed(_numbers(steps_to_go.between(now, landmarks.tokens)))
         with torch.no_grad():
             direct = _numbers(steps_to_go(now, torch.stack([_route(envs[i]).goal for i in waiting])))
         for k, i in enumerate(waiting):
@@ -82,13 +81,13 @@ class HierarchicalAgent(PlanningAgent):
         """Return an environment with the next subgoal, or the goal, and when it is due."""
         _, landmarks = self._map
         route, goal = _route(env), len(to_landmarks)
-        here = {int(to_landmarks.argmin()), *np.flatnonzero(to_landmarks <= _HERE).tolist()}
+        here = {int(to_landmarks.argmin()), *np.flatnonzero(to_landmarks <= HERE).tolist()}
         route = self._onwards(route, direct, to_landmarks, here)
         if route.steps < route.least - _PROGRESS:
             route = replace(route, least=route.steps, since=env.step)
         elif np.isfinite(route.steps) and env.step - route.since >= self.patience * self.model.frameskip:
             if direct > _ARRIVED:
-                ends = {goal} if route.path[0] == goal else landmarks.around(route.path[0], _HERE)
+                ends = {goal} if route.path[0] == goal else landmarks.around(route.path[0], HERE)
                 blocked = route.blocked | {(start, end) for start in here for end in ends if start != end}
                 distances, following = landmarks.paths_to(route.last_steps, blocked)
                 route = replace(route, blocked=blocked, distances=distances, following=following, target=-1)

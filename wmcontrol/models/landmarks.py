@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from ..checks import check_number, check_whole
 from .steps_to_go import StepsToGo
 
-MOST_LANDMARKS, MOST_EDGES = 2**17, 2**26
+MOST_LANDMARKS, MOST_EDGES = 2**14, 2**26  # of which memory has room for all pairs
+HERE = 1.0  # model steps up to which a frame is about where another is
 _LEAST = 0.5  # steps of an edge, so that a path of many short edges is not shorter than one of few long ones
 _MOST_FROM = 32  # edges from one landmark
 Floats = NDArray[np.float64]
@@ -53,9 +54,13 @@ class Landmarks(nn.Module):
     def connected(tokens: Tensor, steps_to_go: StepsToGo, reach: float) -> "Landmarks":
         """Return landmarks (L, P, D) with edges to others that are at most ``reach`` steps away, to 32 at most each.
 
-        Of more they are some of all lengths: short ones lead through doors, long ones are few on a path.
+        Of more they are some of all lengths: short ones lead through doors, long ones are few on a path. One that is
+        taken for near by mistake is a tunnel that all paths lead through, so that landmarks around both must agree.
         """
-        found = steps_to_go.between(tokens, tokens)
+        found = steps_to_go.between(tokens, tokens).fill_diagonal_(0.0)
+        around = (found <= HERE).to(found)
+        around /= around.sum(1, keepdim=True)
+        found = torch.maximum(found, torch.maximum(around @ found, found @ around.T) - HERE)
         found.fill_diagonal_(torch.inf)
         ordered, ends = found.sort(1)
         counts = (ordered <= reach).sum(1, keepdim=True)
@@ -111,6 +116,15 @@ class Landmarks(nn.Module):
         backwards = csr_array((steps, (edges[:, 1], edges[:, 0])), shape=(L + 1, L + 1))
         distances, before = dijkstra(backwards, indices=L, return_predecessors=True)
         return distances[:L], np.maximum(before[:L], -1).astype(np.int64)
+
+    def agreed(self, steps: Floats) -> Floats:
+        """Return steps (…, L) to or from all landmarks, longer where those around one say that it is farther."""
+        L, near = len(self.tokens), (self.steps <= HERE).cpu().numpy()
+        starts, ends = self.edges.cpu().numpy()[near].T
+        itself = np.arange(L)
+        places = np.concatenate([starts, itself]), np.concatenate([ends, itself])
+        around = csr_array((np.ones(len(places[0])), places), shape=(L, L))
+        return np.maximum(steps, (around @ steps.T).T / around.sum(1) - HERE)
 
     def around(self, landmark: int, steps: float) -> set[int]:
         """Return a landmark and those that are at most so many steps from it."""
