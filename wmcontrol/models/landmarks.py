@@ -124,7 +124,8 @@ class Landmarks(nn.Module):
         itself = np.arange(L)
         places = np.concatenate([starts, itself]), np.concatenate([ends, itself])
         around = csr_array((np.ones(len(places[0])), places), shape=(L, L))
-        return np.maximum(steps, (around @ steps.T).T / around.sum(1) - HERE)
+        found: Floats = np.maximum(steps, (around @ steps.T).T / around.sum(1) - HERE)
+        return found
 
     def around(self, landmark: int, steps: float) -> set[int]:
         """Return a landmark and those that are at most so many steps from it."""
