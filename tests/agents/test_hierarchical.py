@@ -12,6 +12,7 @@ from naming import naming
 from torch import Tensor
 
 from wmcontrol import GoalDistance, HierarchicalAgent, PlanningAgent, RandomShooting, WorldModel
+from wmcontrol.evaluation import RandomTasks, planning_spec, prior_baselines
 from wmcontrol.models import Landmarks, StepsToGo
 from wmcontrol.planners import Planner
 
@@ -173,3 +174,17 @@ def test_what_does_not_fit_is_refused() -> None:
     model.landmarks = None
     with pytest.raises(ValueError, match="fit_steps_to_go"):
         HierarchicalAgent(model, SEARCH, GoalDistance())
+
+
+def test_evaluation_sets_it_beside_the_agent_without_landmarks() -> None:
+    model = far_model()
+    tasks = RandomTasks("wmcontrol/Wall-v0", 2)
+    tasks.goal_offset = 50  # type: ignore[attr-defined]
+    spec = planning_spec(model, SEARCH, tasks, "mpc", objective=GoalDistance("l2", "mean"), hierarchical=True)
+    assert isinstance(spec.agent, HierarchicalAgent)
+    assert (spec.agent.replan_every, spec.agent.goal_offset) == (5, None)
+    (flat,) = prior_baselines(spec)
+    assert type(flat.agent) is PlanningAgent
+    assert (flat.agent.model, flat.agent.planner, flat.role) == (model, SEARCH, "baseline")
+    known = planning_spec(model, SEARCH, tasks, "mpc", objective=GoalDistance("l2", "mean"))
+    assert known.agent.goal_offset == 50
