@@ -36,11 +36,9 @@ from wmcontrol.agents import load_policy
 from wmcontrol.data import LatentStore, held_out_split, open_dataset
 from wmcontrol.evaluation import AgentSpec, DatasetTasks, baselines, evaluate_agents, planning_spec, prior_baselines
 from wmcontrol.files import atomic_write
-from wmcontrol.models import ActionNormalizer
-from wmcontrol.models.checkpoint import find_folder
+from wmcontrol.models import ActionNormalizer, find_folder
 from wmcontrol.planners import fast
-from wmcontrol.training.descent import descend
-from wmcontrol.training.prior import HindsightBatch, HindsightWindows
+from wmcontrol.training import HindsightBatch, HindsightWindows, descend
 
 from .results import Section, command, positive, save, whole
 

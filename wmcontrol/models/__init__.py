@@ -3,6 +3,7 @@
 from .action import ActionConditioned
 from .action_prior import ActionPrior
 from .attention_maps import attention_weights
+from .checkpoint import find_folder
 from .context import Context
 from .decoder import FrameDecoder
 from .landmarks import Landmarks
@@ -29,6 +30,7 @@ __all__ = [
     "StepsToGo",
     "WorldModel",
     "attention_weights",
+    "find_folder",
     "load_dino_wm",
     "register_predictor",
 ]

@@ -113,7 +113,8 @@ class Landmarks(nn.Module):
         if closed := [start * (L + 1) + end for start, end in blocked]:
             free = ~np.isin(edges[:, 0] * (L + 1) + edges[:, 1], closed)
             edges, steps = edges[free], steps[free]
-        backwards = csr_array((steps, (edges[:, 1], edges[:, 0])), shape=(L + 1, L + 1))
+        starts, ends = edges.astype(np.int32).T  # older releases of SciPy find paths with such indices only
+        backwards = csr_array((steps, (ends, starts)), shape=(L + 1, L + 1))
         distances, before = dijkstra(backwards, indices=L, return_predecessors=True)
         return distances[:L], np.maximum(before[:L], -1).astype(np.int64)
 

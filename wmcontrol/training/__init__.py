@@ -6,12 +6,13 @@ model action.
 
 from .batch import Batch, ClipSource, Source, WindowSource
 from .decoding import DecoderResult, fit_decoder
+from .descent import descend
 from .distributed import DistributedContext, distributed
 from .finetuning import FinetuneResult, finetune
 from .losses import PredictionLoss
 from .modes import Mode, with_actions
 from .pretraining import PretrainResult, pretrain
-from .prior import PriorResult, PriorSettings, fit_prior
+from .prior import HindsightBatch, HindsightWindows, PriorResult, PriorSettings, fit_prior
 from .rewards import RewardResult, fit_reward
 from .settings import FinetuneSettings, PretrainSettings, TrainingSettings
 from .steps_to_go import StepsToGoResult, StepsToGoSettings, fit_steps_to_go
@@ -25,6 +26,8 @@ __all__ = [
     "DistributedContext",
     "FinetuneResult",
     "FinetuneSettings",
+    "HindsightBatch",
+    "HindsightWindows",
     "Mode",
     "PredictionError",
     "PredictionLoss",
@@ -39,6 +42,7 @@ __all__ = [
     "Trainer",
     "TrainingSettings",
     "WindowSource",
+    "descend",
     "distributed",
     "finetune",
     "fit_decoder",
