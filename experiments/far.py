@@ -25,10 +25,10 @@ from wmcontrol.evaluation import (
     RandomTasks,
     ResultRow,
     Tasks,
+    ablations,
     baselines,
     evaluate_agents,
     planning_spec,
-    prior_baselines,
 )
 from wmcontrol.models import PlanningSettings
 from wmcontrol.planners import fast
@@ -154,7 +154,7 @@ def _specs(agent: str, model: WorldModel, tasks: Tasks, protocol: Protocol) -> l
     if agent == "baselines":
         return baselines(tasks)
     if agent == "prior":
-        return prior_baselines(planning_spec(model, fast(), tasks, protocol))[:1]
+        return ablations(planning_spec(model, fast(), tasks, protocol))[:1]
     kinds: dict[str, Any] = {"hierarchical": agent == "hierarchical", "simulator": agent == "simulator"}
     return [planning_spec(model, fast(), tasks, protocol, num_workers=0, **kinds)]
 

@@ -34,7 +34,7 @@ from torch import Tensor, nn
 from wmcontrol import CEM, WorldModel
 from wmcontrol.agents import load_policy
 from wmcontrol.data import LatentStore, held_out_split, open_dataset
-from wmcontrol.evaluation import AgentSpec, DatasetTasks, baselines, evaluate_agents, planning_spec, prior_baselines
+from wmcontrol.evaluation import AgentSpec, DatasetTasks, ablations, baselines, evaluate_agents, planning_spec
 from wmcontrol.files import atomic_write
 from wmcontrol.models import ActionNormalizer, find_folder
 from wmcontrol.planners import fast
@@ -252,7 +252,7 @@ def peers(args: argparse.Namespace) -> Section:
     )
     world, prior = trained_seconds(args.model)
     ours = planning_spec(model, fast(), tasks)
-    alone, best = prior_baselines(ours)
+    alone, best = ablations(ours)
     network, inverse_seconds = fit_inverse(store, model, args.out / "inverse", args.inverse_steps)
     sac, sac_seconds, sac_steps = fit_sac(store, args.out / "sac", args.sac_seconds, AHEAD)
     entries: list[tuple[str, AgentSpec, float]] = [

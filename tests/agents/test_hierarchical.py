@@ -12,7 +12,7 @@ from naming import naming
 from torch import Tensor
 
 from wmcontrol import GoalDistance, HierarchicalAgent, PlanningAgent, RandomShooting, WorldModel
-from wmcontrol.evaluation import RandomTasks, planning_spec, prior_baselines
+from wmcontrol.evaluation import RandomTasks, ablations, planning_spec
 from wmcontrol.models import Landmarks, StepsToGo
 from wmcontrol.planners import Planner
 
@@ -183,7 +183,7 @@ def test_evaluation_sets_it_beside_the_agent_without_landmarks() -> None:
     spec = planning_spec(model, SEARCH, tasks, "mpc", objective=GoalDistance("l2", "mean"), hierarchical=True)
     assert isinstance(spec.agent, HierarchicalAgent)
     assert (spec.agent.replan_every, spec.agent.goal_offset) == (5, None)
-    (flat,) = prior_baselines(spec)
+    (flat,) = ablations(spec)
     assert type(flat.agent) is PlanningAgent
     assert (flat.agent.model, flat.agent.planner, flat.role) == (model, SEARCH, "baseline")
     known = planning_spec(model, SEARCH, tasks, "mpc", objective=GoalDistance("l2", "mean"))

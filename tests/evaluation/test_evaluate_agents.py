@@ -20,12 +20,12 @@ from wmcontrol.evaluation import (
     Evaluation,
     Protocol,
     RandomTasks,
+    ablations,
     baselines,
     evaluate,
     evaluate_agents,
     evaluate_and_report,
     planning_spec,
-    prior_baselines,
     report,
 )
 from wmcontrol.evaluation.specs import describe
@@ -168,11 +168,11 @@ def test_what_the_prior_reaches_without_a_search_is_reported_beside_the_search(t
     assert len(json.loads((tmp_path / "report.json").read_text())["differences"]) == 4
     with SimulatorModel(model, WALL, num_workers=0) as simulator:
         agent = PlanningAgent.from_model(simulator, search, num_proposals=6)
-        assert [other.name for other in prior_baselines(replace(spec, agent=agent))] == names[1:3]
+        assert [other.name for other in ablations(replace(spec, agent=agent))] == names[1:3]
     without = planning_spec(model, search, tasks, SHORT, num_proposals=0)
     assert without.name == "world model"
     for agent in (without.agent, replace(spec.agent, planner=BestProposal()), NoOpAgent(SPACE)):
-        assert prior_baselines(replace(spec, agent=agent)) == []
+        assert ablations(replace(spec, agent=agent)) == []
 
 
 def test_an_agent_knows_when_goals_are_due_where_tasks_say_so(walks: Walks) -> None:

@@ -153,7 +153,7 @@ def _settings(asked: Comparison, name: str, agent: str, count: int) -> dict[str,
 
 
 def _how(asked: Comparison, name: str, agent: str) -> tuple[Planner, PlanningSettings]:
-    """Return how an agent plans; see :func:`~wmcontrol.evaluation.prior_baselines`."""
+    """Return how an agent plans; see :func:`~wmcontrol.evaluation.ablations`."""
     planning = asked.environments[name].planning
     if agent == PRIOR:
         planning = replace(planning, num_proposals=1)

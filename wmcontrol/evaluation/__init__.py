@@ -7,7 +7,7 @@ from .protocols import PROTOCOLS, Protocol
 from .reports import Video, film, planner_plot, report
 from .result import Evaluation, ResultRow, difference
 from .returns import Returns, evaluate_returns
-from .specs import AgentSpec, baseline, baselines, planning_spec, policy_spec, prior_baselines
+from .specs import AgentSpec, ablations, baseline, baselines, planning_spec, policy_spec
 from .tasks import DatasetTasks, RandomTasks, Task, Tasks
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "Task",
     "Tasks",
     "Video",
+    "ablations",
     "baseline",
     "baselines",
     "difference",
@@ -38,7 +39,6 @@ __all__ = [
     "planning_spec",
     "policy_spec",
     "practice",
-    "prior_baselines",
     "report",
     "seeds_and_tasks",
     "wilson",

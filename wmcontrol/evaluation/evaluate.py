@@ -17,7 +17,7 @@ from .records import Records, recording
 from .reports.film import film
 from .reports.report import Video, report
 from .result import Evaluation, ResultRow, env_label
-from .specs import AgentSpec, baselines, describe, prior_baselines
+from .specs import AgentSpec, ablations, baselines, describe
 from .tasks import Tasks
 
 
@@ -206,8 +206,8 @@ def evaluate_and_report(
 ) -> tuple[list[ResultRow], Path]:
     """Evaluate an agent beside the baselines, film its first episodes, and save a report of it.
 
-    Where the agent's model has an action prior, :func:`prior_baselines` are among the baselines. A call that was
-    stopped goes on when it is made again; a finished one only reports anew.
+    Among the baselines are its :func:`ablations`, if it has any. A call that was stopped goes on when it is made again;
+    a finished one only reports anew.
 
     Args:
         spec: the agent; a baseline is compared with the other one. Its results are in ``tasks.jsonl``.
@@ -230,7 +230,7 @@ def evaluate_and_report(
         TypeError, ValueError, OSError: as of :func:`evaluate_agents`.
     """
     protocol, folder = protocol_named(protocol), Path(folder)
-    others = [*prior_baselines(spec), *baselines(tasks)]
+    others = [*ablations(spec), *baselines(tasks)]
     specs = [replace(spec, file="tasks.jsonl"), *(other for other in others if other.name != spec.name)]
     how: dict[str, Any] = {"seed": seed, "batch": batch, "jobs": jobs, "imports": imports}
     rows = evaluate_agents(specs, tasks, protocol, folder, **how, progress=progress)

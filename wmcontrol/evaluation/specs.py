@@ -93,22 +93,21 @@ def baseline(name: str, tasks: Tasks, seed: int = 0) -> AgentSpec:
     )
 
 
-def prior_baselines(spec: AgentSpec) -> list[AgentSpec]:
-    """Return the agents that act by the action prior of an agent's model without a search.
+def ablations(spec: AgentSpec) -> list[AgentSpec]:
+    """Return an agent that plans without some of its parts, as far as it has them.
 
-    Beside an agent that goes over landmarks they do not, and before them is what plans as it does without landmarks.
-    The first does what the prior proposes, one sample, and the model does not choose: goal-conditioned behaviour
-    cloning. The second does the best of as many proposals as the agent begins its search with, by the same model and
-    objective. There are none where the agent has no prior, or does not search either.
+    Without landmarks: the same planner, straight for the goal. Without a search: what its model's action prior
+    proposes, one sample, and the model does not choose, which is goal-conditioned behaviour cloning; and the best of as
+    many proposals as its search begins with, by the same model and objective.
 
     Args:
-        spec: an agent that plans, or any other.
+        spec: an agent that plans, or any other, of which there are none.
     """
     agent = spec.agent
     if isinstance(agent, HierarchicalAgent):
         shared = {part.name: getattr(agent, part.name) for part in fields(PlanningAgent)}
         flat = AgentSpec(FLAT, PlanningAgent(**shared), spec.about, "baseline")
-        return [flat, *prior_baselines(flat)]
+        return [flat, *ablations(flat)]
     if not isinstance(agent, PlanningAgent) or agent.prior is None or isinstance(agent.planner, BestProposal):
         return []
     return [

@@ -8,7 +8,7 @@ size, and how to plan with it.
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -49,16 +49,12 @@ from ..untrusted import (
     read_json,
 )
 from .action import ActionConditioned
-from .action_prior import ActionPrior
-from .decoder import FrameDecoder
-from .landmarks import MOST_EDGES, Landmarks
+from .landmarks import MOST_EDGES
 from .normalizer import ActionNormalizer
 from .ordinary import ordinary_tensors
 from .planning_settings import PlanningSettings
 from .predictor import PREDICTORS, Predictor
-from .reward import RewardHead
-from .steps_to_go import StepsToGo
-from .world_model import WorldModel
+from .world_model import HEADS, WorldModel
 from .zoo.frame_causal import FrameCausalPredictor
 
 FORMAT_VERSION = 1
@@ -66,14 +62,6 @@ WEIGHTS, CONFIG = "model.safetensors", "config.json"
 _ASSETS = Path(__file__).parents[1] / "assets"
 _DTYPES = {"float64": torch.float64, "float32": torch.float32}  # what rounded weights may be widened to
 _NO_MODEL = (ValueError, TypeError, AttributeError, IndexError, RuntimeError, OverflowError)
-# What a model may have learned beside its predictor.
-_LEARNED: Mapping[str, Callable[..., nn.Module]] = {
-    "prior": ActionPrior,
-    "reward": RewardHead,
-    "decoder": FrameDecoder,
-    "steps_to_go": StepsToGo,
-    "landmarks": Landmarks,
-}
 _SIZE, _VECTOR = Integer(low=1, high=2**24), ListOf(Number(), least=1)
 _SIDES = ListOf(Integer(low=1, high=MAX_SIDE), 2, 2)
 _VERSION = Record({"format_version": Integer()}, others=AnyJson())
@@ -160,7 +148,7 @@ def save(
         "token_std": model.token_std and list(model.token_std),
         "planning": asdict(model.planning),
     }
-    config |= {name: part.settings() for name, part in _learned(model).items()}
+    config |= {name: part.settings() for name, part in model.heads().items()}
     weights = tensors_of(_parts(model))
     if rounded:
         config["dtype"] = str(model.dtype).removeprefix("torch.")
@@ -214,7 +202,7 @@ def load(
     load_tensors(_parts(model), weights, folder / WEIGHTS, CONFIG)
     if "dtype" in config:
         model.to(_DTYPES[config["dtype"]])
-    for part in _learned(model).values():
+    for part in model.heads().values():
         part.float()  # they compute in it alone
     if model.landmarks is not None:
         try:
@@ -264,9 +252,9 @@ def _model(config: dict[str, Any], weights: Mapping[str, Tensor]) -> WorldModel:
         "grid": [rows, columns],
         "frame_size": [height, width],
     }
-    for name in filter(config.__contains__, _LEARNED):
+    for name in filter(config.__contains__, HEADS):
         with _named(name), torch.device("meta"):
-            setattr(model, name, _LEARNED[name](**config[name]))
+            setattr(model, name, HEADS[name](**config[name]))
         for size, value in expected.items():
             if (said := config[name].get(size, value)) != value:
                 raise ValueError(f"{name}.{size} must be {value}, as the other settings say, got {said}")
@@ -300,13 +288,8 @@ def _parts(model: WorldModel) -> dict[str, nn.Module]:
     parts: dict[str, nn.Module] = {"predictor.": model.predictor}
     if model.encoder.carries_weights:
         parts["encoder."] = model.encoder
-    parts |= {f"{name}.": part for name, part in _learned(model).items()}
+    parts |= {f"{name}.": part for name, part in model.heads().items()}
     return parts
-
-
-def _learned(model: WorldModel) -> dict[str, Any]:
-    """What a model has learned beside its predictor, by name."""
-    return {name: part for name in _LEARNED if (part := getattr(model, name)) is not None}
 
 
 def _check_comes_back(model: WorldModel, partial: Path, target: Path) -> None:

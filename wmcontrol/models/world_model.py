@@ -2,7 +2,7 @@
 
 import os
 import reprlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Literal
@@ -29,6 +29,14 @@ from .steps_to_go import StepsToGo
 from .zoo.frame_causal import FrameCausalPredictor, FrameWindow
 
 AnyContext = Context | FrameWindow  # of one of our predictors, or of the baseline
+# What a model may have learned beside its predictor: attributes of it, which are saved with it.
+HEADS: Mapping[str, Callable[..., nn.Module]] = {
+    "prior": ActionPrior,
+    "reward": RewardHead,
+    "decoder": FrameDecoder,
+    "steps_to_go": StepsToGo,
+    "landmarks": Landmarks,
+}
 
 
 class WorldModel(nn.Module):
@@ -145,6 +153,10 @@ class WorldModel(nn.Module):
     def grid(self) -> tuple[int, int]:
         """Rows and columns of patches."""
         return self.encoder.grid(*self.frame_size)
+
+    def heads(self) -> dict[str, Any]:
+        """Return what it has learned beside its predictor, by the name of the attribute: prior, reward, decoder, …."""
+        return {name: part for name in HEADS if (part := getattr(self, name)) is not None}
 
     def standardizing_weights(self, power: float = 1.0) -> tuple[float, ...]:
         """Return weights (D,) for ``GoalDistance``: each number of a token by ``token_std ** -power``.

@@ -11,13 +11,13 @@ import torch
 
 from ..actions import ActionLayout
 from ..checks import check_choice
-from ..data import LatentStore, held_out_split
+from ..data import LatentStore
 from ..hardware import usable_device
 from ..models import ActionConditioned, ActionNormalizer, PlanningSettings, Predictor, WorldModel
 from ..untrusted import AnyJson, Integer, ListOf, Number, Record
 from .batch import Batch, MixedSource, Source, WindowSource
 from .distributed import DistributedContext
-from .inputs import acting_digest, begin, open_store, run
+from .inputs import acting_digest, begin, open_store, run, split
 from .modes import Mode, with_actions
 from .settings import FinetuneSettings
 from .state import OnLog
@@ -84,7 +84,8 @@ def finetune(
     Args:
         store: a latent store with actions, or its folder.
         base: a model whose encoder is the store's: one that was pretrained without actions, or one with actions, which
-            goes on learning with its own action statistics, and keeps its planning settings and action prior; or its
+            goes on learning with its own action statistics, and keeps its planning settings, action prior and whatever
+            else it has learned (:meth:`~wmcontrol.WorldModel.heads`); or its
             folder, or a packaged name. Without one only ``mode="scratch"`` is possible.
         mode: ``"scratch"`` (everything anew), ``"action_only"`` (the action blocks) or ``"full"`` (everything, from
             the base).
@@ -111,7 +112,7 @@ def finetune(
         raise ValueError(f"store: {data.folder} has no actions, or no control rate; fine-tuning needs both")
     if base is None and mode != "scratch":
         raise ValueError(f'base: mode="{mode}" begins with a pretrained model; give one, or mode="scratch"')
-    train, held_out = _split(data, settings)
+    train, held_out = split(data, settings, settings.num_train_trajectories)
     world = WorldModel.load(base, dtype=torch.float32) if isinstance(base, str | Path) else base
     if world is None or world.normalizer is None:
         normalizer = _normalizer(data, train, settings)
@@ -159,7 +160,8 @@ def finetune(
             planning=planning,
         )
         if world is not None:
-            model.prior = copy.deepcopy(world.prior)
+            for name, head in world.heads().items():  # they read tokens, and these are the encoder's still
+                setattr(model, name, copy.deepcopy(head))
         if not where.first:
             return model, {}
         measured, _ = clips()
@@ -265,16 +267,6 @@ def _going_on(
             raise ValueError(f"base: it was trained with {name} {its}, and shall go on with {asked}")
     predictor.trainable("action_only" if mode == "action_only" else "full")
     return normalizer, predictor, acting_digest(world)
-
-
-def _split(store: LatentStore, settings: FinetuneSettings) -> tuple[list[int], list[int]]:
-    """Return the numbers of the trajectories to train on, and of those held out."""
-    split_seed = settings.seed if settings.split_seed is None else settings.split_seed
-    train, held_out = held_out_split(len(store), split_seed, settings.seed)
-    wanted = settings.num_train_trajectories
-    if wanted is not None and wanted > len(train):
-        raise ValueError(f"num_train_trajectories: there are {len(train)} to train on, got {wanted}")
-    return train[:wanted].tolist(), held_out.tolist()
 
 
 def _relative_error(

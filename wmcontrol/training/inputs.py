@@ -8,11 +8,11 @@ from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
-from ..data import LatentStore
+from ..data import LatentStore, held_out_split
 from ..files import atomic_write
 from ..models import Predictor, WorldModel
 from ..runs import open_run
@@ -67,6 +67,43 @@ def begin(
             f"{name}: its encoder is another than that of {store.folder}; encode the data with the model's encoder"
         )
     return copy.deepcopy(model.predictor), model.predictor.digest()
+
+
+def model_beside(base: WorldModel | str | Path, store: LatentStore) -> WorldModel:
+    """Return a copy of a model, in float32, for something to be learned beside its predictor from a store's tokens.
+
+    Raises:
+        ValueError: the store was made by another encoder.
+    """
+    world = WorldModel.load(base, dtype=torch.float32) if isinstance(base, str | Path) else copy.deepcopy(base)
+    if not store.made_by(world.encoder):
+        raise ValueError(f"base: its encoder is another than that of {store.folder}; encode the data with its own")
+    return world
+
+
+class Seeds(Protocol):
+    """Settings that decide a split."""
+
+    @property
+    def seed(self) -> int:
+        """Of the order of those to train on, and of the split where that has none of its own."""
+
+    @property
+    def split_seed(self) -> int | None:
+        """Decides which are held out."""
+
+
+def split(store: LatentStore, seeds: Seeds, wanted: int | None = None) -> tuple[list[int], list[int]]:
+    """Return the numbers of the trajectories to train on, as many as are wanted or all, and of those held out.
+
+    Raises:
+        ValueError: more are wanted than there are.
+    """
+    split_seed = seeds.seed if seeds.split_seed is None else seeds.split_seed
+    train, held_out = held_out_split(len(store), split_seed, seeds.seed)
+    if wanted is not None and wanted > len(train):
+        raise ValueError(f"num_train_trajectories: there are {len(train)} to train on, got {wanted}")
+    return train[:wanted].tolist(), held_out.tolist()
 
 
 def acting_digest(model: WorldModel) -> str:

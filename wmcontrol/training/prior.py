@@ -4,7 +4,6 @@ Letters: ``B`` windows, ``T`` frames that the prior looks at, ``H`` model steps 
 numbers of a token, ``A`` numbers in a model action, ``S`` samples.
 """
 
-import copy
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,14 +14,14 @@ import torch
 from torch import Tensor
 
 from ..checks import check_fields, choice, number, whole
-from ..data import LatentStore, held_out_split
+from ..data import LatentStore
 from ..hardware import fast_dtype, usable_device
 from ..models import ActionNormalizer, ActionPrior, WorldModel
 from ..models.action_prior import MOST
 from ..untrusted import AnyJson, Number, Record
 from .descent import descend
 from .distributed import DistributedContext
-from .inputs import acting_digest, open_store, run
+from .inputs import acting_digest, model_beside, open_store, run, split
 from .state import OnLog
 
 _FAR = 0.4  # of the windows have their goal as far away as can be; the others anywhere up to there
@@ -200,21 +199,14 @@ def fit_prior(
         OSError: the store or model is not there, ``folder`` cannot be written to, or another process writes there.
     """
     place, data = usable_device(device), open_store(store)
-    world = WorldModel.load(base, dtype=torch.float32) if isinstance(base, str | Path) else copy.deepcopy(base)
+    world = model_beside(base, data)
     normalizer = world.normalizer
     if data.actions is None:
         raise ValueError(f"store: {data.folder} has no actions to learn from")
     if normalizer is None or data.actions.shape[1] != len(normalizer.mean):
         have = None if normalizer is None else len(normalizer.mean)
         raise ValueError(f"base: expected one with actions of {data.actions.shape[1]} numbers, got {have}")
-    if not data.made_by(world.encoder):
-        raise ValueError(f"base: its encoder is another than that of {data.folder}; encode the data with its own")
-    split_seed = settings.seed if settings.split_seed is None else settings.split_seed
-    train, held_out = (part.tolist() for part in held_out_split(len(data), split_seed, settings.seed))
-    wanted = settings.num_train_trajectories
-    if wanted is not None and wanted > len(train):
-        raise ValueError(f"num_train_trajectories: there are {len(train)} to train on, got {wanted}")
-    train = train[:wanted]
+    train, held_out = split(data, settings, settings.num_train_trajectories)
     horizon, num_frames = world.planning.horizon, world.planning.context_frames
     windows, unseen = (
         HindsightWindows(data, part, normalizer, horizon=horizon, num_frames=num_frames) for part in (train, held_out)

@@ -4,7 +4,6 @@ Letters: ``B`` pairs of frames, ``F`` frames, ``N`` the most steps that are told
 numbers of a token.
 """
 
-import copy
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..checks import check_fields, number, whole
-from ..data import LatentStore, held_out_split
+from ..data import LatentStore
 from ..hardware import usable_device
 from ..models import Landmarks, StepsToGo, WorldModel
 from ..models.landmarks import MOST_LANDMARKS, farthest_points
@@ -24,7 +23,7 @@ from ..models.steps_to_go import MOST
 from ..untrusted import AnyJson, ListOf, Number, Record
 from .descent import cosine, descend
 from .distributed import DistributedContext
-from .inputs import acting_digest, open_store, run
+from .inputs import acting_digest, model_beside, open_store, run, split
 from .state import OnLog
 
 _FARTHER = 0.35  # of the pairs are of two trajectories
@@ -190,13 +189,10 @@ def fit_steps_to_go(
         OSError: the store or model is not there, ``folder`` cannot be written to, or another process writes there.
     """
     place, data = usable_device(device), open_store(store)
-    world = WorldModel.load(base, dtype=torch.float32) if isinstance(base, str | Path) else copy.deepcopy(base)
+    world = model_beside(base, data)
     if world.normalizer is None:
         raise ValueError("base: expected a model with actions, whose frameskip says how long a model step is")
-    if not data.made_by(world.encoder):
-        raise ValueError(f"base: its encoder is another than that of {data.folder}; encode the data with its own")
-    split_seed = settings.seed if settings.split_seed is None else settings.split_seed
-    train, held_out = (part.tolist() for part in held_out_split(len(data), split_seed, settings.seed))
+    train, held_out = split(data, settings)
     pairs = HindsightPairs(data, train, world.frameskip, settings.max_steps)
     # Of few trajectories one alone is held out, which gives no pairs of two.
     unseen = HindsightPairs(data, held_out if len(held_out) > 1 else train, world.frameskip, settings.max_steps)
