@@ -74,6 +74,10 @@ def test_labels_that_do_not_fit_are_named(tmp_path: Path) -> None:
         np.savez(file, classes=np.zeros((7, 32, 32), np.uint8), depth=np.zeros((7, 32, 32), np.float32))
     with pytest.raises(ValueError, match=naming("000000.npz", 8, 7)):
         SavedScenes(saved / "train")[0].labels[0]
+    with labels.open("wb") as file:
+        np.savez(file, classes=np.zeros((8, 32, 32), np.uint8), depth=np.zeros(8, np.float32))
+    with pytest.raises(ValueError, match=naming("000000.npz", "depth")):
+        SavedScenes(saved / "train")[0].labels[0]
     labels.write_bytes(b"PK")
     with pytest.raises(ValueError, match=naming("000000.npz")):
         SavedScenes(saved / "train")[0].labels[0]

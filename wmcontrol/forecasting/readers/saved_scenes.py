@@ -1,7 +1,5 @@
 """Clips that ``wmcontrol scenes`` saved, as videos with labels."""
 
-import zipfile
-import zlib
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...checks import check_choice
+from ...data.formats.columns import is_npz, open_columns
 from ...data.formats.video_folder import video_files
 from ...runs import read_run
 from ...scenes import SceneDataset, SceneDataset3D
@@ -74,11 +73,13 @@ class _Labels(NamedTuple):
 
 def _read(path: Path, count: int) -> _Labels:
     """Return the labels of a clip of so many frames."""
-    try:
-        with np.load(path) as arrays:
-            found = _Labels(*(arrays[name] for name in _Labels._fields))
-    except (ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise ValueError(f"{path} does not hold the labels of a clip: {error}") from error
+    if path.exists() and not is_npz(path):
+        raise ValueError(f"{path} is no npz file with the labels of a clip; save the scenes again")
+    columns = open_columns(path)
+    missing = [name for name in _Labels._fields if len(columns.shape(name) or ()) != 3]
+    if missing:
+        raise ValueError(f"{path}: expected arrays (T, height, width) {list(_Labels._fields)}; {missing} are none")
+    found = _Labels(*(columns.read(name, slice(None), path) for name in _Labels._fields))
     if any(len(labels) != count for labels in found):
         raise ValueError(f"{path}: expected labels of {count} frames, as the film has, got {len(found.classes)}")
     return found
