@@ -159,6 +159,17 @@ def test_replanning_counts_down_to_when_the_goal_is_due() -> None:
     assert objective.steps_to_go[7:] == [5]
 
 
+def test_what_is_overdue_is_due_by_the_end_of_what_is_acted_out() -> None:
+    model, objective = with_prior(Straight), Told()
+    agent = PlanningAgent(model, Starts(), objective, replan_every=10, goal_offset=13)
+    env, observation = begin(1)
+    state = None
+    for _ in range(40):
+        actions, state = agent.predict(observation, state)
+        observation, *_ = env.step(actions)
+    assert objective.steps_to_go == [3, 1, 2, 2]
+
+
 def test_when_a_goal_is_due_is_estimated_from_proposals_where_no_task_says_it() -> None:
     """A dot that moves 10 pixels in a model step, and goals 7, 27 and 46 pixels away."""
     starts = np.array([[16.0, 10.0]] * 3)

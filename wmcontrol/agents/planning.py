@@ -353,10 +353,14 @@ class PlanningAgent:
         return len(steps_of(env, self._memory, self.model.frameskip))
 
     def _steps_to_go(self, env: EnvState) -> int | None:
-        """Return how many model steps of a plan there are until the goal is due, at least 1 and at most all."""
+        """Return how many model steps of a plan there are until the goal is due: at least 1, at most all.
+
+        A goal that is overdue is asked for by the end of what is acted out of the plan.
+        """
         if env.due is None or (self.goal_offset is None and env.step >= env.due):  # it was farther than estimated
             return None
-        return min(self.horizon, max(1, math.ceil((env.due - env.step) / self.model.frameskip)))
+        left = env.due - env.step if env.due > env.step else self.replan_every
+        return min(self.horizon, math.ceil(left / self.model.frameskip))
 
     def _due(self, envs: Sequence[EnvState]) -> list[int | None]:
         """Return when new goals are due; None where nothing tells, neither the task nor a prior."""
