@@ -1,6 +1,8 @@
 """Objectives: closed-form values, sums, and guardrails that plans keep."""
 
 import math
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -9,7 +11,7 @@ from naming import naming
 from torch import Tensor
 
 from wmcontrol.agents import LatentCost
-from wmcontrol.objectives import ActionPenalty, GoalDistance, Guardrail, Smoothness
+from wmcontrol.objectives import ActionPenalty, GoalDistance, Guardrail, Smoothness, TimeToGoal, objective_for
 from wmcontrol.planners import CEM, ICEM, MPPI, Gradient, Hybrid, Planner
 
 B, S, H, P, D, A = 2, 3, 4, 2, 5, 6
@@ -50,6 +52,45 @@ def test_goal_distance_is_its_formula(metric: Any, steps: Any, scene: Scene) -> 
         for s in range(S):
             expected = sum(w * by_hand(metric, latents[b, s, h], goal[b]) for h, w in enumerate(weights))
             assert float(costs[b, s]) == pytest.approx(expected / sum(weights), rel=1e-5)
+
+
+class Apart:
+    """Steps to go that are known: the sum of absolute differences, and as much again for who wanders."""
+
+    def __call__(self, tokens: Tensor, goal: Tensor) -> Tensor:
+        return (tokens - goal).abs().sum((-1, -2))
+
+    def expected(self, tokens: Tensor, goal: Tensor) -> Tensor:
+        return 2 * self(tokens, goal)
+
+
+@pytest.mark.parametrize(("estimate", "times"), [("fewest", 1), ("expected", 2)])
+@pytest.mark.parametrize("steps", ["last", "mean", 0.5])
+def test_time_to_goal_is_the_steps_to_go_of_frames(estimate: Any, times: int, steps: Any, scene: Scene) -> None:
+    latents, goal, actions = scene
+    l1 = GoalDistance("l1", steps)
+    for first in (1, 3):
+        found = TimeToGoal(estimate, steps, first, Apart())(latents, goal, actions)
+        expected = times * P * D * replace(l1, first_step=first)(latents, goal, actions)  # sums, not means
+        torch.testing.assert_close(found, expected)
+    assert TimeToGoal(estimate, steps).last_only == (steps == "last")
+    assert TimeToGoal(estimate, steps).from_step(3) == TimeToGoal(estimate, steps, 3)
+
+
+def test_time_to_goal_has_the_steps_to_go_of_a_model(scene: Scene) -> None:
+    apart, model, without = Apart(), SimpleNamespace(steps_to_go=Apart()), SimpleNamespace(steps_to_go=None)
+    assert TimeToGoal(steps_to_go=apart).of_model(model).steps_to_go is apart  # its own, if it has them
+    sum_ = objective_for(ActionPenalty() + 0.5 * TimeToGoal(), model)
+    torch.testing.assert_close(sum_(*scene), ActionPenalty()(*scene) + 0.5 * TimeToGoal(steps_to_go=apart)(*scene))
+    with pytest.raises(ValueError, match=naming("TimeToGoal", "fit_steps_to_go")):
+        objective_for(GoalDistance() + TimeToGoal(), without)
+    with pytest.raises(ValueError, match=naming("TimeToGoal", "steps_to_go")):
+        TimeToGoal()(*scene)
+    for wrong in (3, torch.dist):  # the latter expects nothing of anybody
+        with pytest.raises(TypeError, match="steps_to_go"):
+            TimeToGoal("expected", steps_to_go=wrong)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=naming("estimate", "fewest", "least")):
+        TimeToGoal("least")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("metric", ["l2", "squared", "l1", "cosine"])

@@ -48,6 +48,14 @@ class Term(ABC):
         costs nothing. Terms that do not look at the goal stay as they are."""
         return self
 
+    def of_model(self, model: Any) -> "Term":
+        """Return the objective with what it needs of the model that imagines; most need nothing.
+
+        Raises:
+            ValueError: the model does not have it.
+        """
+        return self
+
     def __add__(self, other: Objective) -> "Sum":
         if not callable(other) or isinstance(other, type):
             return NotImplemented
@@ -103,10 +111,19 @@ class Sum(Term):
         """Return the sum of what its terms are from then on."""
         return Sum(tuple((weight, objective_from(term, step)) for weight, term in self.terms))
 
+    def of_model(self, model: Any) -> "Sum":
+        """Return the sum of what its terms are for a model."""
+        return Sum(tuple((weight, objective_for(term, model)) for weight, term in self.terms))
+
 
 def objective_from(objective: Objective, step: int) -> Objective:
     """Return an objective for a goal that is due at a model step, see :meth:`Term.from_step`; a function as it is."""
     return objective.from_step(step) if isinstance(objective, Term) else objective
+
+
+def objective_for(objective: Objective, model: Any) -> Objective:
+    """Return an objective with what it needs of a model, see :meth:`Term.of_model`; a function as it is."""
+    return objective.of_model(model) if isinstance(objective, Term) else objective
 
 
 def _terms(objective: Objective) -> tuple[tuple[float, Objective], ...]:
@@ -128,8 +145,51 @@ def reports(objective: Objective, latents: Callable[[], Tensor], goal: Tensor, a
     return found
 
 
+class _OverSteps(Term):
+    """What each of the H imagined frames costs, of the last or averaged.
+
+    Attributes:
+        steps: see :class:`GoalDistance`.
+        first_step: see :class:`GoalDistance`.
+    """
+
+    steps: Literal["last", "mean"] | float
+    first_step: int
+
+    @abstractmethod
+    def _of_each(self, latents: Tensor, goal: Tensor) -> Tensor:
+        """Return the costs (B, S, H) of latents (B, S, H, P, D) whose goals are (B, P, D), in float32 at least."""
+
+    def __post_init__(self) -> None:
+        check_whole("first_step", self.first_step)
+        discount = isinstance(self.steps, (int, float)) and not isinstance(self.steps, bool) and 0 < self.steps <= 1
+        if not discount and not (isinstance(self.steps, str) and self.steps in ("last", "mean")):
+            raise ValueError(f'steps must be "last", "mean" or a discount over 0 and at most 1, got {self.steps!r}')
+
+    @property
+    def last_only(self) -> bool:  # type: ignore[override]
+        """Whether only the last step counts."""
+        return self.steps == "last"
+
+    def __call__(self, latents: Tensor, goal: Tensor, actions: Tensor) -> Tensor:
+        """Return the costs (B, S)."""
+        _check_shapes(latents, goal)
+        if self.steps == "last":
+            return self._of_each(latents[:, :, -1:], goal)[:, :, 0]
+        costs = self._of_each(latents[:, :, min(self.first_step, latents.shape[2]) - 1 :], goal)
+        discount = 1.0 if self.steps == "mean" else float(self.steps)
+        H = costs.shape[2]
+        weights = discount ** torch.arange(H - 1, -1, -1, device=costs.device, dtype=costs.dtype)
+        return (costs * weights).sum(2) / weights.sum()
+
+    def from_step(self, step: int) -> "Term":
+        """Return the objective that counts from a model step on."""
+        changed: Term = replace(self, first_step=step)  # type: ignore[type-var]
+        return changed
+
+
 @dataclass(frozen=True)
-class GoalDistance(Term):
+class GoalDistance(_OverSteps):
     """The distance of imagined latents to the goal's.
 
     Args:
@@ -152,10 +212,7 @@ class GoalDistance(Term):
 
     def __post_init__(self) -> None:
         check_choice("metric", self.metric, Metric)
-        check_whole("first_step", self.first_step)
-        discount = isinstance(self.steps, (int, float)) and not isinstance(self.steps, bool) and 0 < self.steps <= 1
-        if not discount and not (isinstance(self.steps, str) and self.steps in ("last", "mean")):
-            raise ValueError(f'steps must be "last", "mean" or a discount over 0 and at most 1, got {self.steps!r}')
+        super().__post_init__()
         if self.weights is not None:
             try:
                 weights = tuple(float(weight) for weight in self.weights)
@@ -168,28 +225,7 @@ class GoalDistance(Term):
                 )
             object.__setattr__(self, "weights", weights)
 
-    @property
-    def last_only(self) -> bool:  # type: ignore[override]
-        """Whether only the last step counts."""
-        return self.steps == "last"
-
-    def __call__(self, latents: Tensor, goal: Tensor, actions: Tensor) -> Tensor:
-        """Return the costs (B, S)."""
-        _check_shapes(latents, goal)
-        if self.steps == "last":
-            return self._distance(latents[:, :, -1:], goal)[:, :, 0]
-        distances = self._distance(latents[:, :, min(self.first_step, latents.shape[2]) - 1 :], goal)  # (B, S, H)
-        discount = 1.0 if self.steps == "mean" else float(self.steps)
-        H = distances.shape[2]
-        weights = discount ** torch.arange(H - 1, -1, -1, device=distances.device, dtype=distances.dtype)
-        return (distances * weights).sum(2) / weights.sum()
-
-    def from_step(self, step: int) -> "GoalDistance":
-        """Return the distance that counts from a model step on."""
-        return replace(self, first_step=step)
-
-    def _distance(self, latents: Tensor, goal: Tensor) -> Tensor:
-        """Return the distances (B, S, H) of latents (B, S, H, P, D) to goals (B, P, D), in float32 at least."""
+    def _of_each(self, latents: Tensor, goal: Tensor) -> Tensor:
         latents = _precise(latents)
         goal = goal.to(latents)[:, None, None]
         if self.weights is not None:
@@ -204,6 +240,56 @@ class GoalDistance(Term):
             norm: Tensor = torch.linalg.vector_norm(difference, dim=(-2, -1))
             return norm
         return (difference.square() if self.metric == "squared" else difference.abs()).mean((-2, -1))
+
+
+@dataclass(frozen=True)
+class TimeToGoal(_OverSteps):
+    """How many model steps there still are from imagined latents to the goal.
+
+    An agent gives it the steps to go of its model, see :func:`wmcontrol.training.fit_steps_to_go`.
+
+    Args:
+        estimate: ``"expected"``, of whoever recorded the data; ``"fewest"``, that the best actions need, which is the
+            same for all goals that are too far. See :class:`~wmcontrol.models.StepsToGo`.
+        steps: which of the H steps count, as of :class:`GoalDistance`.
+        first_step: the first of the H steps that counts, from 1; a plan of fewer steps counts its last. For example 3.
+        steps_to_go: tokens (…, P, D) of frames and of goals to model steps (…), such as ``model.steps_to_go``; None:
+            that of the model of the agent that it is given to.
+    """
+
+    estimate: Literal["expected", "fewest"] = "expected"
+    steps: Literal["last", "mean"] | float = "last"
+    first_step: int = 1
+    steps_to_go: Callable[[Tensor, Tensor], Tensor] | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        check_choice("estimate", self.estimate, ("expected", "fewest"))
+        super().__post_init__()
+        needed = self.steps_to_go if self.estimate == "fewest" else getattr(self.steps_to_go, "expected", None)
+        if self.steps_to_go is not None and not callable(needed):
+            raise TypeError(f"steps_to_go must be a StepsToGo, such as model.steps_to_go; got {self.steps_to_go!r}")
+
+    def of_model(self, model: Any) -> "TimeToGoal":
+        """Return it with the steps to go of a model, if it has none yet.
+
+        Raises:
+            ValueError: the model has none.
+        """
+        if self.steps_to_go is not None:
+            return self
+        if model.steps_to_go is None:
+            raise ValueError(
+                "TimeToGoal: this model does not say how many steps to go there are; give it a network that does: "
+                "wmcontrol.training.fit_steps_to_go"
+            )
+        return replace(self, steps_to_go=model.steps_to_go)
+
+    def _of_each(self, latents: Tensor, goal: Tensor) -> Tensor:
+        if self.steps_to_go is None:
+            raise ValueError("TimeToGoal has no steps to go: give it steps_to_go=model.steps_to_go")
+        says: Any = self.steps_to_go if self.estimate == "fewest" else self.steps_to_go.expected  # type: ignore[attr-defined]
+        found: Tensor = says(latents, goal[:, None, None])
+        return _precise(found)
 
 
 @dataclass(frozen=True)

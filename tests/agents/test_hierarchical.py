@@ -11,7 +11,7 @@ from dot_world import dot_model
 from naming import naming
 from torch import Tensor
 
-from wmcontrol import GoalDistance, HierarchicalAgent, PlanningAgent, RandomShooting, WorldModel
+from wmcontrol import GoalDistance, HierarchicalAgent, PlanningAgent, RandomShooting, TimeToGoal, WorldModel
 from wmcontrol.evaluation import RandomTasks, ablations, planning_spec
 from wmcontrol.models import Landmarks, StepsToGo
 from wmcontrol.planners import Planner
@@ -59,6 +59,19 @@ def begin(starts: Any, goals: Any) -> tuple[Any, dict[str, np.ndarray]]:
     env = gym.make_vec("wmcontrol/Wall-v0", num_envs=len(starts), terminate_on_success=False)
     observation, _ = env.reset(seed=0, options={"state": np.array(starts), "goal_state": np.array(goals)})
     return env, observation
+
+
+def test_plans_for_time_to_goal_are_judged_by_the_steps_to_go_of_the_model() -> None:
+    model = far_model()
+    agent = PlanningAgent(model, SEARCH, TimeToGoal("fewest"), replan_every=5, horizon=3)
+    _, observation = begin([[50.0, 50.0]], [[50.0, 10.0]])
+    (told,) = agent.explain(agent.predict({name: pixels[0] for name, pixels in observation.items()})[1])
+    assert told is not None
+    end = np.array([50.0, 50.0]) + 2 * told.actions.sum(0)  # as the model imagines it
+    assert told.cost == pytest.approx(np.linalg.norm(end - [50.0, 10.0]) / 10, abs=0.15)
+    assert end[1] < 46
+    with pytest.raises(ValueError, match=naming("TimeToGoal", "fit_steps_to_go")):
+        PlanningAgent(dot_model(), SEARCH, GoalDistance() + TimeToGoal())
 
 
 def test_a_dot_goes_round_the_wall_and_stays_at_the_goal() -> None:

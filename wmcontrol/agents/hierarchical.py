@@ -10,10 +10,9 @@ import numpy as np
 import torch
 
 from ..checks import number, whole
-from ..models import Landmarks, StepsToGo, WorldModel
+from ..models import Landmarks, StepsToGo
 from ..models.landmarks import HERE, Floats
 from .planning import PlanningAgent
-from .simulator import SimulatorModel
 from .state import EnvState, Route
 
 _ARRIVED = 1.5  # model steps up to which a goal is reached, as far as can be told
@@ -47,10 +46,6 @@ class HierarchicalAgent(PlanningAgent):
             raise ValueError("this model has no landmarks; give it some: wmcontrol.training.fit_steps_to_go")
         if self.goal_offset is not None:
             raise ValueError(f"goal_offset must be None: the model says when a goal is due; got {self.goal_offset}")
-
-    @property
-    def _world(self) -> WorldModel:
-        return self.model.model if isinstance(self.model, SimulatorModel) else self.model
 
     @property
     def _map(self) -> tuple[StepsToGo, Landmarks]:

@@ -14,7 +14,7 @@ from ..actions import ActionLayout
 from ..checks import check_fields, whole
 from ..models import ActionNormalizer, ActionPrior, WorldModel
 from ..models.ordinary import ordinary_tensors
-from ..objectives import GoalDistance, LearnedReward, Objective, objective_from
+from ..objectives import GoalDistance, LearnedReward, Objective, objective_for, objective_from
 from ..planners import CEM, BestProposal, CategoricalCEM, Planner, fast
 from .imagining import Explanation, LatentCost, context_of, explain, steps_of, tokens_of
 from .observations import read, read_starts
@@ -37,7 +37,7 @@ class PlanningAgent:
     Args:
         model: imagines; or the true simulator in its place.
         planner: searches for actions.
-        objective: judges what is imagined.
+        objective: judges what is imagined; what it needs of the model, as :class:`~wmcontrol.TimeToGoal` does, it gets.
         horizon: model steps that a plan looks ahead, H.
         replan_every: environment steps from one plan to the next, a multiple of the model's frameskip: 25 is open loop
             for 5 model steps of 5, as in DINO-world; with 5 there is a new plan in each model step. What is left of a
@@ -73,6 +73,7 @@ class PlanningAgent:
         if self.model.normalizer is None:
             raise ValueError("this model takes no actions, so nothing can be planned with it; fine-tune it first")
         check_fields(self)
+        object.__setattr__(self, "objective", objective_for(self.objective, self._world))
         object.__setattr__(self, "planner", _suited(self.planner, self.action_layout.choices))
         frameskip = self.model.frameskip
         if self.replan_every % frameskip or self.replan_every > self.horizon * frameskip:
@@ -157,8 +158,7 @@ class PlanningAgent:
     @property
     def prior(self) -> ActionPrior | None:
         """What proposes the actions that a search begins with; None where the model has none, or none are asked for."""
-        world = self.model.model if isinstance(self.model, SimulatorModel) else self.model
-        return world.prior if self.num_proposals and getattr(self.objective, "needs_goal", True) else None
+        return self._world.prior if self.num_proposals and getattr(self.objective, "needs_goal", True) else None
 
     @property
     def reads_state(self) -> bool:
@@ -242,6 +242,10 @@ class PlanningAgent:
     def explain(self, state: AgentState) -> tuple[Explanation | None, ...]:
         """Return for each environment what its last plan imagined and what came of it; None before its first plan."""
         return tuple(explain(self.model, env.last_plan, self._memory) for env in state.envs)
+
+    @property
+    def _world(self) -> WorldModel:
+        return self.model.model if isinstance(self.model, SimulatorModel) else self.model
 
     @property
     def _normalizer(self) -> ActionNormalizer:
