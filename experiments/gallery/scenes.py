@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from wmcontrol.forecasting import class_iou, confusion_matrix, mean_iou
-from wmcontrol.scenes import CATEGORIES, CLASSES, TEST_SEED, PairDataset, SceneDataset, SceneDataset3D
+from wmcontrol.scenes import CATEGORIES, CLASSES, TEST_SEED, PairDataset, PairDataset3D, SceneDataset, SceneDataset3D
 
 from .sheets import Captioned, Picture, save_sheet
 
@@ -82,8 +82,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
     args.out.mkdir(parents=True, exist_ok=True)
     save_clips(args.out / "scenes.png", SceneDataset(TEST_SEED, 100, image_size=96, event_share=0.0), (0, 1, 2))
-    save_clips(args.out / "scenes_3d.png", SceneDataset3D(TEST_SEED, image_size=96), (0, 3))
-    save_pairs(args.out / "scenes_pairs.png", PairDataset(TEST_SEED, 500, image_size=96), range(len(CATEGORIES)))
+    save_clips(args.out / "scenes_3d.png", SceneDataset3D(TEST_SEED, 100, image_size=96, event_share=0.0), (0, 3))
+    for name, pairs in (("scenes_pairs", PairDataset), ("scenes_pairs_3d", PairDataset3D)):
+        save_pairs(args.out / f"{name}.png", pairs(TEST_SEED, 500, image_size=96), range(len(CATEGORIES)))
     every = args.clips
     for data in (
         SceneDataset(TEST_SEED, every),

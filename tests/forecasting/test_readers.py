@@ -24,7 +24,7 @@ from wmcontrol.forecasting.readers import (
     SceneClips,
     ScenePairs,
 )
-from wmcontrol.scenes import CATEGORIES, PairDataset, SceneDataset
+from wmcontrol.scenes import CATEGORIES, PairDataset, PairDataset3D, SceneDataset
 
 pytest.importorskip("PIL", reason="pictures need the data extra")
 av = pytest.importorskip("av")
@@ -387,3 +387,8 @@ def test_pairs_of_scenes_are_those_of_their_data_set() -> None:
     assert (found.category, len(pairs), {pair.category for pair in pairs}) == (expected.category, 5, set(CATEGORIES))
     assert np.array_equal(found.impossible.frames, expected.impossible.frames)
     assert np.array_equal(found.possible.times, expected.possible.times)
+    solid = ScenePairs(3, 5, kind="solid", image_size=32)
+    assert isinstance(solid.dataset, PairDataset3D)
+    assert solid.settings() != pairs.settings()
+    with pytest.raises(ValueError, match=r"kind.*flat.*solid.*round"):
+        ScenePairs(kind="round")  # type: ignore[arg-type]

@@ -5,16 +5,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from wmcontrol.scenes import CLASSES_3D, Clip, Scene3D, SceneDataset3D
+from wmcontrol.scenes import CLASSES_3D, Clip, Scene3D, SceneDataset3D, Solid
 from wmcontrol.scenes import mujoco_scenes as module
 
 SIZE = (40, 56)
-
-
-def loaded(xml: str) -> Any:
-    import mujoco  # chooses its way of drawing when it is imported, so after wmcontrol
-
-    return mujoco.MjModel.from_xml_string(xml)
 
 
 @pytest.fixture(scope="module")
@@ -39,10 +33,7 @@ def test_a_clip_has_the_arrays_that_it_says(clip: Clip) -> None:
 
 
 def test_a_thing_is_of_one_class(clip: Clip, data: SceneDataset3D) -> None:
-    model = loaded(data.scene(4).xml)
-    kinds = {
-        int(number): kind for kind, number in (model.geom(k).name.split() for k in range(model.ngeom)) if int(number)
-    }
+    kinds = {thing.instance: thing.kind for thing in data.scene(4).things}
     seen = np.unique(clip.instances[clip.instances > 0]).tolist()
     assert len(seen) > 2
     for instance in seen:
@@ -62,13 +53,13 @@ def test_masks_and_depths_are_what_rays_meet(clip: Clip, data: SceneDataset3D) -
 
 def _met_by_rays(scene: Scene3D, t: int) -> Any:
     """Classes, instances and depths of what a ray through the middle of each pixel meets first, (3, height, width)."""
-    import mujoco
+    import mujoco  # chooses its way of drawing when it is imported, so after wmcontrol
 
-    model = loaded(scene.xml)
+    model = mujoco.MjModel.from_xml_string(module._drawn(scene))
     state = mujoco.MjData(model)
-    state.qpos[:], state.mocap_pos[:] = scene.poses[t].ravel(), scene.screens[t]
+    state.mocap_pos[:], state.mocap_quat[:] = scene.poses[t, :, :3], scene.poses[t, :, 3:]
     mujoco.mj_forward(model, state)
-    *middle, distance, azimuth, elevation = scene.cameras[t].tolist()
+    *middle, distance, azimuth, elevation = scene.camera[t].tolist()
     a, e = np.deg2rad([azimuth, elevation])
     forward = np.array([np.cos(e) * np.cos(a), np.cos(e) * np.sin(a), np.sin(e)])
     right = np.array([np.sin(a), -np.cos(a), 0.0])
@@ -79,32 +70,54 @@ def _met_by_rays(scene: Scene3D, t: int) -> Any:
         ray = forward + x * right + y * np.cross(right, forward)
         length, geom = float(np.linalg.norm(ray)), np.zeros(1, np.int32)
         far = mujoco.mj_ray(model, state, middle - distance * forward, ray / length, None, 1, -1, geom)
-        kind, number = model.geom(int(geom[0])).name.split()
-        found[:, row, column] = CLASSES_3D.index(kind), int(number), far / length
+        met = [("floor", 0), ("wall", 0), *((thing.kind, thing.instance) for thing in scene.things)][int(geom[0])]
+        found[:, row, column] = CLASSES_3D.index(met[0]), met[1], far / length
     return found
 
 
+def of_bodies(scene: Scene3D) -> Any:
+    """Places (T, K, 3) of what moves by itself."""
+    return scene.poses[:, [thing.kind not in ("obstacle", "occluder") for thing in scene.things], :3]
+
+
+def start(place: list[float], velocity: list[float]) -> Any:
+    return np.array([[*place, 1, 0, 0, 0, *velocity, 0, 0, 0]])
+
+
+def moved(body: Solid, begin: Any, num_frames: int = 30) -> Any:
+    return module.simulate_3d([body], begin, [], np.empty((0, 7)), num_frames, 15.0)[:, 0]
+
+
 def test_a_thrown_body_is_on_its_parabola_at_each_frame() -> None:
-    ball = '<body pos="0 0 90"><freejoint/><geom name="ball 1" type="sphere" size="0.5"/></body>'
-    model = loaded(module._MODEL.format(materials="", geoms=ball, samples=0))
-    poses = module._simulate(model, np.array([[2.0, -1.0, 4.0, 0, 0, 0]]), 30, 15.0)
+    ball = Solid("ball", 1, np.array([0.5]), ((0, 0, 0), (0, 0, 0)))
+    poses = moved(ball, start([0, 0, 90], [2.0, -1.0, 4.0]))
     t = np.arange(30) / 15
-    np.testing.assert_allclose(poses[:, 0, :3], np.stack([2 * t, -t, 90 + 4 * t - 9.81 * t**2 / 2], -1), atol=1e-9)
+    np.testing.assert_allclose(poses[:, :3], np.stack([2 * t, -t, 90 + 4 * t - 9.81 * t**2 / 2], -1), atol=1e-9)
+
+
+@pytest.mark.parametrize("elasticity", [0.0, 0.4, 0.9])
+def test_what_is_left_of_a_speed_is_about_the_elasticity(elasticity: float) -> None:
+    ball = Solid("ball", 1, np.array([0.5]), ((0, 0, 0), (0, 0, 0)), elasticity=elasticity, friction=0.0)
+    x = moved(ball, np.array(start([0, 8, 0.5], [0, 3.0, 0])))[:, 1]  # against the wall
+    assert x.max() < 9.55
+    assert (x[-2] - x[-1]) * 15 == pytest.approx(3 * elasticity, abs=0.6)
 
 
 def test_scenes_are_the_same_in_any_order_and_stay_above_the_floor(data: SceneDataset3D) -> None:
     again = SceneDataset3D(seed=1, num_clips=60, image_size=SIZE, num_frames=3, frame_rate=5.0)
     for number in (30, 2):
         one, other = data.scene(number), again.scene(number)
-        assert one.xml == other.xml
-        for ours, theirs in zip(one[1:], other[1:], strict=True):
-            np.testing.assert_array_equal(ours, theirs)
-        assert one.poses[..., 2].min() > 0.2
-    assert data.scene(30).xml != data.scene(31).xml
+        assert module._drawn(one) == module._drawn(other)
+        for name in ("poses", "visible", "camera", "times"):
+            np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+        assert of_bodies(one)[..., 2].min() > 0.2
+    assert module._drawn(data.scene(30)) != module._drawn(data.scene(31))
 
 
 def test_no_body_gets_faster_than_falling_makes_it() -> None:
-    scenes = SceneDataset3D(seed=7, num_clips=25)
-    fastest = [np.linalg.norm(np.diff(scenes.scene(i).poses[..., :3], axis=0), axis=-1).max() * 15 for i in range(25)]
+    scenes = SceneDataset3D(seed=7, num_clips=25, event_share=0.0)
+    fastest = [
+        np.linalg.norm(np.diff(of_bodies(scene), axis=0), axis=-1).max() * 15 for scene in map(scenes.scene, range(25))
+    ]
     # The fastest start, from the greatest height.
     assert max(fastest) < np.sqrt(5**2 + 1.5**2 + 6**2 + 2 * 9.81 * 6.5)

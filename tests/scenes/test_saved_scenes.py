@@ -114,13 +114,15 @@ def test_a_run_that_was_killed_goes_on_and_ends_with_the_same_files(saved: Path,
 
 
 def test_solid_scenes_are_saved_too(tmp_path: Path) -> None:
-    made = SceneDataset3D(0, 1, image_size=32, num_frames=2)
+    made = SceneDataset3D(0, 1, image_size=32, num_frames=2, frame_rate=10.0)
     try:
         clip = made[0]
     except OSError as error:
         pytest.skip(str(error))
-    sets = scene_sets(kind="solid", num_clips=1, num_test=0, num_pairs=0, image_size=32, num_frames=2)
+    sets = scene_sets(kind="solid", num_clips=1, num_test=0, num_pairs=1, image_size=32, num_frames=2, frame_rate=10.0)
     save_scenes(tmp_path, sets)
+    (pair,) = GRASP(tmp_path / "pairs", image_size=32)
+    assert (pair.category, len(pair.impossible.times)) == ("permanence", 32)
     frames = open_dataset(tmp_path / "train", image_size=32).trajectory(0).frames
     assert frames is not None
     np.testing.assert_array_equal(frames.read([0, 1]), clip.frames)

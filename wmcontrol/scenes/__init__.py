@@ -3,11 +3,11 @@
 Letters: ``T`` frames, ``K`` things, ``V`` corners.
 """
 
-from .datasets import PairDataset, SceneDataset, SceneDataset3D
-from .mujoco_scenes import CLASSES_3D, Scene3D
+from .datasets import PairDataset, PairDataset3D, SceneDataset, SceneDataset3D
 from .records import CATEGORIES, CLASSES, Clip, Pair
 from .saving import TEST_SEED, save_scenes, scene_sets
 from .scene import Scene, Thing
+from .solids import CLASSES_3D, Scene3D, Solid
 
 __all__ = [
     "CATEGORIES",
@@ -17,10 +17,12 @@ __all__ = [
     "Clip",
     "Pair",
     "PairDataset",
+    "PairDataset3D",
     "Scene",
     "Scene3D",
     "SceneDataset",
     "SceneDataset3D",
+    "Solid",
     "Thing",
     "save_scenes",
     "scene_sets",

@@ -1,22 +1,39 @@
 """Clips and pairs by number, each made when it is asked for, of its number and the seed alone."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from typing import Any, ClassVar, Generic, TypeVar
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
 from ..checks import check_number, check_whole
 from .drawing import draw
-from .events import LEAST_SECONDS, event_of
+from .events import LEAST_SECONDS, Film, Stage, event_of, joined, part_of
+from .flat_stage import FlatStage
 from .free import free_scene
-from .mujoco_scenes import CLASSES_3D, Scene3D, draw_3d, scene_3d
+from .free_3d import free_scene_3d
+from .mujoco_scenes import draw_3d
 from .records import CATEGORIES, CLASSES, Clip, Pair
 from .scene import Scene
+from .solid_stage import SolidStage
+from .solids import CLASSES_3D, Scene3D
 
-_CLIPS, _PAIRS, _SOLID_CLIPS = 0, 1, 2  # which of the streams of random numbers of a seed
 _MAX_RATE = 240.0  # frames per second, as many as steps of the physics
 Item = TypeVar("Item")
+
+
+class _World(NamedTuple, Generic[Film]):
+    """How scenes of a kind are made and drawn."""
+
+    free: Callable[[np.random.Generator, int, float, float], Film]
+    stage: Callable[[np.random.Generator, int, float, float], Stage[Any, Film]]
+    draw: Callable[[Film, tuple[int, int]], Clip]
+    clips_stream: int  # of random numbers of a seed
+    pairs_stream: int
+
+
+_FLAT = _World(free_scene, FlatStage, draw, 0, 1)
+_SOLID = _World(free_scene_3d, SolidStage, draw_3d, 2, 3)
 
 
 class _Numbered(ABC, Generic[Item]):
@@ -66,7 +83,55 @@ class _Numbered(ABC, Generic[Item]):
         return self.size[1] / self.size[0]
 
 
-class SceneDataset(_Numbered[Clip]):
+class _Clips(_Numbered[Clip], Generic[Film]):
+    """Clips of scenes of one kind."""
+
+    _counted = "num_clips"
+    _world: ClassVar[_World[Any]]
+
+    def __init__(
+        self,
+        seed: int = 0,
+        num_clips: int = 10_000,
+        *,
+        image_size: int | tuple[int, int] = 64,
+        num_frames: int = 32,
+        frame_rate: float = 15.0,
+        event_share: float = 0.25,
+    ):
+        super().__init__(seed, num_clips, image_size, num_frames, frame_rate)
+        check_number("event_share", event_share, "[0, 1]")
+        self.event_share = event_share
+
+    def __getitem__(self, index: int) -> Clip:
+        """Return one clip.
+
+        Raises:
+            OSError: MuJoCo, which draws solid things, cannot do so here.
+        """
+        return self._world.draw(self.scene(index), self.size)
+
+    def scene(self, index: int) -> Film:
+        """Return what a clip is drawn of: things, where they are and the camera."""
+        world, number = self._world, self._number(index)
+        rng = np.random.default_rng([self.seed, world.clips_stream, number])
+        film: Film
+        if rng.uniform() >= self.event_share:
+            film = world.free(rng, self.num_frames, self.frame_rate, self._aspect)
+            return film
+        category, first = str(rng.choice(CATEGORIES)), rng.uniform() < 0.5
+        length = max(self.num_frames, _event_frames(self.frame_rate))
+        event = event_of(category, world.stage(rng, length, self.frame_rate, self._aspect))
+        start = int(rng.integers(0, length - self.num_frames, endpoint=True))
+        film = part_of(event.first if first else event.second, slice(start, start + self.num_frames))
+        return film._replace(times=np.arange(self.num_frames) / self.frame_rate)
+
+    def settings(self) -> dict[str, Any]:
+        """Return what decides which clips these are, as JSON can write it."""
+        return {**super().settings(), "event_share": self.event_share}
+
+
+class SceneDataset(_Clips[Scene]):
     """Clips of flat bodies that fall, bounce, collide and hide.
 
     Clip ``i`` is made when it is asked for, of the seed and ``i`` alone.
@@ -86,50 +151,10 @@ class SceneDataset(_Numbered[Clip]):
         ValueError: a number that makes no sense; it is named.
     """
 
-    _counted = "num_clips"
-
-    def __init__(
-        self,
-        seed: int = 0,
-        num_clips: int = 10_000,
-        *,
-        image_size: int | tuple[int, int] = 64,
-        num_frames: int = 32,
-        frame_rate: float = 15.0,
-        event_share: float = 0.25,
-    ):
-        super().__init__(seed, num_clips, image_size, num_frames, frame_rate)
-        check_number("event_share", event_share, "[0, 1]")
-        self.event_share = event_share
-
-    def __getitem__(self, index: int) -> Clip:
-        """Return one clip."""
-        return draw(self.scene(index), self.size)
-
-    def scene(self, index: int) -> Scene:
-        """Return what a clip is drawn of: things, where they are and the camera."""
-        rng = np.random.default_rng([self.seed, _CLIPS, self._number(index)])
-        if rng.uniform() >= self.event_share:
-            return free_scene(rng, self.num_frames, self.frame_rate, self._aspect)
-        category, first = str(rng.choice(CATEGORIES)), rng.uniform() < 0.5
-        length = max(self.num_frames, _event_frames(self.frame_rate))
-        event = event_of(category, rng, length, self.frame_rate, self._aspect)
-        film = event.first if first else event.second
-        start = int(rng.integers(0, length - self.num_frames, endpoint=True))
-        part = slice(start, start + self.num_frames)
-        return film._replace(
-            poses=film.poses[part],
-            visible=film.visible[part],
-            camera=film.camera[part],
-            times=film.times[: self.num_frames],
-        )
-
-    def settings(self) -> dict[str, Any]:
-        """Return what decides which clips these are, as JSON can write it."""
-        return {**super().settings(), "event_share": self.event_share}
+    _world = _FLAT
 
 
-class SceneDataset3D(_Numbered[Clip]):
+class SceneDataset3D(_Clips[Scene3D]):
     """Clips of solid bodies that fall, bounce, collide and hide, moved and drawn by MuJoCo.
 
     Clip ``i`` is made when it is asked for, of the seed and ``i`` alone. Masks and depths are those of MuJoCo's
@@ -141,6 +166,7 @@ class SceneDataset3D(_Numbered[Clip]):
         image_size: of frames, pixels: a side, or height and width.
         num_frames: of a clip.
         frame_rate: frames per second.
+        event_share: of the clips, how many are parts of possible films of :class:`PairDataset3D`.
 
     Attributes:
         class_names: by their numbers in masks.
@@ -149,32 +175,8 @@ class SceneDataset3D(_Numbered[Clip]):
         ValueError: a number that makes no sense; it is named.
     """
 
-    _counted = "num_clips"
     class_names = CLASSES_3D
-
-    def __init__(
-        self,
-        seed: int = 0,
-        num_clips: int = 1_000,
-        *,
-        image_size: int | tuple[int, int] = 64,
-        num_frames: int = 32,
-        frame_rate: float = 15.0,
-    ):
-        super().__init__(seed, num_clips, image_size, num_frames, frame_rate)
-
-    def __getitem__(self, index: int) -> Clip:
-        """Return one clip.
-
-        Raises:
-            OSError: MuJoCo cannot draw here.
-        """
-        return draw_3d(self.scene(index), self.size)
-
-    def scene(self, index: int) -> Scene3D:
-        """Return what a clip is drawn of: things, where they are and the camera."""
-        rng = np.random.default_rng([self.seed, _SOLID_CLIPS, self._number(index)])
-        return scene_3d(rng, self.num_frames, self.frame_rate, self._aspect)
+    _world = _SOLID
 
 
 class PairDataset(_Numbered[Pair]):
@@ -201,6 +203,7 @@ class PairDataset(_Numbered[Pair]):
 
     _counted = "num_pairs"
     _least_side = 32
+    _world: ClassVar[_World[Any]] = _FLAT
 
     def __init__(
         self,
@@ -217,19 +220,37 @@ class PairDataset(_Numbered[Pair]):
             raise ValueError(f"num_frames: events take {LEAST_SECONDS:g} s, {least} frames here, got {num_frames}")
 
     def __getitem__(self, index: int) -> Pair:
-        """Return one pair."""
-        number = self._number(index)
-        event, swapped = number // 10, number // len(CATEGORIES) % 2 == 1
-        category = self.category(number)
-        rng = np.random.default_rng([self.seed, _PAIRS, event, number % len(CATEGORIES)])
-        made = event_of(category, rng, self.num_frames, self.frame_rate, self._aspect)
-        possible, impossible = (draw(scene, self.size) for scene in made.pair(swapped))
-        differ = (possible.frames != impossible.frames).reshape(self.num_frames, -1).any(1)
+        """Return one pair.
+
+        Raises:
+            OSError: MuJoCo, which draws solid things, cannot do so here.
+        """
+        number, world = self._number(index), self._world
+        category, swapped = self.category(number), number // len(CATEGORIES) % 2 == 1
+        rng = np.random.default_rng([self.seed, world.pairs_stream, number // 10, number % len(CATEGORIES)])
+        event = event_of(category, world.stage(rng, self.num_frames, self.frame_rate, self._aspect))
+        begins, other = event.pair(swapped)
+        # Frames before the switch are the same, and are drawn once.
+        T, s = self.num_frames, event.switch
+        drawn: tuple[Any, ...] = world.draw(joined(begins, part_of(other, slice(s, None))), self.size)
+        possible = Clip(*(each[:T] for each in drawn))
+        impossible = Clip(*(np.concatenate([each[:s], each[T:]]) for each in drawn))
+        differ = (possible.frames != impossible.frames).reshape(T, -1).any(1)
         return Pair(possible, impossible, category, int(differ.argmax()))
 
     def category(self, index: int) -> str:
         """Return the category of a pair."""
         return CATEGORIES[self._number(index) % len(CATEGORIES)]
+
+
+class PairDataset3D(PairDataset):
+    """Pairs as those of :class:`PairDataset`, of solid bodies, which MuJoCo moves and draws.
+
+    Frames may differ in digits between graphics drivers, and motions between versions of MuJoCo.
+    """
+
+    class_names = CLASSES_3D
+    _world = _SOLID
 
 
 def _event_frames(frame_rate: float) -> int:

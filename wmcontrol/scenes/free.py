@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .looks import backdrop, body, lowest, slab
+from .looks import backdrop, body, slab
 from .physics import simulate
 from .scene import LANES, Floats, Scene, Thing
 
@@ -94,7 +94,7 @@ def free_bodies(
             start = (x, rng.uniform(1.1 * thing.radius, 6.5), rng.uniform(-np.pi, np.pi), speed, rng.uniform(-2, 6))
             spin = rng.uniform(-5, 5)
             if rng.uniform() < 0.15:
-                start, spin = (0.5 * x, lowest(thing), 0.0, 0.0, 0.0), 0.0
+                start, spin = (0.5 * x, thing.lowest, 0.0, 0.0, 0.0), 0.0
             others = [*zip(obstacles, places, strict=True), *zip(bodies, starts, strict=True)]
             if all(
                 other.depth != thing.depth

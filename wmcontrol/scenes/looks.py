@@ -42,11 +42,6 @@ def outline(kind: str, size: float, aspect: float = 1.0) -> Floats | None:
     return regular(3, 1.4 * size) if kind == "triangle" else regular(5, 1.12 * size)
 
 
-def lowest(thing: Thing) -> float:
-    """Return how high the middle of a thing is that stands on the floor."""
-    return thing.radius if thing.corners is None else -float(thing.corners[:, 1].min())
-
-
 def slab(rng: np.random.Generator, kind: str, instance: int, depth: float, width: float, height: float) -> Thing:
     """Return an obstacle or an occluder: a box in a dull colour, obstacles dark and occluders light."""
     corners = rectangle(width, height)

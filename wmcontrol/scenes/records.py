@@ -1,12 +1,13 @@
 """What scenes are made into: clips with exact labels, and pairs of films of which one cannot be."""
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 # In the order of their numbers in masks; the first two are no bodies.
 CLASSES = ("wall", "floor", "obstacle", "occluder", "disc", "box", "triangle", "pentagon")
+SceneKind = Literal["flat", "solid"]
 CATEGORIES = ("permanence", "continuity", "solidity", "gravity", "constancy")
 
 

@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,15 +13,14 @@ from ..checks import check_choice, check_whole
 from ..engine import run_parallel
 from ..files import atomic_write
 from ..runs import open_run
-from .datasets import PairDataset, SceneDataset, SceneDataset3D
-from .records import Pair
+from .datasets import PairDataset, PairDataset3D, SceneDataset, SceneDataset3D
+from .records import Pair, SceneKind
 
 TEST_SEED = 20_210  # of the test clips and of the pairs, whatever the seed of the others
 PAIR_SECONDS = 3.2
 _AT_ONCE = 16  # clips that a process makes before it says that it is done
 # Each pixel comes back as it was; what is read often are few frames from somewhere.
 _LOSSLESS = {"qp": "0", "preset": "veryfast", "g": "8", "bf": "0"}
-Kind = Literal["flat", "solid"]
 Sets = Mapping[str, SceneDataset | SceneDataset3D | PairDataset]
 
 
@@ -32,7 +30,7 @@ def scene_sets(
     num_test: int = 1_000,
     num_pairs: int = 500,
     seed: int = 0,
-    kind: Kind = "flat",
+    kind: SceneKind = "flat",
     image_size: int | tuple[int, int] = 64,
     num_frames: int = 32,
     frame_rate: float = 15.0,
@@ -44,8 +42,8 @@ def scene_sets(
         num_test: clips of the test set. For example 200.
         num_pairs: pairs of films. For example 100.
         seed: which clips are trained on; those of the test set and the pairs are always the same. For example 1.
-        kind: of the clips: flat, of :class:`SceneDataset`, or solid, of :class:`SceneDataset3D`, which MuJoCo draws.
-            For example solid.
+        kind: flat, of :class:`SceneDataset` and :class:`PairDataset`; or solid, of :class:`SceneDataset3D` and
+            :class:`PairDataset3D`, which MuJoCo draws. For example solid.
         image_size: side of the frames, pixels, or height and width. For example 128.
         num_frames: of a clip. For example 48.
         frame_rate: frames per second. For example 24.
@@ -57,15 +55,15 @@ def scene_sets(
         raise ValueError(f"seed: {TEST_SEED} is that of the test clips; choose another")
     for name, count in (("num_clips", num_clips), ("num_test", num_test), ("num_pairs", num_pairs)):
         check_whole(name, count, 0)
-    check_choice("kind", kind, Kind)
-    make = SceneDataset if kind == "flat" else SceneDataset3D
+    check_choice("kind", kind, SceneKind)
+    make, make_pairs = (SceneDataset, PairDataset) if kind == "flat" else (SceneDataset3D, PairDataset3D)
     sets: dict[str, SceneDataset | SceneDataset3D | PairDataset] = {}
     for name, count, which in (("train", num_clips, seed), ("test", num_test, TEST_SEED)):
         if count:
             sets[name] = make(which, count, image_size=image_size, num_frames=num_frames, frame_rate=frame_rate)
     if num_pairs:
         frames = round(PAIR_SECONDS * frame_rate)
-        sets["pairs"] = PairDataset(
+        sets["pairs"] = make_pairs(
             TEST_SEED, num_pairs, image_size=image_size, num_frames=frames, frame_rate=frame_rate
         )
     return sets

@@ -48,6 +48,21 @@ class Thing:
     elasticity: float = 0.7
     friction: float = 0.5
 
+    @property
+    def lowest(self) -> float:
+        """How high its middle is where it stands on the floor."""
+        return self.radius if self.corners is None else -float(self.corners[:, 1].min())
+
+    @property
+    def half_width(self) -> float:
+        """How far it reaches to either side where it stands."""
+        return self.radius if self.corners is None else float(np.abs(self.corners[:, 0]).max())
+
+    @property
+    def rolls(self) -> bool:
+        """Whether it does, or slides."""
+        return self.corners is None
+
 
 class Backdrop(NamedTuple):
     """Wall and floor, and what is painted on them."""

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from ...checks import check_choice
-from ...scenes import PairDataset, SceneDataset
+from ...scenes import PairDataset, PairDataset3D, SceneDataset
+from ...scenes.records import SceneKind
 from ..records import Film, FilmPair, FilmPairs, Kind, LabelledVideo, LabelledVideos
 from .pictures import checked_number
 
@@ -74,6 +75,7 @@ class ScenePairs(FilmPairs):
     Args:
         seed: which pairs. For example 1.
         num_pairs: how many, best a multiple of ten. For example 500.
+        kind: flat, or solid, of :class:`wmcontrol.scenes.PairDataset3D`, which MuJoCo draws. For example solid.
         image_size: side of the frames, pixels, at least 32. For example 64.
         num_frames: of a film. For example 48.
         frame_rate: frames per second. For example 15.
@@ -87,18 +89,26 @@ class ScenePairs(FilmPairs):
         seed: int = 0,
         num_pairs: int = 500,
         *,
+        kind: SceneKind = "flat",
         image_size: int = 64,
         num_frames: int = 48,
         frame_rate: float = 15.0,
     ):
-        self.dataset = PairDataset(seed, num_pairs, image_size=image_size, num_frames=num_frames, frame_rate=frame_rate)
+        check_choice("kind", kind, SceneKind)
+        make = PairDataset if kind == "flat" else PairDataset3D
+        self.kind = kind
+        self.dataset = make(seed, num_pairs, image_size=image_size, num_frames=num_frames, frame_rate=frame_rate)
 
     def __len__(self) -> int:
         """How many pairs there are."""
         return len(self.dataset)
 
     def __getitem__(self, index: int) -> FilmPair:
-        """Return one pair, drawn."""
+        """Return one pair, drawn.
+
+        Raises:
+            OSError: MuJoCo, which draws solid things, cannot do so here.
+        """
         number = checked_number(index, len(self), "pairs")
         pair = self.dataset[number]
         one, other = (
@@ -109,7 +119,7 @@ class ScenePairs(FilmPairs):
 
     def settings(self) -> dict[str, Any]:
         """Return the settings of the pairs."""
-        return {"reader": "scenes", **self.dataset.settings()}
+        return {"reader": "scenes", "kind": self.kind, **self.dataset.settings()}
 
 
 class Drawn:
