@@ -1,19 +1,21 @@
 """``python -m experiments.scenes``: train a predictor on the embedded scenes, and make the tables of its forecasts.
 
-It takes about 50 minutes of one core; killed, the same line goes on.
+It takes about 50 minutes of one core; killed, the same line goes on. Ablations of size, data, encoder and resolution
+are the same line with one option changed, and a folder of their own.
 """
 
 import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from wmcontrol import WorldModel
 from wmcontrol.cli.progress import progress_bar
 from wmcontrol.data import LatentStore, encode
-from wmcontrol.encoders import EfficientNetEncoder, Encoder
+from wmcontrol.encoders import EfficientNetEncoder, Encoder, PyramidEncoder
 from wmcontrol.forecasting import (
     DenseHead,
     Forecast,
@@ -30,6 +32,7 @@ from wmcontrol.forecasting import (
 )
 from wmcontrol.forecasting.readers import SceneClips, ScenePairs
 from wmcontrol.models import Predictor
+from wmcontrol.models.predictor import SIZES
 from wmcontrol.runs import open_run
 from wmcontrol.scenes import TEST_SEED, SceneDataset
 from wmcontrol.training import PretrainSettings, pretrain
@@ -37,6 +40,7 @@ from wmcontrol.training import PretrainSettings, pretrain
 from .start import start_by_copying
 from .trajectories import SceneTrajectories
 
+ENCODERS = ("efficientnet", "pyramid")
 HEAD_SEED = 1  # of the clips that heads learn on; the predictor learns on those of seed 0
 
 
@@ -46,7 +50,8 @@ class Recipe:
 
     Args:
         clips: that the predictor learns on, half of them parts of possible films of pairs.
-        steps: of the predictor.
+        size: of the predictor, by name.
+        steps: of the predictor, with each encoder.
         head_clips: of which a head learns on every sixth frame.
         head_steps: of a head.
         test_clips: that are forecast, four frames of each.
@@ -54,16 +59,17 @@ class Recipe:
     """
 
     clips: int = 2000
-    steps: int = 4500
+    size: str = "tiny"
+    steps: tuple[int, ...] = (4500,)
     head_clips: int = 600
     head_steps: int = 2000
     test_clips: int = 100
     pairs: int = 250
 
-    def training(self) -> PretrainSettings:
+    def training(self, steps: int) -> PretrainSettings:
         """Return the settings of pretraining."""
         return PretrainSettings(
-            num_steps=self.steps,
+            num_steps=steps,
             batch_size=8,
             num_frames=7,  # as a forecast of three steps after four frames
             step_seconds=(1 / 15, 1 / 3),
@@ -76,42 +82,73 @@ class Recipe:
 PROTOCOL = SurpriseProtocol(window=8, frame_step=4, contexts=(2, 3, 4, 5), stride=1)
 
 
-def make_tables(recipe: Recipe, encoder: Encoder, out: Path) -> tuple[Forecast, Surprise]:
+def make_tables(recipe: Recipe, encoders: Sequence[Encoder], out: Path) -> tuple[Forecast, Surprise]:
     """Train the predictor and the head, forecast and be surprised; what is there in the folder is gone on with.
 
     Args:
         recipe: how much of all.
-        encoder: of the frames.
+        encoders: of the frames, one for each number of ``recipe.steps``: the predictor learns on the tokens of each in
+            turn, as the paper's does at a second resolution, and is judged with the last.
         out: the folder; the model is in ``predictor/model``, the head in ``head``, the tables in ``tables``.
+
+    Raises:
+        ValueError: there are not as many numbers of steps as encoders.
     """
+    if len(encoders) != len(recipe.steps):
+        raise ValueError(f"steps: expected a number for each of {len(encoders)} resolutions, got {recipe.steps}")
     clips = SceneTrajectories(SceneDataset(0, recipe.clips, event_share=0.5))
-    with progress_bar("encoding", "frames") as progress:
-        store = encode(clips, encoder, out / "stores", batch_size=64, progress=progress)
-    with progress_bar("training the predictor", "steps") as progress:
-        found = pretrain(
-            store,
-            settings=recipe.training(),
-            start=_copying(store),
-            folder=out / "predictor",
-            progress=progress,
-        )
+    model: WorldModel | None = None
+    for number, (encoder, steps) in enumerate(zip(encoders, recipe.steps, strict=True), 1):
+        with progress_bar("encoding", "frames") as progress:
+            store = encode(clips, encoder, out / "stores", batch_size=64, progress=progress)
+        start = _copying(store, recipe.size) if model is None else _model_of(store, model.predictor)
+        folder = out / ("predictor" if number == len(encoders) else f"predictor_{number}")
+        with progress_bar("training the predictor", "steps") as progress:
+            model = pretrain(
+                store, settings=recipe.training(steps), start=start, folder=folder, progress=progress
+            ).model
+    assert model is not None
     with progress_bar("training the head", "steps") as progress:
         head = train_head(
             SceneClips(HEAD_SEED, recipe.head_clips),
-            encoder,
+            encoders[-1],
             settings=HeadSettings(num_steps=recipe.head_steps, learning_rate=1e-2, frames_per_video=6),
             folder=out / "head",
             progress=progress,
         ).head
-    return _judge(found.model, head, recipe, out / "tables")
+    return _judge(model, head, recipe, out / "tables")
 
 
-def _copying(store: LatentStore) -> WorldModel:
+def _copying(store: LatentStore, size: str) -> WorldModel:
     """Return a model that copies the last frame."""
     torch.manual_seed(0)
-    predictor = Predictor.from_size("tiny", dim=store.tokens.shape[2])
+    predictor = Predictor.from_size(size, dim=store.tokens.shape[2])
     start_by_copying(predictor, store.tokens[:: max(1, len(store.tokens) // 300)].float())
+    return _model_of(store, predictor)
+
+
+def _model_of(store: LatentStore, predictor: Any) -> WorldModel:
     return WorldModel(store.encoder, predictor, control_rate=15.0, frame_size=store.frame_size)
+
+
+def encoder_of(name: str, image_size: int) -> Encoder:
+    """Return an encoder with a token for every 16 x 16 pixels of frames of a size, which it brings them to.
+
+    The pyramid has as many tokens of frames as they are.
+
+    Args:
+        name: of ``ENCODERS``.
+        image_size: side of the frames, pixels, a multiple of 16, at least 32.
+
+    Raises:
+        ValueError: the size is none.
+    """
+    if image_size < 32 or image_size % 16:
+        raise ValueError(f"image_size: expected a multiple of 16 from 32 up, got {image_size}")
+    if name == "efficientnet":
+        return EfficientNetEncoder(image_size=image_size)
+    side = image_size // 16
+    return PyramidEncoder(96, tokens=(side, side), blurs=(1 / 48, 1 / 24, 1 / 12, 1 / 6))
 
 
 def _judge(model: WorldModel, head: DenseHead, recipe: Recipe, out: Path) -> tuple[Forecast, Surprise]:
@@ -143,11 +180,28 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     parser = argparse.ArgumentParser(prog="python -m experiments.scenes", description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("outputs/seeing"), help="the folder (default: %(default)s)")
+    parser.add_argument("--encoder", choices=ENCODERS, default=ENCODERS[0], help="(default: %(default)s)")
+    parser.add_argument(
+        "--image-size",
+        type=int,
+        nargs="+",
+        default=[128],
+        help="pixels that the encoder sees, 16 of which are a token's side; several are trained on in turn, each for its "
+        "--steps (default: %(default)s)",
+    )
     for name, value in vars(Recipe()).items():
-        parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=value, help="(default: %(default)s)")
+        kind = {"nargs": "+"} if isinstance(value, tuple) else {"choices": SIZES} if isinstance(value, str) else {}
+        parser.add_argument(
+            f"--{name.replace('_', '-')}",
+            type=str if isinstance(value, str) else int,
+            default=value,
+            help="(default: %(default)s)",
+            **kind,
+        )
     given = vars(parser.parse_args(argv))
-    out = given.pop("out")
-    for result in make_tables(Recipe(**given), EfficientNetEncoder(image_size=128), out):
+    out, encoder, sizes = (given.pop(name) for name in ("out", "encoder", "image_size"))
+    recipe = Recipe(**{**given, "steps": tuple(given["steps"])})
+    for result in make_tables(recipe, [encoder_of(encoder, size) for size in sizes], out):
         print(result.table())
 
 

@@ -9,10 +9,19 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from experiments.benchmarks.speed import decisions, dino_wm, evaluation, full_size, growth, operators, planning
+from experiments.benchmarks.speed import (
+    decisions,
+    dino_wm,
+    evaluation,
+    forecasts,
+    full_size,
+    growth,
+    operators,
+    planning,
+)
 from experiments.benchmarks.speed.__main__ import main
 from experiments.benchmarks.speed.subjects import ACTION_DIM, Size, actions, ways
-from wmcontrol import CEM
+from wmcontrol import CEM, Predictor
 
 SMALL = Size(24, 2, 2, 16, (2, 2))
 
@@ -30,6 +39,18 @@ def test_operations_are_those_of_the_predictors_step_but_for_what_it_need_not_do
     last_keys = S * size.patches * (size.depth * 2 * w * w + size.dim * w)
     embedding_actions = S * H * 2 * ACTION_DIM * w
     assert counter.get_total_flops() == size.operations(S, H, N) + 2 * (last_keys + embedding_actions)
+
+
+@pytest.mark.parametrize("calls", [1, 3])
+def test_products_are_those_of_a_rollout_but_for_keys_of_its_last_frame(calls: int) -> None:
+    B, T, P, predictor = 2, 3, 4, Predictor(16, 24, 2, 2).requires_grad_(False)
+    with FlopCounterMode(display=False) as counter:
+        context = predictor.context(torch.randn(B, T, P, 16), torch.arange(T).expand(B, T) / 5, grid=(2, 2))
+        for call in range(calls):
+            _, context = predictor.step(context, torch.full((B,), (T + call) / 5))
+    last = 2 * B * P * (16 * 24 + predictor.depth * 24 * 2 * 24)
+    shapes = forecasts.products(predictor, B, T, P, calls)
+    assert counter.get_total_flops() == forecasts.operations(shapes) + last
 
 
 @pytest.mark.parametrize("N", [1, 3])
@@ -58,6 +79,8 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(evaluation, "TASKS", 2)
     for module in (decisions, evaluation):
         monkeypatch.setattr(module, "ENVS", {"wall": "wmcontrol/Wall-v0"})
+    for name, value in {"GRID": (2, 2), "DIM": 12, "BATCH": 3, "MEASURED": 8}.items():
+        monkeypatch.setattr(forecasts, name, value)
     monkeypatch.setattr(operators, "CANDIDATES", 10)
     axes = {"candidates": ((2, 40), growth.Point(horizon=2), "candidates")}
     monkeypatch.setattr(growth, "AXES", axes)
@@ -66,7 +89,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_all_but_training_is_measured_and_told(small: None, tmp_path: Path) -> None:
-    parts = ["planning", "dino_wm", "full_size", "decisions", "evaluation", "operators", "growth"]
+    parts = ["planning", "dino_wm", "full_size", "decisions", "evaluation", "forecasts", "operators", "growth"]
     main(["--parts", *parts, "--rounds=1", f"--out={tmp_path}"])
     numbers = {part: json.loads((tmp_path / f"{part}.json").read_text())["numbers"] for part in parts}
     shares = [one["share"] for one in numbers["planning"].values() if "share" in one]
@@ -80,6 +103,9 @@ def test_all_but_training_is_measured_and_told(small: None, tmp_path: Path) -> N
         assert sum(value for name, value in told.items() if name != "all") == pytest.approx(told["all"], rel=0.05)
         assert told["rollouts"] > 0
         assert told["environments"] > 0
+    # Two films of 23 frames with 4 windows each: frames 10 to 22, and 1, 4 and 7 and the three after each of them.
+    assert numbers["forecasts"]["encoded"] == 2 * len({*range(10, 23), *range(1, 5), *range(4, 8), *range(7, 11)})
+    assert min(numbers["forecasts"]["ratios"].values()) >= 1
     assert numbers["operators"]["folded"]["linear maps"] > 0
     few, many = numbers["growth"]["candidates"]
     assert many["operations"] == 20 * few["operations"]

@@ -109,6 +109,17 @@ def test_scores_are_counted_over_all_pixels(encoder: PyramidEncoder, heads: dict
     assert interval.low < interval.value < interval.high
 
 
+def test_frames_are_encoded_once_however_many_windows_have_them(
+    encoder: PyramidEncoder, heads: dict[str, DenseHead]
+) -> None:
+    counts: list[int] = []
+    hook = encoder.register_forward_pre_hook(lambda _, frames: counts.append(len(frames[0])))
+    found = forecast(of(encoder, Told(None)), heads["depth"], Squares("depth"), protocol=SMALL, batch=3)
+    hook.remove()
+    # Of each video frames 0 to 7 are seen, most in two windows or more, and 8 to 11 are forecast.
+    assert (sum(counts), found.windows.sum()) == (4 * 12, 4 * 4)
+
+
 def test_a_direct_forecast_is_what_the_predictor_says_of_that_time(
     model: WorldModel, heads: dict[str, DenseHead]
 ) -> None:

@@ -72,6 +72,14 @@ def test_surprise_of_windows_worked_by_hand(still: WorldModel, encoder: PyramidE
     assert np.allclose(window_surprise(still, later, SMALL), jump * np.array([[0, 0], [1 / 3, 1 / 2]]))
 
 
+def test_frames_of_windows_that_overlap_are_encoded_once(still: WorldModel) -> None:
+    counts: list[int] = []
+    hook = still.encoder.register_forward_pre_hook(lambda _, frames: counts.append(len(frames[0])))
+    surprise(still, Flashes(), protocol=SurpriseProtocol(window=4, frame_step=2, contexts=(1, 2), stride=1))
+    hook.remove()
+    assert sum(counts) == 4 * 2 * 6  # films of 6 such frames, in three windows
+
+
 @pytest.mark.parametrize("way", ["rollout", "direct"])
 def test_what_is_seen_and_what_is_asked(way: str, encoder: PyramidEncoder) -> None:
     predictor = Still()

@@ -12,6 +12,7 @@ from ..training import training
 from .decisions import decisions
 from .dino_wm import against_dino_wm
 from .evaluation import evaluation
+from .forecasts import forecasts
 from .full_size import full_size
 from .growth import growth
 from .operators import operators
@@ -24,6 +25,7 @@ PARTS: Mapping[str, Callable[[int, Path], Section]] = {
     "decisions": lambda rounds, _: decisions(rounds),
     "training": lambda rounds, _: training(0.5 * rounds),
     "evaluation": lambda rounds, _: evaluation(rounds),
+    "forecasts": lambda rounds, _: forecasts(rounds),
     "operators": lambda rounds, _: operators(rounds),
     "growth": growth,
 }
