@@ -186,8 +186,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         type=int,
         nargs="+",
         default=[128],
-        help="pixels that the encoder sees, 16 of which are a token's side; several are trained on in turn, each for its "
-        "--steps (default: %(default)s)",
+        help="pixels that the encoder sees, 16 of which are a token's side; several are trained on in turn, each for "
+        "its --steps (default: %(default)s)",
     )
     for name, value in vars(Recipe()).items():
         kind = {"nargs": "+"} if isinstance(value, tuple) else {"choices": SIZES} if isinstance(value, str) else {}
