@@ -1,1 +1,1 @@
-"""For the documentation: ``python -m experiments.gallery.{environments,episodes,planning,proposals}``."""
+"""For the documentation: ``python -m experiments.gallery.NAME``, NAME being the file that draws a picture."""
