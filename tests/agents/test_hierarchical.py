@@ -13,6 +13,8 @@ from torch import Tensor
 
 from wmcontrol import GoalDistance, HierarchicalAgent, PlanningAgent, RandomShooting, TimeToGoal, WorldModel
 from wmcontrol.evaluation import RandomTasks, ablations, planning_spec
+from wmcontrol.evaluation.episodes import StepRecord
+from wmcontrol.evaluation.reports.film import curves_of
 from wmcontrol.models import Landmarks, StepsToGo
 from wmcontrol.planners import Planner
 
@@ -201,3 +203,25 @@ def test_evaluation_sets_it_beside_the_agent_without_landmarks() -> None:
     assert (flat.agent.model, flat.agent.planner, flat.role) == (model, SEARCH, "baseline")
     known = planning_spec(model, SEARCH, tasks, "mpc", objective=GoalDistance("l2", "mean"))
     assert known.agent.goal_offset == 50
+
+
+def test_films_show_the_distance_to_the_goal_and_say_where_a_plan_goes() -> None:
+    agent, _ = agents(far_model())
+    goal = np.array([44.0, 50.0])
+    env, observation = begin([[20.0, 50.0]], [goal])
+    state, steps = None, []
+    for _ in range(75):
+        step = StepRecord(observation, np.zeros(1, bool), state, 0.0)
+        actions, state = agent.predict(observation, state)
+        steps.append(step)
+        observation, *_ = env.step(actions)
+    _, (curve,) = curves_of(env, agent, steps, context_steps=0)
+    (told,) = agent.explain(steps[1].state)
+    assert told is not None
+    assert told.path is not None
+    away = np.linalg.norm(told.imagined_tokens[:, 0].numpy() - goal, axis=1)
+    np.testing.assert_allclose(curve.plans[0].costs, away, atol=0.5)  # pixels
+    assert curve.costs[0] == pytest.approx(24, abs=0.5)
+    assert abs(told.cost - away.mean()) > 3  # that of the search is to the landmark
+    assert f"landmark {told.path.subgoal}" in curve.plans[0].headed
+    assert "the goal" in curve.plans[-1].headed

@@ -139,6 +139,7 @@ class Explanation:
             this size.
         imagined: (1 + H, height, width, 3), where the model has a decoder: the frame that the plan began with and those
             that it imagined, one model step after another, as the decoder draws them.
+        imagined_tokens: (H, P, D) of the frames that it imagined.
         info: what the planner and the objective say: evaluations, whether guardrails are kept.
         path: over landmarks to the goal, of an agent that has them.
     """
@@ -152,6 +153,7 @@ class Explanation:
     surprise: NDArray[np.float64]
     change: NDArray[np.float64]
     imagined: NDArray[np.uint8] | None
+    imagined_tokens: Tensor
     info: Mapping[str, Any]
     path: PathToGoal | None = None
 
@@ -166,8 +168,7 @@ def explain(model: WorldModel | SimulatorModel, last_plan: PlanRecord | None, me
     surprise = change = np.zeros(0)
     pictures = None
     decoder = model.decoder if isinstance(model, WorldModel) else None
-    if last_plan.seen or decoder is not None:
-        imagined = model.rollout(context_of(model, [env], memory), plan.actions[:, None])[0, 0]
+    imagined = model.rollout(context_of(model, [env], memory), plan.actions[:, None])[0, 0]
     if last_plan.seen:
         k = len(last_plan.seen)
         seen = model.encode(torch.from_numpy(np.stack(last_plan.seen))[None])[0]
@@ -184,6 +185,7 @@ def explain(model: WorldModel | SimulatorModel, last_plan: PlanRecord | None, me
         surprise=surprise,
         change=change,
         imagined=pictures,
+        imagined_tokens=imagined,
         info={word: _first(value) for word, value in plan.info.items() if word != "elites"},
         path=None if env.route is None else PathToGoal.of(env.route),
     )

@@ -15,7 +15,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
+from ...agents.imagining import PathToGoal
 from ...agents.planning import PlanningAgent
 from ...checks import check_whole
 from ...envs.contract import image_size
@@ -24,7 +26,7 @@ from ..episodes import StepRecord, check, distances, make_env, rollout_episodes,
 from ..protocols import Protocol, protocol_named
 from ..tasks import Tasks
 from .paths import true_paths
-from .screen import Curve, Episode, Floats, Pixels, PlanSeen, Screen
+from .screen import Curve, Episode, Floats, PlanSeen, Screen
 
 _STEPS_PER_SECOND = 5  # slow enough to watch
 _SHOWN = 16  # proposals of an action prior
@@ -43,8 +45,10 @@ def film(
 ) -> list[bool]:
     """Play the first tasks as :func:`~wmcontrol.evaluation.evaluate` does with the same seed, and save a video of it.
 
-    Each episode has a row: what the agent sees, the goal, the cost of each frame that came beside the cost that its
-    plans imagined, and for an agent that plans its last search. Lines over the frame are where the plan really leads;
+    Each episode has a row: what the agent sees, the goal, the cost of each frame that came beside that of the frames
+    that its plans imagined, and for an agent that plans its last search. Costs are of the distance to the goal, though
+    a plan of an agent with landmarks goes to one of them, as the row then says. Lines over the frame are where the plan
+    really leads;
     thin ones, where some of the proposals do that the action prior made for it. Of a model with a decoder
     (:func:`~wmcontrol.training.fit_decoder`) what the plan imagined runs beside what came. For other agents the curve
     is the distance to the goal.
@@ -137,30 +141,43 @@ def curves_of(env: Any, agent: Any, steps: Sequence[StepRecord], *, context_step
 
 def _latent_curves(agent: PlanningAgent, steps: Sequence[StepRecord], context_steps: int) -> list[Curve]:
     frames = np.stack([step.observation["pixels"] for step in steps], 1)  # (B, 1 + T, height, width, 3)
-    goals = steps[0].observation["goal_pixels"]
-    curves = [Curve(_costs(agent, *episode), [], {}) for episode in zip(frames, goals, strict=True)]
+    curves, goals = [], []
+    for episode, goal in zip(frames, steps[0].observation["goal_pixels"], strict=True):
+        tokens = agent.model.encode(torch.from_numpy(np.concatenate([episode, goal[None]]))[None])[0]  # (2 + T, P, D)
+        curves.append(Curve(_costs(agent, tokens[:-1], tokens[-1:]), [], {}))
+        goals.append(tokens[-1:])
     frameskip = agent.model.frameskip
     # Nothing is new within a model step. A step's state is the agent's from before its frame came.
     for acted in range(0, len(steps) - 1, frameskip):
-        for curve, told in zip(curves, agent.explain(steps[acted + 1].state), strict=True):
+        for curve, goal, told in zip(curves, goals, agent.explain(steps[acted + 1].state), strict=True):
             if told is None:
                 continue
             begun = told.step - context_steps
             if not curve.plans or curve.plans[-1].step != begun:
                 actions = np.concatenate([told.proposals[:_SHOWN], told.actions[None]])
                 lands = begun + agent.horizon * frameskip
-                curve.plans.append(PlanSeen(begun, lands, told.cost, told.history, actions, imagined=told.imagined))
+                costs = _costs(agent, told.imagined_tokens, goal)
+                headed = "" if told.path is None else _headed(told.path)
+                curve.plans.append(
+                    PlanSeen(begun, lands, costs, told.history, actions, imagined=told.imagined, headed=headed)
+                )
             if len(told.surprise):
                 curve.surprises[acted] = (float(told.surprise[-1]), float(told.change[-1]))
     return curves
 
 
+def _headed(path: PathToGoal) -> str:
+    """Say where a plan goes that is part of a path."""
+    if np.isinf(path.steps):
+        return "no path: straight for the goal"
+    where = "the goal" if path.subgoal is None else f"landmark {path.subgoal}"
+    return f"headed for {where}, {path.steps:.1f} model steps to go"
+
+
 @torch.no_grad()
-def _costs(agent: PlanningAgent, frames: Pixels, goal: Pixels) -> Floats:
-    """Return the cost of each frame, as if a plan ended there."""
-    model = agent.model
-    assert model.normalizer is not None
-    tokens = model.encode(torch.from_numpy(np.concatenate([frames, goal[None]]))[None])  # (1, 2 + T, P, D)
-    actions = tokens.new_zeros(1, len(frames), 1, model.normalizer.action_dim)
-    costs: Floats = agent.objective(tokens[:, :-1, None], tokens[:, -1], actions)[0].double().cpu().numpy()
+def _costs(agent: PlanningAgent, tokens: Tensor, goal: Tensor) -> Floats:
+    """Return the cost of each of T frames (T, P, D), as if a plan for the goal (1, P, D) ended there."""
+    assert agent.model.normalizer is not None
+    actions = tokens.new_zeros(1, len(tokens), 1, agent.model.normalizer.action_dim)
+    costs: Floats = agent.objective(tokens[None, :, None], goal, actions)[0].double().cpu().numpy()
     return costs

@@ -28,13 +28,14 @@ class PlanSeen:
 
     step: int  # of the episode, at which it was made
     lands: int  # the step that it looks ahead to
-    cost: float  # that it imagines for then
+    costs: Floats  # (H,) of the frames that it imagines until then, equally far apart
     history: Floats  # (iterations,) the best cost so far in the planner's search
     actions: NDArray[Any]  # (K, L, …) that proposals of the action prior say and, last, the plan
     # (K, q, 1 + L, 2), where what moves really goes by these: column and row in the frames.
     paths: Floats = field(default_factory=lambda: np.zeros((1, 0, 1, 2)))
     # (1 + H, height, width, 3) the frame that it began with and those that it imagined, drawn by the model's decoder.
     imagined: Pixels | None = None
+    headed: str = ""  # where it goes, in words, of an agent that does not always go to the goal
 
     def imagined_at(self, step: int) -> Pixels | None:
         """Return the newest frame (height, width, 3) that it imagined for a step of the episode or before."""
@@ -131,6 +132,7 @@ class _Row:
             self._imagined.set_animated(True)
         _picture(screen._place(_GAP + _MORE + screen.shift, top, _SIDE, _SIDE), episode.goal)
         self._state = screen._words(_GAP, top - 7, "", fontweight="bold", animated=True)
+        self._headed = screen._words(_GAP + _MORE + screen.shift, top - 7, "", animated=True)
         self._surprise = screen._words(_CURVE[0] + screen.shift, top - 7, "", animated=True)
         width = _CURVE[1] if screen._searches else _SEARCH[0] + _SEARCH[1] - _CURVE[0]
         self._draw_costs(screen._place(_CURVE[0] + screen.shift, top, width, _SIDE), legend)
@@ -150,17 +152,20 @@ class _Row:
         self._costs.set_data(np.arange(step + 1), costs[: step + 1])
         self._now.set_data([step], [costs[step]])
         made = [plan for plan in plans if plan.step <= step]
-        lines = [([plan.step, plan.lands], [costs[plan.step], plan.cost]) for plan in made]
-        old = [(x + [np.nan], y + [np.nan]) for x, y in lines[:-1]]
-        self._old.set_data([x for xs, _ in old for x in xs], [y for _, ys in old for y in ys])
+        lines = [
+            (np.linspace(plan.step, plan.lands, len(plan.costs) + 1), np.append(costs[plan.step], plan.costs))
+            for plan in made
+        ]
+        self._old.set_segments([np.stack(line, 1) for line in lines[:-1]])
         self._plan.set_data(*(lines[-1] if lines else ([], [])))
+        self._headed.set_text(made[-1].headed if made else "")
         known = [at for at in self._curve.surprises if at <= step and made and at > made[-1].step]
         if known:
             surprise, change = self._curve.surprises[max(known)]
             self._surprise.set_text(f"surprise {surprise:.2g} (of a still picture: {change:.2g})")
         else:
             self._surprise.set_text("")
-        artists = [self._seen, *self._seen.axes.spines.values(), self._state, self._surprise]
+        artists = [self._seen, *self._seen.axes.spines.values(), self._state, self._headed, self._surprise]
         if made:
             paths = made[-1].paths
             for drawn, shown in zip(self._paths, (paths[:-1], paths[-1:]), strict=True):
@@ -178,16 +183,20 @@ class _Row:
         return artists
 
     def _draw_costs(self, axes: Any, legend: bool) -> None:
+        from matplotlib.collections import LineCollection
+
         plans = self._curve.plans
         (self._costs,) = axes.plot([], [], color=BLUE, linewidth=2, label="of frames that came")
         (self._now,) = axes.plot([], [], "o", color=BLUE, markersize=6)
-        look = {"color": ORANGE, "linestyle": (0, (4, 2)), "marker": "D", "markevery": (1, 3), "markersize": 6}
-        (self._old,) = axes.plot([], [], alpha=0.3, linewidth=1.2, **look)
+        self._old = LineCollection([], colors=ORANGE, alpha=0.3, linewidths=1.2, linestyles=(0, (4, 2)))
+        axes.add_collection(self._old, autolim=False)
+        look = {"color": ORANGE, "linestyle": (0, (4, 2)), "marker": "D", "markersize": 5}
         (self._plan,) = axes.plot([], [], linewidth=1.8, label="imagined by the plan", **look)
         last = max([self._budget, *(plan.lands for plan in plans)])
         if last > self._budget:
             axes.axvline(self._budget, color="0.7", linewidth=0.8)
-        axes.set(xlim=(-0.5, last + 1), ylim=_limits([*self._curve.costs, *(plan.cost for plan in plans)]))
+        costs = np.concatenate([self._curve.costs, *(plan.costs for plan in plans)])
+        axes.set(xlim=(-0.5, last + 1), ylim=_limits(costs.tolist()))
         _plain(axes, "environment step")
         if legend and plans:
             axes.legend(loc="upper right", fontsize=7, frameon=False)
