@@ -27,6 +27,7 @@ from wmcontrol.forecasting import (
     visualize,
 )
 from wmcontrol.forecasting.readers import GRASP, MaskedVideos
+from wmcontrol.models import MaskedPredictor
 
 SIDE, FRAMES = 16, 22
 Captured = pytest.CaptureFixture[str]
@@ -114,6 +115,47 @@ def test_surprise(folder: Path, capsys: Captured) -> None:
     assert [each["category"] for each in categories] == ["Continuity", "mean"]
 
 
+def test_a_masked_predictor_is_trained_and_judged_as_any_model(folder: Path, head: Path, capsys: Captured) -> None:
+    stores = [f"data.path={folder / 'videos'}", "encoder=saved", f"encoder.path={folder / 'model'}"]
+    assert main(["encode", *stores, "data.image_size=16", f"out={folder / 'stores'}"]) == 0
+    store = next((folder / "stores").glob("*/encoder.json")).parent
+    training = ["num_steps=3", "num_frames=5", "step_seconds=[0.2,0.2]", "batch_size=4", "dtype=float32", "device=cpu"]
+    sizes = ["predictor.width=24", "predictor.depth=1", "predictor.num_heads=2", "predictor.num_frames=3"]
+    out = f"out={folder / 'masked'}"
+    assert main(["pretrain", "predictor=masked", f"stores=[{store}]", *sizes, *training, out]) == 0
+    model = WorldModel.load(folder / "masked/model")
+    predictor = model.predictor
+    assert isinstance(predictor, MaskedPredictor)
+    assert (predictor.num_components, predictor.num_frames) == (3, 3)
+    tokens = model.encode(torch.from_numpy(np.stack(MaskedVideos(folder / "videos")[0].frames[list(range(22))]))[None])
+    assert torch.allclose(predictor.compared(tokens).flatten(0, 2).mean(0), torch.zeros(3), atol=1)
+    given = [f"model.path={folder / 'masked/model'}", "device=cpu"]
+    clips = ["clips=masked_videos", f"clips.path={folder / 'videos'}", f"head={head}"]
+    assert main(["forecast", *given, *clips, f"out={folder / 'masked_found'}"]) == 0
+    cases = json.loads((folder / "masked_found/forecast.json").read_text())["cases"]
+    assert [case["calls"] for case in cases] == [1, 3]
+    pairs = ["pairs=grasp", f"pairs.path={folder / 'films'}", "pairs.image_size=16"]
+    protocol = "protocol={frame_step:3,window:6,contexts:[3,4]}"
+    assert main(["surprise", *given, *pairs, protocol, f"out={folder / 'masked_surprised'}"]) == 0
+    capsys.readouterr()
+    with pytest.raises(ValueError, match=naming("frames", 3, 2)):
+        surprise(model, GRASP(folder / "films", image_size=16), protocol=SurpriseProtocol(window=4, contexts=(2,)))
+
+
+def staying(frames: Any, count: int) -> Any:
+    return frames[-1:].repeat(count, 0)
+
+
+def test_a_function_that_predicts_frames_is_judged_in_the_place_of_a_model(folder: Path, head: Path) -> None:
+    baseline = ["baseline=frames", f"baseline.predict={__name__}.staying", f"baseline.encoder={folder / 'model'}"]
+    clips = ["clips=masked_videos", f"clips.path={folder / 'videos'}", f"head={head}", "device=cpu"]
+    assert main(["forecast", *baseline, *clips, f"out={folder / 'stays'}"]) == 0
+    for case in json.loads((folder / "stays/forecast.json").read_text())["cases"]:
+        assert case["model"] == case["copy_last"]
+        assert case["error_of_copying"]["value"] == 1
+    assert json.loads((folder / "stays/run.json").read_text())
+
+
 def test_a_clip_is_drawn(folder: Path, capsys: Captured) -> None:
     words = [f"model.path={folder / 'model'}", f"data.path={folder / 'videos'}", "trajectory=1", "query=[1,2]"]
     more = ["num_frames=4", "context_frames=2", "step=3", "blocks=[0]", f"out={folder / 'looks'}", "device=cpu"]
@@ -149,6 +191,15 @@ def test_a_decoder_is_fitted_and_draws_what_is_foreseen(folder: Path, capsys: Ca
         (["forecast", "protocol={step:0}"], ("protocol", "step", 0)),
         (["forecast", "clips.path=nowhere"], ("clips", "nowhere")),
         (["surprise", "protocol={way:up}"], ("protocol", "way", "up")),
+        (
+            ["surprise", "baseline=frames", "baseline.predict=a.b", "baseline.encoder=base", "model.path=null"],
+            ("baseline", "predict", "a"),
+        ),
+        (["forecast", "baseline=vjepa", "model.path=null"], ("baseline.weights",)),
+        (
+            ["forecast", "baseline=frames", "baseline.predict=builtins.abs", "baseline.encoder=base"],
+            ("model.path", "baseline"),
+        ),
     ],
 )
 def test_mistakes_name_their_key(folder: Path, head: Path, words: list[str], facts: Any, capsys: Captured) -> None:

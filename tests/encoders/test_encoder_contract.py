@@ -31,6 +31,7 @@ CASES = {
     **dict.fromkeys(OF_TRANSFORMERS, ("transformers", 32, 48, (2, 3))),
     **dict.fromkeys(("dinov2", "dinov2_with_registers", "ijepa"), ("transformers", 28, 42, (2, 3))),
     "vjepa2": ("video", 32, 32, (2, 2)),
+    "vjepa2_frames": ("video_frames", 32, 32, (2, 2)),
     "vae": ("vae", 32, 48, (2, 3)),
     "timm": ("timm", 32, 48, (2, 3)),
     "efficientnet_lite0": ("efficientnet_lite0", 32, 48, (2, 3)),
@@ -53,7 +54,7 @@ def case(request: pytest.FixtureRequest, saved: Callable, frames: Callable) -> t
         request.getfixturevalue("efficientnet")
         encoder = build_encoder("efficientnet_lite0", {"pool": 2 if name.endswith("pooled") else 1})
     else:
-        encoder = build_encoder(CASES[name][0], {"weights": str(saved(name))})
+        encoder = build_encoder(CASES[name][0], {"weights": str(saved(name.removesuffix("_frames")))})
     return name, encoder
 
 

@@ -1,5 +1,6 @@
 """Surprise: windows and contexts counted by hand, and who knows what can happen."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from wmcontrol.forecasting import (
     Film,
     FilmPair,
     FilmPairs,
+    ModelForecaster,
     Surprise,
     SurpriseProtocol,
     surprise,
@@ -62,14 +64,14 @@ def still(encoder: PyramidEncoder) -> WorldModel:
 
 def test_surprise_of_windows_worked_by_hand(still: WorldModel, encoder: PyramidEncoder) -> None:
     film = Flashes()[0].impossible  # of frames 0, 2, …, 10, number 3 is bright; windows begin at 0 and 2
-    found = window_surprise(still, film, SMALL)
+    found = window_surprise(ModelForecaster(still), film, SMALL)
     grey, bright = encoder(torch.from_numpy(film.frames[[0, 6]]))
     jump = float((grey - bright).abs().mean())
     # Of 3 frames that follow one, the last is bright; of 2 that follow two, too. In the second window the first of 3
     # is; where two were seen it is the last of them, which is taken to stay, and does not in any of 2.
     assert np.allclose(found, jump * np.array([[1 / 3, 1 / 2], [1 / 3, 1]]))
     later = film._replace(frames=np.roll(film.frames, 2, 0))  # bright is number 4: not in the first window
-    assert np.allclose(window_surprise(still, later, SMALL), jump * np.array([[0, 0], [1 / 3, 1 / 2]]))
+    assert np.allclose(window_surprise(ModelForecaster(still), later, SMALL), jump * np.array([[0, 0], [1 / 3, 1 / 2]]))
 
 
 def test_frames_of_windows_that_overlap_are_encoded_once(still: WorldModel) -> None:
@@ -85,7 +87,7 @@ def test_what_is_seen_and_what_is_asked(way: str, encoder: PyramidEncoder) -> No
     predictor = Still()
     model = WorldModel(encoder, predictor, control_rate=10, frame_size=(SIDE, SIDE))
     film = Film("grey", GREY, np.arange(12) / 10)
-    window_surprise(model, film, SurpriseProtocol(window=4, frame_step=3, contexts=(2,), way=way))
+    window_surprise(ModelForecaster(model), film, SurpriseProtocol(window=4, frame_step=3, contexts=(2,), way=way))
     assert [np.round(asked, 3).tolist() for _, asked in predictor.asked] == [[0.6], [0.9]]
     assert np.allclose(predictor.seen, [[0.0, 0.3]])
 
@@ -94,14 +96,15 @@ def test_direct_forecasts_are_those_of_the_frames_seen_and_rollouts_go_on(model:
     rng = np.random.default_rng(0)
     film = Film("noise", rng.integers(256, size=(8, SIDE, SIDE, 3), dtype=np.uint8), np.arange(8) / 10)
     tokens, times = model.encode(torch.from_numpy(film.frames)[None]), torch.from_numpy(film.times)[None]
-    direct = window_surprise(model, film, SurpriseProtocol(window=4, frame_step=1, contexts=(2,), way="direct"))
+    forecaster, protocol = ModelForecaster(model), SurpriseProtocol(window=4, frame_step=1, contexts=(2,), way="direct")
+    direct = window_surprise(forecaster, film, protocol)
     far = model.predictor(tokens[:, :2], times[:, [0, 1, 3]], grid=(4, 4))[:, -1]
     near = model.predictor(tokens[:, :2], times[:, :3], grid=(4, 4))[:, -1]
     errors = [(near - tokens[:, 2]).abs().mean().item(), (far - tokens[:, 3]).abs().mean().item()]
     assert direct[0, 0] == pytest.approx(np.mean(errors), rel=1e-4)
     rolled = torch.cat([tokens[:, :2], near[:, None]], 1)
     errors[1] = (model.predictor(rolled, times[:, :4], grid=(4, 4))[:, -1] - tokens[:, 3]).abs().mean().item()
-    rollout = window_surprise(model, film, SurpriseProtocol(window=4, frame_step=1, contexts=(2,)))
+    rollout = window_surprise(forecaster, film, replace(protocol, way="rollout"))
     assert rollout[0, 0] == pytest.approx(np.mean(errors), rel=1e-4)
     assert rollout[0, 0] != pytest.approx(direct[0, 0], rel=1e-6)
 

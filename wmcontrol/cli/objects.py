@@ -185,6 +185,122 @@ def saved_encoder(path: str) -> Any:
     return published_encoder(folder) or WorldModel.load(path).encoder
 
 
+def masked_predictor(
+    width: int = 192,
+    depth: int = 4,
+    num_heads: int = 3,
+    num_frames: int = 4,
+    num_components: int | None = None,
+    **dim: Any,
+) -> Any:
+    """Make a masked predictor.
+
+    Args:
+        width: of its tokens. For example 1152.
+        depth: number of blocks. For example 12.
+        num_heads: of attention. For example 8.
+        num_frames: that it sees, one fewer than those of a clip. For example 4.
+        num_components: principal components of tokens; by default three eighths of their dimensions. For example 1152.
+        dim: the tokens' dimensions.
+    """
+    from ..models import MaskedPredictor
+
+    return MaskedPredictor(
+        width=width, depth=depth, num_heads=num_heads, num_frames=num_frames, num_components=num_components, **dim
+    )
+
+
+def vjepa(weights: str, image_size: int | None = None, dtype: str = "float32", **place: Any) -> Any:
+    """Load V-JEPA 2's own encoder and predictor.
+
+    Args:
+        weights: a folder that save_pretrained wrote, or a name in the local Hugging Face cache. For example
+            models/vjepa2.
+        image_size: frames are resized to squares of this side; by default they must be of the model's. For example 256.
+        dtype: to compute in, float32, bfloat16 or float16. For example bfloat16.
+        place: the device.
+    """
+    from ..forecasting.baselines import VJEPA
+
+    return VJEPA(weights, image_size, dtype, **place)
+
+
+def frame_baseline(predict: str, encoder: str, **place: Any) -> Any:
+    """Judge a function that predicts frames.
+
+    Args:
+        predict: the function, which takes the frames that are seen, an array (T, height, width, 3) of uint8, and how
+            many are to follow, and returns those. For example my_package.predict.
+        encoder: of what it predicts, and of the head; the folder of a store, of a model or of a published encoder, or
+            a packaged model's name. For example models/scenes/model.
+        place: the device.
+    """
+    from hydra.utils import get_method
+
+    from ..forecasting.baselines import FrameForecaster
+
+    try:
+        function = get_method(predict)
+    except (ImportError, ValueError) as error:
+        raise UsageError(f"predict: expected a function, as my_package.predict; {error}") from error
+    return FrameForecaster(function, saved_encoder(encoder), **place)
+
+
+def cosmos(
+    path: str,
+    encoder: str,
+    size: tuple[int, int] = (704, 1280),
+    context_frames: int = 9,
+    num_frames: int = 33,
+    num_steps: int = 36,
+    prompt: str = "",
+    seed: int = 0,
+    dtype: str = "bfloat16",
+    **place: Any,
+) -> Any:
+    """Judge frames that COSMOS predicts.
+
+    Args:
+        path: the pipeline's folder in diffusers' format, or its name in the local Hugging Face cache. For example
+            models/cosmos.
+        encoder: of what it predicts, and of the head; as for baseline=frames. For example models/scenes/model.
+        size: height and width that it works at, pixels. For example [640,1024].
+        context_frames: that it is given, the newest of those that are seen. For example 9.
+        num_frames: that it makes, those that it is given included. For example 33.
+        num_steps: of denoising. For example 20.
+        prompt: what the video is said to show. For example A_street.
+        seed: of the noise. For example 1.
+        dtype: to compute in, float32, bfloat16 or float16. For example float32.
+        place: the device.
+    """
+    from ..forecasting.baselines import CosmosFrames, FrameForecaster
+
+    judged = saved_encoder(encoder)
+    frames = CosmosFrames.load(
+        path,
+        dtype=dtype,
+        size=size,
+        context_frames=context_frames,
+        num_frames=num_frames,
+        num_steps=num_steps,
+        prompt=prompt,
+        seed=seed,
+        **place,
+    )
+    return FrameForecaster(frames, judged, **place)
+
+
+def forecaster_to_judge(config: Any) -> Any:
+    """Return what ``baseline`` names, or else the model without actions, as a forecaster."""
+    from ..forecasting.forecasters import forecaster_of
+
+    key = "model" if config.baseline.get("_target_") is None else "baseline"
+    if key == "baseline" and config.model.get("path") is not None:
+        raise UsageError(f"model.path: expected none beside baseline=…, which is judged alone; got {config.model.path}")
+    with made(key):
+        return forecaster_of(make(config[key], key, device=device_of(config)))
+
+
 def device_of(config: Any) -> str:
     """Return where to compute: what ``device=auto`` is here."""
     from ..hardware import usable_device

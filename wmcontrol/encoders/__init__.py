@@ -11,7 +11,7 @@ from .registry import ENCODERS, build_encoder, encoder_name, register_encoder
 from .timm_encoder import TimmEncoder
 from .transformers_encoder import TransformersEncoder
 from .vae_encoder import VAEEncoder
-from .video_encoder import VideoEncoder
+from .video_encoder import VideoEncoder, VideoFrameEncoder
 
 __all__ = [
     "ENCODERS",
@@ -22,6 +22,7 @@ __all__ = [
     "TransformersEncoder",
     "VAEEncoder",
     "VideoEncoder",
+    "VideoFrameEncoder",
     "build_encoder",
     "encoder_name",
     "register_encoder",

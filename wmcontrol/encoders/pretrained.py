@@ -2,7 +2,7 @@
 
 import importlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
@@ -15,7 +15,7 @@ from .images import IMAGENET, Colours, ImageSize, checked_size, patch_grid, prep
 
 _EXTRAS = {"transformers": "encoders", "diffusers": "vae"}
 # Parts of models that encoding never runs; whether their weights are there does not matter.
-_UNUSED = ("mask_token", "pooler.", "head.", "predictor.", "decoder.", "post_quant")
+UNUSED = ("mask_token", "pooler.", "head.", "predictor.", "decoder.", "post_quant")
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -81,9 +81,9 @@ def import_extra(library: str, extra: str, name: str | None = None) -> Any:
         absent = error.name if isinstance(error, ModuleNotFoundError) else None
         if absent:
             command = f'pip install "wmcontrol[{extra}]"'
-            raise ImportError(f"this encoder needs {absent}, which is not installed; run: {command}") from error
+            raise ImportError(f"this needs {absent}, which is not installed; run: {command}") from error
         raise ImportError(
-            f"this encoder needs {library}, which is installed but does not load here: {error}; its release, or that "
+            f"this needs {library}, which is installed but does not load here: {error}; its release, or that "
             "of a library it imports (often torchvision), does not go with this torch"
         ) from error
 
@@ -115,7 +115,7 @@ def read_config(weights: str, revision: str | None) -> Any:
         raise _no_weights(weights, None, error) from error
 
 
-def load_model(library: str, class_name: str, weights: str, **arguments: Any) -> Any:
+def load_model(library: str, class_name: str, weights: str, *, unused: Sequence[str] = UNUSED, **arguments: Any) -> Any:
     """Load a model of transformers or diffusers, frozen, wholly or not at all.
 
     Only safetensors are read, so that loading runs no code of the file.
@@ -124,6 +124,7 @@ def load_model(library: str, class_name: str, weights: str, **arguments: Any) ->
         library: its name.
         class_name: of the model.
         weights: a folder, or a name in the local cache.
+        unused: parts of names of weights that need not be there.
         arguments: of its ``from_pretrained``.
 
     Raises:
@@ -140,7 +141,7 @@ def load_model(library: str, class_name: str, weights: str, **arguments: Any) ->
     except Exception as error:  # OSError, or whatever safetensors and these libraries raise on damaged or foreign files
         raise _no_weights(weights, arguments.get("subfolder"), error) from error
     # They would be filled with random numbers.
-    missing = sorted(key for key in report["missing_keys"] if not any(part in key for part in _UNUSED))
+    missing = sorted(key for key in report["missing_keys"] if not any(part in key for part in unused))
     if missing:
         raise OSError(
             f"the weights of {weights!r} lack {len(missing)} tensors of {class_name}, among them {missing[:3]}; "

@@ -16,6 +16,7 @@ _ENCODERS = {
     "pyramid": ("pyramid", "PyramidEncoder", None),
     "transformers": ("transformers_encoder", "TransformersEncoder", "encoders"),
     "video": ("video_encoder", "VideoEncoder", "encoders"),
+    "video_frames": ("video_encoder", "VideoFrameEncoder", "encoders"),
     "timm": ("timm_encoder", "TimmEncoder", "timm"),
     "vae": ("vae_encoder", "VAEEncoder", "vae"),
     "efficientnet_lite0": ("efficientnet_encoder", "EfficientNetEncoder", "efficientnet"),

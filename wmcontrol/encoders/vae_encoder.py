@@ -1,6 +1,7 @@
 """Image autoencoders of the diffusers library, such as that of Stable Diffusion 3.5."""
 
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -42,7 +43,7 @@ class VAEEncoder(PretrainedEncoder):
             ValueError: a setting out of range.
         """
         name = recorded_name(weights)
-        where = {"subfolder": subfolder, "revision": revision}
+        where: dict[str, Any] = {"subfolder": subfolder, "revision": revision}
         model = load_model("diffusers", "AutoencoderKL", name, torch_dtype=checked_dtype(dtype), **where)
         config = model.config
         if getattr(config, "latents_mean", None) or getattr(config, "latents_std", None):

@@ -5,6 +5,7 @@ frames of a clip, ``B`` windows at once, ``P`` patches of a frame, ``D`` numbers
 """
 
 from .forecast_result import Forecast, distance_plot, save_result
+from .forecasters import Forecaster, ModelForecaster, Window
 from .forecasts import forecast, how_far
 from .head_training import HeadResult, HeadSettings, dense_loss, train_head
 from .heads import DenseHead
@@ -24,14 +25,17 @@ __all__ = [
     "FilmPairs",
     "Forecast",
     "ForecastProtocol",
+    "Forecaster",
     "HeadResult",
     "HeadSettings",
     "LabelledVideo",
     "LabelledVideos",
+    "ModelForecaster",
     "Surprise",
     "SurpriseProtocol",
     "TokenColors",
     "Visualization",
+    "Window",
     "auroc",
     "class_iou",
     "confusion_matrix",

@@ -5,6 +5,7 @@ Source: arXiv 2507.19468, section 4.1 and appendix C. Letters: ``N`` videos, ``T
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import groupby
 from typing import Any, NamedTuple
 
@@ -16,18 +17,18 @@ from torch import Tensor
 from ..checks import check_whole
 from ..models import WorldModel
 from .forecast_result import Forecast, Method, way_of
+from .forecasters import Forecaster, Window, encode_frames, forecaster_of, read_frames
 from .heads import DenseHead
 from .metrics import confusion_matrix, squared_errors
 from .protocols import Case, ForecastProtocol
 from .records import LabelledVideo, LabelledVideos
 from .tiles import cut, merge, tile_places
-from .watching import check_watches, encode_frames, roll_out, watched
 
 _NUMBERS = 2**25  # scores of pixels that are computed at once
 
 
 def forecast(
-    model: WorldModel,
+    model: WorldModel | Forecaster,
     head: DenseHead | None,
     videos: LabelledVideos,
     *,
@@ -41,7 +42,7 @@ def forecast(
     All frames of a video are encoded once. Scores are of all pixels of all windows; intervals are over videos.
 
     Args:
-        model: without actions.
+        model: without actions; or another :class:`Forecaster`, such as a baseline.
         head: trained by :func:`train_head` on tokens of the model's encoder; None: only tokens are compared.
         videos: with labels of the head's kind.
         protocol: which frames are seen and forecast; by default that of the videos.
@@ -56,17 +57,18 @@ def forecast(
     protocol = videos.protocol if protocol is None else protocol
     cases = protocol.cases() if cases is None else list(cases)
     check_whole("batch", batch)
-    _check(model, head, videos)
+    forecaster = forecaster_of(model)
+    _check(forecaster, head, videos)
     reach = max(case.distance for case in cases) + protocol.step * (protocol.context_frames - 1)
     if reach > protocol.target:
         raise ValueError(
             f"target: expected {reach} or more, as many frames as are between first and last, got {protocol.target}"
         )
     if head is not None:
-        head = head.to(model.device).eval()
+        head = head.to(forecaster.device).eval()
     found = []
     for index in range(len(videos)):
-        found.append(_of_video(model, head, videos[index], protocol, cases, batch))
+        found.append(_of_video(forecaster, head, videos[index], protocol, cases, batch))
         if progress is not None:
             progress(index + 1, len(videos))
     counted = [each for each in found if each.windows]
@@ -85,7 +87,7 @@ def forecast(
 
 
 def how_far(
-    model: WorldModel,
+    model: WorldModel | Forecaster,
     head: DenseHead | None,
     videos: LabelledVideos,
     *,
@@ -132,11 +134,10 @@ class _Counts(NamedTuple):
     tokens: dict[tuple[str, str], NDArray[np.float64]]
 
 
-def _check(model: WorldModel, head: DenseHead | None, videos: LabelledVideos) -> None:
-    check_watches(model)
+def _check(forecaster: Forecaster, head: DenseHead | None, videos: LabelledVideos) -> None:
     if head is None:
         return
-    head.check_encoder(model.encoder)
+    head.check_encoder(forecaster.encoder)
     if (head.kind, head.class_names) != (videos.kind, tuple(videos.class_names)):
         raise ValueError(
             f"head: it says {head.kind} of classes {list(head.class_names)[:5]}, the videos have {videos.kind} of "
@@ -145,7 +146,7 @@ def _check(model: WorldModel, head: DenseHead | None, videos: LabelledVideos) ->
 
 
 def _of_video(
-    model: WorldModel,
+    forecaster: Forecaster,
     head: DenseHead | None,
     video: LabelledVideo,
     protocol: ForecastProtocol,
@@ -166,8 +167,9 @@ def _of_video(
     sizes: Any = video.frames[needed[:1].tolist()].shape[1:3]
     size = (int(sizes[0]), int(sizes[1]))
     tiles = tile_places(size, protocol.tile, protocol.tile_stride)
-    grid = model.encoder.grid(*(protocol.tile or size))
-    tokens = encode_frames(model, video.frames, needed, lambda frames: cut(frames, tiles, protocol.tile), batch)
+    grid = forecaster.encoder.grid(*(protocol.tile or size))
+    into_tiles = partial(cut, places=tiles, window=protocol.tile)
+    tokens = encode_frames(forecaster, video.frames, needed, into_tiles, batch)
     counts = _Counter(head, video, grid, size, protocol.tile or size, tiles)
     clock, numbers = np.asarray(video.times, np.float64), np.arange(len(video.times))
     ahead = {case: float(np.mean(clock[targets] - clock[targets - case.distance])) for case in cases}
@@ -179,12 +181,14 @@ def _of_video(
             frames = np.array(seen[distance][start : start + batch])  # (B, context_frames)
             rows = torch.tensor([[place[int(i)] for i in row] for row in frames], dtype=torch.int64, device="cpu")
             given = tokens[rows.to(tokens.device)]  # (B, context_frames, K, P, D)
-            context = watched(model, given.transpose(1, 2).flatten(0, 1), clock[frames].repeat(len(tiles), 0), grid)
-            for case in alike:
+            read = partial(read_frames, video.frames, frames)
+            window = Window(given, clock[frames], grid, read, into_tiles)
+            chosen, asked = list(alike), []
+            for case in chosen:
                 steps = now[:, None] - distance + distance * np.arange(1, case.calls + 1) / case.calls
-                times = np.interp(steps, numbers, clock).repeat(len(tiles), 0)
-                predicted = roll_out(model, context, times)[-1].unflatten(0, (len(now), len(tiles)))
-                counts.add("model", case.name, now, predicted, true)
+                asked.append(np.interp(steps, numbers, clock))
+            for case, predicted in zip(chosen, forecaster.foresee(window, asked), strict=True):
+                counts.add("model", case.name, now, predicted[:, -1], true)
                 counts.add("copy_last", case.name, now, given[:, -1], true)
     return _Counts(len(targets), [ahead[case] for case in cases], counts.pixels, counts.tokens)
 

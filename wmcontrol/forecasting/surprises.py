@@ -6,6 +6,7 @@ Source: arXiv 2507.19468, section 4.1, which follows Garrido et al., arXiv 2502.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -15,10 +16,10 @@ from numpy.typing import NDArray
 from ..checks import check_whole
 from ..evaluation import Interval, wilson
 from ..models import WorldModel
+from .forecasters import Forecaster, Window, encode_frames, forecaster_of, read_frames
 from .metrics import auroc, relative_accuracy
 from .protocols import SurpriseProtocol
 from .records import Film, FilmPairs
-from .watching import check_watches, encode_frames, roll_out, watched
 
 Context = int | Literal["mean", "smallest"]
 _RESAMPLES = 1000
@@ -116,7 +117,7 @@ class Surprise:
 
 
 def surprise(
-    model: WorldModel,
+    model: WorldModel | Forecaster,
     pairs: FilmPairs,
     *,
     protocol: SurpriseProtocol | None = None,
@@ -128,7 +129,7 @@ def surprise(
     All frames that windows have are encoded once.
 
     Args:
-        model: without actions.
+        model: without actions; or another :class:`Forecaster`, such as a baseline.
         pairs: of films.
         protocol: windows, and how many of their frames are seen; by default that of the pairs.
         batch: windows at once.
@@ -139,14 +140,14 @@ def surprise(
         OSError: a film cannot be read.
     """
     check_whole("batch", batch)
-    check_watches(model)
+    forecaster = forecaster_of(model)
     protocol = pairs.protocol if protocol is None else protocol
     if not len(pairs):
         raise ValueError(f"pairs: expected one or more, got none of {pairs.settings()}")
     categories, means, most = [], [], []
     for index in range(len(pairs)):
         pair = pairs[index]
-        windows = [window_surprise(model, film, protocol, batch) for film in (pair.possible, pair.impossible)]
+        windows = [window_surprise(forecaster, film, protocol, batch) for film in (pair.possible, pair.impossible)]
         each = [
             np.concatenate([found, found.mean(1, keepdims=True), found.min(1, keepdims=True)], 1) for found in windows
         ]
@@ -159,7 +160,9 @@ def surprise(
     return Surprise(tuple(categories), contexts, np.array(means), np.array(most))
 
 
-def window_surprise(model: WorldModel, film: Film, protocol: SurpriseProtocol, batch: int = 16) -> NDArray[np.float64]:
+def window_surprise(
+    forecaster: Forecaster, film: Film, protocol: SurpriseProtocol, batch: int = 16
+) -> NDArray[np.float64]:
     """Return the surprise of every window of a film, (windows, contexts), in the order of both.
 
     Raises:
@@ -175,20 +178,20 @@ def window_surprise(model: WorldModel, film: Film, protocol: SurpriseProtocol, b
             f"window has {F}"
         )
     size = np.asarray(film.frames[[0]]).shape[1:3]
-    grid = model.encoder.grid(int(size[0]), int(size[1]))
-    tokens = encode_frames(model, film.frames, numbers, lambda frames: frames, batch)  # (frames, P, D)
+    grid = forecaster.encoder.grid(int(size[0]), int(size[1]))
+    whole = partial(torch.unsqueeze, dim=1)  # one tile
+    tokens = encode_frames(forecaster, film.frames, numbers, whole, batch)  # (frames, 1, P, D)
     starts = np.arange(0, len(numbers) - F + 1, protocol.stride)
     found = np.empty((len(starts), len(protocol.contexts)))
     for begin in range(0, len(starts), batch):
         rows = starts[begin : begin + batch, None] + np.arange(F)  # (B, F)
-        given, times = tokens[torch.from_numpy(rows).to(tokens.device)], clock[numbers[rows]]
+        read = partial(read_frames, film.frames, numbers[rows])
+        times = clock[numbers[rows]]
+        window = Window(tokens[torch.from_numpy(rows).to(tokens.device)], times, grid, read, whole)
         for column, C in enumerate(protocol.contexts):
-            context = watched(model, given[:, :C], times[:, :C], grid)
-            if protocol.way == "rollout":
-                foreseen = roll_out(model, context, times[:, C:])
-            else:
-                foreseen = [roll_out(model, context, times[:, i : i + 1])[0] for i in range(C, F)]
-            errors = (torch.stack(foreseen, 1) - given[:, C:]).abs().double()  # (B, F - C, P, D)
+            asked = [times[:, C:]] if protocol.way == "rollout" else [times[:, i : i + 1] for i in range(C, F)]
+            foreseen = torch.cat(forecaster.foresee(window.first(C), asked), 1)
+            errors = (foreseen.double() - forecaster.targets(window, C).double()).abs()  # (B, F - C, 1, P, D)
             found[begin : begin + batch, column] = errors.flatten(1).mean(1).cpu().numpy()
     return found
 

@@ -17,8 +17,8 @@ from ..checks import check_whole
 from ..data import Trajectory, TrajectoryDataset
 from ..models import WorldModel, attention_weights
 from ..models.zoo.frame_causal import FrameCausalPredictor
+from .forecasters import roll_out
 from .token_colors import TokenColors
-from .watching import roll_out
 
 _BLOCKS = 4  # at most, where nobody says which
 

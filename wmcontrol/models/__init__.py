@@ -15,6 +15,7 @@ from .steps_to_go import StepsToGo
 from .world_model import WorldModel
 from .zoo.dino_wm import load_dino_wm
 from .zoo.frame_causal import FrameCausalPredictor
+from .zoo.masked import MaskedPredictor
 
 __all__ = [
     "ActionConditioned",
@@ -24,6 +25,7 @@ __all__ = [
     "FrameCausalPredictor",
     "FrameDecoder",
     "Landmarks",
+    "MaskedPredictor",
     "PlanningSettings",
     "Predictor",
     "RewardHead",

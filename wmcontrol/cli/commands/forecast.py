@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..objects import device_of, made, make, plain, run_folder
+from ..objects import forecaster_to_judge, made, make, plain, run_folder
 from ..progress import progress_bar
 
 
@@ -40,22 +40,22 @@ def run(config: Any) -> None:
     from ...forecasting import DenseHead, distance_plot, forecast, how_far, save_result
     from ...runs import open_run
 
-    model, clips = make(config.model, "model", device=device_of(config)), make(config.clips, "clips")
+    forecaster, clips = forecaster_to_judge(config), make(config.clips, "clips")
     with made("head"):
         head = None if config.head is None else DenseHead.load(config.head)
     with made("protocol"):
         protocol = replace(clips.protocol, **plain(config.protocol))
-    about = {"model": model.predictor.digest(), "protocol": vars(protocol)}
+    about = {"model": forecaster.digest(), "protocol": vars(protocol)}
     out = run_folder(config, "forecast", apart=("device", "batch"), about=about)
     with open_run(out, "forecast", {"clips": clips.settings(), "head": config.head, **about}):
-        with progress_bar(f"forecasting on {model.device}", "clips") as progress:
-            found = forecast(model, head, clips, protocol=protocol, batch=config.batch, progress=progress)
+        with progress_bar(f"forecasting on {forecaster.device}", "clips") as progress:
+            found = forecast(forecaster, head, clips, protocol=protocol, batch=config.batch, progress=progress)
         save_result(found, out, "forecast")
         print(found.table())
         print(out / "forecast.md")
         if config.far:
-            with progress_bar(f"forecasting from afar on {model.device}", "clips") as progress:
-                found = how_far(model, head, clips, protocol=protocol, batch=config.batch, progress=progress)
+            with progress_bar(f"forecasting from afar on {forecaster.device}", "clips") as progress:
+                found = how_far(forecaster, head, clips, protocol=protocol, batch=config.batch, progress=progress)
             save_result(found, out, "how_far")
             distance_plot(found, out / "how_far.png")
             print(out / "how_far.png")

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..objects import device_of, made, make, plain, run_folder
+from ..objects import forecaster_to_judge, made, make, plain, run_folder
 from ..progress import progress_bar
 
 
@@ -36,14 +36,14 @@ def run(config: Any) -> None:
     from ...forecasting import save_result, surprise
     from ...runs import open_run
 
-    model, pairs = make(config.model, "model", device=device_of(config)), make(config.pairs, "pairs")
+    forecaster, pairs = forecaster_to_judge(config), make(config.pairs, "pairs")
     with made("protocol"):
         protocol = replace(pairs.protocol, **plain(config.protocol))
-    about = {"model": model.predictor.digest(), "protocol": vars(protocol)}
+    about = {"model": forecaster.digest(), "protocol": vars(protocol)}
     out = run_folder(config, "surprise", apart=("device", "batch"), about=about)
     with open_run(out, "surprise", {"pairs": pairs.settings(), **about}):
-        with progress_bar(f"watching on {model.device}", "pairs") as progress:
-            found = surprise(model, pairs, protocol=protocol, batch=config.batch, progress=progress)
+        with progress_bar(f"watching on {forecaster.device}", "pairs") as progress:
+            found = surprise(forecaster, pairs, protocol=protocol, batch=config.batch, progress=progress)
         save_result(found, out, "surprise")
     print(found.table())
     print(out / "surprise.md")
