@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -134,7 +135,7 @@ def load_model(library: str, class_name: str, weights: str, *, unused: Sequence[
     logging = import_extra(f"{library}.utils.logging", extra)
     cls = import_extra(library, extra, class_name)
     try:
-        with _quiet(logging):
+        with quiet(logging):
             model, report = cls.from_pretrained(
                 weights, local_files_only=True, use_safetensors=True, output_loading_info=True, **arguments
             )
@@ -167,13 +168,16 @@ def _no_weights(weights: str, subfolder: str | None, reason: object) -> OSError:
 
 
 @contextmanager
-def _quiet(logging: Any) -> Iterator[None]:
+def quiet(logging: Any) -> Iterator[None]:
     """Hold back progress bars, and reports of weights left out on purpose, of a library's ``utils.logging``."""
     bars, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()
     logging.disable_progress_bar()
     logging.set_verbosity_error()
     try:
-        yield
+        with warnings.catch_warnings():
+            # Newer releases of diffusers call it dtype, which older ones do not know.
+            warnings.filterwarnings("ignore", "`torch_dtype` is deprecated", FutureWarning)
+            yield
     finally:
         logging.set_verbosity(verbosity)
         if bars:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch.nn.functional import interpolate, pad
 
 from ...checks import check_whole
-from ...encoders.pretrained import checked_dtype, import_extra, recorded_name
+from ...encoders.pretrained import checked_dtype, import_extra, quiet, recorded_name
 
 Frames = NDArray[np.uint8]
 
@@ -81,7 +81,8 @@ class CosmosFrames:
         cls = import_extra("diffusers", "cosmos", "DiffusionPipeline")
         name, kind = recorded_name(path), checked_dtype(dtype)
         try:
-            pipeline = cls.from_pretrained(name, torch_dtype=kind, local_files_only=True, use_safetensors=True)
+            with quiet(import_extra("diffusers.utils.logging", "cosmos")):
+                pipeline = cls.from_pretrained(name, torch_dtype=kind, local_files_only=True, use_safetensors=True)
         except OSError as error:
             raise OSError(
                 f"{name!r} holds no pipeline of diffusers, model_index.json and a folder for each part, and is none in "
