@@ -133,6 +133,25 @@ def test_an_environment_that_a_function_of_the_users_own_makes(
     assert "success" in capsys.readouterr().err
 
 
+def test_far_goals_in_an_environment_of_the_users_own(my_balls: str, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("h5py")
+    assert main(["collect", f"env.id={my_balls}", "num_episodes=12", "out=data"]) == 0
+    assert main(["encode", "data.path=data", "encoder=pyramid", "encoder.num_components=8", "out=stores"]) == 0
+    (described,) = Path("stores").glob("*/store.json")
+    store = f"store={described.parent}"
+    assert main(["finetune", store, "mode=scratch", "num_steps=1", "batch_size=2", "out=models/ball"]) == 0
+    sizes = ["num_steps=1", "num_landmarks=20"]
+    assert main(["fit_steps_to_go", store, "base=models/ball/model", *sizes, "out=models/far"]) == 0
+    judged = ["evaluate", "agent=hierarchical", "model.path=models/far/model", "data.path=data", f"env.id={my_balls}"]
+    fast = ["protocol=far", "planner=random_shooting", "planner.num_samples=4", "budget=10", "num_tasks=1"]
+    capsys.readouterr()
+    assert main([*judged, *fast, "split=all", "videos=0", "out=found"]) == 0
+    printed = capsys.readouterr().out
+    assert "Ball, protocol far" in printed
+    rows = json.loads(Path("found/report.json").read_text())["rows"]
+    assert "without landmarks" in [row["agent"] for row in rows]
+
+
 def test_an_environment_of_the_users_own_is_compared_in(my_balls: str, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("h5py")
     assert main(["collect", f"env.id={my_balls}", "num_episodes=30", "out=data"]) == 0
