@@ -31,13 +31,14 @@ def package(name: str, stages: Mapping[str, Stage], recipe: Recipe) -> Stage:
     """Return the stage that packages a model, "base" or one by the name of its data."""
     seen = list(recipe.data) if name == "base" else [name]
     skips = {data: recipe.models[data].frameskip if data in recipe.models else FRAMESKIP for data in seen}
-    made = stages[f"fit prior {name}" if name in recipe.priors else f"train {name}"]
+    trained = stages[f"train {name} further" if name in recipe.further else f"train {name}"]
+    made = stages[f"fit prior {name}"] if name in recipe.priors else trained
     needs = [made, *(stages[f"encode {data} unseen"] for data in seen)]
     command = f"python -m experiments.assets --only {name}" if recipe is RECIPE else "a recipe of its own"
     settings = {
         "weights": _TYPES,
         "frameskip": skips,
-        "num_frames": stages[f"train {name}"].settings["num_frames"],
+        "num_frames": trained.settings["num_frames"],
         "planning": asdict(recipe.planning.get(name, PlanningSettings())),
         "command": command,
     }

@@ -45,11 +45,18 @@ def plan(recipe: Recipe) -> dict[str, Stage]:
         name: Stage(f"train {name}", {"mode": "full", **asdict(settings)}, (stores[name], base), _finetune)
         for name, settings in recipe.models.items()
     }
+    further = {
+        name: Stage(
+            f"train {name} further", {"mode": "full", **asdict(settings)}, (stores[name], trained[name]), _finetune
+        )
+        for name, settings in recipe.further.items()
+    }
+    done = trained | further
     priors = {
-        name: fitting_prior(name, settings, recipe.planning.get(name, PlanningSettings()), stores[name], trained[name])
+        name: fitting_prior(name, settings, recipe.planning.get(name, PlanningSettings()), stores[name], done[name])
         for name, settings in recipe.priors.items()
     }
-    stages = [*sets.values(), encoder, *stores.values(), base, *trained.values(), *priors.values()]
+    stages = [*sets.values(), encoder, *stores.values(), base, *trained.values(), *further.values(), *priors.values()]
     return {stage.name: stage for stage in [*stages, *unseen.values(), *unseen_stores.values()]}
 
 
