@@ -125,3 +125,14 @@ def test_too_few_frames_other_steps_and_wrong_settings_are_refused() -> None:
     ):
         with pytest.raises(ValueError, match=naming(*facts)):
             MaskedPredictor(DIM, 12, 1, 2, **settings)  # type: ignore[arg-type]
+
+
+def test_positions_stand_out_beside_tokens_from_the_start() -> None:
+    """With those of a vision transformer, a tenth as large as tokens, what moves is learned late or never."""
+    torch.manual_seed(0)
+    predictor = MaskedPredictor(384, num_frames=3, grid=(4, 4))
+    tokens = torch.randn(2000, 384, generator=torch.Generator().manual_seed(0))
+    predictor.fit(tokens)
+    with torch.no_grad():
+        ratio = predictor._positions((4, 4)).std() / predictor.embed(predictor.compared(tokens)).std()
+    assert 1 < ratio < 10

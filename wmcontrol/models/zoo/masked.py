@@ -103,10 +103,12 @@ class MaskedPredictor(Predictor):
         self.table = (int(grid[0]), int(grid[1]))
         self.time_blocks = nn.ModuleList(_AlongTime(width, num_heads) for _ in range(depth))
         initialize(self.time_blocks)
+        # Smaller than embedded tokens they would hardly be told apart beside them, and what moves is learned late.
         self.positions = nn.ParameterList(
-            nn.Parameter(nn.init.trunc_normal_(torch.empty(size, width, dtype=torch.float32), std=0.02))
-            for size in (num_frames + 1, *self.table)
+            nn.Parameter(torch.empty(size, width, dtype=torch.float32)) for size in (num_frames + 1, *self.table)
         )
+        for position in self.positions:
+            nn.init.trunc_normal_(position, std=0.5)
         self.register_buffer("mean", torch.zeros(dim, dtype=torch.float32))
         self.register_buffer("std", torch.ones(dim, dtype=torch.float32))
         self.register_buffer("components", torch.eye(K, dim, dtype=torch.float32))
