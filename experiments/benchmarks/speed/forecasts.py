@@ -14,14 +14,15 @@ import numpy as np
 import torch
 
 from wmcontrol import Predictor, WorldModel
-from wmcontrol.encoders.files import encoder_digest
 from wmcontrol.forecasting import (
     DenseHead,
     Forecast,
     ForecastProtocol,
+    HeadSettings,
     LabelledVideo,
     LabelledVideos,
     forecast,
+    train_head,
 )
 
 from ..latents import FRAME_SIZE, encoder_of, noise
@@ -94,11 +95,8 @@ def forecasts(rounds: int) -> Section:
     encoder.fit(noise(64))
     predictor = Predictor.from_size(SIZE, dim=DIM).requires_grad_(False)
     model = WorldModel(encoder, predictor, control_rate=15.0, frame_size=FRAME_SIZE)
-    head, videos, P = (
-        DenseHead("segmentation", DIM, _CLASSES, encoder_digest(encoder)),
-        _Noise(MEASURED),
-        GRID[0] * GRID[1],
-    )
+    videos, P = _Noise(MEASURED), GRID[0] * GRID[1]
+    head = train_head(videos, encoder, settings=HeadSettings(num_steps=1)).head
     encoded: list[int] = []
     hook = encoder.register_forward_pre_hook(lambda _, frames: encoded.append(len(frames[0])))
     found = forecast(model, None, videos, batch=BATCH)
