@@ -167,7 +167,7 @@ def test_a_frame_that_claims_more_than_the_file_holds_is_refused(tmp_path: Path)
         frames = file.create_dataset("pixels", (ROWS, side, side, 3), np.uint8, chunks=(1, 8, 8, 3))
         frames[0, :8, :8] = 7
         small = file.create_dataset("small", (ROWS, 480, 640, 3), np.uint8, chunks=(1, 480, 640, 3), compression="gzip")
-        small[:] = 7
+        small[...] = np.full(small.shape, 7, np.uint8)  # a number alone would be written piece by piece
     assert open_hdf5(tmp_path / "set.h5")["small"].shape == (ROWS, 480, 640, 3)
     with pytest.raises(ValueError, match=naming("set.h5", "pixels", "frame", f"{3 * side * side:,}")):
         open_hdf5(tmp_path / "set.h5")["pixels"]
