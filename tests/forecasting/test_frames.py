@@ -68,8 +68,8 @@ def test_digests_tell_functions_and_encoders(encoder: PyramidEncoder) -> None:
     found = {FrameForecaster(f, e).digest() for f in (moving, staying) for e in (encoder, other)}
     assert len(found) == 4
     assert FrameForecaster(moving, encoder).digest() in found
-    settings: list[Any] = [{"seed": 1}, {"seed": 2}, {"size": (16, 32)}]
-    assert len({FrameForecaster(CosmosFrames(None, **each), encoder).digest() for each in settings}) == 3
+    settings: list[Any] = [{"seed": 1}, {"seed": 2}, {"size": (16, 32)}, {"name": "a"}, {"name": "b"}]
+    assert len({FrameForecaster(CosmosFrames(None, **each), encoder).digest() for each in settings}) == 5
 
 
 class Recording:

@@ -18,6 +18,7 @@ from ..encoders import Encoder
 from ..models import Predictor, WorldModel
 
 Times = NDArray[np.float64]
+_OFF = 0.25  # of a step: films do not keep time exactly
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,9 +62,6 @@ class Window:
                 f"one {times[0, 0] - self.times[0, -1]:.3g} s ahead; ask for a rollout (way=rollout, without far=true)"
             )
         return [int(step) for step in whole[0]]
-
-
-_OFF = 0.25  # of a step: films do not keep time exactly
 
 
 class Forecaster(ABC):

@@ -314,7 +314,7 @@ def _check_comes_back(model: WorldModel, partial: Path, target: Path) -> None:
 @torch.no_grad()
 def _next_frame(model: WorldModel) -> Tensor:
     """Imagine one step from frames that are always the same, as many as a predictor needs that has a fixed number."""
-    tokens = model.encode(trial_frames(model.frame_size, getattr(model.predictor, "num_frames", 1))[None])
+    tokens = model.encode(trial_frames(model.frame_size, getattr(model.predictor, "least_frames", 1))[None])
     context: Any = model.context(tokens)
     action = () if model.normalizer is None else (tokens.new_ones(1, model.normalizer.action_dim),)
     frame, _ = model.predictor.step(context, context.last_time + model.step_seconds, *action)

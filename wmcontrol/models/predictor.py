@@ -46,7 +46,12 @@ class Predictor(Versioned):
         num_heads: of each block's attention; divides ``width``.
         mlp_ratio: width of an MLP's hidden layer over ``width``.
         spatial_range: positions of a frame's edges. The paper says both [-1, 1] (section 3.2) and [0, 1] (A.1).
+
+    Attributes:
+        least_frames: how many frames it needs to predict one.
     """
+
+    least_frames = 1
 
     def __init__(
         self,
@@ -98,6 +103,13 @@ class Predictor(Versioned):
             "mlp_ratio": self.mlp_ratio,
             "spatial_range": list(self.spatial_range),
         }
+
+    def fit(self, tokens: Tensor) -> None:
+        """Find what it needs to know of tokens (n, D) before it is trained on them: nothing, but of derived classes."""
+
+    def compared(self, tokens: Tensor) -> Tensor:
+        """Return what training measures errors of tokens (…, D) in: the tokens, but of derived classes."""
+        return tokens
 
     def digest(self) -> str:
         """Return a SHA-256 digest of settings and weights: the same wherever the predictor lies or was saved."""

@@ -14,7 +14,7 @@ import torch
 
 from ..data import LatentStore, held_out_split
 from ..files import atomic_write
-from ..models import MaskedPredictor, Predictor, WorldModel
+from ..models import Predictor, WorldModel
 from ..runs import open_run
 from ..untrusted import Record, read_json
 from .distributed import DistributedContext, distributed
@@ -22,7 +22,7 @@ from .settings import FinetuneSettings, PretrainSettings
 from .state import STATE
 
 MODEL, RESULT = "model", "result.json"
-_FRAMES = 500  # whose tokens principal components are of
+_FRAMES = 500  # whose tokens a predictor is fitted to
 
 
 def open_store(store: LatentStore | str | Path) -> LatentStore:
@@ -57,8 +57,7 @@ def begin(
             made: Any = (make or partial(Predictor.from_size, settings.size))(dim=store.tokens.shape[2])
         if not isinstance(made, Predictor):
             raise TypeError(f"predictor: expected a wmcontrol.Predictor, or a class derived from it; got {made!r}")
-        if isinstance(made, MaskedPredictor):
-            made.fit(store.tokens[:: max(1, len(store.tokens) // _FRAMES)].flatten(0, 1))
+        made.fit(store.tokens[:: max(1, len(store.tokens) // _FRAMES)].flatten(0, 1))
         return made, None
     if make is not None:
         raise ValueError(f"predictor: with {name} the predictor is that model's; leave one of them out")

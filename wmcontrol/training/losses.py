@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..checks import check_whole
-from ..models import ActionConditioned, MaskedPredictor, Predictor
+from ..models import ActionConditioned, Predictor
 
 BETA = 0.1  # DINO-world, appendix A.1
 
@@ -38,9 +38,13 @@ class PredictionLoss(nn.Module):
     ):
         super().__init__()
         check_whole("rollout_steps", rollout_steps)
-        if isinstance(predictor, MaskedPredictor) and (rollout_steps > 1 or weights is not None):
-            raise ValueError("a masked predictor is trained with rollout_steps=1 and no weights")
-        self.predictor = predictor
+        inner = predictor.predictor if isinstance(predictor, ActionConditioned) else predictor
+        if inner.least_frames > 1 and (rollout_steps > 1 or weights is not None):
+            raise ValueError(
+                f"a {type(inner).__name__} needs {inner.least_frames} frames, and is trained with rollout_steps=1 and "
+                f"without weights; got rollout_steps={rollout_steps}{'' if weights is None else ' and weights'}"
+            )
+        self.predictor, self._compared = predictor, inner.compared
         self.grid = grid
         self.rollout_steps, self.backprop_through_rollout = rollout_steps, backprop_through_rollout
         found = None if weights is None else torch.tensor(weights, dtype=torch.float32, device="cpu")
@@ -55,16 +59,13 @@ class PredictionLoss(nn.Module):
         for step in range(self.rollout_steps):
             predicted = self.predictor(seen, times, actions, grid=self.grid).to(tokens.dtype)
             # The first frames are predicted from true ones again; what is new begins ``step`` frames later.
-            error = self._error(predicted[:, step:], tokens[:, 1 + step :])
+            # And a predictor that needs several frames predicts the last ones alone.
+            error = self._compared(predicted[:, step:]) - self._compared(
+                tokens[:, 1 + step :][:, -predicted.shape[1] :]
+            )
             if self.weights is not None:
                 error = error * self.weights
             losses.append(F.smooth_l1_loss(error, torch.zeros_like(error), beta=BETA))
             imagined = predicted if self.backprop_through_rollout else predicted.detach()
             seen = torch.cat([tokens[:, :1], imagined[:, :-1]], 1)
         return torch.stack(losses).mean()
-
-    def _error(self, predicted: Tensor, true: Tensor) -> Tensor:
-        if isinstance(self.predictor, MaskedPredictor):  # predicts the last frames alone
-            true = true[:, -predicted.shape[1] :]
-            return self.predictor.compared(predicted) - self.predictor.compared(true)
-        return predicted - true

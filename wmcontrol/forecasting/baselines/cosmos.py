@@ -50,8 +50,8 @@ class CosmosFrames:
         seed: int = 0,
         name: str = "",
     ):
-        for name, value in (("context_frames", context_frames), ("num_frames", num_frames), ("num_steps", num_steps)):
-            check_whole(name, value)
+        for key, value in (("context_frames", context_frames), ("num_frames", num_frames), ("num_steps", num_steps)):
+            check_whole(key, value)
         for side in size:
             check_whole("size", side)
         if num_frames <= context_frames:

@@ -113,6 +113,11 @@ class MaskedPredictor(Predictor):
         self.register_buffer("std", torch.ones(dim, dtype=torch.float32))
         self.register_buffer("components", torch.eye(K, dim, dtype=torch.float32))
 
+    @property
+    def least_frames(self) -> int:  # type: ignore[override]
+        """How many frames it needs to predict one."""
+        return self.num_frames
+
     def settings(self) -> dict[str, Any]:
         """Return the arguments that make a predictor like this one."""
         return {
