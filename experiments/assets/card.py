@@ -16,7 +16,8 @@ def card(facts: Mapping[str, Any]) -> str:
 def _lines(facts: Mapping[str, Any]) -> Iterator[str]:
     name, stages = facts["name"], {stage["name"]: stage for stage in facts["stages"]}
     base = name == "base"
-    trained = stages.get(f"train {name} further") or stages[f"train {name}"]
+    trainings = [stage for told, stage in stages.items() if told.split(" further")[0] == f"train {name}"]
+    trained = trainings[-1]
     predictor = stages["train base"]["settings"]["predictor"]
     what = (
         "A predictor of the next frame's tokens, pretrained without actions on video of all environments below. "
@@ -73,12 +74,7 @@ def _lines(facts: Mapping[str, Any]) -> Iterator[str]:
     yield "\nSets called unseen are for the errors above alone. The encoder is fitted to frames of the others.\n"
     yield "## Settings\n"
     for stage in facts["stages"]:
-        if stage["name"] in (
-            "fit encoder",
-            "train base",
-            *(f"train {name}{how}" for how in ("", " further")),
-            f"fit prior {name}",
-        ):
+        if stage in trainings or stage["name"] in ("fit encoder", "train base", f"fit prior {name}"):
             settings = ", ".join(f"{key}={_short(value)}" for key, value in stage["settings"].items())
             yield f"- {stage['name']}: `{settings}`"
     yield "\n## Time\n"

@@ -31,7 +31,8 @@ def package(name: str, stages: Mapping[str, Stage], recipe: Recipe) -> Stage:
     """Return the stage that packages a model, "base" or one by the name of its data."""
     seen = list(recipe.data) if name == "base" else [name]
     skips = {data: recipe.models[data].frameskip if data in recipe.models else FRAMESKIP for data in seen}
-    trained = stages[f"train {name} further" if name in recipe.further else f"train {name}"]
+    runs = len(recipe.further.get(name, ()))
+    trained = stages[f"train {name} further {runs}" if runs else f"train {name}"]
     made = stages[f"fit prior {name}"] if name in recipe.priors else trained
     needs = [made, *(stages[f"encode {data} unseen"] for data in seen)]
     command = f"python -m experiments.assets --only {name}" if recipe is RECIPE else "a recipe of its own"

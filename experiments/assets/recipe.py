@@ -42,7 +42,7 @@ class Recipe:
         base: how it is pretrained.
         base_weights: how often each of the data is drawn from, relative to the others; by default all alike.
         models: how each is fine-tuned, all of it, by the name of the data; the model gets the same name.
-        further: how a fine-tuned model goes on learning, by its name; by default it does not.
+        further: how a fine-tuned model goes on learning, by its name, one run after the other; by default it does not.
         priors: how the action prior of a model is fitted, by its name; by default it has none.
         planning: how agents plan with a model, by its name; why is in docs/packaged.md.
     """
@@ -53,7 +53,7 @@ class Recipe:
     base: PretrainSettings
     base_weights: Sequence[float] | None = None
     models: Mapping[str, FinetuneSettings]
-    further: Mapping[str, FinetuneSettings] = field(default_factory=dict)
+    further: Mapping[str, Sequence[FinetuneSettings]] = field(default_factory=dict)
     priors: Mapping[str, PriorSettings] = field(default_factory=dict)
     planning: Mapping[str, PlanningSettings] = field(default_factory=dict)
 
@@ -81,17 +81,19 @@ RECIPE = Recipe(
     # A plan after one frame sees 6 in all. Larger batches and errors that count as in plans by standardized distances
     # are what the position of the block asks for.
     further={
-        "pusht": FinetuneSettings(
-            num_steps=26_000,
-            batch_size=256,
-            num_frames=6,
-            learning_rate=4e-3,
-            warmup_steps=300,
-            standardize=1.0,
-            backbone_lr_scale=1.0,
-            backbone_freeze_fraction=0.0,
-            compile=True,
-        )
+        "pusht": [
+            FinetuneSettings(
+                num_steps=26_000,
+                batch_size=256,
+                num_frames=6,
+                learning_rate=4e-3,
+                warmup_steps=300,
+                standardize=1.0,
+                backbone_lr_scale=1.0,
+                backbone_freeze_fraction=0.0,
+                compile=True,
+            )
+        ]
     },
     # Where random actions led there is little to propose, and a small network learns it.
     priors={

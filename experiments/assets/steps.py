@@ -45,18 +45,17 @@ def plan(recipe: Recipe) -> dict[str, Stage]:
         name: Stage(f"train {name}", {"mode": "full", **asdict(settings)}, (stores[name], base), _finetune)
         for name, settings in recipe.models.items()
     }
-    further = {
-        name: Stage(
-            f"train {name} further", {"mode": "full", **asdict(settings)}, (stores[name], trained[name]), _finetune
-        )
-        for name, settings in recipe.further.items()
-    }
-    done = trained | further
+    done, further = dict(trained), []
+    for name, runs in recipe.further.items():
+        for number, run in enumerate(runs, 1):
+            needs = (stores[name], done[name])
+            done[name] = Stage(f"train {name} further {number}", {"mode": "full", **asdict(run)}, needs, _finetune)
+            further.append(done[name])
     priors = {
         name: fitting_prior(name, settings, recipe.planning.get(name, PlanningSettings()), stores[name], done[name])
         for name, settings in recipe.priors.items()
     }
-    stages = [*sets.values(), encoder, *stores.values(), base, *trained.values(), *further.values(), *priors.values()]
+    stages = [*sets.values(), encoder, *stores.values(), base, *trained.values(), *further, *priors.values()]
     return {stage.name: stage for stage in [*stages, *unseen.values(), *unseen_stores.values()]}
 
 

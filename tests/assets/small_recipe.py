@@ -21,7 +21,9 @@ SMALL = Recipe(
     predictor={"width": 16, "depth": 2, "num_heads": 2},
     base=PretrainSettings(num_steps=60, num_frames=4, batch_size=16, warmup_steps=2),
     models={"wall": FinetuneSettings(num_steps=60, batch_size=16, warmup_steps=2)},
-    further={"wall": FinetuneSettings(num_steps=10, batch_size=8, num_frames=6, warmup_steps=2)},
+    further={
+        "wall": [FinetuneSettings(num_steps=steps, batch_size=8, num_frames=6, warmup_steps=2) for steps in (10, 5)]
+    },
     priors={"wall": PriorSettings(num_steps=20, batch_size=16, width=8, depth=1)},
 )
 

@@ -83,14 +83,16 @@ def test_cards_say_how_it_was_made_and_how_well_it_imagines(made: Path) -> None:
     stages = {stage["name"]: stage for stage in found["stages"]}
     assert list(stages) == [
         *("collect wall", "collect pointmaze", "fit encoder", "encode wall", "encode pointmaze", "train base"),
-        *("train wall", "train wall further", "fit prior wall", "collect wall unseen", "encode wall unseen"),
+        *("train wall", "train wall further 1", "train wall further 2"),
+        *("fit prior wall", "collect wall unseen", "encode wall unseen"),
     ]
     assert stages["collect wall"]["facts"]["frames"] == 240
     assert stages["collect wall"]["settings"]["seed"] != stages["collect wall unseen"]["settings"]["seed"]
     assert stages["train wall"]["settings"]["num_steps"] == 60
     assert stages["train wall"]["settings"]["mode"] == "full"
-    assert stages["train wall further"]["settings"]["num_steps"] == 10
-    assert "- train wall further: `mode=full, " in text
+    assert [stages[f"train wall further {number}"]["settings"]["num_steps"] for number in (1, 2)] == [10, 5]
+    assert text.count("\n- train wall") == 3
+    assert f"| predictor | {stages['train wall further 2']['facts']['parameters']:,} parameters" in text
     assert stages["fit prior wall"]["settings"]["width"] == 8
     assert f"{stages['fit prior wall']['facts']['error']:.2f} standard deviations" in text
     attempt = stages["train base"]["attempts"][0]
@@ -173,7 +175,7 @@ def test_what_is_finished_is_not_made_again(made: Path, tmp_path: Path, capsys: 
     assert sorted(sizes_in(tmp_path / "elsewhere")) == ["wall"]
     lines = capsys.readouterr().out.splitlines()
     numbered = [line for line in lines if line.startswith("[")]
-    assert len(numbered) == 12
+    assert len(numbered) == 13
     assert all(line.endswith("finished already") for line in numbered)
 
 
@@ -184,11 +186,14 @@ def test_a_changed_recipe_makes_anew_what_depends_on_it_and_nothing_else() -> No
         after = plan(replace(SMALL, **changes))
         return {name for name, stage in after.items() if stage.digest != before[name].digest}
 
-    after_training = {"train wall", "train wall further", "fit prior wall"}
+    after_training = {"train wall", "train wall further 1", "train wall further 2", "fit prior wall"}
     assert changed() == set()
     assert changed(models={"wall": replace(SMALL.models["wall"], num_steps=7)}) == after_training
-    longer = replace(SMALL.further["wall"], num_steps=7)
-    assert changed(further={"wall": longer}) == after_training - {"train wall"}
+    first, second = SMALL.further["wall"]
+    longer = replace(second, num_steps=7)
+    assert changed(further={"wall": [first, longer]}) == {"train wall further 2", "fit prior wall"}
+    longer = replace(first, num_steps=7)
+    assert changed(further={"wall": [longer, second]}) == after_training - {"train wall"}
     assert changed(priors={"wall": replace(SMALL.priors["wall"], width=9)}) == {"fit prior wall"}
     assert changed(base=replace(SMALL.base, seed=1)) == {"train base"} | after_training
     assert changed(predictor={**SMALL.predictor, "depth": 3}) == {"train base"} | after_training
