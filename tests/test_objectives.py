@@ -11,7 +11,15 @@ from naming import naming
 from torch import Tensor
 
 from wmcontrol.agents import LatentCost
-from wmcontrol.objectives import ActionPenalty, GoalDistance, Guardrail, Smoothness, TimeToGoal, objective_for
+from wmcontrol.objectives import (
+    ActionPenalty,
+    GoalDistance,
+    Guardrail,
+    Smoothness,
+    TemporalDistance,
+    TimeToGoal,
+    objective_for,
+)
 from wmcontrol.planners import CEM, ICEM, MPPI, Gradient, Hybrid, Planner
 
 B, S, H, P, D, A = 2, 3, 4, 2, 5, 6
@@ -91,6 +99,33 @@ def test_time_to_goal_has_the_steps_to_go_of_a_model(scene: Scene) -> None:
             TimeToGoal("expected", steps_to_go=wrong)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=naming("estimate", "fewest", "least")):
         TimeToGoal("least")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("steps", ["last", "mean", 0.5])
+def test_temporal_distance_is_that_of_an_embedding(steps: Any, scene: Scene) -> None:
+    latents, goal, actions = scene
+    for first in (1, 3):
+        found = TemporalDistance(steps, first, Apart())(latents, goal, actions)
+        torch.testing.assert_close(found, TimeToGoal("fewest", steps, first, Apart())(latents, goal, actions))
+    assert TemporalDistance(steps).last_only == (steps == "last")
+    assert TemporalDistance(steps).from_step(3) == TemporalDistance(steps, 3)
+
+
+def test_temporal_distance_has_the_embedding_of_a_model(scene: Scene) -> None:
+    apart, twice = Apart(), Apart().expected
+    model = SimpleNamespace(temporal_embedding=twice)
+    assert TemporalDistance(embedding=apart).of_model(model).embedding is apart  # its own, if it has one
+    sum_ = objective_for(ActionPenalty() + 0.5 * TemporalDistance(), model)
+    torch.testing.assert_close(sum_(*scene), ActionPenalty()(*scene) + TemporalDistance(embedding=apart)(*scene))
+    with pytest.raises(ValueError, match=naming("TemporalDistance", "fit_temporal_embedding")):
+        objective_for(GoalDistance() + TemporalDistance(), SimpleNamespace(temporal_embedding=None))
+    with pytest.raises(ValueError, match=naming("TemporalDistance", "embedding")):
+        TemporalDistance()(*scene)
+    with pytest.raises(TypeError, match=naming("embedding", 3)):
+        TemporalDistance(embedding=3)  # type: ignore[arg-type]
+    for wrong in (0.0, 1.5, "first", True):
+        with pytest.raises(ValueError, match=naming("steps", wrong)):
+            TemporalDistance(wrong)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("metric", ["l2", "squared", "l1", "cosine"])

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .objectives import LearnedReward as LearnedReward
     from .objectives import Objective as Objective
     from .objectives import Smoothness as Smoothness
+    from .objectives import TemporalDistance as TemporalDistance
     from .objectives import TimeToGoal as TimeToGoal
     from .planners import CEM as CEM
     from .planners import CMA as CMA
@@ -49,7 +50,7 @@ _ROOMS = {
     "data": "TrajectoryDataset",
     "encoders": "Encoder PyramidEncoder TransformersEncoder",
     "models": "ActionConditioned ActionNormalizer Context PlanningSettings Predictor WorldModel",
-    "objectives": "ActionPenalty GoalDistance Guardrail LearnedReward Objective Smoothness TimeToGoal",
+    "objectives": "ActionPenalty GoalDistance Guardrail LearnedReward Objective Smoothness TemporalDistance TimeToGoal",
     "planners": "CEM CMA CategoricalCEM CostFn Gradient Hybrid ICEM MPPI Plan Planner RandomShooting Search",
 }
 _LAZY = {name: room for room, names in _ROOMS.items() for name in names.split()}  # what needs torch, and where it is

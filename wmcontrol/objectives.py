@@ -293,6 +293,51 @@ class TimeToGoal(_OverSteps):
 
 
 @dataclass(frozen=True)
+class TemporalDistance(_OverSteps):
+    """How unlikely it is to get from imagined latents to the goal soon, as far as the training data tell.
+
+    An agent gives it the embedding of its model, see :func:`wmcontrol.training.fit_temporal_embedding`.
+
+    Args:
+        steps: which of the H steps count, as of :class:`GoalDistance`.
+        first_step: the first of the H steps that counts, from 1; a plan of fewer steps counts its last. For example 3.
+        embedding: tokens (…, P, D) of frames and of goals to distances (…), such as ``model.temporal_embedding``; None:
+            that of the model of the agent that it is given to.
+    """
+
+    steps: Literal["last", "mean"] | float = "last"
+    first_step: int = 1
+    embedding: Callable[[Tensor, Tensor], Tensor] | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.embedding is not None and not callable(self.embedding):
+            raise TypeError(
+                f"embedding must be a TemporalEmbedding, such as model.temporal_embedding; got {self.embedding!r}"
+            )
+
+    def of_model(self, model: Any) -> "TemporalDistance":
+        """Return it with the embedding of a model, if it has none yet.
+
+        Raises:
+            ValueError: the model has none.
+        """
+        if self.embedding is not None:
+            return self
+        if model.temporal_embedding is None:
+            raise ValueError(
+                "TemporalDistance: this model has no temporal embedding; give it one: "
+                "wmcontrol.training.fit_temporal_embedding"
+            )
+        return replace(self, embedding=model.temporal_embedding)
+
+    def _of_each(self, latents: Tensor, goal: Tensor) -> Tensor:
+        if self.embedding is None:
+            raise ValueError("TemporalDistance has no embedding: give it embedding=model.temporal_embedding")
+        return _precise(self.embedding(latents, goal[:, None, None]))
+
+
+@dataclass(frozen=True)
 class LearnedReward(Term):
     """Minus the sum of rewards that a head predicts of the H steps, for environments without goals.
 

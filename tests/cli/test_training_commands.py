@@ -144,6 +144,30 @@ def test_steps_to_go_are_fitted(store: Path, tmp_path: Path, capsys: Captured) -
     assert capsys.readouterr().out == told
 
 
+def test_a_temporal_embedding_is_fitted_and_planned_by(store: Path, tmp_path: Path, capsys: Captured) -> None:
+    assert main(["finetune", f"store={store}", "mode=scratch", *SMALL, f"out={tmp_path / 'run'}"]) == 0
+    words = [f"store={store}", f"base={tmp_path / 'run' / 'model'}", "num_steps=3", "width=16", "device=cpu"]
+    words += ["batch_size=8", "max_steps=2", f"out={tmp_path / 'far'}"]
+    capsys.readouterr()
+    assert main(["fit_temporal_embedding", *words]) == 0
+    told = capsys.readouterr().out
+    model = WorldModel.load(tmp_path / "far" / "model")
+    assert model.temporal_embedding is not None
+    assert model.temporal_embedding.settings()["width"] == 16
+    result = json.loads((tmp_path / "far" / "result.json").read_text())
+    assert re.search(naming("8 frames", f"{result['error']:.3f}", "2.079", f"{result['accuracy']:.1%}"), told)
+    assert main(["fit_temporal_embedding", *words]) == 0  # finished, it tells the same again
+    assert capsys.readouterr().out == told
+    judged = ["evaluate", f"model.path={tmp_path / 'far' / 'model'}", "env=wall", "protocol=mpc", "budget=5"]
+    search = ["planner=random_shooting", "planner.num_samples=4", "num_tasks=1", "videos=0"]
+    by_time = ["objective=temporal_distance", "objective.steps=mean"]
+    assert main([*judged, *search, *by_time, f"out={tmp_path / 'found'}"]) == 0
+    report = json.loads((tmp_path / "found" / "report.json").read_text())
+    objective = report["settings"][0]["about"]["agent"]["objective"]
+    assert (objective["type"], objective["steps"]) == ("TemporalDistance", "mean")
+    assert objective["embedding"]["type"] == "TemporalEmbedding"
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [

@@ -97,6 +97,7 @@ Captured = pytest.CaptureFixture[str]
         (["fit_prior", "store=nowhere", "base=wall"], ["nowhere/store.json"]),
         (["fit_prior", "store=x", "base=wall", "width=1000000"], ["width", "8192", "1000000"]),
         (["fit_steps_to_go", "store=nowhere", "base=wall"], ["nowhere/store.json"]),
+        (["fit_temporal_embedding", "store=nowhere", "base=wall"], ["nowhere/store.json"]),
         (["evaluate", "agent=hierarchical", "model=wall", "env=wall"], ["agent=hierarchical", "fit_steps_to_go"]),
     ],
 )

@@ -23,7 +23,7 @@ import wmcontrol.training.pretraining
 from wmcontrol import Predictor, WorldModel
 from wmcontrol.data import LatentStore, held_out_split
 from wmcontrol.files import exclusive_lock
-from wmcontrol.models import ActionPrior, Landmarks, PlanningSettings, StepsToGo
+from wmcontrol.models import ActionPrior, Landmarks, PlanningSettings, StepsToGo, TemporalEmbedding
 from wmcontrol.runs import read_run
 from wmcontrol.training import (
     ClipSource,
@@ -320,6 +320,7 @@ def test_a_base_with_actions_goes_on_with_its_own_statistics(mode: Any, stores: 
     acts.steps_to_go = StepsToGo(acts.encoder.dim, 1, width=8, depth=1)
     acts.landmarks = Landmarks(acts.encoder.dim, 1, num_landmarks=3, num_edges=0, reach=2.0)
     acts.landmarks.tokens.normal_()
+    acts.temporal_embedding = TemporalEmbedding(acts.encoder.dim, 1, width=8, depth=1)
     before = {name: value.clone() for name, value in acts.predictor.state_dict().items()}
     fresh = finetune(stores[0], mode="scratch", settings=FEW, device="cpu").model.normalizer
     assert fresh is not None
@@ -328,7 +329,7 @@ def test_a_base_with_actions_goes_on_with_its_own_statistics(mode: Any, stores: 
     assert model.normalizer.settings() == acts.normalizer.settings()
     assert model.normalizer.settings() != fresh.settings()
     assert model.planning == planning
-    assert model.heads().keys() == {"prior", "steps_to_go", "landmarks"}
+    assert model.heads().keys() == {"prior", "steps_to_go", "landmarks", "temporal_embedding"}
     assert all(same(head, acts.heads()[name]) for name, head in model.heads().items())
     changes = {name: (value - before[name]).abs().max() for name, value in model.predictor.state_dict().items()}
     assert max(changes.values()) < 0.1, "it went on, and did not begin anew"

@@ -12,6 +12,7 @@ from .planning_settings import PlanningSettings
 from .predictor import Predictor, register_predictor
 from .reward import RewardHead
 from .steps_to_go import StepsToGo
+from .temporal_embedding import TemporalEmbedding
 from .world_model import WorldModel
 from .zoo.dino_wm import load_dino_wm
 from .zoo.frame_causal import FrameCausalPredictor
@@ -30,6 +31,7 @@ __all__ = [
     "Predictor",
     "RewardHead",
     "StepsToGo",
+    "TemporalEmbedding",
     "WorldModel",
     "attention_weights",
     "find_folder",

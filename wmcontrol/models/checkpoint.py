@@ -99,6 +99,7 @@ _CONFIG = Record(
                 "reach": Number(above=0),
             }
         ),
+        "temporal_embedding": Record(dict.fromkeys(("dim", "num_patches", "size", "width", "depth"), _SIZE)),
         "dtype": Choice(*_DTYPES),
     },
 )
@@ -223,7 +224,7 @@ def _model(config: dict[str, Any], weights: Mapping[str, Tensor]) -> WorldModel:
     """Make a model of which parts of ours have no memory yet: their weights bring it, and no more than that."""
     predictor, actions, (height, width) = config["predictor"], config["actions"], config["frame_size"]
     ours = "class" not in predictor
-    described = {name: config.get(name, {}) for name in ("prior", "steps_to_go")}
+    described = {name: config.get(name, {}) for name in ("prior", "steps_to_go", "temporal_embedding")}
     for name, settings in {**described, "predictor.settings": predictor["settings"]}.items():
         if isinstance(depth := settings.get("depth"), int) and depth > len(weights):
             raise ValueError(f"{name}.depth is {depth}, and {WEIGHTS} has {len(weights)} tensors")

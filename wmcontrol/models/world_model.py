@@ -26,6 +26,7 @@ from .planning_settings import PlanningSettings
 from .predictor import Predictor
 from .reward import RewardHead
 from .steps_to_go import StepsToGo
+from .temporal_embedding import TemporalEmbedding
 from .zoo.frame_causal import FrameCausalPredictor, FrameWindow
 
 AnyContext = Context | FrameWindow  # of one of our predictors, or of the baseline
@@ -36,6 +37,7 @@ HEADS: Mapping[str, Callable[..., nn.Module]] = {
     "decoder": FrameDecoder,
     "steps_to_go": StepsToGo,
     "landmarks": Landmarks,
+    "temporal_embedding": TemporalEmbedding,
 }
 
 
@@ -66,6 +68,8 @@ class WorldModel(nn.Module):
         steps_to_go: says how many model steps lie between two frames; None without. See
             :func:`wmcontrol.training.fit_steps_to_go`.
         landmarks: frames on the way to far goals, with ``steps_to_go``; None without.
+        temporal_embedding: says how unlikely it is to get from one frame to another soon; None without. See
+            :func:`wmcontrol.training.fit_temporal_embedding`.
         rounded_from: number type of the predictor's weights before ``load(dtype="auto")`` rounded them; None where it
             did not.
     """
@@ -126,6 +130,7 @@ class WorldModel(nn.Module):
         self.decoder: FrameDecoder | None = None
         self.steps_to_go: StepsToGo | None = None
         self.landmarks: Landmarks | None = None
+        self.temporal_embedding: TemporalEmbedding | None = None
         self.rounded_from: torch.dtype | None = None
         self.eval()
 

@@ -16,6 +16,7 @@ from .prior import HindsightBatch, HindsightWindows, PriorResult, PriorSettings,
 from .rewards import RewardResult, fit_reward
 from .settings import FinetuneSettings, PretrainSettings, TrainingSettings
 from .steps_to_go import StepsToGoResult, StepsToGoSettings, fit_steps_to_go
+from .temporal_embedding import TemporalEmbeddingResult, TemporalEmbeddingSettings, fit_temporal_embedding
 from .trainer import Trainer
 from .validation import PredictionError, held_out_clips, prediction_error
 
@@ -39,6 +40,8 @@ __all__ = [
     "Source",
     "StepsToGoResult",
     "StepsToGoSettings",
+    "TemporalEmbeddingResult",
+    "TemporalEmbeddingSettings",
     "Trainer",
     "TrainingSettings",
     "WindowSource",
@@ -49,6 +52,7 @@ __all__ = [
     "fit_prior",
     "fit_reward",
     "fit_steps_to_go",
+    "fit_temporal_embedding",
     "held_out_clips",
     "prediction_error",
     "pretrain",

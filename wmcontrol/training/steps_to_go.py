@@ -131,7 +131,7 @@ class HindsightPairs:
                 f"{store.folder}: expected at least two trajectories to learn from, one of them longer than the "
                 f"{frameskip} steps of a model step; got {len(lengths)}"
             )
-        self._store, self._frameskip, self._max_steps = store, frameskip, max_steps
+        self._store, self._frameskip, self._max_steps, self.folder = store, frameskip, max_steps, store.folder
         self.frames = np.concatenate([np.arange(n) + store.offsets[m] for m, n in zip(members, lengths, strict=True)])
         self._lengths = np.repeat(lengths, lengths)  # of the trajectory of each frame
         self._firsts = np.repeat(np.cumsum(lengths) - lengths, lengths)  # where in frames it begins
@@ -144,17 +144,40 @@ class HindsightPairs:
         near = np.bincount(self._steps, minlength=max_steps + 1) / (most + 1)
         self.shares = np.append((1 - _FARTHER) * near, _FARTHER)  # of pairs with so many model steps
 
-    def draw(self, count: int, rng: np.random.Generator) -> Pairs:
-        """Draw pairs at random, any number of environment steps as often."""
+    def near(self, count: int, rng: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return frames (count,) and others (count,) of their trajectories, any number of environment steps later as
+        often."""
         gaps = rng.integers(len(self._having), size=count)
         starts = self._by_rest[rng.integers(self._having[gaps])]
-        goals, steps = starts + gaps, self._steps[gaps]
+        return starts, starts + gaps
+
+    def tokens(self, rows: NDArray[np.int64]) -> Tensor:
+        """Return the tokens (…, P, D) of frames (…), by their numbers in ``frames``."""
+        return self._store.tokens[torch.from_numpy(self.frames[rows])].float()
+
+    def draw(self, count: int, rng: np.random.Generator) -> Pairs:
+        """Draw pairs at random, any number of environment steps as often."""
+        starts, goals = self.near(count, rng)
+        steps = self._steps[goals - starts]
         far = rng.random(count) < _FARTHER
         others = rng.integers(len(self.frames) - self._lengths[starts])
         others += np.where(others >= self._firsts[starts], self._lengths[starts], 0)
         goals, steps = np.where(far, others, goals), np.where(far, self._max_steps + 1, steps)
-        tokens, goal = (self._store.tokens[torch.from_numpy(self.frames[rows])].float() for rows in (starts, goals))
-        return Pairs(tokens, goal, torch.from_numpy(steps))
+        return Pairs(self.tokens(starts), self.tokens(goals), torch.from_numpy(steps))
+
+
+def token_statistics(pairs: HindsightPairs, seed: int) -> tuple[Tensor, Tensor]:
+    """Return means and deviations (D,) of the numbers of tokens; of what hardly varies, a thousandth of the largest.
+
+    Raises:
+        ValueError: tokens are not finite, or all the same.
+    """
+    starts, _ = pairs.near(4096, np.random.default_rng([seed, 2]))
+    some = pairs.tokens(starts).flatten(0, 1)
+    spread = some.std(0)
+    if not spread.isfinite().all() or not spread.any():
+        raise ValueError(f"{pairs.folder}: its tokens are not finite, or all the same; encode the data again")
+    return some.mean(0), spread.clamp_min(1e-3 * float(spread.max()))
 
 
 @torch.inference_mode(False)
@@ -205,12 +228,9 @@ def fit_steps_to_go(
             network = StepsToGo(
                 dim, num_patches, max_steps=settings.max_steps, width=settings.width, depth=settings.depth
             )
-        some = pairs.draw(4096, np.random.default_rng([settings.seed, 2])).tokens.flatten(0, 1)
-        spread = some.std(0)
-        if not spread.isfinite().all() or not spread.any():
-            raise ValueError(f"{data.folder}: its tokens are not finite, or all the same; encode the data again")
-        network.mean.copy_(some.mean(0))
-        network.std.copy_(spread.clamp_min(1e-3 * float(spread.max())))
+        mean, std = token_statistics(pairs, settings.seed)
+        network.mean.copy_(mean)
+        network.std.copy_(std)
         network.shares.copy_(torch.from_numpy(pairs.shares))
         network.to(where.device)
 

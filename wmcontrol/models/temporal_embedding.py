@@ -1,0 +1,83 @@
+"""Frames as points that lie the farther apart the longer one gets from one to the other: learned from time alone.
+
+Letters: ``P`` patches of a frame, ``D`` numbers of a token, ``E`` numbers of an embedding, ``W`` the width of the
+network; ``…`` any axes.
+"""
+
+import math
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..checks import check_whole
+
+MOST = {"size": 2**12, "width": 2**13, "depth": 100}  # of a network that memory has room for
+
+
+class TemporalEmbedding(nn.Module):
+    """Says how unlikely it is to get from one frame to another within some time: a temporal distance.
+
+    Each frame becomes a point, and the distance of two frames is the Euclidean one of their points, so that it is never
+    negative, and no longer than over any frame between. Points are learned by contrast: which of many frames comes soon
+    after this one (:func:`wmcontrol.training.fit_temporal_embedding`). A distance that is larger by ``x`` makes that
+    ``e ** x`` times as unlikely. What looks alike and is hard to get to, such as a block turned by a third of a circle,
+    is far; a number of steps it is not.
+
+    Source: contrastive reinforcement learning (Eysenbach et al., arXiv 2206.07568) with the energy of a metric (Myers
+    et al., arXiv 2406.17098), here of frames alone, without actions and without a direction of time.
+
+    Args:
+        dim: D.
+        num_patches: P.
+        size: E.
+        width: W.
+        depth: layers of width W.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, dim: int, num_patches: int, *, size: int = 32, width: int = 512, depth: int = 3):
+        super().__init__()
+        self._settings = {"dim": dim, "num_patches": num_patches, "size": size, "width": width, "depth": depth}
+        for name, value in self._settings.items():
+            check_whole(name, value, most=MOST.get(name, math.inf))
+        self.dim, self.num_patches = dim, num_patches
+        self.register_buffer("mean", torch.zeros(dim, dtype=torch.float32))  # of the tokens that it was trained on
+        self.register_buffer("std", torch.ones(dim, dtype=torch.float32))
+        # Of many patches each is made small first, so that the next layer is no larger for them.
+        code = dim if num_patches == 1 else max(1, width // num_patches)
+        self.patches = nn.Identity() if num_patches == 1 else nn.Linear(dim, code, dtype=torch.float32)
+        sizes = [code * num_patches] + [width] * depth
+        layers: list[nn.Module] = []
+        for before, after in pairwise(sizes):
+            layers += [
+                nn.Linear(before, after, dtype=torch.float32),
+                nn.SiLU(),
+                nn.LayerNorm(after, dtype=torch.float32),
+            ]
+        self.layers = nn.Sequential(*layers, nn.Linear(width, size, dtype=torch.float32))
+        self.log_scale = nn.Parameter(torch.zeros((), dtype=torch.float32))
+
+    def settings(self) -> dict[str, Any]:
+        """Return the arguments that make a network like this one."""
+        return dict(self._settings)
+
+    def embed(self, tokens: Tensor) -> Tensor:
+        """Return the points (…, E) of frames (…, P, D), in float32.
+
+        Raises:
+            ValueError: another shape.
+        """
+        if tuple(tokens.shape[-2:]) != (self.num_patches, self.dim):
+            raise ValueError(f"tokens must have shape (…, {self.num_patches}, {self.dim}), got {tuple(tokens.shape)}")
+        patches = self.patches((tokens.to(self.std) - self.mean) / self.std)
+        points: Tensor = self.layers(patches.flatten(-2)) * self.log_scale.exp()
+        return points
+
+    def forward(self, tokens: Tensor, goal: Tensor) -> Tensor:
+        """Return the distances (…) of frames (…, P, D) to goals (…, P, D), nats; their axes are broadcast."""
+        distances: Tensor = torch.linalg.vector_norm(self.embed(tokens) - self.embed(goal), dim=-1)
+        return distances
