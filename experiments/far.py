@@ -1,9 +1,10 @@
 """Tasks that are farther than one plan, and what agents reach of them: ``python -m experiments.far``.
 
-For each family of tasks a model is made, or a packaged one is given landmarks, and each agent gets a row. PointMaze's
-larger mazes, and Wall with another layout in each episode, have models of their own, by random walks. So have these an
-encoder: the packaged one was fitted to other walls, and what differs would be a constant a hundred times as large as
-what the ball changes. Killed, the same line goes on; with all families and 256 tasks it takes hours.
+For each family of tasks a model is made, or a packaged one is given landmarks and a temporal embedding, and each agent
+gets a row. PointMaze's larger mazes, and Wall with another layout in each episode, have models of their own, by random
+walks. So have these an encoder: the packaged one was fitted to other walls, and what differs would be a constant a
+hundred times as large as what the ball changes. Killed, the same line goes on; with all families and 256 tasks it takes
+hours.
 """
 
 import argparse
@@ -14,7 +15,7 @@ from typing import Any
 
 import torch
 
-from wmcontrol import Predictor, PyramidEncoder, WorldModel
+from wmcontrol import HierarchicalAgent, PlanningAgent, Predictor, PyramidEncoder, SubgoalAgent, WorldModel
 from wmcontrol.compare import ENVIRONMENTS, CollectSettings
 from wmcontrol.data import LatentStore, collect, encode, fit_encoder
 from wmcontrol.evaluation import (
@@ -32,7 +33,14 @@ from wmcontrol.evaluation import (
 )
 from wmcontrol.models import PlanningSettings
 from wmcontrol.planners import fast
-from wmcontrol.training import FinetuneSettings, PriorSettings, finetune, fit_prior, fit_steps_to_go
+from wmcontrol.training import (
+    FinetuneSettings,
+    PriorSettings,
+    finetune,
+    fit_prior,
+    fit_steps_to_go,
+    fit_temporal_embedding,
+)
 
 _SEES_VELOCITY = PlanningSettings(context_frames=3, context_steps=10)
 _SIMULATED = 32  # tasks of the true simulator
@@ -40,7 +48,7 @@ _SIMULATED = 32  # tasks of the true simulator
 
 @dataclass(frozen=True, kw_only=True)
 class World:
-    """What a model is made of, and how agents plan with it. ``packaged``: it is there, and only gets landmarks."""
+    """What a model is made of, and how agents plan with it. ``packaged``: it is there, and learns what is far."""
 
     data: CollectSettings
     packaged: str | None = None
@@ -87,11 +95,12 @@ FAMILIES = {
     "Push-T, goal of another episode": Family(world="pusht", recorded=True),
     "Push-T, its own random tasks": Family(world="pusht"),
 }
-AGENTS = ("baselines", "prior", "flat", "hierarchical", "simulator")
+AGENTS = ("baselines", "prior", "flat", "hierarchical", "subgoals", "simulator")
+_FAR = {"hierarchical": HierarchicalAgent, "subgoals": SubgoalAgent}
 
 
 def make_model(name: str, out: Path) -> WorldModel:
-    """Make a model with landmarks, or go on making it."""
+    """Make a model with landmarks and a temporal embedding, or go on making it."""
     given = WORLDS[name]
     how: dict[str, Any] = {"seed": given.data.seed, "env_settings": given.env_settings}
     data = collect(given.data.env_id, given.data.make_policy(), given.data.num_episodes, folder=out / "set", **how)
@@ -103,7 +112,8 @@ def make_model(name: str, out: Path) -> WorldModel:
         fit_encoder(encoder, [data], num_frames=20_000, folder=out / "stores")
         store = encode(data, encoder, out / "stores")
         model = _trained(store, given.planning, out)
-    return fit_steps_to_go(store, base=model, folder=out / "far").model
+    far = fit_steps_to_go(store, base=model, folder=out / "far").model
+    return fit_temporal_embedding(store, base=far, folder=out / "time").model
 
 
 def _trained(store: LatentStore, planning: PlanningSettings, out: Path) -> WorldModel:
@@ -155,8 +165,8 @@ def _specs(agent: str, model: WorldModel, tasks: Tasks, protocol: Protocol) -> l
         return baselines(tasks)
     if agent == "prior":
         return ablations(planning_spec(model, fast(), tasks, protocol))[:1]
-    kinds: dict[str, Any] = {"hierarchical": agent == "hierarchical", "simulator": agent == "simulator"}
-    return [planning_spec(model, fast(), tasks, protocol, num_workers=0, **kinds)]
+    kind = _FAR.get(agent, PlanningAgent)
+    return [planning_spec(model, fast(), tasks, protocol, num_workers=0, kind=kind, simulator=agent == "simulator")]
 
 
 def main(argv: Sequence[str] | None = None) -> None:

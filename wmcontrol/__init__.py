@@ -13,6 +13,7 @@ from .envs import ENV_IDS, register_envs
 if TYPE_CHECKING:
     from .agents import HierarchicalAgent as HierarchicalAgent
     from .agents import PlanningAgent as PlanningAgent
+    from .agents import SubgoalAgent as SubgoalAgent
     from .data import TrajectoryDataset as TrajectoryDataset
     from .encoders import Encoder as Encoder
     from .encoders import PyramidEncoder as PyramidEncoder
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
 
 __version__ = version("wmcontrol")
 _ROOMS = {
-    "agents": "HierarchicalAgent PlanningAgent",
+    "agents": "HierarchicalAgent PlanningAgent SubgoalAgent",
     "data": "TrajectoryDataset",
     "encoders": "Encoder PyramidEncoder TransformersEncoder",
     "models": "ActionConditioned ActionNormalizer Context PlanningSettings Predictor WorldModel",

@@ -191,11 +191,11 @@ def test_what_does_not_fit_is_refused() -> None:
         HierarchicalAgent(model, SEARCH, GoalDistance())
 
 
-def test_evaluation_sets_it_beside_the_agent_without_landmarks() -> None:
+def test_evaluation_sets_it_beside_the_agent_that_goes_straight() -> None:
     model = far_model()
     tasks = RandomTasks("wmcontrol/Wall-v0", 2)
     tasks.goal_offset = 50  # type: ignore[attr-defined]
-    spec = planning_spec(model, SEARCH, tasks, "mpc", objective=GoalDistance("l2", "mean"), hierarchical=True)
+    spec = planning_spec(model, SEARCH, tasks, "mpc", objective=GoalDistance("l2", "mean"), kind=HierarchicalAgent)
     assert isinstance(spec.agent, HierarchicalAgent)
     assert (spec.agent.replan_every, spec.agent.goal_offset) == (5, None)
     (flat,) = ablations(spec)

@@ -122,11 +122,14 @@ def test_telling_which_frame_comes_later_is_judged_both_ways() -> None:
 def test_later_frames_are_of_the_same_trajectory(stores: list[LatentStore]) -> None:
     store = replace(stores[0], tokens=torch.arange(800.0).view(800, 1, 1))  # the number of the frame; 40 in each
     pairs = HindsightPairs(store, [3, 5, 6], frameskip=3, max_steps=4)
-    first, later = (pairs.tokens(rows)[:, 0, 0].long() for rows in pairs.near(20_000, np.random.default_rng(0)))
+    first, later = (pairs.tokens(rows)[:, 0, 0].long() for rows in pairs.later(40_000, np.random.default_rng(0)))
     assert set((first // 40).tolist()) == {3, 5, 6}
     assert torch.equal(first // 40, later // 40)
-    gaps = torch.bincount(later - first) / len(first)
-    assert gaps.tolist() == pytest.approx([1 / 13] * 13, abs=0.01)
+    assert (torch.bincount(first % 40) / len(first)).tolist() == pytest.approx([1 / 39] * 39, abs=0.005)
+    gaps, rest = later - first, 39 - first % 40
+    for some, most in ((rest >= 12, 12), (rest == 5, 5), (rest == 1, 1)):
+        found = torch.bincount(gaps[some]) / some.sum()
+        assert found.tolist() == pytest.approx([0] + [1 / most] * most, abs=0.03)
 
 
 def test_a_killed_run_ends_with_the_same_embedding(

@@ -7,6 +7,7 @@ from .planning import PlanningAgent
 from .simulator import SimulatorModel
 from .stable_baselines import load_policy
 from .state import AgentState
+from .subgoals import SubgoalAgent
 
 __all__ = [
     "AgentState",
@@ -18,5 +19,6 @@ __all__ = [
     "PlanningAgent",
     "RandomAgent",
     "SimulatorModel",
+    "SubgoalAgent",
     "load_policy",
 ]

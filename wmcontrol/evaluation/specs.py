@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..agents import HierarchicalAgent, NoOpAgent, PlanningAgent, RandomAgent, SimulatorModel
+from ..agents import HierarchicalAgent, NoOpAgent, PlanningAgent, RandomAgent, SimulatorModel, SubgoalAgent
 from ..models import WorldModel
 from ..models.checkpoint import CONFIG, WEIGHTS, find_folder
 from ..objectives import Objective
@@ -28,7 +28,8 @@ from .tasks import Tasks
 _CARD = Record({}, {"errors": MapOf(AnyJson())}, others=AnyJson())  # what is read of it; by environments
 NO_OP, RANDOM, SIMULATOR = "no-op", "random actions", "true simulator"  # as reports call them
 PRIOR, BEST = "prior alone", "best proposal"  # baselines without a search
-FLAT = "without landmarks"  # the baseline without subgoals
+FLAT = "straight for the goal"  # the baseline without subgoals
+_FAR: Mapping[type, str] = {HierarchicalAgent: " over landmarks", SubgoalAgent: " to subgoals"}
 _MANY = 16  # items of a list, which a reader does not look at one by one
 
 
@@ -96,7 +97,7 @@ def baseline(name: str, tasks: Tasks, seed: int = 0) -> AgentSpec:
 def ablations(spec: AgentSpec) -> list[AgentSpec]:
     """Return an agent that plans without some of its parts, as far as it has them.
 
-    Without landmarks: the same planner, straight for the goal. Without a search: what its model's action prior
+    Without subgoals: the same planner, straight for the goal. Without a search: what its model's action prior
     proposes, one sample, and the model does not choose, which is goal-conditioned behaviour cloning; and the best of as
     many proposals as its search begins with, by the same model and objective.
 
@@ -104,7 +105,7 @@ def ablations(spec: AgentSpec) -> list[AgentSpec]:
         spec: an agent that plans, or any other, of which there are none.
     """
     agent = spec.agent
-    if isinstance(agent, HierarchicalAgent):
+    if isinstance(agent, HierarchicalAgent | SubgoalAgent):
         shared = {part.name: getattr(agent, part.name) for part in fields(PlanningAgent)}
         flat = AgentSpec(FLAT, PlanningAgent(**shared), spec.about, "baseline")
         return [flat, *ablations(flat)]
@@ -123,7 +124,7 @@ def planning_spec(
     protocol: Protocol | str = "paper",
     *,
     simulator: bool = False,
-    hierarchical: bool = False,
+    kind: type[PlanningAgent] = PlanningAgent,
     num_workers: int | None = None,
     path: str | os.PathLike[str] | None = None,
     objective: Objective | None = None,
@@ -138,7 +139,8 @@ def planning_spec(
         protocol: whose horizon and replan interval it has.
         simulator: put the true simulator in the model's place, which makes it the oracle: what planner and objective
             can reach. Close it, ``spec.agent.model``, when it is done.
-        hierarchical: over landmarks, see :class:`~wmcontrol.HierarchicalAgent`.
+        kind: of agent: for far goals :class:`~wmcontrol.HierarchicalAgent` or :class:`~wmcontrol.SubgoalAgent`, which
+            find out themselves when goals are due.
         num_workers: processes of the simulator; by default the cores.
         path: the folder or packaged name that the model was loaded from, whose files' digests are noted.
         objective: by default the distance that the model was saved with.
@@ -165,14 +167,12 @@ def planning_spec(
     follows = {
         "horizon": protocol.horizon,
         "replan_every": protocol.replan_every,
-        # The environment's own tasks do not say it, and one over landmarks finds it out.
-        "goal_offset": None if hierarchical else getattr(tasks, "goal_offset", None),
+        # The environment's own tasks do not say it.
+        "goal_offset": None if kind in _FAR else getattr(tasks, "goal_offset", None),
     }
-    kind = HierarchicalAgent if hierarchical else PlanningAgent
     agent = kind.from_model(imagines, planner, objective=objective, **{**changes, **follows})
     name = SIMULATOR if simulator else "world model"
-    if hierarchical:
-        name += " over landmarks"
+    name += _FAR.get(kind, "")
     if agent.prior is not None:
         name += f" from {agent.num_proposals} proposals"
     return AgentSpec(name, agent, about, "oracle" if simulator else "model")

@@ -99,7 +99,12 @@ _CONFIG = Record(
                 "reach": Number(above=0),
             }
         ),
-        "temporal_embedding": Record(dict.fromkeys(("dim", "num_patches", "size", "width", "depth"), _SIZE)),
+        "temporal_embedding": Record(
+            {
+                **dict.fromkeys(("dim", "num_patches", "size", "width", "depth"), _SIZE),
+                "num_frames": Integer(low=0, high=2**20),
+            }
+        ),
         "dtype": Choice(*_DTYPES),
     },
 )

@@ -1,7 +1,7 @@
 """Frames as points that lie the farther apart the longer one gets from one to the other: learned from time alone.
 
 Letters: ``P`` patches of a frame, ``D`` numbers of a token, ``E`` numbers of an embedding, ``W`` the width of the
-network; ``…`` any axes.
+network, ``K`` frames that it keeps; ``…`` any axes.
 """
 
 import math
@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from ..checks import check_whole
 
-MOST = {"size": 2**12, "width": 2**13, "depth": 100}  # of a network that memory has room for
+MOST = {"size": 2**12, "width": 2**13, "depth": 100, "num_frames": 2**20}  # of a network that memory has room for
+_AT_ONCE = 4096  # frames that are embedded together
 
 
 class TemporalEmbedding(nn.Module):
@@ -34,19 +35,37 @@ class TemporalEmbedding(nn.Module):
         size: E.
         width: W.
         depth: layers of width W.
+        num_frames: K, frames of the training data that subgoals are chosen from.
+
+    Attributes:
+        frames: tokens (K, P, D) of these.
+        points: (K, E) their embeddings.
     """
 
     mean: Tensor
     std: Tensor
+    frames: Tensor
+    points: Tensor
 
-    def __init__(self, dim: int, num_patches: int, *, size: int = 32, width: int = 512, depth: int = 3):
+    def __init__(
+        self, dim: int, num_patches: int, *, size: int = 32, width: int = 512, depth: int = 3, num_frames: int = 0
+    ):
         super().__init__()
-        self._settings = {"dim": dim, "num_patches": num_patches, "size": size, "width": width, "depth": depth}
+        self._settings = {
+            "dim": dim,
+            "num_patches": num_patches,
+            "size": size,
+            "width": width,
+            "depth": depth,
+            "num_frames": num_frames,
+        }
         for name, value in self._settings.items():
-            check_whole(name, value, most=MOST.get(name, math.inf))
+            check_whole(name, value, least=0 if name == "num_frames" else 1, most=MOST.get(name, math.inf))
         self.dim, self.num_patches = dim, num_patches
         self.register_buffer("mean", torch.zeros(dim, dtype=torch.float32))  # of the tokens that it was trained on
         self.register_buffer("std", torch.ones(dim, dtype=torch.float32))
+        self.register_buffer("frames", torch.zeros(num_frames, num_patches, dim, dtype=torch.float32))
+        self.register_buffer("points", torch.zeros(num_frames, size, dtype=torch.float32))
         # Of many patches each is made small first, so that the next layer is no larger for them.
         code = dim if num_patches == 1 else max(1, width // num_patches)
         self.patches = nn.Identity() if num_patches == 1 else nn.Linear(dim, code, dtype=torch.float32)
@@ -81,3 +100,32 @@ class TemporalEmbedding(nn.Module):
         """Return the distances (…) of frames (…, P, D) to goals (…, P, D), nats; their axes are broadcast."""
         distances: Tensor = torch.linalg.vector_norm(self.embed(tokens) - self.embed(goal), dim=-1)
         return distances
+
+    @torch.no_grad()
+    def subgoals(self, tokens: Tensor, goal: Tensor, count: int, reach: float) -> Tensor:
+        """Return frames that it keeps on the way to goals: of those that are within reach, the nearest to the goal.
+
+        Args:
+            tokens: (B, P, D) where one is.
+            goal: (B, P, D).
+            count: how many for each; all that it keeps, where they are no more.
+            reach: distance up to which a frame is within reach, nats. Where too few are, those nearest come next.
+
+        Returns:
+            Their tokens (B, count, P, D).
+        """
+        start, end = self.embed(tokens), self.embed(goal)
+        there, to_goal = torch.cdist(start, self.points), torch.cdist(end, self.points)
+        order = torch.where(there <= reach, to_goal, to_goal.amax(1, keepdim=True) + there)
+        chosen = order.topk(min(count, len(self.points)), largest=False).indices
+        return self.frames[chosen]
+
+    def keep(self, frames: Tensor) -> "TemporalEmbedding":
+        """Return a network like this one that keeps frames (K, P, D) to choose subgoals from."""
+        kept = TemporalEmbedding(**{**self._settings, "num_frames": len(frames)}).to(self.std.device)
+        weights = {name: value for name, value in self.state_dict().items() if name not in ("frames", "points")}
+        kept.load_state_dict(weights, strict=False)
+        kept.frames.copy_(frames)
+        with torch.no_grad():
+            kept.points.copy_(torch.cat([kept.embed(part) for part in kept.frames.split(_AT_ONCE)]))
+        return kept

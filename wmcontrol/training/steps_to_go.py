@@ -135,7 +135,7 @@ class HindsightPairs:
         self.frames = np.concatenate([np.arange(n) + store.offsets[m] for m, n in zip(members, lengths, strict=True)])
         self._lengths = np.repeat(lengths, lengths)  # of the trajectory of each frame
         self._firsts = np.repeat(np.cumsum(lengths) - lengths, lengths)  # where in frames it begins
-        rest = self._firsts + self._lengths - 1 - np.arange(len(self.frames))  # steps after each frame
+        self._rest = rest = self._firsts + self._lengths - 1 - np.arange(len(self.frames))  # steps after each frame
         self._by_rest = np.argsort(-rest, kind="stable")
         most = min(int(lengths.max()) - 1, max_steps * frameskip)
         self._having = len(rest) - np.searchsorted(np.sort(rest), np.arange(most + 1))  # frames with so many after them
@@ -144,12 +144,12 @@ class HindsightPairs:
         near = np.bincount(self._steps, minlength=max_steps + 1) / (most + 1)
         self.shares = np.append((1 - _FARTHER) * near, _FARTHER)  # of pairs with so many model steps
 
-    def near(self, count: int, rng: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return frames (count,) and others (count,) of their trajectories, any number of environment steps later as
-        often."""
-        gaps = rng.integers(len(self._having), size=count)
-        starts = self._by_rest[rng.integers(self._having[gaps])]
-        return starts, starts + gaps
+    def later(self, count: int, rng: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return any frames (count,) but the last of trajectories, and later ones (count,), any number of environment
+        steps as often."""
+        starts = self._by_rest[rng.integers(self._having[1], size=count)]
+        most = np.minimum(self._rest[starts], len(self._having) - 1)
+        return starts, starts + 1 + rng.integers(most)
 
     def tokens(self, rows: NDArray[np.int64]) -> Tensor:
         """Return the tokens (…, P, D) of frames (…), by their numbers in ``frames``."""
@@ -157,8 +157,9 @@ class HindsightPairs:
 
     def draw(self, count: int, rng: np.random.Generator) -> Pairs:
         """Draw pairs at random, any number of environment steps as often."""
-        starts, goals = self.near(count, rng)
-        steps = self._steps[goals - starts]
+        gaps = rng.integers(len(self._having), size=count)
+        starts = self._by_rest[rng.integers(self._having[gaps])]
+        goals, steps = starts + gaps, self._steps[gaps]
         far = rng.random(count) < _FARTHER
         others = rng.integers(len(self.frames) - self._lengths[starts])
         others += np.where(others >= self._firsts[starts], self._lengths[starts], 0)
@@ -172,7 +173,7 @@ def token_statistics(pairs: HindsightPairs, seed: int) -> tuple[Tensor, Tensor]:
     Raises:
         ValueError: tokens are not finite, or all the same.
     """
-    starts, _ = pairs.near(4096, np.random.default_rng([seed, 2]))
+    starts, _ = pairs.later(4096, np.random.default_rng([seed, 2]))
     some = pairs.tokens(starts).flatten(0, 1)
     spread = some.std(0)
     if not spread.isfinite().all() or not spread.any():

@@ -46,6 +46,8 @@ class TemporalEmbeddingSettings:
         size: numbers of an embedding. For example 64.
         width: of the network. For example 256.
         depth: its layers. For example 2.
+        num_frames: frames of the training data that are kept, for subgoals to be chosen from; 0 for none. For example
+            4000.
         seed: of weights and pairs. For example 1.
         split_seed: decides which trajectories are held out, as of fine-tuning; by default seed. For example 0.
 
@@ -61,6 +63,7 @@ class TemporalEmbeddingSettings:
     size: int = whole(32, most=MOST["size"])
     width: int = whole(512, most=MOST["width"])
     depth: int = whole(3, most=MOST["depth"])
+    num_frames: int = whole(16_000, least=0, most=MOST["num_frames"])
     seed: int = whole(0, least=0)
     split_seed: int | None = whole(None, least=0)
 
@@ -144,7 +147,7 @@ def fit_temporal_embedding(
         network.to(where.device)
 
         def batch(source: HindsightPairs, *seed: int) -> Tensor:
-            found = source.near(settings.batch_size, np.random.default_rng([settings.seed, *seed]))
+            found = source.later(settings.batch_size, np.random.default_rng([settings.seed, *seed]))
             return source.tokens(np.stack(found)).to(where.device)
 
         tried = [batch(unseen, 1, i) for i in range(_TRIED)]
@@ -160,7 +163,10 @@ def fit_temporal_embedding(
             on_log=on_log,
             held_out_loss=lambda kept: torch.stack([_contrast(_distances(kept, each)) for each in tried]).mean(),
         )
-        world.temporal_embedding = network.requires_grad_(False).eval()
+        network.requires_grad_(False).eval()
+        kept = min(settings.num_frames, len(pairs.frames))
+        chosen = np.random.default_rng([settings.seed, 3]).choice(len(pairs.frames), kept, replace=False)
+        world.temporal_embedding = network.keep(pairs.tokens(np.sort(chosen))).requires_grad_(False).eval().cpu()
         distances = [_distances(network, each) for each in tried]
         nearest = [found.argmin(1) == torch.arange(len(found), device=found.device) for found in distances]
         result = {
@@ -169,7 +175,6 @@ def fit_temporal_embedding(
             "accuracy": float(torch.stack(nearest).float().mean()),
             "seconds": seconds,
         }
-        network.cpu()
         return world, result
 
     found, result = run(folder, "fit_temporal_embedding", about, place, _RESULT, train_it)

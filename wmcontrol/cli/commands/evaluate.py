@@ -20,7 +20,7 @@ class Config:
     goal_offset steps later, or with goal_offset=null in another trajectory. An environment that is registered in a
     module of yours is env.id=module:ID, with data too.
     No-op and random actions are judged in any case; where the model has an action prior, so is what it proposes; and
-    beside agent=hierarchical the agent without landmarks.
+    beside agent=hierarchical and agent=subgoals the agent that plans straight for the goal.
 
     Saved are a line of JSON for each task, tables, plots, videos and report.html, which shows them all. Killed, it goes
     on where it stopped when the same line is run again; finished, it only reports anew.
@@ -55,7 +55,7 @@ def run(config: Any) -> None:
 
     how = {name: config[name] for name in ("seed", "batch", "jobs", "videos")}
     protocol, kind = protocol_of(config), config.agent.get("kind")
-    plans = kind in ("planning", "simulator", "hierarchical")
+    plans = kind in ("planning", "simulator", "hierarchical", "subgoals")
     model = make(config.model, "model", device=device_of(config)) if plans else None
     tasks = _tasks(config, protocol, model)
     with ExitStack() as stack:
@@ -108,6 +108,7 @@ def _tasks(config: Any, protocol: Any, model: Any) -> Any:
 
 
 def _spec(config: Any, tasks: Any, protocol: Any, model: Any) -> Any:
+    from ...agents import HierarchicalAgent, PlanningAgent, SubgoalAgent
     from ...evaluation import baseline, planning_spec, policy_spec
 
     kind = config.agent.get("kind")
@@ -130,7 +131,7 @@ def _spec(config: Any, tasks: Any, protocol: Any, model: Any) -> Any:
             tasks,
             protocol,
             simulator=kind == "simulator",
-            hierarchical=kind == "hierarchical",
+            kind={"hierarchical": HierarchicalAgent, "subgoals": SubgoalAgent}.get(kind, PlanningAgent),
             path=path,
             objective=objective,
             **changes,
