@@ -13,7 +13,7 @@ from test_world_model import D, world_model
 from torch import Tensor
 
 from wmcontrol import WorldModel
-from wmcontrol.models import Landmarks, StepsToGo
+from wmcontrol.models import Landmarks, StepsToGo, TemporalEmbedding
 from wmcontrol.models.landmarks import farthest_points
 
 
@@ -172,6 +172,7 @@ def with_map() -> WorldModel:
     model.steps_to_go = decided(D, 4)
     model.landmarks = Landmarks.connected(torch.randn(6, 4, D), model.steps_to_go, 3.5)
     assert len(model.landmarks.edges)
+    model.temporal_embedding = TemporalEmbedding(D, 4, size=3, width=8, depth=2).keep(torch.randn(5, 4, D))
     return model
 
 
@@ -179,7 +180,7 @@ def test_a_model_keeps_its_map(tmp_path: Path) -> None:
     model = with_map()
     model.save(tmp_path / "model")
     again = WorldModel.load(tmp_path / "model")
-    for name in ("steps_to_go", "landmarks"):
+    for name in ("steps_to_go", "landmarks", "temporal_embedding"):
         one, other = getattr(model, name), getattr(again, name)
         assert one.settings() == other.settings()
         for key, value in one.state_dict().items():
@@ -192,21 +193,24 @@ def test_a_model_keeps_its_map(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("edges", 6),
-        ("edges", -1),
-        ("steps", -1.0),
-        ("steps", float("inf")),
-        ("tokens", float("inf")),
-        ("tokens", float("nan")),
+        ("landmarks.edges", 6),
+        ("landmarks.edges", -1),
+        ("landmarks.steps", -1.0),
+        ("landmarks.steps", float("inf")),
+        ("landmarks.tokens", float("inf")),
+        ("landmarks.tokens", float("nan")),
+        ("temporal_embedding.frames", float("nan")),
+        ("temporal_embedding.points", float("inf")),
+        ("temporal_embedding.layers.0.weight", float("nan")),
     ],
 )
 def test_a_map_that_is_none_is_refused(name: str, value: float, tmp_path: Path) -> None:
     with_map().save(tmp_path / "model")
     file = tmp_path / "model" / "model.safetensors"
     tensors = load_file(file)
-    tensors[f"landmarks.{name}"].view(-1)[1] = value
+    tensors[name].view(-1)[1] = value
     save_file(tensors, file)
-    with pytest.raises(ValueError, match=naming("model.safetensors", f"landmarks.{name}")):
+    with pytest.raises(ValueError, match=naming("model.safetensors", name)):
         WorldModel.load(tmp_path / "model")
 
 
@@ -221,6 +225,13 @@ def test_a_map_that_is_none_is_refused(name: str, value: float, tmp_path: Path) 
         ("steps_to_go.width", 2**14),
         ("steps_to_go.depth", 99),
         ("steps_to_go.num_patches", 3),
+        ("temporal_embedding.dim", 1),
+        ("temporal_embedding.size", 10**6),
+        ("temporal_embedding.width", 2**14),
+        ("temporal_embedding.depth", 99),
+        ("temporal_embedding.depth", 101),
+        ("temporal_embedding.num_frames", 2**20),
+        ("temporal_embedding.num_frames", 2**21),
     ],
 )
 def test_settings_of_a_map_are_checked_before_memory_is_taken(field: str, value: int, tmp_path: Path) -> None:

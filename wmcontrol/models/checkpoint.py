@@ -210,9 +210,10 @@ def load(
         model.to(_DTYPES[config["dtype"]])
     for part in model.heads().values():
         part.float()  # they compute in it alone
-    if model.landmarks is not None:
+    for part in (model.landmarks, model.temporal_embedding):
         try:
-            model.landmarks.check()
+            if part is not None:
+                part.check()
         except ValueError as error:
             raise ValueError(f"{folder / WEIGHTS}: {error}") from error
     model.requires_grad_(False)

@@ -84,6 +84,16 @@ class TemporalEmbedding(nn.Module):
         """Return the arguments that make a network like this one."""
         return dict(self._settings)
 
+    def check(self) -> None:
+        """Refuse what no distances can be made of.
+
+        Raises:
+            ValueError: a tensor, which is named, is not finite.
+        """
+        for name, tensor in self.state_dict().items():
+            if not tensor.isfinite().all():
+                raise ValueError(f"temporal_embedding.{name} must be finite")
+
     def embed(self, tokens: Tensor) -> Tensor:
         """Return the points (…, E) of frames (…, P, D), in float32.
 

@@ -168,7 +168,9 @@ def fit_temporal_embedding(
         chosen = np.random.default_rng([settings.seed, 3]).choice(len(pairs.frames), kept, replace=False)
         world.temporal_embedding = network.keep(pairs.tokens(np.sort(chosen))).requires_grad_(False).eval().cpu()
         distances = [_distances(network, each) for each in tried]
-        nearest = [found.argmin(1) == torch.arange(len(found), device=found.device) for found in distances]
+        nearest = [
+            found.argmin(1).cpu() == torch.arange(len(found), dtype=torch.int64, device="cpu") for found in distances
+        ]
         result = {
             "error": float(torch.stack([_contrast(found) for found in distances]).mean()),
             "chance_error": math.log(settings.batch_size),
