@@ -11,7 +11,7 @@ from dot_world import dot_model
 from naming import naming
 from torch import Tensor
 
-from wmcontrol import GoalDistance, PlanningAgent, SubgoalAgent, TemporalDistance, WorldModel
+from wmcontrol import GoalDistance, PlanningAgent, SubgoalAgent, WorldModel
 from wmcontrol.agents import SimulatorModel
 from wmcontrol.evaluation import RandomTasks, ablations, planning_spec
 from wmcontrol.models import ActionPrior, TemporalEmbedding
@@ -52,10 +52,7 @@ def grid() -> Tensor:
 
 
 def embedding(frames: Tensor | None = None) -> TemporalEmbedding:
-    made = AroundTheWall(2, 1, size=3, width=4, depth=1, num_frames=len(grid() if frames is None else frames))
-    made.frames.copy_(grid() if frames is None else frames)
-    made.points.copy_(made.embed(made.frames))
-    return made
+    return AroundTheWall(2, 1, size=3, width=4, depth=1).keep(grid() if frames is None else frames)
 
 
 def far_model() -> WorldModel:
@@ -78,23 +75,57 @@ def begin(starts: Any, goals: Any) -> tuple[Any, dict[str, np.ndarray]]:
     return env, observation
 
 
-def test_subgoals_are_those_within_reach_that_are_nearest_to_the_goal() -> None:
+def test_subgoals_are_those_within_reach_with_the_shortest_ways() -> None:
     time = embedding()
     starts, goals = torch.tensor([[[20.0, 50.0]], [[44.0, 10.0]]]), torch.tensor([[[44.0, 50.0]], [[20.0, 10.0]]])
-    chosen = time.subgoals(starts, goals, 6, 2.5)
+    ways = torch.stack([time.ways_to(goal, 2.5) for goal in goals])
+    chosen = time.subgoals(starts, ways, 6, 2.5)
     assert chosen.shape == (2, 6, 1, 2)
-    for start, goal, found in zip(starts, goals, chosen, strict=True):
-        to_goal = time(found, goal[None])
-        assert (time(start[None], found) <= 2.5).all()
-        assert (to_goal.diff() >= 0).all()
-        within = time.frames[time(start[None], time.frames) <= 2.5]
-        assert int((time(within, goal[None]) < to_goal[-1]).sum()) <= 5
-    assert (time(chosen[0], goals[0]) < time(starts[:1], goals[:1]) - 1).all()
+    for start, way, found in zip(starts, ways, chosen, strict=True):
+        within = time(start[None], time.frames) <= 2.5
+        shortest = way[within].sort().indices[:6]
+        assert torch.equal(way[within].sort().values[:6], torch.stack([way[_number(time, one)] for one in found]))
+        assert set(map(tuple, found[:, 0].tolist())) <= set(map(tuple, time.frames[within][:, 0].tolist()))
+        assert way[within][shortest[0]] < way[within].amin() + 1e-6
     # Where too few are within reach, the nearest to where one is come next, and no more than there are.
     few = embedding(torch.tensor([[[20.0, 49.0]], [[50.0, 50.0]], [[20.0, 40.0]], [[44.0, 50.0]]]))
-    (found,) = few.subgoals(starts[:1], goals[:1], 9, 0.3)
+    (found,) = few.subgoals(starts[:1], few.ways_to(goals[0], 9.0)[None], 9, 0.3)
     by_distance = few(starts[:1], few.frames)[1:].argsort() + 1
     assert torch.equal(found, few.frames[torch.cat([torch.tensor([0]), by_distance])])
+
+
+def _number(time: TemporalEmbedding, frame: Tensor) -> int:
+    return int((time.frames == frame).all((1, 2)).nonzero()[0, 0])
+
+
+class Line(TemporalEmbedding):
+    """Frames are places on a line."""
+
+    def embed(self, tokens: Tensor) -> Tensor:
+        return tokens[..., 0, :1].float()
+
+
+def test_ways_are_sums_of_squares_of_near_distances() -> None:
+    places = torch.tensor([0.0, 1.0, 2.0, 3.5, 9.0])
+    time = Line(1, 1, size=1, width=4, depth=1).keep(places[:, None, None])
+    goal = torch.tensor([[3.75]])
+    # Within 2 the last three lead to the goal; over them, the shortest of all ways.
+    few = 0.25**2
+    with_few = [1 + 1 + 1.5**2 + few, 1 + 1.5**2 + few, 1.5**2 + few, few]
+    found = time.ways_to(goal, 2.0)
+    # There are fewer than eight frames, so that all lead there at once, as far as that is the shorter way.
+    assert found.tolist() == pytest.approx([*with_few, 5.25**2], rel=1e-4)
+    torch.manual_seed(0)
+    many = torch.cat([torch.arange(0, 20, 0.5), torch.tensor([40.0, 40.5])])
+    time = Line(1, 1, size=1, width=4, depth=1).keep(many[:, None, None])
+    found = time.ways_to(torch.tensor([[0.0]]), 1.0)
+    assert found[:40].tolist() == pytest.approx([0.25 * n if n > 0 else 0.0 for n in range(40)], abs=1e-3)
+    assert found[40:].tolist() == pytest.approx([1.5 * 0.25 * 39] * 2, rel=1e-3)  # nothing leads there
+    # What lies alone is reached from the eight nearest.
+    found = time.ways_to(torch.tensor([[30.0]]), 1.0)
+    assert found[39].item() == pytest.approx(10.5**2)
+    assert found[36].item() == pytest.approx(10.5**2 + 0.25 * 3, rel=1e-4)
+    assert found[40].item() == pytest.approx(100, rel=1e-4)
 
 
 def test_frames_are_kept_beside_the_same_network() -> None:
@@ -104,10 +135,13 @@ def test_frames_are_kept_beside_the_same_network() -> None:
     kept = network.keep(frames)
     assert torch.equal(kept.frames, frames)
     torch.testing.assert_close(kept.points, network.embed(frames))
+    nearest = torch.cdist(kept.points[:50].double(), kept.points.double()).topk(24, largest=False).indices
+    assert [*map(set, kept.neighbors[:50].tolist())] == [*map(set, nearest.tolist())]
     assert kept.settings() == {**network.settings(), "num_frames": 5000}
     assert torch.equal(kept.embed(frames[:3]), network.embed(frames[:3]))
     again = kept.keep(frames[:2])
     assert again.settings()["num_frames"] == len(again.points) == 2
+    assert [*map(set, again.neighbors.tolist())] == [{0, 1}, {0, 1}]
     assert not network.settings()["num_frames"]
 
 
@@ -122,7 +156,8 @@ def test_half_of_the_proposals_are_for_subgoals_each_as_often_as_another() -> No
         model.encode(torch.from_numpy(observation[name])[:, None])[:, 0] for name in ("pixels", "goal_pixels")
     )
     assert torch.equal(direct, goal)
-    assert torch.equal(subgoals.unflatten(0, (2, 4)), embedding().subgoals(tokens, goal, 4, 2.5))
+    ways = torch.stack([embedding().ways_to(each, 2.5) for each in goal])
+    assert torch.equal(subgoals.unflatten(0, (2, 4)), embedding().subgoals(tokens, ways, 4, 2.5))
     for row, told in enumerate(agent.explain(state)):
         assert told is not None
         assert told.steps_to_go is None
@@ -169,13 +204,17 @@ def test_near_the_goal_it_plans_as_one_that_goes_straight() -> None:
     assert (embedding()(tokens, goal) <= agent.near).tolist() == [True, False]
     assert torch.equal(torch.cat([near, far]), goal)
     assert len(subgoals) == 4
-    told = agent.explain(state)
-    for row, objective in enumerate((GoalDistance("l2"), TemporalDistance(embedding=embedding()))):
-        each = told[row]
-        assert each is not None
-        assert len(each.proposals) == 20
-        cost = objective(each.imagined_tokens[None, None], goal[row][None], torch.zeros(1, 1, 3, 10))
-        assert each.cost == pytest.approx(float(cost), abs=1e-4)
+    near_told, far_told = agent.explain(state)
+    assert near_told is not None
+    assert far_told is not None
+    assert len(near_told.proposals) == len(far_told.proposals) == 20
+    away = GoalDistance("l2")(near_told.imagined_tokens[None, None], goal[:1], torch.zeros(1, 1, 3, 10))
+    assert near_told.cost == pytest.approx(float(away), abs=1e-4)
+    time, end = embedding(), far_told.imagined_tokens[-1]
+    over = time(end[None], time.frames).square() + time.ways_to(goal[1], agent.reach)
+    straight = float(time(end, goal[1]))
+    expected = min(float(over.min()), straight**2 if straight <= agent.reach else np.inf)
+    assert far_told.cost == pytest.approx(expected, abs=1e-4)
 
 
 def test_a_model_without_what_it_takes_is_refused() -> None:

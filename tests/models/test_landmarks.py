@@ -201,6 +201,8 @@ def test_a_model_keeps_its_map(tmp_path: Path) -> None:
         ("landmarks.tokens", float("nan")),
         ("temporal_embedding.frames", float("nan")),
         ("temporal_embedding.points", float("inf")),
+        ("temporal_embedding.neighbors", 5),
+        ("temporal_embedding.neighbors", -1),
         ("temporal_embedding.layers.0.weight", float("nan")),
     ],
 )

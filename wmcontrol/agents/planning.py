@@ -291,7 +291,9 @@ class PlanningAgent:
             last_plan=self._seen(env.last_plan, step, pixels),
             started=started,
         )
-        return env if same_goal else replace(env, goal=None, route=None, due=None, queue=None, last_plan=None)
+        return (
+            env if same_goal else replace(env, goal=None, route=None, ways=None, due=None, queue=None, last_plan=None)
+        )
 
     def _seen(self, last_plan: PlanRecord | None, step: int, pixels: Pixels) -> PlanRecord | None:
         if last_plan is None:

@@ -75,6 +75,7 @@ class EnvState:
     tokens: Mapping[int, Tensor] = field(default_factory=dict)  # (P, D) of those that were encoded
     goal: Tensor | None = None  # (P, D) that plans go to, once it was encoded, if there is one
     route: Route | None = None  # to the goal over landmarks, of an agent that has them: plans then go to the next
+    ways: Tensor | None = None  # (K,) to the goal from frames that a temporal embedding keeps, of an agent that has one
     due: int | None = None  # the step at which it is to be reached, where that is known or estimated
     taken: Actions | None = None  # (k, a) the newest actions, the last of them the very last
     queue: Actions | None = None  # (q, a) what is still to be done of the plan

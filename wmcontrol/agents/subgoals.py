@@ -1,29 +1,31 @@
 """The agent that goes to far goals by a temporal distance, over subgoals that its proposals are made for."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..checks import number, whole
-from ..models import WorldModel
-from ..objectives import Objective, TemporalDistance
+from ..models import TemporalEmbedding, WorldModel
+from ..objectives import Objective, Term
 from ..planners import Planner
 from .imagining import tokens_of
 from .planning import PlanningAgent
 from .simulator import SimulatorModel
 from .state import EnvState
 
+_AROUND = 512  # kept frames around an environment that a way may begin at
+
 
 @dataclass(frozen=True)
 class SubgoalAgent(PlanningAgent):
     """Plans towards goals that are beyond one plan: by a temporal distance, and from proposals for many subgoals.
 
-    Near the goal it plans as :class:`PlanningAgent` does, by ``objective``. Farther away the temporal distance from
-    where a plan ends to the goal decides, and half of the proposals are for subgoals: frames of the training data that
-    are within reach, and of these the nearest to the goal. The world model imagines what comes of each proposal, so no
+    Near the goal it plans as :class:`PlanningAgent` does, by ``objective``. Farther away the way from where a plan ends
+    to the goal decides, over frames of the training data, and half of the proposals are for subgoals: of these frames
+    within reach those with the shortest ways to the goal. The world model imagines what comes of each proposal, so no
     subgoal has to be reached, or to be a good one. What it needs is in the model: an action prior
     (:func:`wmcontrol.training.fit_prior`) and a ``temporal_embedding``
     (:func:`wmcontrol.training.fit_temporal_embedding`). Both are learned from pixels and actions of the training data.
@@ -85,25 +87,65 @@ class SubgoalAgent(PlanningAgent):
         """Return the agent that plans straight for the goal, as this one does near it."""
         return PlanningAgent(**{part.name: getattr(self, part.name) for part in fields(PlanningAgent)})
 
+    @property
+    def _embedding(self) -> TemporalEmbedding:
+        assert self._world.temporal_embedding is not None
+        return self._world.temporal_embedding
+
     def _aim(self, envs: list[EnvState], waiting: Sequence[int]) -> None:
-        """Leave it open when goals are due."""
+        """Measure the ways to new goals. When they are due is left open."""
+        for i in waiting:
+            goal = envs[i].goal
+            if envs[i].ways is None and goal is not None:
+                envs[i] = replace(envs[i], ways=self._embedding.ways_to(goal, self.reach))
 
     def _plan_together(
         self, envs: list[EnvState], members: Sequence[int], starts: Tensor, steps_to_go: int | None
     ) -> None:
-        embedding = self._world.temporal_embedding
-        assert embedding is not None
-        now, goals = (torch.stack(tokens) for tokens in zip(*(_now_and_goal(envs[i]) for i in members), strict=True))
+        embedding = self._embedding
+        now, goals, ways = (torch.stack(part) for part in zip(*(_known(envs[i]) for i in members), strict=True))
         with torch.no_grad():
             near = (embedding(now, goals) <= self.near).tolist()
+            there = torch.cdist(embedding.embed(now), embedding.points)
+        around = there.topk(min(_AROUND, len(embedding.points)), largest=False).indices
         shared = {part.name: getattr(self, part.name) for part in fields(PlanningAgent)}
-        from_afar = _FromAfar(
-            **{**shared, "objective": TemporalDistance()}, num_subgoals=self.num_subgoals, reach=self.reach
-        )
-        for agent, is_near in ((self._straight(), True), (from_afar, False)):
+        for is_near in (True, False):
             rows = [k for k, found in enumerate(near) if found == is_near]
-            if rows:
-                agent._plan_together(envs, [members[k] for k in rows], starts[rows], steps_to_go)
+            if not rows:
+                continue
+            agent = self._straight()
+            if not is_near:
+                chosen = around[rows]
+                objective = _WayToGoal(embedding, embedding.points[chosen], ways[rows].gather(1, chosen), self.reach)
+                agent = _FromAfar(
+                    **{**shared, "objective": objective}, num_subgoals=self.num_subgoals, reach=self.reach
+                )
+            agent._plan_together(envs, [members[k] for k in rows], starts[rows], steps_to_go)
+
+
+@dataclass(frozen=True)
+class _WayToGoal(Term):
+    """How long the way from the last imagined frame to the goal is: to a kept frame and from there, or at once.
+
+    Args:
+        embedding: measures.
+        points: (B, N, E) of frames around where each of the environments is.
+        ways: (B, N) from these to its goal.
+        reach: distance up to which it may go at once.
+    """
+
+    embedding: TemporalEmbedding
+    points: Tensor
+    ways: Tensor
+    reach: float
+    last_only = True
+
+    def __call__(self, latents: Tensor, goal: Tensor, actions: Tensor) -> Tensor:
+        """Return the costs (B, S), squared nats."""
+        ends = self.embedding.embed(latents[:, :, -1])
+        over = (torch.cdist(ends, self.points).square() + self.ways[:, None]).amin(-1)
+        straight = torch.linalg.vector_norm(ends - self.embedding.embed(goal)[:, None], dim=-1)
+        return torch.where(straight <= self.reach, torch.minimum(over, straight.square()), over)
 
 
 @dataclass(frozen=True)
@@ -124,13 +166,14 @@ class _FromAfar(PlanningAgent):
         """Return what the action prior proposes, (B, K, H, A): for the goals and for subgoals."""
         embedding = self._world.temporal_embedding
         assert embedding is not None
+        ways = torch.stack([_known(env)[2] for env in chosen])
         N = min(count // 2, self.num_subgoals, len(embedding.points))
         if not N:
             return super()._proposals(chosen, goal, steps_to_go, generators, count)
         for_subgoals = count // 2
         direct = super()._proposals(chosen, goal, steps_to_go, generators, count - for_subgoals)
         now = tokens_of(chosen, self._memory, self.model.frameskip)[:, -1]
-        subgoals = embedding.subgoals(now, goal, N, self.reach).to(goal)  # (B, N, P, D)
+        subgoals = embedding.subgoals(now, ways, N, self.reach).to(goal)  # (B, N, P, D)
         proposed = super()._proposals(
             [env for env in chosen for _ in range(N)],
             subgoals.flatten(0, 1),
@@ -143,6 +186,8 @@ class _FromAfar(PlanningAgent):
         return torch.cat([direct, in_turn[:, :for_subgoals]], 1)
 
 
-def _now_and_goal(env: EnvState) -> tuple[Tensor, Tensor]:
+def _known(env: EnvState) -> tuple[Tensor, Tensor, Tensor]:
+    """Return where an environment is, its goal, both (P, D), and the ways there (K,)."""
     assert env.goal is not None
-    return env.tokens[env.step], env.goal
+    assert env.ways is not None
+    return env.tokens[env.step], env.goal, env.ways

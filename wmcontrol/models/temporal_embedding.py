@@ -8,13 +8,19 @@ import math
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import torch
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import dijkstra
 from torch import Tensor, nn
 
 from ..checks import check_whole
 
 MOST = {"size": 2**12, "width": 2**13, "depth": 100, "num_frames": 2**20}  # of a network that memory has room for
 _AT_ONCE = 4096  # frames that are embedded together
+_NEIGHBORS = 24  # of each frame that is kept
+_KEPT = ("frames", "points", "neighbors")
+_LAST = 8  # frames at least that lead to a goal at once
 
 
 class TemporalEmbedding(nn.Module):
@@ -25,6 +31,10 @@ class TemporalEmbedding(nn.Module):
     after this one (:func:`wmcontrol.training.fit_temporal_embedding`). A distance that is larger by ``x`` makes that
     ``e ** x`` times as unlikely. What looks alike and is hard to get to, such as a block turned by a third of a circle,
     is far; a number of steps it is not.
+
+    Of far frames distances tell little: all are about as unlikely. So a way there is measured over frames of the
+    training data that it keeps, from one to a near one. Behaviour wanders, which makes likelihoods fall with the square
+    of how far it gets; the squares of near distances therefore add up along a way.
 
     Source: contrastive reinforcement learning (Eysenbach et al., arXiv 2206.07568) with the energy of a metric (Myers
     et al., arXiv 2406.17098), here of frames alone, without actions and without a direction of time.
@@ -40,12 +50,14 @@ class TemporalEmbedding(nn.Module):
     Attributes:
         frames: tokens (K, P, D) of these.
         points: (K, E) their embeddings.
+        neighbors: (K, 24) the numbers of those nearest to each, its own where there are no more.
     """
 
     mean: Tensor
     std: Tensor
     frames: Tensor
     points: Tensor
+    neighbors: Tensor
 
     def __init__(
         self, dim: int, num_patches: int, *, size: int = 32, width: int = 512, depth: int = 3, num_frames: int = 0
@@ -66,6 +78,8 @@ class TemporalEmbedding(nn.Module):
         self.register_buffer("std", torch.ones(dim, dtype=torch.float32))
         self.register_buffer("frames", torch.zeros(num_frames, num_patches, dim, dtype=torch.float32))
         self.register_buffer("points", torch.zeros(num_frames, size, dtype=torch.float32))
+        self.register_buffer("neighbors", torch.zeros(num_frames, _NEIGHBORS, dtype=torch.int32))
+        self._graph: coo_array | None = None  # of the frames, once it was asked for
         # Of many patches each is made small first, so that the next layer is no larger for them.
         code = dim if num_patches == 1 else max(1, width // num_patches)
         self.patches = nn.Identity() if num_patches == 1 else nn.Linear(dim, code, dtype=torch.float32)
@@ -88,11 +102,15 @@ class TemporalEmbedding(nn.Module):
         """Refuse what no distances can be made of.
 
         Raises:
-            ValueError: a tensor, which is named, is not finite.
+            ValueError: a tensor, which is named, has numbers that no embedding has.
         """
         for name, tensor in self.state_dict().items():
             if not tensor.isfinite().all():
                 raise ValueError(f"temporal_embedding.{name} must be finite")
+        if len(self.points) and (self.neighbors.min() < 0 or self.neighbors.max() >= len(self.points)):
+            raise ValueError(
+                f"temporal_embedding.neighbors must be numbers of frames, from 0 to {len(self.points) - 1}"
+            )
 
     def embed(self, tokens: Tensor) -> Tensor:
         """Return the points (…, E) of frames (…, P, D), in float32.
@@ -111,31 +129,86 @@ class TemporalEmbedding(nn.Module):
         distances: Tensor = torch.linalg.vector_norm(self.embed(tokens) - self.embed(goal), dim=-1)
         return distances
 
+    def keep(self, frames: Tensor) -> "TemporalEmbedding":
+        """Return a network like this one that keeps frames (K, P, D) to go over."""
+        kept = type(self)(**{**self._settings, "num_frames": len(frames)}).to(self.std.device)
+        weights = {name: value for name, value in self.state_dict().items() if name not in _KEPT}
+        kept.load_state_dict(weights, strict=False)
+        kept.frames.copy_(frames)
+        with torch.no_grad():
+            kept.points.copy_(torch.cat([kept.embed(part) for part in kept.frames.split(_AT_ONCE)]))
+            count = min(_NEIGHBORS, len(frames))
+            near = [
+                torch.cdist(part, kept.points).topk(count, largest=False).indices
+                for part in kept.points.split(_AT_ONCE // 4)
+            ]
+        found = torch.cat(near)
+        itself = torch.arange(len(frames), dtype=torch.int64, device=found.device)[:, None]
+        kept.neighbors.copy_(torch.cat([found, itself.expand(-1, _NEIGHBORS - count)], 1))
+        return kept
+
     @torch.no_grad()
-    def subgoals(self, tokens: Tensor, goal: Tensor, count: int, reach: float) -> Tensor:
-        """Return frames that it keeps on the way to goals: of those that are within reach, the nearest to the goal.
+    def ways_to(self, goal: Tensor, reach: float) -> Tensor:
+        """Return how long the ways (K,) from all frames that it keeps to a goal (P, D) are, squared nats.
+
+        Args:
+            goal: its tokens.
+            reach: how far one frame of a way is from the next at most, nats. The nearest to the goal lead there in any
+                case. Where no way leads there, it counts as half as long again as the longest.
+        """
+        graph, K = self._connected(), len(self.points)
+        last = torch.cdist(self.embed(goal)[None], self.points)[0]
+        near = torch.where(last <= reach)[0]
+        if len(near) < _LAST:
+            near = last.topk(min(_LAST, K), largest=False).indices
+        ends = near.cpu().numpy().astype(np.int32)
+        steps = last[near].double().cpu().numpy()
+        starts, others, lengths = graph.row, graph.col, graph.data
+        within = lengths <= reach
+        edges = coo_array(
+            (
+                np.concatenate([lengths[within], steps]).clip(1e-6) ** 2,  # what is 0 would be no edge
+                (
+                    np.concatenate([starts[within], np.full(len(ends), K, np.int32)]),
+                    np.concatenate([others[within], ends]),
+                ),
+            ),
+            shape=(K + 1, K + 1),
+        )
+        found = dijkstra(edges.tocsr(), directed=False, indices=K)[:K]
+        reached = np.isfinite(found)
+        found = np.where(reached, found, 1.5 * found[reached].max())
+        return torch.from_numpy(found).to(self.points)
+
+    @torch.no_grad()
+    def subgoals(self, tokens: Tensor, ways: Tensor, count: int, reach: float) -> Tensor:
+        """Return frames that it keeps on the way to goals: of those within reach, with the shortest ways.
 
         Args:
             tokens: (B, P, D) where one is.
-            goal: (B, P, D).
+            ways: (B, K) from :meth:`ways_to`.
             count: how many for each; all that it keeps, where they are no more.
             reach: distance up to which a frame is within reach, nats. Where too few are, those nearest come next.
 
         Returns:
             Their tokens (B, count, P, D).
         """
-        start, end = self.embed(tokens), self.embed(goal)
-        there, to_goal = torch.cdist(start, self.points), torch.cdist(end, self.points)
-        order = torch.where(there <= reach, to_goal, to_goal.amax(1, keepdim=True) + there)
+        there = torch.cdist(self.embed(tokens), self.points)
+        order = torch.where(there <= reach, ways, ways.amax(1, keepdim=True) + there)
         chosen = order.topk(min(count, len(self.points)), largest=False).indices
         return self.frames[chosen]
 
-    def keep(self, frames: Tensor) -> "TemporalEmbedding":
-        """Return a network like this one that keeps frames (K, P, D) to choose subgoals from."""
-        kept = TemporalEmbedding(**{**self._settings, "num_frames": len(frames)}).to(self.std.device)
-        weights = {name: value for name, value in self.state_dict().items() if name not in ("frames", "points")}
-        kept.load_state_dict(weights, strict=False)
-        kept.frames.copy_(frames)
-        with torch.no_grad():
-            kept.points.copy_(torch.cat([kept.embed(part) for part in kept.frames.split(_AT_ONCE)]))
-        return kept
+    def _connected(self) -> coo_array:
+        """Return the distances between frames that are neighbors, once for each two."""
+        if self._graph is None:
+            K = len(self.points)
+            starts = torch.arange(K, dtype=torch.int64, device=self.points.device)[:, None].expand(-1, _NEIGHBORS)
+            ends = self.neighbors.long()
+            lengths = torch.linalg.vector_norm(self.points[ends] - self.points[:, None], dim=-1)
+            low, high = torch.minimum(starts, ends), torch.maximum(starts, ends)
+            pairs, first = np.unique((low * K + high).flatten().cpu().numpy(), return_index=True)
+            apart = pairs // K != pairs % K
+            numbers = lengths.flatten().double().cpu().numpy()[first][apart]
+            places = ((pairs[apart] // K).astype(np.int32), (pairs[apart] % K).astype(np.int32))
+            self._graph = coo_array((numbers, places), shape=(K, K))
+        return self._graph
