@@ -59,7 +59,7 @@ def save_landmarks(model: WorldModel, store: LatentStore, seed: int, path: Path)
     _, state = agent.predict(observation)
     route = state.envs[0].route
     assert route is not None
-    places = world.places(store.states[nearest_frames(landmarks, store)], SIDE)[:, 0]
+    places = world.places(store.states[nearest_frames(landmarks.tokens, store)], SIDE)[:, 0]
     start, aim = world.get_state(), observation["desired_goal"]
     ends = world.places(np.stack([start, [*aim, *start[len(aim) :]]]), SIDE)[:, 0]
     figure = drawn(env.render(), landmarks, places, route.distances, route.path[:-1], ends)
@@ -69,9 +69,9 @@ def save_landmarks(model: WorldModel, store: LatentStore, seed: int, path: Path)
     picture.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
-def nearest_frames(landmarks: Landmarks, store: LatentStore) -> NDArray[np.int64]:
-    """Return the frame (L,) of a store whose tokens are nearest to those of each landmark."""
-    wanted = landmarks.tokens.flatten(1)
+def nearest_frames(tokens: torch.Tensor, store: LatentStore) -> NDArray[np.int64]:
+    """Return the frame (L,) of a store whose tokens are nearest to each of some (L, P, D)."""
+    wanted = tokens.flatten(1)
     least = torch.full((len(wanted),), torch.inf, dtype=torch.float32)
     found = torch.zeros(len(wanted), dtype=torch.int64)
     for start in range(0, len(store.tokens), _AT_ONCE):

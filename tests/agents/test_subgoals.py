@@ -83,10 +83,8 @@ def test_subgoals_are_those_within_reach_with_the_shortest_ways() -> None:
     assert chosen.shape == (2, 6, 1, 2)
     for start, way, found in zip(starts, ways, chosen, strict=True):
         within = time(start[None], time.frames) <= 2.5
-        shortest = way[within].sort().indices[:6]
         assert torch.equal(way[within].sort().values[:6], torch.stack([way[_number(time, one)] for one in found]))
         assert set(map(tuple, found[:, 0].tolist())) <= set(map(tuple, time.frames[within][:, 0].tolist()))
-        assert way[within][shortest[0]] < way[within].amin() + 1e-6
     # Where too few are within reach, the nearest to where one is come next, and no more than there are.
     few = embedding(torch.tensor([[[20.0, 49.0]], [[50.0, 50.0]], [[20.0, 40.0]], [[44.0, 50.0]]]))
     (found,) = few.subgoals(starts[:1], few.ways_to(goals[0], 9.0)[None], 9, 0.3)
@@ -96,6 +94,26 @@ def test_subgoals_are_those_within_reach_with_the_shortest_ways() -> None:
 
 def _number(time: TemporalEmbedding, frame: Tensor) -> int:
     return int((time.frames == frame).all((1, 2)).nonzero()[0, 0])
+
+
+def test_a_way_leads_through_the_door_and_ever_nearer_to_the_goal() -> None:
+    time, reach = embedding(), 1.2
+    start, goal = torch.tensor([[20.0, 50.0]]), torch.tensor([[44.0, 50.0]])
+    way = time.way(start, goal, reach)
+    ways = time.ways_to(goal, reach)[way]
+    assert (ways.diff() < 0).all()
+    stops = torch.cat([start[None], time.frames[way], goal[None]])
+    hops = time(stops[:-1], stops[1:])
+    assert (hops <= reach).all()
+    assert float(hops.square().sum()) == pytest.approx(float(ways[0] + hops[0] ** 2), rel=1e-4)
+    crossing = stops[(stops[:, 0, 0] > 26) & (stops[:, 0, 0] < 38)]
+    assert len(crossing)
+    assert (crossing[:, 0, 1] == DOOR).all()
+    assert embedding(grid()[:3]).way(goal, goal + 1, 2.0) == []  # it is there, and they are in the other room
+    # Where nothing is within reach, the nearest frame comes first.
+    assert time.way(torch.tensor([[20.0, 300.0]]), goal, reach)[0] == int(
+        time(torch.tensor([[[20.0, 300.0]]]), time.frames).argmin()
+    )
 
 
 class Line(TemporalEmbedding):

@@ -28,7 +28,7 @@ def test_the_picture_shows_the_landmarks_of_a_store(tmp_path: Path, capsys: pyte
     settings = StepsToGoSettings(num_steps=2, num_landmarks=60, width=8)
     model = fit_steps_to_go(store, base=base, settings=settings, folder=tmp_path / "run").model
     assert model.landmarks is not None
-    nearest = landmarks.nearest_frames(model.landmarks, store)
+    nearest = landmarks.nearest_frames(model.landmarks.tokens, store)
     np.testing.assert_array_equal(store.tokens[torch.from_numpy(nearest)].float(), model.landmarks.tokens)
     out = tmp_path / "out.png"
     landmarks.main([str(tmp_path / "run" / "model"), str(store.folder), "--seed", "3", "--out", str(out)])

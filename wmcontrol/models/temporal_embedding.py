@@ -198,6 +198,25 @@ class TemporalEmbedding(nn.Module):
         chosen = order.topk(min(count, len(self.points)), largest=False).indices
         return self.frames[chosen]
 
+    @torch.no_grad()
+    def way(self, tokens: Tensor, goal: Tensor, reach: float) -> list[int]:
+        """Return the numbers of the frames that it keeps on the shortest way from one frame (P, D) to another (P, D).
+
+        ``reach`` is as of :meth:`ways_to`. The way is empty where the goal is within reach and nothing is nearer.
+        """
+        ways, point, end = self.ways_to(goal, reach), self.embed(tokens), self.embed(goal)
+        found: list[int] = []
+        left = torch.inf
+        while True:
+            steps = torch.linalg.vector_norm(self.points - point, dim=-1)
+            lengths = torch.where(steps <= max(reach, float(steps.min())), steps.square() + ways, torch.inf)
+            lengths[ways >= left] = torch.inf  # each is nearer to the goal than the one before it
+            best, straight = int(lengths.argmin()), float(torch.linalg.vector_norm(point - end))
+            if lengths[best].isinf() or (straight <= reach and straight**2 <= float(lengths[best])):
+                return found
+            found.append(best)
+            point, left = self.points[best], float(ways[best])
+
     def _connected(self) -> coo_array:
         """Return the distances between frames that are neighbors, once for each two."""
         if self._graph is None:
