@@ -13,6 +13,7 @@ from torch import Tensor
 
 from wmcontrol import GoalDistance, PlanningAgent, SubgoalAgent, WorldModel
 from wmcontrol.agents import SimulatorModel
+from wmcontrol.agents.subgoals import _WayToGoal
 from wmcontrol.evaluation import RandomTasks, ablations, planning_spec
 from wmcontrol.models import ActionPrior, TemporalEmbedding
 from wmcontrol.objectives import ActionPenalty
@@ -144,6 +145,19 @@ def test_ways_are_sums_of_squares_of_near_distances() -> None:
     assert found[39].item() == pytest.approx(10.5**2)
     assert found[36].item() == pytest.approx(10.5**2 + 0.25 * 3, rel=1e-4)
     assert found[40].item() == pytest.approx(100, rel=1e-4)
+
+
+def test_a_way_goes_over_a_frame_or_at_once_where_the_goal_is_within_reach() -> None:
+    time = Line(1, 1, size=1, width=4, depth=1)
+    points, ways = torch.tensor([[[0.0], [3.0]], [[0.0], [3.0]]]), torch.tensor([[5.0, 7.0], [50.0, 70.0]])
+    objective = _WayToGoal(time, points, ways, reach=4.0)
+    latents = torch.tensor([9.0, 1.0]).view(1, 1, 2, 1, 1).expand(2, 3, 2, 1, 1).clone()  # the last counts
+    latents[:, 1, 1], latents[:, 2, 1] = 2.0, 2.8
+    goal = torch.tensor([[[5.5]], [[6.5]]])
+    found = objective(latents, goal, torch.zeros(2, 3, 2, 1))
+    over = [[1 + 5, 1 + 7, 0.04 + 7], [1 + 50, 4 + 50, 2.8**2 + 50]]
+    once = [[np.inf, 3.5**2, 2.7**2], [np.inf, np.inf, 3.7**2]]
+    np.testing.assert_allclose(found.numpy(), np.minimum(over, once), rtol=1e-5)
 
 
 def test_frames_are_kept_beside_the_same_network() -> None:
