@@ -249,6 +249,37 @@ def test_near_the_goal_it_plans_as_one_that_goes_straight() -> None:
     assert far_told.cost == pytest.approx(expected, abs=1e-4)
 
 
+def test_ways_are_measured_once_for_each_goal() -> None:
+    model = far_model()
+    agent = agent_of(model, reach=0.3)  # so short that no frame leads to another
+    _, observation = begin([[20.0, 50.0]], [[44.0, 50.0]])
+    _, other = begin([[20.0, 50.0]], [[44.0, 10.0]])
+    found = []
+    state = None
+    for shown in [observation] * 6 + [other] * 6:
+        _, state = agent.predict(shown, state)
+        found.append(state.envs[0].ways)
+    assert found[5] is found[0]
+    goals = [model.encode(torch.from_numpy(each["goal_pixels"])[:, None])[0, 0] for each in (observation, other)]
+    for ways, goal in zip((found[0], found[11]), goals, strict=True):
+        assert ways is not None
+        assert torch.equal(ways, embedding().ways_to(goal, agent.reach))
+        assert not torch.equal(ways, embedding().ways_to(goal, 9.0))
+
+
+def test_each_environment_has_its_own_proposals_whatever_others_do() -> None:
+    agent = agent_of(far_model())
+    _, observation = begin([[20.0, 50.0], [44.0, 10.0]], [[44.0, 50.0], [20.0, 10.0]])
+    _, state = agent.predict(observation)
+    for row in range(2):
+        alone = {name: value[row] for name, value in observation.items()}
+        _, own = agent.predict(alone, agent.start([row]))
+        (told,), expected = agent.explain(own), agent.explain(state)[row]
+        assert told is not None
+        assert expected is not None
+        np.testing.assert_allclose(told.proposals, expected.proposals, atol=1e-5)
+
+
 def test_a_model_without_what_it_takes_is_refused() -> None:
     model = far_model()
     with pytest.raises(ValueError, match=naming("goal_offset", 50)):
