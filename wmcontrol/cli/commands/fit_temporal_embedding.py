@@ -9,7 +9,9 @@ from ..objects import settings, train
 
 @dataclass
 class Config:
-    """Teach a model a temporal distance between frames, which objective=temporal_distance plans by.
+    """Teach a model a temporal distance between frames, for goals beyond one plan.
+
+    agent=subgoals goes there by it, with an action prior (fit_prior), and objective=temporal_distance plans by it alone.
 
     The world model stays as it is. A tenth of the trajectories is held out by seed, as fine-tuning does. Killed, it
     goes on where it stopped when the same line is run again.
