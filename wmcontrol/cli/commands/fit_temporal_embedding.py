@@ -11,8 +11,7 @@ from ..objects import settings, train
 class Config:
     """Teach a model a temporal distance between frames, for goals beyond one plan.
 
-    agent=subgoals goes there by it, with an action prior (fit_prior), and objective=temporal_distance plans by it alone.
-
+    agent=subgoals goes there by it, with an action prior (fit_prior); objective=temporal_distance plans by it alone.
     The world model stays as it is. A tenth of the trajectories is held out by seed, as fine-tuning does. Killed, it
     goes on where it stopped when the same line is run again.
 
