@@ -175,6 +175,7 @@ def test_frames_are_kept_beside_the_same_network() -> None:
     assert again.settings()["num_frames"] == len(again.points) == 2
     assert [*map(set, again.neighbors.tolist())] == [{0, 1}, {0, 1}]
     assert not network.settings()["num_frames"]
+    assert not len(network.keep(frames[:0]).points)
 
 
 def test_half_of_the_proposals_are_for_subgoals_each_as_often_as_another() -> None:
