@@ -149,7 +149,7 @@ def test_far_goals_in_an_environment_of_the_users_own(my_balls: str, capsys: pyt
     printed = capsys.readouterr().out
     assert "Ball, protocol far" in printed
     rows = json.loads(Path("found/report.json").read_text())["rows"]
-    assert "without landmarks" in [row["agent"] for row in rows]
+    assert "straight for the goal" in [row["agent"] for row in rows]
 
 
 def test_an_environment_of_the_users_own_is_compared_in(my_balls: str, capsys: pytest.CaptureFixture[str]) -> None:
