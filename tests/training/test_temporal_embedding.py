@@ -11,13 +11,13 @@ from naming import naming
 from scipy.stats import spearmanr
 
 from wmcontrol import ActionConditioned, Predictor, WorldModel
-from wmcontrol.data import LatentStore
+from wmcontrol.data import LatentStore, held_out_split
 from wmcontrol.models import ActionNormalizer, TemporalEmbedding
 from wmcontrol.training import TemporalEmbeddingSettings, fit_temporal_embedding
 from wmcontrol.training.steps_to_go import HindsightPairs
 from wmcontrol.training.temporal_embedding import _contrast
 
-SMALL = TemporalEmbeddingSettings(num_steps=30, batch_size=16, width=16, depth=1, size=4, max_steps=4)
+SMALL = TemporalEmbeddingSettings(num_steps=30, batch_size=16, width=16, depth=1, size=4, max_steps=4, num_frames=12)
 
 
 @pytest.fixture
@@ -156,6 +156,11 @@ def test_a_killed_run_ends_with_the_same_embedding(
         assert not any(parameter.requires_grad for parameter in kept.parameters())
         for key, value in whole.model.temporal_embedding.state_dict().items():
             assert torch.equal(kept.state_dict()[key], value), key
+    frames = whole.model.temporal_embedding.frames if whole.model.temporal_embedding else torch.zeros(0)
+    train, _ = held_out_split(len(stores[0]), 0, 0)
+    seen = torch.cat([stores[0].tokens[stores[0].offsets[i] :][: stores[0].lengths[i]] for i in train]).float()
+    same = (frames.flatten(1)[:, None] == seen.flatten(1)[None]).all(2)
+    assert same.any(1).tolist() == [True] * 12
     with pytest.raises(ValueError, match=naming("size", 4, 5)):
         fit_temporal_embedding(stores[0], base=model, settings=replace(SMALL, size=5), folder=tmp_path)
 
