@@ -1,10 +1,10 @@
 """Tasks that are farther than one plan, and what agents reach of them: ``python -m experiments.far``.
 
-For each family of tasks a model is made, or a packaged one is given landmarks and a temporal embedding, and each agent
-gets a row. PointMaze's larger mazes, and Wall with another layout in each episode, have models of their own, by random
-walks. So have these an encoder: the packaged one was fitted to other walls, and what differs would be a constant a
-hundred times as large as what the ball changes. Killed, the same line goes on; with all families and 256 tasks it takes
-hours.
+For each family of tasks a model is made, or a packaged one is taken, and gets what each agent needs: landmarks, or a
+temporal embedding. Each agent gets a row. PointMaze's larger mazes, and Wall with another layout in each episode, have
+models of their own, by random walks. So have these an encoder: the packaged one was fitted to other walls, and what
+differs would be a constant a hundred times as large as what the ball changes. Killed, the same line goes on; with all
+families and 256 tasks it takes hours.
 """
 
 import argparse
@@ -96,11 +96,11 @@ FAMILIES = {
     "Push-T, its own random tasks": Family(world="pusht"),
 }
 AGENTS = ("baselines", "prior", "flat", "hierarchical", "subgoals", "simulator")
-_FAR = {"hierarchical": HierarchicalAgent, "subgoals": SubgoalAgent}
+_KINDS = {"hierarchical": HierarchicalAgent, "subgoals": SubgoalAgent}
 
 
-def make_model(name: str, out: Path) -> WorldModel:
-    """Make a model with landmarks and a temporal embedding, or go on making it."""
+def make_model(name: str, out: Path, agent: str) -> WorldModel:
+    """Make a model with what an agent needs of it, or go on making it."""
     given = WORLDS[name]
     how: dict[str, Any] = {"seed": given.data.seed, "env_settings": given.env_settings}
     data = collect(given.data.env_id, given.data.make_policy(), given.data.num_episodes, folder=out / "set", **how)
@@ -112,8 +112,11 @@ def make_model(name: str, out: Path) -> WorldModel:
         fit_encoder(encoder, [data], num_frames=20_000, folder=out / "stores")
         store = encode(data, encoder, out / "stores")
         model = _trained(store, given.planning, out)
-    far = fit_steps_to_go(store, base=model, folder=out / "far").model
-    return fit_temporal_embedding(store, base=far, folder=out / "time").model
+    if agent == "hierarchical":
+        return fit_steps_to_go(store, base=model, folder=out / "far").model
+    if agent == "subgoals":
+        return fit_temporal_embedding(store, base=model, folder=out / "time").model
+    return model
 
 
 def _trained(store: LatentStore, planning: PlanningSettings, out: Path) -> WorldModel:
@@ -131,10 +134,10 @@ def _trained(store: LatentStore, planning: PlanningSettings, out: Path) -> World
 def make_rows(title: str, agents: Sequence[str], num_tasks: int, out: Path) -> list[ResultRow]:
     """Evaluate agents on a family of tasks; what is done already is read."""
     family, world = FAMILIES[title], WORLDS[FAMILIES[title].world]
-    model = make_model(family.world, out / family.world)
     protocol = replace(PROTOCOLS["far"], goal_offset=family.goal_offset, budget=family.budget)
     rows = []
     for agent in agents:
+        model = make_model(family.world, out / family.world, agent)
         count = min(num_tasks, _SIMULATED) if agent == "simulator" else num_tasks
         tasks = _tasks(family, world, model, count, out)
         folder = out / "rows" / title.replace(" ", "_").replace(",", "") / f"{agent}_{count}"
@@ -165,7 +168,7 @@ def _specs(agent: str, model: WorldModel, tasks: Tasks, protocol: Protocol) -> l
         return baselines(tasks)
     if agent == "prior":
         return ablations(planning_spec(model, fast(), tasks, protocol))[:1]
-    kind = _FAR.get(agent, PlanningAgent)
+    kind = _KINDS.get(agent, PlanningAgent)
     return [planning_spec(model, fast(), tasks, protocol, num_workers=0, kind=kind, simulator=agent == "simulator")]
 
 

@@ -14,13 +14,13 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from wmcontrol import WorldModel
+from wmcontrol import SubgoalAgent, WorldModel
 from wmcontrol.data import LatentStore
 from wmcontrol.evaluation import RandomTasks
 
 from .landmarks import nearest_frames
 
-SIDE, SHOWN, DPI, REACH = 150, 9, 100, 7.0  # pixels of a frame; frames at most; what an agent's reach is by default
+SIDE, SHOWN, DPI = 150, 9, 100  # pixels of a frame; frames at most
 
 
 def save_ways(model: WorldModel, store: LatentStore, seeds: Sequence[int], path: Path) -> None:
@@ -50,7 +50,7 @@ def save_ways(model: WorldModel, store: LatentStore, seeds: Sequence[int], path:
         shown, _ = large.reset(seed=task.seed)
         pair = np.stack([observation["pixels"], observation["goal_pixels"]])
         start, goal = model.encode(torch.from_numpy(pair)[:, None])[:, 0]
-        way = embedding.way(start, goal, REACH)
+        way = embedding.way(start, goal, SubgoalAgent.reach)
         picked = [way[i] for i in np.unique(np.linspace(0, len(way) - 1, min(len(way), SHOWN - 2)).round().astype(int))]
         frames = [shown["pixels"]]
         for state in store.states[nearest_frames(embedding.frames[picked], store)] if picked else ():

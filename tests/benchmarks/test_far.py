@@ -21,7 +21,7 @@ from wmcontrol import WorldModel
 def test_each_agent_gets_a_row_of_a_family(
     number: int, title: str, names: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
-    monkeypatch.setattr(far, "make_model", lambda name, out: WorldModel.load("wall"))
+    monkeypatch.setattr(far, "make_model", lambda name, out, agent: WorldModel.load("wall"))
     short = {name: replace(family, budget=5) for name, family in far.FAMILIES.items()}
     monkeypatch.setattr(far, "FAMILIES", short)
     few = replace(far.WORLDS["wall"], data=replace(far.WORLDS["wall"].data, num_unseen=4))

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from wmcontrol import Predictor, PyramidEncoder, WorldModel
+from wmcontrol import ActionConditioned, Predictor, PyramidEncoder, WorldModel
 from wmcontrol.data import ArrayDataset, LatentStore, encode
+from wmcontrol.models import ActionNormalizer
 
 SIDE, FRAMES = 32, 40
 
@@ -52,3 +53,20 @@ def other_store(tmp_path_factory: pytest.TempPathFactory) -> LatentStore:
 def base(encoder: PyramidEncoder) -> WorldModel:
     torch.manual_seed(0)
     return WorldModel(encoder, Predictor(16, 24, 2, 2), control_rate=10, frame_size=(SIDE, SIDE))
+
+
+@pytest.fixture
+def model(base: WorldModel, stores: list[LatentStore]) -> WorldModel:
+    """A model with actions of two numbers, whose steps are three of the environment's."""
+    found = stores[0].action_statistics()
+    normalizer = ActionNormalizer(
+        found.mean.tolist(), found.std.tolist(), found.low.tolist(), found.high.tolist(), frameskip=3
+    )
+    assert isinstance(base.predictor, Predictor)
+    return WorldModel(
+        base.encoder,
+        ActionConditioned(base.predictor, 6),
+        normalizer,
+        control_rate=10,
+        frame_size=base.frame_size,
+    )

@@ -8,29 +8,12 @@ import pytest
 import torch
 from naming import naming
 
-from wmcontrol import ActionConditioned, Predictor, WorldModel
+from wmcontrol import WorldModel
 from wmcontrol.data import LatentStore
-from wmcontrol.models import ActionNormalizer
 from wmcontrol.training import StepsToGoSettings, fit_steps_to_go
-from wmcontrol.training.steps_to_go import HindsightPairs
+from wmcontrol.training.hindsight import HindsightPairs
 
 SMALL = StepsToGoSettings(num_steps=30, batch_size=64, width=16, depth=1, max_steps=4, num_landmarks=12)
-
-
-@pytest.fixture
-def model(base: WorldModel, stores: list[LatentStore]) -> WorldModel:
-    found = stores[0].action_statistics()
-    normalizer = ActionNormalizer(
-        found.mean.tolist(), found.std.tolist(), found.low.tolist(), found.high.tolist(), frameskip=3
-    )
-    assert isinstance(base.predictor, Predictor)
-    return WorldModel(
-        base.encoder,
-        ActionConditioned(base.predictor, 6),
-        normalizer,
-        control_rate=10,
-        frame_size=base.frame_size,
-    )
 
 
 def walk(store: LatentStore) -> tuple[LatentStore, np.ndarray]:

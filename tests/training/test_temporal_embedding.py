@@ -10,30 +10,14 @@ import torch
 from naming import naming
 from scipy.stats import spearmanr
 
-from wmcontrol import ActionConditioned, Predictor, WorldModel
+from wmcontrol import WorldModel
 from wmcontrol.data import LatentStore, held_out_split
-from wmcontrol.models import ActionNormalizer, TemporalEmbedding
+from wmcontrol.models import TemporalEmbedding
 from wmcontrol.training import TemporalEmbeddingSettings, fit_temporal_embedding
-from wmcontrol.training.steps_to_go import HindsightPairs
+from wmcontrol.training.hindsight import HindsightPairs, hindsight
 from wmcontrol.training.temporal_embedding import _contrast
 
 SMALL = TemporalEmbeddingSettings(num_steps=30, batch_size=16, width=16, depth=1, size=4, max_steps=4, num_frames=12)
-
-
-@pytest.fixture
-def model(base: WorldModel, stores: list[LatentStore]) -> WorldModel:
-    found = stores[0].action_statistics()
-    normalizer = ActionNormalizer(
-        found.mean.tolist(), found.std.tolist(), found.low.tolist(), found.high.tolist(), frameskip=3
-    )
-    assert isinstance(base.predictor, Predictor)
-    return WorldModel(
-        base.encoder,
-        ActionConditioned(base.predictor, 6),
-        normalizer,
-        control_rate=10,
-        frame_size=base.frame_size,
-    )
 
 
 def seen_from_above(places: np.ndarray) -> torch.Tensor:
@@ -130,6 +114,18 @@ def test_later_frames_are_of_the_same_trajectory(stores: list[LatentStore]) -> N
     for some, most in ((rest >= 12, 12), (rest == 5, 5), (rest == 1, 1)):
         found = torch.bincount(gaps[some]) / some.sum()
         assert found.tolist() == pytest.approx([0] + [1 / most] * most, abs=0.03)
+
+
+def test_what_is_held_out_is_not_trained_on(stores: list[LatentStore], model: WorldModel) -> None:
+    found = hindsight(stores[0], model, replace(SMALL, split_seed=3), "cpu")
+    train, held_out = held_out_split(len(stores[0]), 3, 0)
+    for pairs, members in ((found.pairs, train), (found.unseen, held_out)):
+        assert sorted({*(pairs.frames // 40)}) == sorted(members)
+        assert len(pairs.frames) == 40 * len(members)
+    assert found.model is not model
+    few = replace(stores[0], lengths=stores[0].lengths[:6], tokens=stores[0].tokens[:240])
+    alone = hindsight(few, model, SMALL, "cpu")  # one is held out, which makes no pairs of two
+    assert {*alone.unseen.frames} == {*alone.pairs.frames}
 
 
 def test_a_killed_run_ends_with_the_same_embedding(

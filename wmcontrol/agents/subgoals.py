@@ -83,10 +83,6 @@ class SubgoalAgent(PlanningAgent):
         assert isinstance(made, cls)
         return made
 
-    def _straight(self) -> PlanningAgent:
-        """Return the agent that plans straight for the goal, as this one does near it."""
-        return PlanningAgent(**{part.name: getattr(self, part.name) for part in fields(PlanningAgent)})
-
     @property
     def _embedding(self) -> TemporalEmbedding:
         assert self._world.temporal_embedding is not None
@@ -113,13 +109,13 @@ class SubgoalAgent(PlanningAgent):
             rows = [k for k, found in enumerate(near) if found == is_near]
             if not rows:
                 continue
-            agent = self._straight()
-            if not is_near:
+            if is_near:
+                agent = PlanningAgent(**shared)
+            else:
                 chosen = around[rows]
-                objective = _WayToGoal(embedding, embedding.points[chosen], ways[rows].gather(1, chosen), self.reach)
-                agent = _FromAfar(
-                    **{**shared, "objective": objective}, num_subgoals=self.num_subgoals, reach=self.reach
-                )
+                way = _WayToGoal(embedding, embedding.points[chosen], ways[rows].gather(1, chosen), self.reach)
+                afar = {**shared, "objective": way}
+                agent = _FromAfar(**afar, num_subgoals=self.num_subgoals, reach=self.reach)
             agent._plan_together(envs, [members[k] for k in rows], starts[rows], steps_to_go)
 
 

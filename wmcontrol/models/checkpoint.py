@@ -54,6 +54,7 @@ from .normalizer import ActionNormalizer
 from .ordinary import ordinary_tensors
 from .planning_settings import PlanningSettings
 from .predictor import PREDICTORS, Predictor
+from .temporal_embedding import MOST
 from .world_model import HEADS, WorldModel
 from .zoo.frame_causal import FrameCausalPredictor
 
@@ -102,7 +103,7 @@ _CONFIG = Record(
         "temporal_embedding": Record(
             {
                 **dict.fromkeys(("dim", "num_patches", "size", "width", "depth"), _SIZE),
-                "num_frames": Integer(low=0, high=2**20),
+                "num_frames": Integer(low=0, high=MOST["num_frames"]),
             }
         ),
         "dtype": Choice(*_DTYPES),

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from ..checks import check_whole
 
-MOST = {"size": 2**12, "width": 2**13, "depth": 100, "num_frames": 2**20}  # of a network that memory has room for
+MOST = {"size": 2**12, "width": 2**13, "depth": 100, "num_frames": 2**18}  # that memory has room for
 _AT_ONCE = 4096  # frames that are embedded together
 _NEIGHBORS = 24  # of each frame that is kept
 _KEPT = ("frames", "points", "neighbors")

@@ -15,15 +15,14 @@ from torch import Tensor
 
 from ..checks import check_fields, number, whole
 from ..data import LatentStore
-from ..hardware import usable_device
 from ..models import TemporalEmbedding, WorldModel
 from ..models.temporal_embedding import MOST
 from ..untrusted import AnyJson, Number, Record
 from .descent import cosine, descend
 from .distributed import DistributedContext
-from .inputs import acting_digest, model_beside, open_store, run, split
+from .hindsight import HindsightPairs, hindsight, token_statistics
+from .inputs import acting_digest, run
 from .state import OnLog
-from .steps_to_go import HindsightPairs, token_statistics
 
 _TRIED = 4  # batches of held-out pairs that the loss is measured on
 _RESULT = Record(
@@ -124,14 +123,7 @@ def fit_temporal_embedding(
             holds another run; or the loss is not finite.
         OSError: the store or model is not there, ``folder`` cannot be written to, or another process writes there.
     """
-    place, data = usable_device(device), open_store(store)
-    world = model_beside(base, data)
-    if world.normalizer is None:
-        raise ValueError("base: expected a model with actions, whose frameskip says how long a model step is")
-    train, held_out = split(data, settings)
-    pairs = HindsightPairs(data, train, world.frameskip, settings.max_steps)
-    # Of few trajectories one alone is held out, which gives no pairs of two.
-    unseen = HindsightPairs(data, held_out if len(held_out) > 1 else train, world.frameskip, settings.max_steps)
+    place, data, world, pairs, unseen = hindsight(store, base, settings, device)
     about = {"store": data.identity(), "base": acting_digest(world), "settings": asdict(settings)}
 
     def train_it(out: Path, where: DistributedContext) -> tuple[WorldModel, dict[str, Any]]:

@@ -1,0 +1,137 @@
+"""Pairs of frames of a store's trajectories, and how many steps lie between them: what hindsight teaches.
+
+Letters: ``B`` pairs of frames, ``N`` the most model steps that are told apart, ``P`` patches of a frame, ``D`` numbers
+of a token.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..data import LatentStore
+from ..hardware import usable_device
+from ..models import WorldModel
+from .inputs import Seeds, model_beside, open_store, split
+
+_FARTHER = 0.35  # of the pairs are of two trajectories
+
+
+class Pairs(NamedTuple):
+    """Two frames each, and how many model steps apart they are."""
+
+    tokens: Tensor  # (B, P, D)
+    goal: Tensor  # (B, P, D)
+    steps: Tensor  # (B,) from 0 to N, N + 1 for "farther"
+
+
+class HindsightPairs:
+    """Pairs of frames of one trajectory, any number of steps up to N apart, and of two trajectories.
+
+    Args:
+        store: of tokens.
+        members: numbers of trajectories.
+        frameskip: environment steps of a model step; what lies between is rounded up.
+        max_steps: N.
+
+    Raises:
+        ValueError: there are fewer than two trajectories, or none is as long as a model step.
+    """
+
+    def __init__(self, store: LatentStore, members: Sequence[int], frameskip: int, max_steps: int):
+        lengths = store.lengths[list(members)]
+        if len(lengths) < 2 or lengths.max() <= frameskip:
+            raise ValueError(
+                f"{store.folder}: expected at least two trajectories to learn from, one of them longer than the "
+                f"{frameskip} steps of a model step; got {len(lengths)}"
+            )
+        self._store, self._frameskip, self._max_steps, self.folder = store, frameskip, max_steps, store.folder
+        self.frames = np.concatenate([np.arange(n) + store.offsets[m] for m, n in zip(members, lengths, strict=True)])
+        self._lengths = np.repeat(lengths, lengths)  # of the trajectory of each frame
+        self._firsts = np.repeat(np.cumsum(lengths) - lengths, lengths)  # where in frames it begins
+        self._rest = rest = self._firsts + self._lengths - 1 - np.arange(len(self.frames))  # steps after each frame
+        self._by_rest = np.argsort(-rest, kind="stable")
+        most = min(int(lengths.max()) - 1, max_steps * frameskip)
+        self._having = len(rest) - np.searchsorted(np.sort(rest), np.arange(most + 1))  # frames with so many after them
+
+        self._steps = -(-np.arange(most + 1) // frameskip)  # model steps that so many take
+        near = np.bincount(self._steps, minlength=max_steps + 1) / (most + 1)
+        self.shares = np.append((1 - _FARTHER) * near, _FARTHER)  # of pairs with so many model steps
+
+    def later(self, count: int, rng: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return any frames (count,) but the last of trajectories, and later ones (count,), any number of environment
+        steps as often."""
+        starts = self._by_rest[rng.integers(self._having[1], size=count)]
+        most = np.minimum(self._rest[starts], len(self._having) - 1)
+        return starts, starts + 1 + rng.integers(most)
+
+    def tokens(self, rows: NDArray[np.int64]) -> Tensor:
+        """Return the tokens (…, P, D) of frames (…), by their numbers in ``frames``."""
+        return self._store.tokens[torch.from_numpy(self.frames[rows])].float()
+
+    def draw(self, count: int, rng: np.random.Generator) -> Pairs:
+        """Draw pairs at random, any number of environment steps as often."""
+        gaps = rng.integers(len(self._having), size=count)
+        starts = self._by_rest[rng.integers(self._having[gaps])]
+        goals, steps = starts + gaps, self._steps[gaps]
+        far = rng.random(count) < _FARTHER
+        others = rng.integers(len(self.frames) - self._lengths[starts])
+        others += np.where(others >= self._firsts[starts], self._lengths[starts], 0)
+        goals, steps = np.where(far, others, goals), np.where(far, self._max_steps + 1, steps)
+        return Pairs(self.tokens(starts), self.tokens(goals), torch.from_numpy(steps))
+
+
+def token_statistics(pairs: HindsightPairs, seed: int) -> tuple[Tensor, Tensor]:
+    """Return means and deviations (D,) of the numbers of tokens; of what hardly varies, a thousandth of the largest.
+
+    Raises:
+        ValueError: tokens are not finite, or all the same.
+    """
+    starts, _ = pairs.later(4096, np.random.default_rng([seed, 2]))
+    some = pairs.tokens(starts).flatten(0, 1)
+    spread = some.std(0)
+    if not spread.isfinite().all() or not spread.any():
+        raise ValueError(f"{pairs.folder}: its tokens are not finite, or all the same; encode the data again")
+    return some.mean(0), spread.clamp_min(1e-3 * float(spread.max()))
+
+
+class FarSettings(Seeds, Protocol):
+    """Settings of a training that learns from pairs."""
+
+    @property
+    def max_steps(self) -> int:
+        """N."""
+
+
+class Hindsight(NamedTuple):
+    """What a training begins with that learns from pairs of frames."""
+
+    device: torch.device
+    store: LatentStore
+    model: WorldModel  # a copy, which gets what is learned
+    pairs: HindsightPairs  # to train on
+    unseen: HindsightPairs  # of held-out trajectories
+
+
+def hindsight(
+    store: LatentStore | str | Path, base: WorldModel | str | Path, settings: FarSettings, device: str | torch.device
+) -> Hindsight:
+    """Return what a training begins with that learns from pairs of a store's frames, for a model with actions.
+
+    Raises:
+        ValueError: a store of another encoder, a model without actions, too few or too short trajectories.
+        OSError: the store or model is not there.
+    """
+    place, data = usable_device(device), open_store(store)
+    world = model_beside(base, data)
+    if world.normalizer is None:
+        raise ValueError("base: expected a model with actions, whose frameskip says how long a model step is")
+    train, held_out = split(data, settings)
+    pairs = HindsightPairs(data, train, world.frameskip, settings.max_steps)
+    # Of few trajectories one alone is held out, which gives no pairs of two.
+    unseen = HindsightPairs(data, held_out if len(held_out) > 1 else train, world.frameskip, settings.max_steps)
+    return Hindsight(place, data, world, pairs, unseen)
