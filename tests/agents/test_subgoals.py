@@ -9,12 +9,15 @@ import pytest
 import torch
 from dot_world import dot_model
 from naming import naming
+from scipy.sparse.csgraph import floyd_warshall
 from torch import Tensor
 
 from wmcontrol import GoalDistance, PlanningAgent, SubgoalAgent, WorldModel
-from wmcontrol.agents import SimulatorModel
+from wmcontrol.agents import SimulatorModel, WayToGoal
 from wmcontrol.agents.subgoals import _WayToGoal
 from wmcontrol.evaluation import RandomTasks, ablations, planning_spec
+from wmcontrol.evaluation.episodes import StepRecord
+from wmcontrol.evaluation.reports.film import curves_of
 from wmcontrol.models import ActionPrior, TemporalEmbedding
 from wmcontrol.objectives import ActionPenalty
 from wmcontrol.planners import BestProposal
@@ -104,7 +107,8 @@ def test_a_way_leads_through_the_door_and_ever_nearer_to_the_goal() -> None:
     ways = time.ways_to(goal, reach)[way]
     assert (ways.diff() < 0).all()
     stops = torch.cat([start[None], time.frames[way], goal[None]])
-    hops = time(stops[:-1], stops[1:])
+    by_tokens = time.scale * (stops[:-1] - stops[1:]).flatten(1).norm(dim=1)
+    hops = torch.hypot(time(stops[:-1], stops[1:]), by_tokens) / 2**0.5
     assert (hops <= reach).all()
     assert float(hops.square().sum()) == pytest.approx(float(ways[0] + hops[0] ** 2), rel=1e-4)
     crossing = stops[(stops[:, 0, 0] > 26) & (stops[:, 0, 0] < 38)]
@@ -112,9 +116,9 @@ def test_a_way_leads_through_the_door_and_ever_nearer_to_the_goal() -> None:
     assert (crossing[:, 0, 1] == DOOR).all()
     assert embedding(grid()[:3]).way(goal, goal + 1, 2.0) == []  # it is there, and they are in the other room
     # Where nothing is within reach, the nearest frame comes first.
-    assert time.way(torch.tensor([[20.0, 300.0]]), goal, reach)[0] == int(
-        time(torch.tensor([[[20.0, 300.0]]]), time.frames).argmin()
-    )
+    outside = torch.tensor([[20.0, 300.0]])
+    by_tokens = time.scale * (time.frames - outside).flatten(1).norm(dim=1)
+    assert time.way(outside, goal, reach)[0] == int(torch.hypot(time(outside, time.frames), by_tokens).argmin())
 
 
 class Line(TemporalEmbedding):
@@ -145,6 +149,40 @@ def test_ways_are_sums_of_squares_of_near_distances() -> None:
     assert found[39].item() == pytest.approx(10.5**2)
     assert found[36].item() == pytest.approx(10.5**2 + 0.25 * 3, rel=1e-4)
     assert found[40].item() == pytest.approx(100, rel=1e-4)
+
+
+class Folded(TemporalEmbedding):
+    """Takes places one above another for the same."""
+
+    def embed(self, tokens: Tensor) -> Tensor:
+        return tokens[..., 0, :1].float()
+
+
+def test_what_tokens_tell_apart_is_no_way() -> None:
+    frames = torch.tensor([[x, y] for y in (0.0, 9.0) for x in range(6)])
+    network = Folded(2, 1, size=1, width=4, depth=1)
+    network.mean += 3.0
+    network.std *= 2.0
+    time = network.keep(frames[:, None])
+    places = frames.double()
+    by_time = (places[:, None, 0] - places[None, :, 0]).square()
+    by_tokens = torch.cdist(places, places).square() / 4
+    scale = float((by_time.mean() / by_tokens.mean()).sqrt())
+    assert float(time.scale) == pytest.approx(scale)
+    squares = (by_time + scale**2 * by_tokens) / 2
+    for reach in (2.6, 9.0):
+        expected = floyd_warshall(torch.where(squares.sqrt() <= reach, squares, torch.inf).numpy())[:, -1]
+        found = time.ways_to(frames[-1:], reach)
+        np.testing.assert_allclose(found.numpy(), expected, rtol=1e-4, atol=1e-9)
+        assert found[5] > 2  # by time alone it is there
+    way = time.way(frames[:1], frames[-1:], 2.6)
+    stops = places[[0, *way, 11]]
+    steps = squares[[0, *way], [*way, 11]]
+    assert float(steps.sum()) == pytest.approx(float(time.ways_to(frames[-1:], 2.6)[0]), rel=1e-4)
+    assert (stops[:, 1].diff() > 0).sum() == 1
+    same = network.keep(torch.ones(3, 1, 2))
+    assert float(same.scale) == 1.0
+    assert same.ways_to(torch.ones(1, 2), 1.0).tolist() == pytest.approx([0, 0, 0], abs=1e-9)
 
 
 def test_a_way_goes_over_a_frame_or_at_once_where_the_goal_is_within_reach() -> None:
@@ -213,7 +251,10 @@ def test_a_dot_goes_round_the_wall() -> None:
     simulator: Any = SimulatorModel(far_model(), "wmcontrol/Wall-v0", num_workers=0)  # which knows the wall
     plain: Any = {"num_proposals": 20, "horizon": 3, "replan_every": 5}
     solved = {}
-    for agent in (agent_of(simulator), PlanningAgent(simulator, BestProposal(), GoalDistance("l2"), **plain)):
+    for agent in (
+        agent_of(simulator, reach=1.5),
+        PlanningAgent(simulator, BestProposal(), GoalDistance("l2"), **plain),
+    ):
         env, observation = begin([[20.0, 50.0], [44.0, 10.0]], [[44.0, 50.0], [20.0, 12.0]])
         state, found = None, []
         for _ in range(60):
@@ -250,9 +291,37 @@ def test_near_the_goal_it_plans_as_one_that_goes_straight() -> None:
     assert far_told.cost == pytest.approx(expected, abs=1e-4)
 
 
+def test_it_explains_the_way_that_it_sees_and_films_say_it() -> None:
+    model = far_model()
+    agent = agent_of(model)
+    env, observation = begin([[20.0, 42.0], [20.0, 50.0]], [[20.0, 50.0], [44.0, 50.0]])
+    assert agent.explain(agent.start([0])) == (None,)
+    steps, state = [], None
+    for _ in range(7):
+        steps.append(StepRecord(observation, np.zeros(2, bool), state, 0.0))
+        actions, state = agent.predict(observation, state)
+        observation, *_ = env.step(actions)
+    near, far = agent.explain(steps[1].state)
+    assert near is not None
+    assert far is not None
+    tokens, goal = (
+        model.encode(torch.from_numpy(steps[0].observation[n])[:, None])[:, 0] for n in ("pixels", "goal_pixels")
+    )
+    distances = embedding()(tokens, goal).tolist()
+    assert near.path == WayToGoal((), pytest.approx(distances[0]), True)
+    assert far.path == WayToGoal(
+        tuple(embedding().way(tokens[1], goal[1], agent.reach)), pytest.approx(distances[1]), False
+    )
+    assert len(far.path.frames) > 1
+    _, curves = curves_of(env, agent, steps, context_steps=0)
+    one, other = (curve.plans[0].headed for curve in curves)
+    assert one == f"straight for the goal, {distances[0]:.1f} nats away"
+    assert other == f"to the goal over {len(far.path.frames)} frames, {distances[1]:.1f} nats away"
+
+
 def test_ways_are_measured_once_for_each_goal() -> None:
     model = far_model()
-    agent = agent_of(model, reach=0.3)  # so short that no frame leads to another
+    agent = agent_of(model, reach=0.05)  # so short that no frame leads to another
     _, observation = begin([[20.0, 50.0]], [[44.0, 50.0]])
     _, other = begin([[20.0, 50.0]], [[44.0, 10.0]])
     found = []

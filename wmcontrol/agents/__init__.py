@@ -2,7 +2,7 @@
 
 from .baselines import NoOpAgent, RandomAgent
 from .hierarchical import HierarchicalAgent
-from .imagining import Explanation, LatentCost, PathToGoal
+from .imagining import Explanation, LatentCost, PathToGoal, WayToGoal
 from .planning import PlanningAgent
 from .simulator import SimulatorModel
 from .stable_baselines import load_policy
@@ -20,5 +20,6 @@ __all__ = [
     "RandomAgent",
     "SimulatorModel",
     "SubgoalAgent",
+    "WayToGoal",
     "load_policy",
 ]

@@ -121,6 +121,37 @@ class PathToGoal:
         subgoal = None if route.target == goal else route.target
         return PathToGoal(route.path[:-1], subgoal, route.steps, route.direct, route.blocked)
 
+    @property
+    def headed(self) -> str:
+        """Where the plan goes, in words."""
+        if np.isinf(self.steps):
+            return "no path: straight for the goal"
+        where = "the goal" if self.subgoal is None else f"landmark {self.subgoal}"
+        return f"headed for {where}, {self.steps:.1f} model steps to go"
+
+
+@dataclass(frozen=True)
+class WayToGoal:
+    """The way that an agent with a temporal embedding sees to its goal.
+
+    Attributes:
+        frames: numbers of the frames that it leads over, of those that the embedding keeps; none where the plan goes
+            straight for the goal, or nothing lies between.
+        distance: temporal distance of the goal, nats.
+        straight: whether the plan goes straight for the goal, as that is near.
+    """
+
+    frames: tuple[int, ...]
+    distance: float
+    straight: bool
+
+    @property
+    def headed(self) -> str:
+        """Where the plan goes, in words."""
+        if self.straight:
+            return f"straight for the goal, {self.distance:.1f} nats away"
+        return f"to the goal over {len(self.frames)} frames, {self.distance:.1f} nats away"
+
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
@@ -141,7 +172,7 @@ class Explanation:
             that it imagined, one model step after another, as the decoder draws them.
         imagined_tokens: (H, P, D) of the frames that it imagined.
         info: what the planner and the objective say: evaluations, whether guardrails are kept.
-        path: over landmarks to the goal, of an agent that has them.
+        path: to the goal, over landmarks or over frames that a temporal embedding keeps, of an agent that has them.
     """
 
     step: int
@@ -155,7 +186,7 @@ class Explanation:
     imagined: NDArray[np.uint8] | None
     imagined_tokens: Tensor
     info: Mapping[str, Any]
-    path: PathToGoal | None = None
+    path: PathToGoal | WayToGoal | None = None
 
 
 @torch.no_grad()

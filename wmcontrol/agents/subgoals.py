@@ -11,10 +11,10 @@ from ..checks import number, whole
 from ..models import TemporalEmbedding, WorldModel
 from ..objectives import Objective, Term
 from ..planners import Planner
-from .imagining import tokens_of
+from .imagining import Explanation, WayToGoal, tokens_of
 from .planning import PlanningAgent
 from .simulator import SimulatorModel
-from .state import EnvState
+from .state import AgentState, EnvState
 
 _AROUND = 512  # kept frames around an environment that a way may begin at
 
@@ -26,8 +26,8 @@ class SubgoalAgent(PlanningAgent):
     Near the goal it plans as :class:`PlanningAgent` does, by ``objective``. Farther away the way from where a plan ends
     to the goal decides, over frames of the training data, and half of the proposals are for subgoals: of these frames
     within reach those with the shortest ways to the goal. The world model imagines what comes of each proposal, so no
-    subgoal has to be reached, or to be a good one. What it needs is in the model: an action prior
-    (:func:`wmcontrol.training.fit_prior`) and a ``temporal_embedding``
+    subgoal has to be reached, or to be a good one. ``explain`` says the way. What it needs is in the model: an action
+    prior (:func:`wmcontrol.training.fit_prior`) and a ``temporal_embedding``
     (:func:`wmcontrol.training.fit_temporal_embedding`). Both are learned from pixels and actions of the training data.
 
     Args:
@@ -82,6 +82,20 @@ class SubgoalAgent(PlanningAgent):
         made = super().from_model(model, planner, objective=objective, goal_offset=goal_offset, seed=seed, **changes)
         assert isinstance(made, cls)
         return made
+
+    def explain(self, state: AgentState) -> tuple[Explanation | None, ...]:
+        """Return for each environment what its last plan imagined, what came of it, and the way to the goal."""
+        explained = zip(super().explain(state), state.envs, strict=True)
+        return tuple(None if told is None else replace(told, path=self._way(env)) for told, env in explained)
+
+    def _way(self, env: EnvState) -> WayToGoal:
+        assert env.last_plan is not None
+        now, goal, _ = _known(env.last_plan.made_from)
+        with torch.no_grad():
+            distance = float(self._embedding(now, goal))
+        straight = distance <= self.near
+        frames = () if straight else tuple(self._embedding.way(now, goal, self.reach))
+        return WayToGoal(frames, distance, straight)
 
     @property
     def _embedding(self) -> TemporalEmbedding:

@@ -17,7 +17,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...agents.imagining import PathToGoal
 from ...agents.planning import PlanningAgent
 from ...checks import check_whole
 from ...envs.contract import image_size
@@ -46,12 +45,11 @@ def film(
     """Play the first tasks as :func:`~wmcontrol.evaluation.evaluate` does with the same seed, and save a video of it.
 
     Each episode has a row: what the agent sees, the goal, the cost of each frame that came beside that of the frames
-    that its plans imagined, and for an agent that plans its last search. Costs are of the distance to the goal, though
-    a plan of an agent with landmarks goes to one of them, as the row then says. Lines over the frame are where the plan
-    really leads;
-    thin ones, where some of the proposals do that the action prior made for it. Of a model with a decoder
-    (:func:`~wmcontrol.training.fit_decoder`) what the plan imagined runs beside what came. For other agents the curve
-    is the distance to the goal.
+    that its plans imagined, and for an agent that plans its last search. Costs are of the saved distance to the goal,
+    though plans of agents for far goals look at other ones; the row then says where they are headed. Lines over the
+    frame are where the plan really leads; thin ones, where some of the proposals do that the action prior made for it.
+    Of a model with a decoder (:func:`~wmcontrol.training.fit_decoder`) what the plan imagined runs beside what came.
+    For other agents the curve is the distance to the goal.
 
     Args:
         agent: as for ``evaluate``.
@@ -157,21 +155,13 @@ def _latent_curves(agent: PlanningAgent, steps: Sequence[StepRecord], context_st
                 actions = np.concatenate([told.proposals[:_SHOWN], told.actions[None]])
                 lands = begun + agent.horizon * frameskip
                 costs = _costs(agent, told.imagined_tokens, goal)
-                headed = "" if told.path is None else _headed(told.path)
+                headed = "" if told.path is None else told.path.headed
                 curve.plans.append(
                     PlanSeen(begun, lands, costs, told.history, actions, imagined=told.imagined, headed=headed)
                 )
             if len(told.surprise):
                 curve.surprises[acted] = (float(told.surprise[-1]), float(told.change[-1]))
     return curves
-
-
-def _headed(path: PathToGoal) -> str:
-    """Say where a plan goes that is part of a path."""
-    if np.isinf(path.steps):
-        return "no path: straight for the goal"
-    where = "the goal" if path.subgoal is None else f"landmark {path.subgoal}"
-    return f"headed for {where}, {path.steps:.1f} model steps to go"
 
 
 @torch.no_grad()
