@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import dijkstra
 from torch import Tensor, nn
@@ -20,7 +21,7 @@ MOST = {"size": 2**12, "width": 2**13, "depth": 100, "num_frames": 2**18}  # tha
 _AT_ONCE = 4096  # frames that are embedded together
 _SOME = 1024  # frames whose neighbors are looked at together
 _NEIGHBORS = 24  # of each frame that is kept
-_KEPT = ("frames", "points", "neighbors", "scale")
+_KEPT = ("frames", "points", "neighbors")
 _LAST = 8  # frames at least that lead to a goal at once
 
 
@@ -35,9 +36,9 @@ class TemporalEmbedding(nn.Module):
 
     Of far frames distances tell little: all are about as unlikely. So a way there is measured over frames of the
     training data that it keeps, from one to a near one. Behaviour wanders, which makes likelihoods fall with the square
-    of how far it gets; the squares of near distances therefore add up along a way. A shortest way finds each pair of
-    frames that are taken for near by mistake. So the distance from one to the next counts tokens too: its square is the
-    mean of that of the temporal distance and that of standardised tokens, both of the same size among neighbors.
+    of how far it gets; the squares of near distances therefore add up along a way. A shortest way finds all frames that
+    are taken for near by mistake, so from one frame that is kept to the next tokens count too: the square of a distance
+    is the mean of that of the points and that of standardised tokens, which are first made as large on average.
 
     Source: contrastive reinforcement learning (Eysenbach et al., arXiv 2206.07568) with the energy of a metric (Myers
     et al., arXiv 2406.17098), here of frames alone, without actions and without a direction of time.
@@ -54,7 +55,6 @@ class TemporalEmbedding(nn.Module):
         frames: tokens (K, P, D) of these.
         points: (K, E) their embeddings.
         neighbors: (K, 24) the numbers of those nearest to each, its own where there are no more.
-        scale: nats that a distance of 1 between standardised tokens counts as much as.
     """
 
     mean: Tensor
@@ -62,7 +62,6 @@ class TemporalEmbedding(nn.Module):
     frames: Tensor
     points: Tensor
     neighbors: Tensor
-    scale: Tensor
 
     def __init__(
         self, dim: int, num_patches: int, *, size: int = 32, width: int = 512, depth: int = 3, num_frames: int = 0
@@ -84,9 +83,7 @@ class TemporalEmbedding(nn.Module):
         self.register_buffer("frames", torch.zeros(num_frames, num_patches, dim, dtype=torch.float32))
         self.register_buffer("points", torch.zeros(num_frames, size, dtype=torch.float32))
         self.register_buffer("neighbors", torch.zeros(num_frames, _NEIGHBORS, dtype=torch.int32))
-        self.register_buffer("scale", torch.ones((), dtype=torch.float32))
-        self._places: Tensor | None = None  # of the frames, once they were asked for
-        self._graph: coo_array | None = None  # likewise
+        self._graph: coo_array | None = None  # of the frames, once it was asked for
         # Of many patches each is made small first, so that the next layer is no larger for them.
         code = dim if num_patches == 1 else max(1, width // num_patches)
         self.patches = nn.Identity() if num_patches == 1 else nn.Linear(dim, code, dtype=torch.float32)
@@ -127,7 +124,8 @@ class TemporalEmbedding(nn.Module):
         """
         if tuple(tokens.shape[-2:]) != (self.num_patches, self.dim):
             raise ValueError(f"tokens must have shape (…, {self.num_patches}, {self.dim}), got {tuple(tokens.shape)}")
-        points: Tensor = self.layers(self.patches(self._standardized(tokens)).flatten(-2)) * self.log_scale.exp()
+        patches = self.patches((tokens.to(self.std) - self.mean) / self.std)
+        points: Tensor = self.layers(patches.flatten(-2)) * self.log_scale.exp()
         return points
 
     def forward(self, tokens: Tensor, goal: Tensor) -> Tensor:
@@ -150,9 +148,6 @@ class TemporalEmbedding(nn.Module):
         found = torch.cat(near)
         itself = torch.arange(len(frames), dtype=torch.int64, device=found.device)[:, None]
         kept.neighbors.copy_(torch.cat([found, itself.expand(-1, _NEIGHBORS - count)], 1))
-        by_tokens = kept._to_neighbors(kept._standardized(kept.frames).flatten(1)).square().mean()
-        if by_tokens > 0:
-            kept.scale.copy_((kept._to_neighbors(kept.points).square().mean() / by_tokens).sqrt())
         return kept
 
     @torch.no_grad()
@@ -164,29 +159,7 @@ class TemporalEmbedding(nn.Module):
             reach: how far one frame of a way is from the next at most, nats. The nearest to the goal lead there in any
                 case. Where no way leads there, it counts as half as long again as the longest.
         """
-        graph, K = self._connected(), len(self.points)
-        last = torch.cdist(self._place(goal)[None], self._kept_places())[0]
-        near = torch.where(last <= reach)[0]
-        if len(near) < _LAST:
-            near = last.topk(min(_LAST, K), largest=False).indices
-        ends = near.cpu().numpy().astype(np.int32)
-        steps = last[near].double().cpu().numpy()
-        starts, others, lengths = graph.row, graph.col, graph.data
-        within = lengths <= reach
-        edges = coo_array(
-            (
-                np.concatenate([lengths[within], steps]).clip(1e-6) ** 2,  # what is 0 would be no edge
-                (
-                    np.concatenate([starts[within], np.full(len(ends), K, np.int32)]),
-                    np.concatenate([others[within], ends]),
-                ),
-            ),
-            shape=(K + 1, K + 1),
-        )
-        found = dijkstra(edges.tocsr(), directed=False, indices=K)[:K]
-        reached = np.isfinite(found)
-        found = np.where(reached, found, 1.5 * found[reached].max())
-        return torch.from_numpy(found).to(self.points)
+        return self._ways(goal, reach)[0]
 
     @torch.no_grad()
     def subgoals(self, tokens: Tensor, ways: Tensor, count: int, reach: float) -> Tensor:
@@ -212,52 +185,53 @@ class TemporalEmbedding(nn.Module):
 
         ``reach`` is as of :meth:`ways_to`. The way is empty where the goal is within reach and nothing is nearer.
         """
-        ways, point, end, places = (
-            self.ways_to(goal, reach),
-            self._place(tokens),
-            self._place(goal),
-            self._kept_places(),
+        ways, following = self._ways(goal, reach)
+        there, straight = torch.cdist(self.embed(tokens)[None], self.points)[0], float(self(tokens, goal))
+        lengths = torch.where(there <= max(reach, float(there.min())), there.square() + ways, torch.inf)
+        first = int(lengths.argmin())
+        if straight <= reach and straight**2 <= float(lengths[first]):
+            return []
+        found = [first]
+        while 0 <= (after := int(following[found[-1]])) < len(following):
+            found.append(after)
+        return found
+
+    def _ways(self, goal: Tensor, reach: float) -> tuple[Tensor, NDArray[np.int32]]:
+        """Return how long the ways (K,) to a goal are, and the frame (K,) that comes next on each; K is the goal."""
+        graph, K = self._connected(), len(self.points)
+        last = torch.cdist(self.embed(goal)[None], self.points)[0]
+        near = torch.where(last <= reach)[0]
+        if len(near) < _LAST:
+            near = last.topk(min(_LAST, K), largest=False).indices
+        ends = near.cpu().numpy().astype(np.int32)
+        steps = last[near].double().cpu().numpy()
+        starts, others, lengths = graph.row, graph.col, graph.data
+        within = lengths <= reach
+        edges = coo_array(
+            (
+                np.concatenate([lengths[within], steps]).clip(1e-6) ** 2,  # what is 0 would be no edge
+                (
+                    np.concatenate([starts[within], np.full(len(ends), K, np.int32)]),
+                    np.concatenate([others[within], ends]),
+                ),
+            ),
+            shape=(K + 1, K + 1),
         )
-        found: list[int] = []
-        left = torch.inf
-        while True:
-            steps = torch.linalg.vector_norm(places - point, dim=-1)
-            lengths = torch.where(steps <= max(reach, float(steps.min())), steps.square() + ways, torch.inf)
-            lengths[ways >= left] = torch.inf  # each is nearer to the goal than the one before it
-            best, straight = int(lengths.argmin()), float(torch.linalg.vector_norm(point - end))
-            if lengths[best].isinf() or (straight <= reach and straight**2 <= float(lengths[best])):
-                return found
-            found.append(best)
-            point, left = places[best], float(ways[best])
-
-    def _standardized(self, tokens: Tensor) -> Tensor:
-        return (tokens.to(self.std) - self.mean) / self.std
-
-    def _place(self, tokens: Tensor) -> Tensor:
-        """Return where frames (…, P, D) are on ways, (…, E + P * D): by their points and by their tokens."""
-        by_tokens = self.scale * self._standardized(tokens).flatten(-2)
-        return torch.cat([self.embed(tokens), by_tokens], -1) / math.sqrt(2)
-
-    def _kept_places(self) -> Tensor:
-        """Return where the frames that it keeps are, (K, E + P * D)."""
-        if self._places is None or self._places.device != self.frames.device:
-            self._places = torch.cat([self._place(part) for part in self.frames.split(_AT_ONCE)])
-        return self._places
-
-    def _to_neighbors(self, places: Tensor) -> Tensor:
-        """Return how far (K, 24) each of places (K, N) is from those of its neighbors."""
-        parts = zip(places.split(_AT_ONCE), self.neighbors.split(_AT_ONCE), strict=True)
-        return torch.cat(
-            [torch.linalg.vector_norm(places[near.long()] - part[:, None], dim=-1) for part, near in parts]
-        )
+        found, following = dijkstra(edges.tocsr(), directed=False, indices=K, return_predecessors=True)
+        found, reached = found[:K], np.isfinite(found[:K])
+        found = np.where(reached, found, 1.5 * found[reached].max())
+        return torch.from_numpy(found).to(self.points), following[:K]
 
     def _connected(self) -> coo_array:
-        """Return the distances between frames that are neighbors, once for each two."""
+        """Return the distances between frames that are neighbors, by points and tokens, once for each two."""
         if self._graph is None:
             K = len(self.points)
             starts = torch.arange(K, dtype=torch.int64, device=self.points.device)[:, None].expand(-1, _NEIGHBORS)
             ends = self.neighbors.long()
-            lengths = self._to_neighbors(self._kept_places())
+            by_time = self._to_neighbors(self.points)
+            by_tokens = self._to_neighbors(((self.frames - self.mean) / self.std).flatten(1))
+            as_large = by_time.mean() / by_tokens.mean().clamp_min(torch.finfo(by_tokens.dtype).tiny)
+            lengths = ((by_time + as_large * by_tokens) / 2).sqrt()
             low, high = torch.minimum(starts, ends), torch.maximum(starts, ends)
             pairs, first = np.unique((low * K + high).flatten().cpu().numpy(), return_index=True)
             apart = pairs // K != pairs % K
@@ -265,3 +239,8 @@ class TemporalEmbedding(nn.Module):
             places = ((pairs[apart] // K).astype(np.int32), (pairs[apart] % K).astype(np.int32))
             self._graph = coo_array((numbers, places), shape=(K, K))
         return self._graph
+
+    def _to_neighbors(self, places: Tensor) -> Tensor:
+        """Return the squared distances (K, 24) of each of places (K, N) to those of its neighbors."""
+        parts = zip(places.split(_SOME), self.neighbors.split(_SOME), strict=True)
+        return torch.cat([(places[near.long()] - part[:, None]).square().sum(-1) for part, near in parts])
