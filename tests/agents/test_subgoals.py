@@ -19,7 +19,7 @@ from wmcontrol.evaluation import RandomTasks, ablations, planning_spec
 from wmcontrol.evaluation.episodes import StepRecord
 from wmcontrol.evaluation.reports.film import curves_of
 from wmcontrol.models import ActionPrior, TemporalEmbedding
-from wmcontrol.objectives import ActionPenalty
+from wmcontrol.objectives import ActionPenalty, objective_from
 from wmcontrol.planners import BestProposal
 
 DOOR, WALL = 30.0, 32.0
@@ -188,14 +188,17 @@ def test_from_one_frame_to_the_next_tokens_count_as_much_as_points() -> None:
 def test_a_way_goes_over_a_frame_or_at_once_where_the_goal_is_within_reach() -> None:
     time = Line(1, 1, size=1, width=4, depth=1)
     points, ways = torch.tensor([[[0.0], [3.0]], [[0.0], [3.0]]]), torch.tensor([[5.0, 7.0], [50.0, 70.0]])
-    objective = _WayToGoal(time, points, ways, reach=4.0)
+    objective = _WayToGoal(time, points, ways, torch.tensor([4.0, 4.0]))
     latents = torch.tensor([9.0, 1.0]).view(1, 1, 2, 1, 1).expand(2, 3, 2, 1, 1).clone()  # the last counts
     latents[:, 1, 1], latents[:, 2, 1] = 2.0, 2.8
     goal = torch.tensor([[[5.5]], [[6.5]]])
     found = objective(latents, goal, torch.zeros(2, 3, 2, 1))
-    over = [[1 + 5, 1 + 7, 0.04 + 7], [1 + 50, 4 + 50, 2.8**2 + 50]]
+    over = np.array([[1 + 5, 1 + 7, 0.04 + 7], [1 + 50, 4 + 50, 2.8**2 + 50]])
     once = [[np.inf, 3.5**2, 2.7**2], [np.inf, np.inf, 3.7**2]]
     np.testing.assert_allclose(found.numpy(), np.minimum(over, once), rtol=1e-5)
+    never = replace(objective, at_once=torch.tensor([4.0, -1.0]))
+    found = never(latents, torch.cat([goal[:1], latents[1:, 2, 1]]), torch.zeros(2, 3, 2, 1))
+    np.testing.assert_allclose(found.numpy(), [np.minimum(over[0], once[0]), over[1]], rtol=1e-5)
 
 
 def test_frames_are_kept_beside_the_same_network() -> None:
@@ -270,25 +273,66 @@ def test_a_dot_goes_round_the_wall() -> None:
 def test_near_the_goal_it_plans_as_one_that_goes_straight() -> None:
     model = far_model()
     assert isinstance(model.prior, Straight)
-    _, observation = begin([[20.0, 50.0], [20.0, 50.0]], [[20.0, 42.0], [44.0, 50.0]])
+    starts, goals = [[20.0, 50.0]] * 3, [[20.0, 42.0], [44.0, 50.0], [20.0, 30.0]]
+    _, observation = begin(starts, goals)
     agent = agent_of(model)
     _, state = agent.predict(observation)
-    near, far, subgoals = model.prior.asked
+    *estimates, near, far, subgoals = model.prior.asked
     tokens, goal = (model.encode(torch.from_numpy(observation[n])[:, None])[:, 0] for n in ("pixels", "goal_pixels"))
-    assert (embedding()(tokens, goal) <= agent.near).tolist() == [True, False]
-    assert torch.equal(torch.cat([near, far]), goal)
-    assert len(subgoals) == 4
-    near_told, far_told = agent.explain(state)
+    distances = embedding()(tokens, goal)
+    assert (distances <= agent.near).tolist() == [True, False, False]
+    assert (distances <= agent.reach).tolist() == [True, False, True]
+    assert len(estimates) == 3  # for each number of steps
+    assert all(torch.equal(each, goal[:1]) for each in (*estimates, near))
+    assert torch.equal(far, goal[1:])
+    assert len(subgoals) == 8
+    near_told, *told = agent.explain(state)
     assert near_told is not None
-    assert far_told is not None
-    assert len(near_told.proposals) == len(far_told.proposals) == 20
-    away = GoalDistance("l2")(near_told.imagined_tokens[None, None], goal[:1], torch.zeros(1, 1, 3, 10))
+    assert near_told.steps_to_go is not None
+    assert state.envs[0].due == 5 * near_told.steps_to_go
+    assert len(near_told.proposals) == 20
+    counted = objective_from(GoalDistance("l2"), near_told.steps_to_go)
+    away = counted(near_told.imagined_tokens[None, None], goal[:1], torch.zeros(1, 1, 3, 10))
     assert near_told.cost == pytest.approx(float(away), abs=1e-4)
-    time, end = embedding(), far_told.imagined_tokens[-1]
-    over = time(end[None], time.frames).square() + time.ways_to(goal[1], agent.reach)
-    straight = float(time(end, goal[1]))
-    expected = min(float(over.min()), straight**2 if straight <= agent.reach else np.inf)
-    assert far_told.cost == pytest.approx(expected, abs=1e-4)
+    time = embedding()
+    for row, far_told in enumerate(told, 1):
+        assert far_told is not None
+        assert far_told.steps_to_go is None
+        assert len(far_told.proposals) == 20
+        end = far_told.imagined_tokens[-1]
+        over = float((time(end[None], time.frames).square() + time.ways_to(goal[row], agent.reach)).min())
+        at_once = float(time(end, goal[row])) ** 2
+        assert far_told.cost == pytest.approx(over if row == 1 else at_once, abs=1e-4)
+        assert row == 1 or at_once < over
+
+
+def test_a_goal_is_due_anew_where_it_is_near_and_not_reached_and_never_where_it_is_far() -> None:
+    model = far_model()
+    _, near = begin([[20.0, 50.0]], [[20.0, 42.0]])
+    _, left = begin([[44.0, 50.0]], [[20.0, 42.0]])
+    found: dict[float, list[tuple[int | None, int | None]]] = {}
+    for arrived in (0.0, 0.9):
+        agent, state = agent_of(model, arrived=arrived), None
+        found[arrived] = []
+        for shown in [near] * 31 + [left] * 5:  # it does not move, whatever it does
+            _, state = agent.predict(shown, state)
+            if not state.envs[0].step % 5:
+                (told,) = agent.explain(state)
+                assert told is not None
+                found[arrived].append((state.envs[0].due, told.steps_to_go))
+    distance = float(embedding()(*(model.encode(torch.from_numpy(near[n])[:, None])[:, 0] for n in near if "pix" in n)))
+    assert 0 < distance < 0.9
+    for due in found.values():
+        first = due[0][0]
+        assert first is not None
+        assert due[0] == (first, first // 5)
+        assert due[-1] == (None, None)
+    anew, once = ([due for due, _ in found[arrived][:-1]] for arrived in (0.0, 0.9))
+    assert {*once} == {once[0]}
+    assert found[0.9][once[0] // 5 : -1] == [(once[0], None)] * (7 - once[0] // 5)
+    for step, due in zip(range(0, 35, 5), anew, strict=True):
+        assert due is not None
+        assert due > step
 
 
 def test_it_explains_the_way_that_it_sees_and_films_say_it() -> None:

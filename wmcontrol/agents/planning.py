@@ -386,7 +386,7 @@ class PlanningAgent:
     @torch.no_grad()
     def _estimated(self, chosen: Sequence[EnvState]) -> list[int]:
         """Return the least number of model steps in which some proposal comes about as near to the goal as any does."""
-        context, goal = context_of(self.model, chosen, self._memory), _goals_of(chosen)
+        context, goal = context_of(self.model, chosen, self._memory), goals_of(chosen)
         low, high = self._normalizer.bounds()
         costs = []
         most = self.horizon if self.prior is None else min(self.horizon, self.prior.horizon)
@@ -428,7 +428,7 @@ class PlanningAgent:
         self, envs: list[EnvState], members: Sequence[int], starts: Tensor, steps_to_go: int | None
     ) -> None:
         chosen = [envs[i] for i in members]
-        goal = _goals_of(chosen)
+        goal = goals_of(chosen)
         low, high = self._normalizer.bounds()
         context = context_of(self.model, chosen, self._memory)
         generators = [env.generator() for env in chosen]
@@ -452,7 +452,7 @@ class PlanningAgent:
             )
 
 
-def _goals_of(envs: Sequence[EnvState]) -> Tensor:
+def goals_of(envs: Sequence[EnvState]) -> Tensor:
     """Return goals (B, P, D); with P = 0 where the objective reads none."""
     return torch.stack([env.tokens[env.step][:0] if env.goal is None else env.goal for env in envs])
 

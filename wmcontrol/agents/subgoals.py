@@ -12,7 +12,7 @@ from ..models import TemporalEmbedding, WorldModel
 from ..objectives import Objective, Term
 from ..planners import Planner
 from .imagining import Explanation, WayToGoal, tokens_of
-from .planning import PlanningAgent
+from .planning import PlanningAgent, goals_of
 from .simulator import SimulatorModel
 from .state import AgentState, EnvState
 
@@ -23,9 +23,10 @@ _AROUND = 512  # kept frames around an environment that a way may begin at
 class SubgoalAgent(PlanningAgent):
     """Plans towards goals that are beyond one plan: by a temporal distance, and from proposals for many subgoals.
 
-    Near the goal it plans as :class:`PlanningAgent` does, by ``objective``. Farther away the way from where a plan ends
-    to the goal decides, over frames of the training data, and half of the proposals are for subgoals: of these frames
-    within reach those with the shortest ways to the goal. The world model imagines what comes of each proposal, so no
+    Near the goal it plans as :class:`PlanningAgent` does, by ``objective``, and estimates when the goal is due; anew
+    where that is over and the goal is not reached. Farther away the way from where a plan ends to the goal decides,
+    over frames of the training data, and half of the proposals are for subgoals: of these frames within reach those
+    with the shortest ways to the goal. The world model imagines what comes of each proposal, so no
     subgoal has to be reached, or to be a good one. ``explain`` says the way. What it needs is in the model: an action
     prior (:func:`wmcontrol.training.fit_prior`) and a ``temporal_embedding``
     (:func:`wmcontrol.training.fit_temporal_embedding`). Both are learned from pixels and actions of the training data.
@@ -34,6 +35,7 @@ class SubgoalAgent(PlanningAgent):
         num_subgoals: for each plan.
         reach: temporal distance up to which a frame is within reach of one plan, nats.
         near: temporal distance up to which it plans straight for the goal, nats.
+        arrived: temporal distance up to which the goal counts as reached, nats.
 
     Raises:
         TypeError, ValueError: as of :class:`PlanningAgent`; or a model without an action prior, or without a temporal
@@ -43,6 +45,7 @@ class SubgoalAgent(PlanningAgent):
     num_subgoals: int = whole(32)
     reach: float = number(7.0, "(0, inf)")
     near: float = number(5.5, "[0, inf)")
+    arrived: float = number(3.0, "[0, inf)")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -90,12 +93,11 @@ class SubgoalAgent(PlanningAgent):
 
     def _way(self, env: EnvState) -> WayToGoal:
         assert env.last_plan is not None
-        now, goal, _ = _known(env.last_plan.made_from)
-        with torch.no_grad():
-            distance = float(self._embedding(now, goal))
-        straight = distance <= self.near
-        frames = () if straight else tuple(self._embedding.way(now, goal, self.reach))
-        return WayToGoal(frames, distance, straight)
+        begun = env.last_plan.made_from
+        assert begun.goal is not None
+        (distance,), straight = self._distances([begun]), begun.due is not None
+        frames = [] if straight else self._embedding.way(begun.tokens[begun.step], begun.goal, self.reach)
+        return WayToGoal(tuple(frames), distance, straight)
 
     @property
     def _embedding(self) -> TemporalEmbedding:
@@ -103,34 +105,54 @@ class SubgoalAgent(PlanningAgent):
         return self._world.temporal_embedding
 
     def _aim(self, envs: list[EnvState], waiting: Sequence[int]) -> None:
-        """Measure the ways to new goals. When they are due is left open."""
-        for i in waiting:
-            goal = envs[i].goal
-            if envs[i].ways is None and goal is not None:
-                envs[i] = replace(envs[i], ways=self._embedding.ways_to(goal, self.reach))
+        """Measure the ways to new goals, and decide when goals are due that are near; when others are is left open."""
+        due = []
+        for i, distance in zip(waiting, self._distances([envs[i] for i in waiting]), strict=True):
+            env = envs[i]
+            assert env.goal is not None
+            if env.ways is None:
+                env = replace(env, ways=self._embedding.ways_to(env.goal, self.reach))
+            if distance > self.near:
+                env = replace(env, due=None)
+            elif env.due is None or (env.step >= env.due and distance > self.arrived):
+                due.append(i)
+            envs[i] = env
+        for i, step in zip(due, self._due([envs[i] for i in due]), strict=True):
+            envs[i] = replace(envs[i], due=step)
+
+    @torch.no_grad()
+    def _distances(self, envs: Sequence[EnvState]) -> list[float]:
+        """Return the temporal distances to goals."""
+        if not envs:
+            return []
+        now = torch.stack([env.tokens[env.step] for env in envs])
+        found: list[float] = self._embedding(now, goals_of(envs)).tolist()
+        return found
 
     def _plan_together(
         self, envs: list[EnvState], members: Sequence[int], starts: Tensor, steps_to_go: int | None
     ) -> None:
-        embedding = self._embedding
-        now, goals, ways = (torch.stack(part) for part in zip(*(_known(envs[i]) for i in members), strict=True))
-        with torch.no_grad():
-            near = (embedding(now, goals) <= self.near).tolist()
-            there = torch.cdist(embedding.embed(now), embedding.points)
-        around = there.topk(min(_AROUND, len(embedding.points)), largest=False).indices
         shared = {part.name: getattr(self, part.name) for part in fields(PlanningAgent)}
-        for is_near in (True, False):
-            rows = [k for k, found in enumerate(near) if found == is_near]
-            if not rows:
-                continue
-            if is_near:
-                agent = PlanningAgent(**shared)
-            else:
-                chosen = around[rows]
-                way = _WayToGoal(embedding, embedding.points[chosen], ways[rows].gather(1, chosen), self.reach)
-                afar = {**shared, "objective": way}
-                agent = _FromAfar(**afar, num_subgoals=self.num_subgoals, reach=self.reach)
-            agent._plan_together(envs, [members[k] for k in rows], starts[rows], steps_to_go)
+        near = [i for i in members if envs[i].due is not None]
+        far = [i for i in members if envs[i].due is None]
+        rows = {i: k for k, i in enumerate(members)}
+        if near:
+            begun = starts[[rows[i] for i in near]]
+            PlanningAgent(**shared)._plan_together(envs, near, begun, steps_to_go)
+        if far:
+            way = self._way_from([envs[i] for i in far])
+            agent = _FromAfar(**{**shared, "objective": way}, num_subgoals=self.num_subgoals, reach=self.reach)
+            agent._plan_together(envs, far, starts[[rows[i] for i in far]], steps_to_go)
+
+    def _way_from(self, envs: Sequence[EnvState]) -> "_WayToGoal":
+        """Return what judges plans for goals that are far."""
+        points = self._embedding.points
+        with torch.no_grad():
+            here = self._embedding.embed(torch.stack([env.tokens[env.step] for env in envs]))
+            around = torch.cdist(here, points).topk(min(_AROUND, len(points)), largest=False).indices
+        ways = torch.stack([_ways_of(env) for env in envs]).gather(1, around)
+        at_once = [self.reach if distance <= self.reach else -1.0 for distance in self._distances(envs)]
+        return _WayToGoal(self._embedding, points[around], ways, ways.new_tensor(at_once))
 
 
 @dataclass(frozen=True)
@@ -141,13 +163,13 @@ class _WayToGoal(Term):
         embedding: measures.
         points: (B, N, E) of frames around where each of the environments is.
         ways: (B, N) from these to its goal.
-        reach: distance up to which it may go at once.
+        at_once: (B,) distance up to which it may go at once; negative where it may not.
     """
 
     embedding: TemporalEmbedding
     points: Tensor
     ways: Tensor
-    reach: float
+    at_once: Tensor
     last_only = True
 
     def __call__(self, latents: Tensor, goal: Tensor, actions: Tensor) -> Tensor:
@@ -155,7 +177,7 @@ class _WayToGoal(Term):
         ends = self.embedding.embed(latents[:, :, -1])
         over = (torch.cdist(ends, self.points).square() + self.ways[:, None]).amin(-1)
         straight = torch.linalg.vector_norm(ends - self.embedding.embed(goal)[:, None], dim=-1)
-        return torch.where(straight <= self.reach, torch.minimum(over, straight.square()), over)
+        return torch.where(straight <= self.at_once[:, None], torch.minimum(over, straight.square()), over)
 
 
 @dataclass(frozen=True)
@@ -176,7 +198,7 @@ class _FromAfar(PlanningAgent):
         """Return what the action prior proposes, (B, K, H, A): for the goals and for subgoals."""
         embedding = self._world.temporal_embedding
         assert embedding is not None
-        ways = torch.stack([_known(env)[2] for env in chosen])
+        ways = torch.stack([_ways_of(env) for env in chosen])
         N = min(count // 2, self.num_subgoals, len(embedding.points))
         if not N:
             return super()._proposals(chosen, goal, steps_to_go, generators, count)
@@ -196,8 +218,6 @@ class _FromAfar(PlanningAgent):
         return torch.cat([direct, in_turn[:, :for_subgoals]], 1)
 
 
-def _known(env: EnvState) -> tuple[Tensor, Tensor, Tensor]:
-    """Return where an environment is, its goal, both (P, D), and the ways there (K,)."""
-    assert env.goal is not None
+def _ways_of(env: EnvState) -> Tensor:
     assert env.ways is not None
-    return env.tokens[env.step], env.goal, env.ways
+    return env.ways
