@@ -13,7 +13,7 @@ from scipy.sparse.csgraph import floyd_warshall
 from torch import Tensor
 
 from wmcontrol import GoalDistance, PlanningAgent, SubgoalAgent, WorldModel
-from wmcontrol.agents import SimulatorModel, WayToGoal
+from wmcontrol.agents import AgentState, SimulatorModel, WayToGoal
 from wmcontrol.agents.subgoals import _WayToGoal
 from wmcontrol.evaluation import RandomTasks, ablations, planning_spec
 from wmcontrol.evaluation.episodes import StepRecord
@@ -363,9 +363,31 @@ def test_it_explains_the_way_that_it_sees_and_films_say_it() -> None:
     assert other == f"to the goal over {len(far.path.frames)} frames, {distances[1]:.1f} nats away"
 
 
+def test_each_plan_makes_the_ways_longer_from_around_the_frame_that_it_leads_over() -> None:
+    model = far_model()
+    _, observation = begin([[20.0, 50.0], [20.0, 42.0]], [[44.0, 50.0], [44.0, 10.0]])
+    goal = model.encode(torch.from_numpy(observation["goal_pixels"])[:, None])[:, 0]
+    time, reach, state = embedding(), 2.5, None
+    expected = [time.ways_to(each, reach) for each in goal]
+    for _ in range(2):
+        _, state = agent_of(model, doubt=0.3).predict(observation, state, episode_start=[False, False])
+        for row, told in enumerate(agent_of(model).explain(state)):
+            assert told is not None
+            over = time(told.imagined_tokens[-1:], time.frames).square() + expected[row]
+            apart = time(time.frames[int(over.argmin())][None], time.frames)
+            expected[row] = expected[row] + 0.3 * reach**2 * torch.exp(-((apart / reach / 0.4) ** 2) / 2)
+            found = state.envs[row].ways
+            assert found is not None
+            torch.testing.assert_close(found, expected[row])
+        state = AgentState(tuple(replace(env, queue=None) for env in state.envs))
+    undoubted = agent_of(model, doubt=0.0)
+    _, state = undoubted.predict(observation)
+    assert torch.equal(state.envs[0].ways, time.ways_to(goal[0], reach))  # type: ignore[arg-type]
+
+
 def test_ways_are_measured_once_for_each_goal() -> None:
     model = far_model()
-    agent = agent_of(model, reach=0.05)  # so short that no frame leads to another
+    agent = agent_of(model, reach=0.05, doubt=0.0)  # so short that no frame leads to another
     _, observation = begin([[20.0, 50.0]], [[44.0, 50.0]])
     _, other = begin([[20.0, 50.0]], [[44.0, 10.0]])
     found = []

@@ -11,12 +11,13 @@ from ..checks import number, whole
 from ..models import TemporalEmbedding, WorldModel
 from ..objectives import Objective, Term
 from ..planners import Planner
-from .imagining import Explanation, WayToGoal, tokens_of
+from .imagining import Explanation, WayToGoal, context_of, tokens_of
 from .planning import PlanningAgent, goals_of
 from .simulator import SimulatorModel
 from .state import AgentState, EnvState
 
 _AROUND = 512  # kept frames around an environment that a way may begin at
+_BESIDE = 0.4  # of what is within reach: how far from a frame another is doubted 0.6 times as much
 
 
 @dataclass(frozen=True)
@@ -27,8 +28,10 @@ class SubgoalAgent(PlanningAgent):
     where that is over and the goal is not reached. Farther away the way from where a plan ends to the goal decides,
     over frames of the training data, and half of the proposals are for subgoals: of these frames within reach those
     with the shortest ways to the goal. The world model imagines what comes of each proposal, so no
-    subgoal has to be reached, or to be a good one. ``explain`` says the way. What it needs is in the model: an action
-    prior (:func:`wmcontrol.training.fit_prior`) and a ``temporal_embedding``
+    subgoal has to be reached, or to be a good one. Each plan makes the ways longer from around the frame that it leads
+    over, so that one that fails again and again is given up, as learning real-time A* raises its estimates (Korf,
+    Artificial Intelligence 42, 1990). ``explain`` says the way. What it needs is in the model: an action prior
+    (:func:`wmcontrol.training.fit_prior`) and a ``temporal_embedding``
     (:func:`wmcontrol.training.fit_temporal_embedding`). Both are learned from pixels and actions of the training data.
 
     Args:
@@ -36,6 +39,8 @@ class SubgoalAgent(PlanningAgent):
         reach: temporal distance up to which a frame is within reach of one plan, nats.
         near: temporal distance up to which it plans straight for the goal, nats.
         arrived: temporal distance up to which the goal counts as reached, nats.
+        doubt: how much longer each plan makes the ways from the frame that it leads over, over the square of ``reach``;
+            the less, the farther from that frame.
 
     Raises:
         TypeError, ValueError: as of :class:`PlanningAgent`; or a model without an action prior, or without a temporal
@@ -46,6 +51,7 @@ class SubgoalAgent(PlanningAgent):
     reach: float = number(7.0, "(0, inf)")
     near: float = number(5.5, "[0, inf)")
     arrived: float = number(3.0, "[0, inf)")
+    doubt: float = number(0.08, "[0, inf)")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -143,6 +149,21 @@ class SubgoalAgent(PlanningAgent):
             way = self._way_from([envs[i] for i in far])
             agent = _FromAfar(**{**shared, "objective": way}, num_subgoals=self.num_subgoals, reach=self.reach)
             agent._plan_together(envs, far, starts[[rows[i] for i in far]], steps_to_go)
+            if self.doubt:
+                self._doubt(envs, far, way)
+
+    @torch.no_grad()
+    def _doubt(self, envs: list[EnvState], members: Sequence[int], way: "_WayToGoal") -> None:
+        """Make the ways longer from around the frames that the last plans lead over."""
+        made = [record for i in members if (record := envs[i].last_plan) is not None]
+        context = context_of(self.model, [record.made_from for record in made], self._memory)
+        plans = torch.cat([record.plan.actions for record in made])[:, None]
+        first = way.first(self.model.rollout(context, plans, last_only=True)[:, :, -1])[:, 0]
+        points = self._embedding.points
+        apart = torch.cdist(way.points[torch.arange(len(made), device=first.device), first], points)
+        longer = self.doubt * self.reach**2 * torch.exp(-0.5 * (apart / (_BESIDE * self.reach)).square())
+        for i, more in zip(members, longer, strict=True):
+            envs[i] = replace(envs[i], ways=_ways_of(envs[i]) + more)
 
     def _way_from(self, envs: Sequence[EnvState]) -> "_WayToGoal":
         """Return what judges plans for goals that are far."""
@@ -175,9 +196,17 @@ class _WayToGoal(Term):
     def __call__(self, latents: Tensor, goal: Tensor, actions: Tensor) -> Tensor:
         """Return the costs (B, S), squared nats."""
         ends = self.embedding.embed(latents[:, :, -1])
-        over = (torch.cdist(ends, self.points).square() + self.ways[:, None]).amin(-1)
+        over = self._over(ends).amin(-1)
         straight = torch.linalg.vector_norm(ends - self.embedding.embed(goal)[:, None], dim=-1)
         return torch.where(straight <= self.at_once[:, None], torch.minimum(over, straight.square()), over)
+
+    def first(self, ends: Tensor) -> Tensor:
+        """Return which of the frames (B, S) is the first on the way from each of frames (B, S, P, D)."""
+        return self._over(self.embedding.embed(ends)).argmin(-1)
+
+    def _over(self, ends: Tensor) -> Tensor:
+        """Return how long ways (B, S, N) from points (B, S, E) are, over each of the frames."""
+        return torch.cdist(ends, self.points).square() + self.ways[:, None]
 
 
 @dataclass(frozen=True)
