@@ -136,6 +136,7 @@ def test_ways_are_sums_of_squares_of_near_distances() -> None:
     found = time.ways_to(goal, 2.0)
     # There are fewer than eight frames, so that all lead there at once, as far as that is the shorter way.
     assert found.tolist() == pytest.approx([*with_few, 5.25**2], rel=1e-4)
+    assert time.way(torch.tensor([[0.2]]), goal, 5.0) == [1, 2, 3]  # though the goal is within reach
     torch.manual_seed(0)
     many = torch.cat([torch.arange(0, 20, 0.5), torch.tensor([40.0, 40.5])])
     time = Line(1, 1, size=1, width=4, depth=1).keep(many[:, None, None])
@@ -160,11 +161,12 @@ def test_from_one_frame_to_the_next_tokens_count_as_much_as_points() -> None:
     frames, goal = torch.randn(20, 1, 3, generator=torch.Generator().manual_seed(0)), torch.tensor([[0.5, 0.0, 9.0]])
     network = FirstNumber(3, 1, size=1, width=4, depth=1)
     network.mean += 3.0
-    network.std *= 2.0
+    network.std.copy_(torch.tensor([2.0, 1.0, 0.5]))
     time = network.keep(frames)
     places = frames[:, 0].double()
     by_time = (places[:, None, 0] - places[None, :, 0]).square()
-    by_tokens = torch.cdist(places, places).square() / 4
+    standard = (places - 3) / torch.tensor([2.0, 1.0, 0.5], dtype=torch.float64)
+    by_tokens = torch.cdist(standard, standard).square()
     squares = (by_time + by_time.mean() / by_tokens.mean() * by_tokens) / 2
     last = (places[:, 0] - 0.5).square()
     for reach in (0.9, 2.0):
@@ -333,6 +335,13 @@ def test_a_goal_is_due_anew_where_it_is_near_and_not_reached_and_never_where_it_
     for step, due in zip(range(0, 35, 5), anew, strict=True):
         assert due is not None
         assert due > step
+    _, farther = begin([[20.0, 50.0]], [[20.0, 30.0]])
+    agent, state, waits = agent_of(model, near=2.0, arrived=0.0), None, []
+    for _ in range(6):
+        _, state = agent.predict(farther, state)
+        waits.append(state.envs[0].due)
+    assert {*waits} == {waits[0]}  # until then it waits
+    assert waits[0] in (10, 15)
 
 
 def test_it_explains_the_way_that_it_sees_and_films_say_it() -> None:
@@ -414,6 +423,24 @@ def test_each_environment_has_its_own_proposals_whatever_others_do() -> None:
         assert told is not None
         assert expected is not None
         np.testing.assert_allclose(told.proposals, expected.proposals, atol=1e-5)
+
+
+def test_later_plans_begin_with_what_is_left_of_an_environments_own_whoever_is_near() -> None:
+    agent = agent_of(far_model(), num_proposals=2)
+    starts, goals = [[20.0, 50.0], [20.0, 50.0], [44.0, 10.0]], [[20.0, 42.0], [44.0, 50.0], [44.0, 12.0]]
+
+    def act(rows: list[int]) -> np.ndarray:
+        env, observation = begin([starts[row] for row in rows], [goals[row] for row in rows])
+        state, done = agent.start(rows), []
+        for _ in range(20):
+            actions, state = agent.predict(observation, state)
+            observation, *_ = env.step(actions)
+            done.append(actions)
+        return np.stack(done, 1)
+
+    together = act([0, 1, 2])
+    for row in range(3):
+        np.testing.assert_allclose(act([row])[0], together[row], atol=1e-4)
 
 
 def test_a_model_without_what_it_takes_is_refused() -> None:
