@@ -159,8 +159,8 @@ class SubgoalAgent(PlanningAgent):
         context = context_of(self.model, [record.made_from for record in made], self._memory)
         plans = torch.cat([record.plan.actions for record in made])[:, None]
         first = way.first(self.model.rollout(context, plans, last_only=True)[:, :, -1])[:, 0]
-        points = self._embedding.points
-        apart = torch.cdist(way.points[torch.arange(len(made), device=first.device), first], points)
+        over = torch.stack([points[number] for points, number in zip(way.points, first, strict=True)])
+        apart = torch.cdist(over, self._embedding.points)
         longer = self.doubt * self.reach**2 * torch.exp(-0.5 * (apart / (_BESIDE * self.reach)).square())
         for i, more in zip(members, longer, strict=True):
             envs[i] = replace(envs[i], ways=_ways_of(envs[i]) + more)
