@@ -1,5 +1,7 @@
 """Small stores of two scenes, by one encoder."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -56,17 +58,26 @@ def base(encoder: PyramidEncoder) -> WorldModel:
 
 
 @pytest.fixture
-def model(base: WorldModel, stores: list[LatentStore]) -> WorldModel:
-    """A model with actions of two numbers, whose steps are three of the environment's."""
-    found = stores[0].action_statistics()
-    normalizer = ActionNormalizer(
-        found.mean.tolist(), found.std.tolist(), found.low.tolist(), found.high.tolist(), frameskip=3
-    )
-    assert isinstance(base.predictor, Predictor)
-    return WorldModel(
-        base.encoder,
-        ActionConditioned(base.predictor, 6),
-        normalizer,
-        control_rate=10,
-        frame_size=base.frame_size,
-    )
+def acting(base: WorldModel, stores: list[LatentStore]) -> Callable[[int], WorldModel]:
+    """Make a model with actions of two numbers, by how many steps of the environment its own are."""
+
+    def make(frameskip: int) -> WorldModel:
+        found = stores[0].action_statistics()
+        normalizer = ActionNormalizer(
+            found.mean.tolist(), found.std.tolist(), found.low.tolist(), found.high.tolist(), frameskip=frameskip
+        )
+        assert isinstance(base.predictor, Predictor)
+        return WorldModel(
+            base.encoder,
+            ActionConditioned(base.predictor, 2 * frameskip),
+            normalizer,
+            control_rate=10,
+            frame_size=base.frame_size,
+        )
+
+    return make
+
+
+@pytest.fixture
+def model(acting: Callable[[int], WorldModel]) -> WorldModel:
+    return acting(3)

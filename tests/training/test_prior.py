@@ -1,6 +1,7 @@
 """Action priors: what they learn, and that they are saved, resumed and refused as models are."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from wmcontrol import ActionConditioned, Predictor, WorldModel
 from wmcontrol.data import LatentStore, held_out_split
-from wmcontrol.models import ActionNormalizer, ActionPrior, PlanningSettings
+from wmcontrol.models import ActionPrior, PlanningSettings
 from wmcontrol.training import PriorSettings, fit_prior
 from wmcontrol.training.prior import HindsightBatch, HindsightWindows, flow_matching_loss
 
@@ -26,20 +27,10 @@ def generators(count: int, first: int = 0) -> list[torch.Generator]:
 
 
 @pytest.fixture
-def model(base: WorldModel, stores: list[LatentStore]) -> WorldModel:
-    found = stores[0].action_statistics()
-    normalizer = ActionNormalizer(
-        found.mean.tolist(), found.std.tolist(), found.low.tolist(), found.high.tolist(), frameskip=2
-    )
-    assert isinstance(base.predictor, Predictor)
-    return WorldModel(
-        base.encoder,
-        ActionConditioned(base.predictor, 4),
-        normalizer,
-        control_rate=10,
-        frame_size=base.frame_size,
-        planning=PlanningSettings(horizon=3, context_frames=2),
-    )
+def model(acting: Callable[[int], WorldModel]) -> WorldModel:
+    model = acting(2)
+    model.planning = PlanningSettings(horizon=3, context_frames=2)
+    return model
 
 
 class Known(ActionPrior):

@@ -27,10 +27,10 @@ class SubgoalAgent(PlanningAgent):
     Near the goal it plans as :class:`PlanningAgent` does, by ``objective``, and estimates when the goal is due; anew
     where that is over and the goal is not reached. Farther away the way from where a plan ends to the goal decides,
     over frames of the training data, and half of the proposals are for subgoals: of these frames within reach those
-    with the shortest ways to the goal. The world model imagines what comes of each proposal, so no
-    subgoal has to be reached, or to be a good one. Each plan makes the ways longer from around the frame that it leads
-    over, so that one that fails again and again is given up, as learning real-time A* raises its estimates (Korf,
-    Artificial Intelligence 42, 1990). ``explain`` says the way. What it needs is in the model: an action prior
+    with the shortest ways to the goal. The world model imagines what comes of each proposal, so no subgoal has to be
+    reached, or to be a good one. Each plan makes the ways longer from around the frame that it leads over, so that one
+    that fails again and again is given up, as learning real-time A* raises its estimates (Korf, Artificial
+    Intelligence 42, 1990). ``explain`` says the way. What it needs is in the model: an action prior
     (:func:`wmcontrol.training.fit_prior`) and a ``temporal_embedding``
     (:func:`wmcontrol.training.fit_temporal_embedding`). Both are learned from pixels and actions of the training data.
 
@@ -69,7 +69,9 @@ class SubgoalAgent(PlanningAgent):
                 f"objective: expected one that reads the goal, such as GoalDistance(); got {self.objective}"
             )
         if self.goal_offset is not None:
-            raise ValueError(f"goal_offset must be None: a far goal is due when it is reached; got {self.goal_offset}")
+            raise ValueError(
+                f"goal_offset must be None: when a goal is due is estimated near it; got {self.goal_offset}"
+            )
 
     @classmethod
     def from_model(
@@ -146,14 +148,14 @@ class SubgoalAgent(PlanningAgent):
             begun = starts[[rows[i] for i in near]]
             PlanningAgent(**shared)._plan_together(envs, near, begun, steps_to_go)
         if far:
-            way = self._way_from([envs[i] for i in far])
+            way = self._way_length([envs[i] for i in far])
             agent = _FromAfar(**{**shared, "objective": way}, num_subgoals=self.num_subgoals, reach=self.reach)
             agent._plan_together(envs, far, starts[[rows[i] for i in far]], steps_to_go)
             if self.doubt:
                 self._doubt(envs, far, way)
 
     @torch.no_grad()
-    def _doubt(self, envs: list[EnvState], members: Sequence[int], way: "_WayToGoal") -> None:
+    def _doubt(self, envs: list[EnvState], members: Sequence[int], way: "_WayLength") -> None:
         """Make the ways longer from around the frames that the last plans lead over."""
         made = [record for i in members if (record := envs[i].last_plan) is not None]
         context = context_of(self.model, [record.made_from for record in made], self._memory)
@@ -165,7 +167,7 @@ class SubgoalAgent(PlanningAgent):
         for i, more in zip(members, longer, strict=True):
             envs[i] = replace(envs[i], ways=_ways_of(envs[i]) + more)
 
-    def _way_from(self, envs: Sequence[EnvState]) -> "_WayToGoal":
+    def _way_length(self, envs: Sequence[EnvState]) -> "_WayLength":
         """Return what judges plans for goals that are far."""
         points = self._embedding.points
         with torch.no_grad():
@@ -173,11 +175,11 @@ class SubgoalAgent(PlanningAgent):
             around = torch.cdist(here, points).topk(min(_AROUND, len(points)), largest=False).indices
         ways = torch.stack([_ways_of(env) for env in envs]).gather(1, around)
         at_once = [self.reach if distance <= self.reach else -1.0 for distance in self._distances(envs)]
-        return _WayToGoal(self._embedding, points[around], ways, ways.new_tensor(at_once))
+        return _WayLength(self._embedding, points[around], ways, ways.new_tensor(at_once))
 
 
 @dataclass(frozen=True)
-class _WayToGoal(Term):
+class _WayLength(Term):
     """How long the way from the last imagined frame to the goal is: to a kept frame and from there, or at once.
 
     Args:
