@@ -27,12 +27,12 @@ lint: $(STAMP)
 	$(BIN)/mypy
 
 unit: $(STAMP)
-	$(BIN)/python -m pytest -n auto $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n auto --dist worksteal $(PYTEST_ARGS)
 
 # What the versions of packages cannot change is left out: what computes with PyTorch alone (its version is the same
 # here, see tests/lowest.py), broken files and killed processes by the hundred, and commands that train or take times,
-# since each step of theirs has tests of its own; likewise the pages' blocks, and a comparison that loses a node of Ray.
-LOWEST_LEAVES_OUT := tests/benchmarks tests/fuzz tests/planners tests/training tests/test_readme.py $(wildcard $(addprefix tests/*/test_, \
+# since each step of theirs has tests of its own; likewise the pages' blocks, and what is marked as long.
+LOWEST_LEAVES_OUT := $(addprefix tests/,benchmarks fuzz models planners scenes training test_readme.py) $(wildcard $(addprefix tests/*/test_, \
 	assets.py compare.py demo.py pretrain_mixes.py stages.py train_jobs.py))
 
 # Old releases use what newer ones of other packages have deprecated, and some clean up badly (CartPole of Gymnasium).
@@ -41,8 +41,7 @@ lowest: $(STAMP)               ## the tests of what meets other packages, with t
 	$(PYTHON) -m venv $(LOWEST_VENV)
 	PIP_CONSTRAINT=$(abspath $(LOWEST_VENV).txt) $(LOWEST_VENV)/bin/pip install --quiet -e ".[test]"
 	$(LOWEST_VENV)/bin/python -m pytest -n auto $(addprefix --ignore=,$(LOWEST_LEAVES_OUT)) \
-		--deselect tests/compare/test_ray.py::test_a_comparison_that_loses_a_node_has_the_same_numbers \
-		-W default::DeprecationWarning -W default::pytest.PytestUnraisableExceptionWarning $(PYTEST_ARGS)
+		-m "not long" -W default::DeprecationWarning -W default::pytest.PytestUnraisableExceptionWarning $(PYTEST_ARGS)
 
 wheel: $(STAMP)
 	rm -rf dist $(WHEEL_VENV)

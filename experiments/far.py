@@ -3,8 +3,9 @@
 For each family of tasks a model is made, or a packaged one is taken, and gets what each agent needs: landmarks, or a
 temporal embedding. Each agent gets a row. PointMaze's larger mazes, and Wall with another layout in each episode, have
 models of their own, by random walks. So have these an encoder: the packaged one was fitted to other walls, and what
-differs would be a constant a hundred times as large as what the ball changes. Killed, the same line goes on; with all
-families and 256 tasks it takes hours.
+differs would be a constant a hundred times as large as what the ball changes. OGBench's maze is the example's, of
+``examples/environments``, and needs ``pip install "wmcontrol[foreign]"`` and ``PYTHONPATH=examples/environments``.
+Killed, the same line goes on; with all families and 256 tasks it takes hours.
 """
 
 import argparse
@@ -81,8 +82,10 @@ WORLDS = {
     "wall_random": World(data=_walks("wmcontrol/Wall-v0", 4_000, 50), env_settings={"layout": "random"}),
     "medium": World(data=_walks("wmcontrol/PointMaze_Medium-v0", 3_000, 100), planning=_SEES_VELOCITY),
     "large": World(data=_walks("wmcontrol/PointMaze_Large-v0", 4_000, 100), planning=_SEES_VELOCITY),
+    "ogbench": World(data=_walks("ogbench_maze:examples/OGBenchMaze-v0", 1_000, 100)),
 }
-# In mazes, twice what D4RL's controller, which knows the map, needs for the farthest of 256 goals.
+# In mazes, twice what D4RL's controller, which knows the map, needs for the farthest of 256 goals; in OGBench's, twice
+# the steps from the centre of a cell to that of the farthest.
 FAMILIES = {
     "Wall, opposite rooms": Family(world="wall"),
     "Wall, another layout each time": Family(world="wall_random"),
@@ -94,6 +97,7 @@ FAMILIES = {
     "Push-T, 75 steps ahead": Family(world="pusht", recorded=True, goal_offset=75),
     "Push-T, goal of another episode": Family(world="pusht", recorded=True),
     "Push-T, its own random tasks": Family(world="pusht"),
+    "OGBench's maze, anywhere": Family(world="ogbench", budget=440),
 }
 AGENTS = ("baselines", "prior", "flat", "hierarchical", "subgoals", "simulator")
 _KINDS = {"hierarchical": HierarchicalAgent, "subgoals": SubgoalAgent}

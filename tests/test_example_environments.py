@@ -57,6 +57,46 @@ def test_an_example_is_collected_in_and_gives_tasks(name: str, monkeypatch: pyte
     assert tasks.redrawn["refused"] == 0
 
 
+def _ogbench(module: Any, states: Any, goal: Any) -> list[bool]:
+    """Return what OGBench says of balls there."""
+    env = module.make().unwrapped
+    env.reset(options={"task_id": 1})
+    env.set_goal(goal_xy=goal[:2])
+    said = []
+    for state in states:
+        env.set_xy(state[:2])
+        said.append(env.step(np.zeros(2))[-1]["success"] == 1)
+    return said
+
+
+def _robotics(module: Any, states: Any, goal: Any) -> list[bool]:
+    """Return what gymnasium-robotics says of balls there."""
+    env = module.make().unwrapped
+    return [env.compute_reward(state[:2], goal[:2], {}) == 1 for state in states]
+
+
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize(("name", "theirs"), [("ogbench_maze", _ogbench), ("point_maze", _robotics)])
+def test_a_goal_is_reached_where_its_package_says_so(name: str, theirs: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    _made(name, monkeypatch).close()
+    module = import_module(name)
+    goal = np.array([0.0, 0, 0, 0])
+    states = goal + np.array([[away, 0, 0, 0] for away in (0.1, 0.4, 0.44, 0.46, 0.6, 0.95, 1.05, 1.2)])
+    said = theirs(module, states, goal)
+    assert any(said) and not all(said)
+    np.testing.assert_array_equal(module.success(states, goal), said)
+
+
+@pytest.mark.filterwarnings("default")
+def test_goals_of_a_maze_are_anywhere_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    env = _made("ogbench_maze", monkeypatch)
+    goals = np.array([env.reset(seed=seed)[0]["desired_goal"] for seed in range(60)])
+    env.close()
+    cells = import_module("ogbench_maze").free_cells()
+    away = np.abs(goals[:, None, :2] - cells).max(-1)
+    assert (away.min(1) <= 1).all() and len(set(away.argmin(1))) > 20
+
+
 def test_frames_stay_when_another_renderer_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     env, closed, left = (_made("reacher", monkeypatch) for _ in range(3))
     before = env.reset(seed=0)[0]["pixels"]

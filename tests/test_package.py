@@ -124,6 +124,7 @@ def run(code: str) -> str:
     return result.stdout.strip()
 
 
+@pytest.mark.long
 def test_importing_is_quick_and_brings_in_nothing_heavy() -> None:
     seconds = min(
         float(run("import torch, time; t = time.perf_counter(); import wmcontrol; print(time.perf_counter() - t)"))
@@ -168,6 +169,7 @@ def _is_text(call: ast.Call) -> bool:
     return name in ("open", "fdopen", "NamedTemporaryFile") and bool(texts)
 
 
+@pytest.mark.long
 def test_everything_imports_without_what_only_posix_has() -> None:
     modules = [".".join(("wmcontrol", *file.relative_to(PACKAGE).with_suffix("").parts)) for file in SOURCES]
     names = [module.removesuffix(".__init__") for module in modules if not module.endswith("__main__")]

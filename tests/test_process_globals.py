@@ -5,9 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 SCRIPT = Path(__file__).with_name("all_that_computes.py")
 
 
+@pytest.mark.long
 def test_nothing_depends_on_what_the_process_has_set(tmp_path: Path) -> None:
     runs = []
     for words in (("float32", "cpu", "grad"), ("float64", "meta", "no_grad")):

@@ -33,7 +33,7 @@ def set(env: Any, state: Any) -> None:
 
 def success(states: Any, goals: Any) -> Any:
     """Say which balls are within 0.45 m of their goals, as gymnasium-robotics does."""
-    return np.linalg.norm((states - goals)[..., :2], axis=-1) < 0.45
+    return np.linalg.norm((states - goals)[..., :2], axis=-1) <= 0.45
 
 
 register_goal_env("examples/PointMaze-v0", make, success=success, state=(get, set))

@@ -82,6 +82,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"GRID": (2, 2), "DIM": 12, "BATCH": 3, "MEASURED": 8}.items():
         monkeypatch.setattr(forecasts, name, value)
     monkeypatch.setattr(operators, "CANDIDATES", 10)
+    monkeypatch.setattr(operators, "REPEATS", 1)
     axes = {"candidates": ((2, 40), growth.Point(horizon=2), "candidates")}
     monkeypatch.setattr(growth, "AXES", axes)
     monkeypatch.setattr(growth, "in_process", lambda function, *arguments: function(*arguments))

@@ -58,6 +58,7 @@ def test_a_metric_is_standardized_where_both_are_given(comparison: Any) -> None:
         assert asked.environments[name].planning == replace(usual, metric="l2", standardize=0.5)
 
 
+@pytest.mark.long
 def test_planners_and_protocols_of_the_keys_are_all_there_are(comparison: Any) -> None:
     names = set(choices_of("planner")) - {CUSTOM}
     found = {type(comparison("envs=[wall]", f"planner={name}").planner) for name in names}

@@ -78,6 +78,7 @@ def test_the_whole_configuration_is_recorded(finished: Path) -> None:
     assert record["seeds"]["seed"] == 0
 
 
+@pytest.mark.long
 def test_the_same_seed_gives_the_same_report_with_any_number_of_processes(finished: Path, tmp_path: Path) -> None:
     assert main([*WALL, "jobs=2", f"out={tmp_path / 'again'}"]) == 0
     assert (tmp_path / "again" / "report.json").read_bytes() == (finished / "report.json").read_bytes()
@@ -193,6 +194,7 @@ def test_context_steps_show_the_model_what_came_before(data: Path, tmp_path: Pat
     assert ends[0] != ends[1]
 
 
+@pytest.mark.long
 def test_a_model_says_how_many_steps_are_observed_and_how_many_frames_are_seen(data: Path, tmp_path: Path) -> None:
     model = WorldModel.load("wall")
     model.planning = PlanningSettings(context_frames=2, context_steps=5, metric="l1", metric_steps=0.5)
@@ -231,6 +233,7 @@ def test_far_tasks_have_goals_of_other_trajectories_that_agents_know_no_due_time
     assert "goals of other trajectories" in (tmp_path / "report.md").read_text()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("agent", "name", "kind", "jobs"),
     [
@@ -320,6 +323,7 @@ for room in (100, 2000, 5000, 20_000, 40_000, resource.RLIM_INFINITY):
 """
 
 
+@pytest.mark.long
 def test_a_full_disk_names_the_file_and_the_same_line_goes_on_when_there_is_room(tmp_path: Path) -> None:
     pytest.importorskip("resource")
     words = ["evaluate", "agent=random", "env=wall", "num_tasks=12", "videos=1"]
@@ -336,6 +340,7 @@ def test_a_full_disk_names_the_file_and_the_same_line_goes_on_when_there_is_room
     assert not [name for name in names if name.startswith(".") or name.endswith(".tmp")]
 
 
+@pytest.mark.long
 def test_a_film_that_was_killed_leaves_nothing_when_the_same_line_is_run_again(tmp_path: Path) -> None:
     words = ["evaluate", "agent=random", "env=wall", "num_tasks=2", "videos=1", f"out={tmp_path}"]
     code = "import os, pathlib, sys\nfrom wmcontrol.cli.main import main\n"

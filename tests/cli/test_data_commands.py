@@ -48,6 +48,7 @@ def assert_same(a: Trajectory, b: Trajectory) -> None:
     assert np.array_equal(a.frames.read(range(len(a))), b.frames.read(range(len(b))))
 
 
+@pytest.mark.long
 def test_collecting_killed_twice_ends_with_the_same_bytes(tmp_path: Path) -> None:
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     assert run(*COLLECT, f"out={whole}") == 0
@@ -135,6 +136,7 @@ def test_settings_that_the_environment_does_not_have_are_told_in_one_line_and_le
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.long
 def test_the_demonstrations_convert_without_loss_killed_or_not(
     demonstrations: dict, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
@@ -158,6 +160,7 @@ def test_converting_our_own_set_keeps_states_only(tmp_path: Path) -> None:
     assert np.array_equal(a.states, b.states)
 
 
+@pytest.mark.long
 def test_encoding_killed_ends_with_the_same_bytes_and_one_encoder_for_all(tmp_path: Path) -> None:
     for env in ("wall", "pointmaze"):
         assert run("collect", f"env={env}", "num_episodes=150", "policy.num_frames=50", f"out={tmp_path / env}") == 0

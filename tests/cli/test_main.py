@@ -295,6 +295,7 @@ def test_help_and_mistakes_are_told_at_once(words: list[str], code: int) -> None
     assert min(seconds) < (0.8 if code == 0 else 1.2)
 
 
+@pytest.mark.long
 def test_help_completion_and_mistakes_bring_in_nothing_heavy() -> None:
     heavy = ["torch", "cv2", "imageio", "matplotlib", "mujoco", "pymunk", "rich"]
     lines = [[*name.split(), *words] for name in COMMANDS for words in (["--help"], ["typo=1"], ["--cfg", "job"])]

@@ -133,6 +133,7 @@ def test_an_environment_that_a_function_of_the_users_own_makes(
     assert "success" in capsys.readouterr().err
 
 
+@pytest.mark.long
 def test_far_goals_in_an_environment_of_the_users_own(my_balls: str, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("h5py")
     assert main(["collect", f"env.id={my_balls}", "num_episodes=12", "out=data"]) == 0
@@ -152,6 +153,7 @@ def test_far_goals_in_an_environment_of_the_users_own(my_balls: str, capsys: pyt
     assert "straight for the goal" in [row["agent"] for row in rows]
 
 
+@pytest.mark.long
 def test_an_environment_of_the_users_own_is_compared_in(my_balls: str, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("h5py")
     assert main(["collect", f"env.id={my_balls}", "num_episodes=30", "out=data"]) == 0
@@ -168,6 +170,7 @@ def test_an_environment_of_the_users_own_is_compared_in(my_balls: str, capsys: p
     assert "module:ID" in capsys.readouterr().err
 
 
+@pytest.mark.long
 def test_a_predictor_of_the_users_own_is_pretrained_saved_loaded_and_plans(
     own_module: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -260,6 +260,7 @@ def weights(run: Path) -> dict[str, torch.Tensor]:
     return load_file(run / "model" / "model.safetensors")
 
 
+@pytest.mark.long
 def test_a_second_stage_goes_on_at_twice_the_resolution_and_the_two_do_not_mix(
     data: tuple[Path, Path], vit: Path, tmp_path: Path, capsys: Captured
 ) -> None:

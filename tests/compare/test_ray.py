@@ -40,7 +40,7 @@ import small_compare
 from wmcontrol.compare import compare
 
 where = {"engine": "ray", "engine_address": sys.argv[2]} if sys.argv[2:] else {"jobs": 2}
-compare(small_compare.small_comparison(num_steps=100), Path(sys.argv[1]), **where)
+compare(small_compare.small_comparison(num_steps=60), Path(sys.argv[1]), **where)
 """
 
 
@@ -50,6 +50,7 @@ def cluster() -> Iterator[Any]:
     before = dict(os.environ)
     os.environ |= {"RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0", "PYTHONPATH": python_path()}
     quick = {"health_check_period_ms": 1000, "health_check_failure_threshold": 5, "health_check_initial_delay_ms": 0}
+    quick |= {"worker_niceness": 0}  # other tests would leave nice workers no time
     node = {"num_cpus": 1, "object_store_memory": 80 * 2**20, "include_dashboard": False}
     made = cluster_utils.Cluster(initialize_head=True, head_node_args={**node, "_system_config": quick})
     try:
@@ -77,6 +78,7 @@ def test_items_run_again_when_their_worker_dies_and_failures_are_named(cluster: 
     assert driver.returncode == 0
 
 
+@pytest.mark.long
 def test_a_comparison_that_loses_a_node_has_the_same_numbers(cluster: Any, tmp_path: Path) -> None:
     here, there = tmp_path / "here", tmp_path / "there"
     with start(COMPARISON, here) as driver:

@@ -272,6 +272,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.name != "lock"}
 
 
+@pytest.mark.long
 def test_killed_again_and_again_it_ends_with_the_same_bytes(tmp_path: Path) -> None:
     whole = build(tmp_path / "whole", slowly=False)
     root = tmp_path / "broken"
@@ -324,6 +325,7 @@ def test_an_encoder_that_is_not_fitted_is_fitted_to_the_frames_and_found_again(t
     assert encoder_digest(other) != encoder_digest(made)
 
 
+@pytest.mark.long
 def test_while_one_process_builds_another_is_told_so(tmp_path: Path) -> None:
     errors = []
 

@@ -187,6 +187,7 @@ def kill_at(folder: Path, line: str, hold: str, seconds: float = 0.0) -> None:
         process.send_signal(signal.SIGKILL)
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
 def test_kills_at_any_moment_change_no_byte(tmp_path: Path) -> None:
     expected = digests(write(tmp_path / "whole", episodes(60), batch=64))

@@ -95,6 +95,7 @@ def test_a_setting_that_was_not_said_is_told_from_none(tmp_path: Path) -> None:
         collect(WALL, policy, 2, folder=tmp_path, about={"more": None})
 
 
+@pytest.mark.long
 def test_a_killed_run_resumes_and_gives_the_same_bytes(tmp_path: Path) -> None:
     line = (
         "import sys; from wmcontrol.data import collect; from wmcontrol.data.policies import random\n"

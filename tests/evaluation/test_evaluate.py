@@ -232,6 +232,7 @@ class Stumbles(RandomAgent):
         return super().predict(observation, *args, **words)
 
 
+@pytest.mark.long
 def test_processes_of_their_own_give_the_same_numbers_and_what_is_finished_is_kept(
     walks: Walks, tmp_path: Path
 ) -> None:

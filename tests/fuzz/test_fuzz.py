@@ -1,4 +1,4 @@
-"""The fuzzer: a minute of it, and whether it would notice; and commands that are killed."""
+"""The fuzzer: half a minute of it, and whether it would notice; and commands that are killed."""
 
 import json
 import os
@@ -44,10 +44,10 @@ def test_files_that_nobody_changed_are_read_and_calls_that_are_right_are_made(se
 
 
 def test_changed_files_calls_and_lines_are_refused_in_words_or_read_as_what_they_are(sets: Path) -> None:
-    results = fuzz(sets, "--cases", "330", "--seed", "17")
-    assert len(results) == 330
+    results = fuzz(sets, "--cases", "200", "--seed", "17")
+    assert len(results) == 200
     assert not [result for result in results if result["outcome"] not in ("ok", "clear")]
-    assert sum(result["outcome"] == "clear" for result in results) > 100
+    assert sum(result["outcome"] == "clear" for result in results) > 60
 
 
 def test_the_same_number_is_the_same_case(sets: Path) -> None:
@@ -105,5 +105,5 @@ def test_every_ending_of_a_case_is_told_from_the_others(tmp_path: Path) -> None:
 
 
 def test_commands_that_are_killed_end_with_the_same_result() -> None:
-    done = run("-m", "tests.fuzz.kills", "--kills", "1", "--commands", "collect", "evaluate")
+    done = run("-m", "tests.fuzz.kills", "--kills", "1", "--commands", "collect")
     assert json.loads(done.stdout[done.stdout.index("{") :]) == {"wrong": []}, done.stdout + done.stderr

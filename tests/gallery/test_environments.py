@@ -9,6 +9,7 @@ import pytest
 from experiments.gallery.environments import save_pictures
 
 
+@pytest.mark.long
 def test_pictures_are_small_and_not_blank(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     save_pictures(tmp_path)
     files = sorted(tmp_path.iterdir())
