@@ -48,6 +48,7 @@ wheel: $(STAMP)
 	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
 	$(PYTHON) -m venv $(WHEEL_VENV)
 	$(WHEEL_VENV)/bin/pip install --quiet dist/*.whl
+	test $$(cat dist/*.whl | wc -c) -le 30000000  # what it may weigh
 	bash tests/wheel_smoke.sh $(abspath $(WHEEL_VENV))
 
 oracle: $(STAMP)               ## compare step for step with gym-pusht, gymnasium-robotics and d4rl

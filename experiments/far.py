@@ -1,11 +1,11 @@
 """Tasks that are farther than one plan, and what agents reach of them: ``python -m experiments.far``.
 
-For each family of tasks a model is made, or a packaged one is taken, and gets what each agent needs: landmarks, or a
-temporal embedding. Each agent gets a row. PointMaze's larger mazes, and Wall with another layout in each episode, have
-models of their own, by random walks. So have these an encoder: the packaged one was fitted to other walls, and what
-differs would be a constant a hundred times as large as what the ball changes. OGBench's maze is the example's, of
-``examples/environments``, and needs ``pip install "wmcontrol[foreign]"`` and ``PYTHONPATH=examples/environments``.
-Killed, the same line goes on; with all families and 256 tasks it takes hours.
+For each family of tasks a model is made, or a packaged one is taken, and gets what an agent needs and it lacks:
+landmarks, or a temporal embedding. Each agent gets a row. PointMaze's larger mazes, and Wall with another layout in
+each episode, have models of their own, by random walks. So have these an encoder: the packaged one was fitted to other
+walls, and what differs would be a constant a hundred times as large as what the ball changes. OGBench's maze is the
+example's, of ``examples/environments``, and needs ``pip install "wmcontrol[foreign]"`` and
+``PYTHONPATH=examples/environments``. Killed, the same line goes on; with all families and 256 tasks it takes hours.
 """
 
 import argparse
@@ -49,7 +49,7 @@ _SIMULATED = 32  # tasks of the true simulator
 
 @dataclass(frozen=True, kw_only=True)
 class World:
-    """What a model is made of, and how agents plan with it. ``packaged``: it is there, and learns what is far."""
+    """What a model is made of, and how agents plan with it. ``packaged``: it is there, and learns what it lacks."""
 
     data: CollectSettings
     packaged: str | None = None
@@ -101,15 +101,19 @@ FAMILIES = {
 }
 AGENTS = ("baselines", "prior", "flat", "hierarchical", "subgoals", "simulator")
 _KINDS = {"hierarchical": HierarchicalAgent, "subgoals": SubgoalAgent}
+_NEEDS = {"hierarchical": "landmarks", "subgoals": "temporal_embedding"}
 
 
 def make_model(name: str, out: Path, agent: str) -> WorldModel:
     """Make a model with what an agent needs of it, or go on making it."""
     given = WORLDS[name]
+    if given.packaged is not None:
+        model = WorldModel.load(given.packaged, dtype=torch.float32)
+        if agent not in _NEEDS or getattr(model, _NEEDS[agent]) is not None:
+            return model
     how: dict[str, Any] = {"seed": given.data.seed, "env_settings": given.env_settings}
     data = collect(given.data.env_id, given.data.make_policy(), given.data.num_episodes, folder=out / "set", **how)
     if given.packaged is not None:
-        model = WorldModel.load(given.packaged, dtype=torch.float32)
         store = encode(data, model.encoder, out / "stores")
     else:
         encoder = PyramidEncoder(num_components=128, tokens=(1, 1))

@@ -50,6 +50,8 @@ def _lines(facts: Mapping[str, Any]) -> Iterator[str]:
             f"{found['error']:.2f} standard deviations of an action from what was done in held-out windows, the mean "
             f"action {found['mean_action_error']:.2f}"
         )
+    if far := stages.get(f"fit far {name}"):
+        rows["for far goals"] = _far(facts, far["facts"])
     rows |= {"wmcontrol": trained["attempts"][-1]["wmcontrol"], "licence": "Apache-2.0"}
     yield from _table(("", ""), rows.items())
     yield "\n## How well it imagines\n"
@@ -73,13 +75,28 @@ def _lines(facts: Mapping[str, Any]) -> Iterator[str]:
     yield from _table(head, map(_data, sets))
     yield "\nSets called unseen are for the errors above alone. The encoder is fitted to frames of the others.\n"
     yield "## Settings\n"
+    others = ("fit encoder", "train base", f"fit prior {name}", f"fit far {name}")
     for stage in facts["stages"]:
-        if stage in trainings or stage["name"] in ("fit encoder", "train base", f"fit prior {name}"):
+        if stage in trainings or stage["name"] in others:
             settings = ", ".join(f"{key}={_short(value)}" for key, value in stage["settings"].items())
             yield f"- {stage['name']}: `{settings}`"
     yield "\n## Time\n"
     yield from _table(("stage", "seconds", "on"), [_time(stage) for stage in facts["stages"]])
     yield "\nSeconds are those of all attempts together, also of those that were killed, to within five seconds each."
+
+
+def _far(facts: Mapping[str, Any], found: Mapping[str, float]) -> str:
+    error = f"{found['error']:.2f} nats on held-out trajectories, by chance {found['chance_error']:.2f}"
+    if kept := facts.get("temporal_embedding"):
+        return (
+            f"a temporal embedding in {facts['weights']['temporal_embedding']} with {kept['num_frames']:,} frames of "
+            f"the training data, for `SubgoalAgent`; which of many frames comes soon after another: {error}"
+        )
+    kept = facts["landmarks"]
+    return (
+        f"{kept['num_landmarks']:,} landmarks and {kept['num_edges']:,} edges of at most {kept['reach']:g} model steps "
+        f"in {facts['weights']['landmarks']}, for `HierarchicalAgent`; the number of steps between two frames: {error}"
+    )
 
 
 def _env_id(stages: Mapping[str, Mapping[str, Any]], name: str) -> str:

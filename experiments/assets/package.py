@@ -15,16 +15,29 @@ from wmcontrol.compare.plan import MODEL, store_of
 from wmcontrol.compare.stages import Stage
 from wmcontrol.data import LatentStore
 from wmcontrol.encoders import PyramidEncoder
-from wmcontrol.models import ActionConditioned, ActionPrior, PlanningSettings, Predictor, WorldModel
+from wmcontrol.models import (
+    ActionConditioned,
+    ActionPrior,
+    Landmarks,
+    PlanningSettings,
+    Predictor,
+    StepsToGo,
+    TemporalEmbedding,
+    WorldModel,
+)
 from wmcontrol.models.checkpoint import save
-from wmcontrol.training import held_out_clips, prediction_error
+from wmcontrol.models.landmarks import MOST_FROM
+from wmcontrol.training import StepsToGoSettings, TemporalEmbeddingSettings, held_out_clips, prediction_error
 
 from .card import CARD, FACTS, card
 from .recipe import FRAMESKIP, RECIPE, Recipe
 
-BUDGET = 30_000_000  # bytes of all that is packaged
+BUDGET = 35_000_000  # bytes of all that is packaged; in the wheel, which deflates them, no more than 30 MB
 _BESIDE = 60_000  # bytes of cards, configuration and the names of tensors, of one model, at the most
-_TYPES = {"predictor": "bfloat16", "encoder": "float16", "prior": "float16"}
+_TYPES = {
+    "predictor": "bfloat16",
+    **dict.fromkeys(("encoder", "prior", "steps_to_go", "landmarks", "temporal_embedding"), "float16"),
+}
 
 
 def package(name: str, stages: Mapping[str, Stage], recipe: Recipe) -> Stage:
@@ -34,6 +47,7 @@ def package(name: str, stages: Mapping[str, Stage], recipe: Recipe) -> Stage:
     runs = len(recipe.further.get(name, ()))
     trained = stages[f"train {name} further {runs}" if runs else f"train {name}"]
     made = stages[f"fit prior {name}"] if name in recipe.priors else trained
+    made = stages.get(f"fit far {name}", made)
     needs = [made, *(stages[f"encode {data} unseen"] for data in seen)]
     command = f"python -m experiments.assets --only {name}" if recipe is RECIPE else "a recipe of its own"
     settings = {
@@ -59,8 +73,8 @@ def expected_bytes(recipe: Recipe, name: str) -> int:
     action_dim = 0 if name == "base" else 2 * recipe.models[name].frameskip
     predictor: nn.Module = ActionConditioned(base, action_dim) if action_dim else base
     parts = [encoder, predictor]
+    rows, columns = encoder.grid(recipe.encoder.image_size, recipe.encoder.image_size)
     if name in recipe.priors:
-        rows, columns = encoder.grid(recipe.encoder.image_size, recipe.encoder.image_size)
         settings = recipe.priors[name]
         frames = recipe.planning.get(name, PlanningSettings()).context_frames
         parts.append(
@@ -73,8 +87,25 @@ def expected_bytes(recipe: Recipe, name: str) -> int:
                 depth=settings.depth,
             )
         )
+    if far := recipe.far.get(name):
+        parts += _far_parts(far, encoder.dim, rows * columns)
     tensors: list[Tensor] = [tensor for part in parts for tensor in part.state_dict().values()]
-    return 2 * sum(tensor.numel() for tensor in tensors) + _BESIDE
+    each = (tensor.numel() * (2 if tensor.is_floating_point() else tensor.element_size()) for tensor in tensors)
+    return sum(each) + _BESIDE
+
+
+def _far_parts(settings: StepsToGoSettings | TemporalEmbeddingSettings, dim: int, num_patches: int) -> list[nn.Module]:
+    """Return what a model gets for far goals, as large as it can become."""
+    if isinstance(settings, TemporalEmbeddingSettings):
+        sizes = {name: getattr(settings, name) for name in ("size", "width", "depth", "num_frames")}
+        return [TemporalEmbedding(dim, num_patches, **sizes)]
+    sizes = {name: getattr(settings, name) for name in ("max_steps", "width", "depth")}
+    count = settings.num_landmarks
+    edges = count * min(MOST_FROM, count - 1)
+    return [
+        StepsToGo(dim, num_patches, **sizes),
+        Landmarks(dim, num_patches, num_landmarks=count, num_edges=edges, reach=settings.reach),
+    ]
 
 
 def check_budget(sizes: Mapping[str, int]) -> None:
@@ -123,9 +154,7 @@ def _package(stage: Stage, root: Path) -> dict[str, Any]:
     folder = packaged_model(stage, root)
     shutil.rmtree(folder, ignore_errors=True)  # of an attempt that was killed
     model = WorldModel.load(made.folder(root) / MODEL, dtype=torch.float32)
-    model.predictor.to(torch.bfloat16).float()
-    if model.prior is not None:
-        model.prior.half().float()
+    round_weights(model)
     model.planning = PlanningSettings(**stage.settings["planning"])
     save(model, folder, rounded={part: getattr(torch, name) for part, name in _TYPES.items()})
     weights = folder / "model.safetensors"
@@ -140,10 +169,24 @@ def _package(stage: Stage, root: Path) -> dict[str, Any]:
         "frame_size": list(model.frame_size),
         "errors": _errors(model, stage, unseen, root),
     }
+    if model.landmarks is not None:
+        facts["landmarks"] = model.landmarks.settings()
+    if model.temporal_embedding is not None:
+        facts["temporal_embedding"] = model.temporal_embedding.settings()
     facts["stages"] = [_told(need, root) for need in stage.all_needs()[:-1]]
     (folder / FACTS).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
     (folder / CARD).write_text(card(facts), encoding="utf-8")
     return {"bytes": bytes_of(folder)}
+
+
+def round_weights(model: WorldModel) -> None:
+    """Round the weights of a model to what is packaged of them."""
+    model.predictor.to(torch.bfloat16).float()
+    for part in model.heads().values():
+        part.half().float()
+    if model.temporal_embedding is not None:  # the points of its frames are those of the network as it is now
+        again = model.temporal_embedding.keep(model.temporal_embedding.frames)
+        model.temporal_embedding = again.half().float().requires_grad_(False).eval()
 
 
 def _errors(model: WorldModel, stage: Stage, unseen: list[Stage], root: Path) -> dict[str, Any]:

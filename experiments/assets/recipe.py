@@ -9,7 +9,13 @@ from typing import Any
 
 from wmcontrol.compare import ENVIRONMENTS, CollectSettings
 from wmcontrol.models import PlanningSettings
-from wmcontrol.training import FinetuneSettings, PretrainSettings, PriorSettings
+from wmcontrol.training import (
+    FinetuneSettings,
+    PretrainSettings,
+    PriorSettings,
+    StepsToGoSettings,
+    TemporalEmbeddingSettings,
+)
 
 FRAMESKIP = 5  # of what is only measured
 
@@ -44,6 +50,8 @@ class Recipe:
         models: how each is fine-tuned, all of it, by the name of the data; the model gets the same name.
         further: how a fine-tuned model goes on learning, by its name, one run after the other; by default it does not.
         priors: how the action prior of a model is fitted, by its name; by default it has none.
+        far: what a model learns for goals that are farther than a plan, by its name: landmarks or a temporal
+            embedding; by default nothing.
         planning: how agents plan with a model, by its name; why is in docs/packaged.md.
     """
 
@@ -55,6 +63,7 @@ class Recipe:
     models: Mapping[str, FinetuneSettings]
     further: Mapping[str, Sequence[FinetuneSettings]] = field(default_factory=dict)
     priors: Mapping[str, PriorSettings] = field(default_factory=dict)
+    far: Mapping[str, StepsToGoSettings | TemporalEmbeddingSettings] = field(default_factory=dict)
     planning: Mapping[str, PlanningSettings] = field(default_factory=dict)
 
 
@@ -97,6 +106,12 @@ RECIPE = Recipe(
         "wall": PriorSettings(num_steps=4_000, width=192),
         "pusht": PriorSettings(num_steps=10_000, width=640),
         "pointmaze": PriorSettings(num_steps=4_000, width=192),
+    },
+    # As many frames as the wheel has room for. Landmarks for places; for a block's turns too, a distance.
+    far={
+        "wall": StepsToGoSettings(num_landmarks=1_000),
+        "pusht": TemporalEmbeddingSettings(num_frames=5_000),
+        "pointmaze": StepsToGoSettings(num_landmarks=1_000),
     },
     planning={name: given.planning for name, given in ENVIRONMENTS.items()},
 )

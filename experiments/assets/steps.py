@@ -23,7 +23,16 @@ from wmcontrol.data import LatentStore, encode, fit_encoder, open_dataset
 from wmcontrol.encoders import PyramidEncoder
 from wmcontrol.encoders.files import encoder_digest, load_encoder, save_encoder
 from wmcontrol.models import PlanningSettings, Predictor, WorldModel
-from wmcontrol.training import FinetuneSettings, PretrainSettings, finetune, pretrain
+from wmcontrol.training import (
+    FinetuneSettings,
+    PretrainSettings,
+    StepsToGoSettings,
+    TemporalEmbeddingSettings,
+    finetune,
+    fit_steps_to_go,
+    fit_temporal_embedding,
+    pretrain,
+)
 
 from .recipe import Recipe
 
@@ -55,7 +64,17 @@ def plan(recipe: Recipe) -> dict[str, Stage]:
         name: fitting_prior(name, settings, recipe.planning.get(name, PlanningSettings()), stores[name], done[name])
         for name, settings in recipe.priors.items()
     }
-    stages = [*sets.values(), encoder, *stores.values(), base, *trained.values(), *further, *priors.values()]
+    far = {
+        name: Stage(
+            f"fit far {name}",
+            {"kind": "landmarks" if isinstance(settings, StepsToGoSettings) else "embedding", **asdict(settings)},
+            (stores[name], priors.get(name, done[name])),
+            _fit_far,
+        )
+        for name, settings in recipe.far.items()
+    }
+    fitted = [*priors.values(), *far.values()]
+    stages = [*sets.values(), encoder, *stores.values(), base, *trained.values(), *further, *fitted]
     return {stage.name: stage for stage in [*stages, *unseen.values(), *unseen_stores.values()]}
 
 
@@ -103,6 +122,17 @@ def _finetune(stage: Stage, root: Path) -> dict[str, Any]:
         folder=stage.folder(root) / RUN,
     )
     return trained_facts(stage, root)
+
+
+def _fit_far(stage: Stage, root: Path) -> dict[str, Any]:
+    store, trained = stage.needs
+    settings = {key: value for key, value in stage.settings.items() if key != "kind"}
+    data, base, folder = store_of(store, root), trained.folder(root) / MODEL, stage.folder(root) / RUN
+    if stage.settings["kind"] == "landmarks":
+        found = fit_steps_to_go(data, base=base, settings=StepsToGoSettings(**settings), folder=folder)
+        return {"error": found.error, "chance_error": found.chance_error}
+    told = fit_temporal_embedding(data, base=base, settings=TemporalEmbeddingSettings(**settings), folder=folder)
+    return {"error": told.error, "chance_error": told.chance_error, "accuracy": told.accuracy}
 
 
 def _fresh(store: LatentStore, settings: Mapping[str, Any], seed: int) -> WorldModel:

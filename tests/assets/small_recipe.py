@@ -6,7 +6,7 @@ from pathlib import Path
 from experiments.assets.make import make_assets
 from experiments.assets.recipe import Pyramid, Recipe
 from wmcontrol.compare import CollectSettings
-from wmcontrol.training import FinetuneSettings, PretrainSettings, PriorSettings
+from wmcontrol.training import FinetuneSettings, PretrainSettings, PriorSettings, StepsToGoSettings
 
 SMALL = Recipe(
     data={
@@ -25,6 +25,7 @@ SMALL = Recipe(
         "wall": [FinetuneSettings(num_steps=steps, batch_size=8, num_frames=6, warmup_steps=2) for steps in (10, 5)]
     },
     priors={"wall": PriorSettings(num_steps=20, batch_size=16, width=8, depth=1)},
+    far={"wall": StepsToGoSettings(num_steps=20, batch_size=32, max_steps=3, width=8, depth=1, num_landmarks=20)},
 )
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ from wmcontrol.data import LatentStore
 from wmcontrol.encoders.files import encoder_digest
 from wmcontrol.files import exclusive_lock
 from wmcontrol.models import checkpoint
-from wmcontrol.training import held_out_clips, prediction_error
+from wmcontrol.training import TemporalEmbeddingSettings, held_out_clips, prediction_error
 
 PACKAGED = Path(wmcontrol.__file__).parent / "assets"
 ROOT = Path(__file__).parents[2]
@@ -65,10 +65,32 @@ def test_models_load_by_name_and_hold_what_was_trained(made: Path, monkeypatch: 
         assert {t.dtype for k, t in kept.items() if k.startswith("encoder.")} == {torch.float16}
         assert (model.prior is not None) == (name == "wall")
         assert {t.dtype for k, t in kept.items() if k.startswith("prior.")} <= {torch.float16}
-        last = {"base": "train_base", "wall": "fit_prior_wall"}[name]
+        assert (model.landmarks is not None) == (name == "wall")
+        assert {t.dtype for k, t in kept.items() if k.startswith("landmarks.")} <= {torch.float16, torch.int32}
+        assert {t.dtype for k, t in kept.items() if k.startswith("steps_to_go.")} <= {torch.float16}
+        last = {"base": "train_base", "wall": "fit_far_wall"}[name]
         trained = load_file(only(made, f"{last}-*") / "run" / "model" / "model.safetensors")
         for key, tensor in trained.items():
             assert torch.equal(tensor.to(kept[key].dtype), kept[key])
+
+
+def test_a_temporal_embedding_is_packaged_with_the_points_of_its_rounded_network(made: Path, tmp_path: Path) -> None:
+    far = TemporalEmbeddingSettings(num_steps=20, batch_size=32, size=4, width=8, depth=1, num_frames=50)
+    recipe = replace(SMALL, far={"wall": far})
+    make_assets(recipe, made, tmp_path, ["wall"])
+    model = WorldModel.load(tmp_path / "wall")
+    embedding = model.temporal_embedding
+    assert model.landmarks is None
+    assert embedding.settings()["num_frames"] == 50
+    torch.testing.assert_close(embedding.points, embedding.embed(embedding.frames), atol=1e-3, rtol=1e-3)
+    kept = load_file(tmp_path / "wall" / "model.safetensors")
+    assert kept["temporal_embedding.points"].dtype == torch.float16
+    assert kept["temporal_embedding.neighbors"].dtype == torch.int32
+    text = (tmp_path / "wall" / "card.md").read_text()
+    assert "50 frames of the training data" in text
+    assert f"{facts(tmp_path / 'wall')['stages'][10]['facts']['error']:.2f} nats" in text
+    real, expected = bytes_of(tmp_path / "wall"), expected_bytes(recipe, "wall")
+    assert real <= expected <= real + package._BESIDE
 
 
 def test_the_packaged_encoder_is_exactly_the_stores(made: Path) -> None:
@@ -84,7 +106,7 @@ def test_cards_say_how_it_was_made_and_how_well_it_imagines(made: Path) -> None:
     assert list(stages) == [
         *("collect wall", "collect pointmaze", "fit encoder", "encode wall", "encode pointmaze", "train base"),
         *("train wall", "train wall further 1", "train wall further 2"),
-        *("fit prior wall", "collect wall unseen", "encode wall unseen"),
+        *("fit prior wall", "fit far wall", "collect wall unseen", "encode wall unseen"),
     ]
     assert stages["collect wall"]["facts"]["frames"] == 240
     assert stages["collect wall"]["settings"]["seed"] != stages["collect wall unseen"]["settings"]["seed"]
@@ -95,6 +117,9 @@ def test_cards_say_how_it_was_made_and_how_well_it_imagines(made: Path) -> None:
     assert f"| predictor | {stages['train wall further 2']['facts']['parameters']:,} parameters" in text
     assert stages["fit prior wall"]["settings"]["width"] == 8
     assert f"{stages['fit prior wall']['facts']['error']:.2f} standard deviations" in text
+    assert "20 landmarks" in text
+    assert f"the number of steps between two frames: {stages['fit far wall']['facts']['error']:.2f} nats" in text
+    assert "- fit far wall: `kind=landmarks, num_steps=20" in text
     attempt = stages["train base"]["attempts"][0]
     assert attempt["torch"] == torch.__version__
     assert attempt["wmcontrol"] == wmcontrol.__version__
@@ -175,7 +200,7 @@ def test_what_is_finished_is_not_made_again(made: Path, tmp_path: Path, capsys: 
     assert sorted(sizes_in(tmp_path / "elsewhere")) == ["wall"]
     lines = capsys.readouterr().out.splitlines()
     numbered = [line for line in lines if line.startswith("[")]
-    assert len(numbered) == 13
+    assert len(numbered) == 14
     assert all(line.endswith("finished already") for line in numbered)
 
 
@@ -186,15 +211,16 @@ def test_a_changed_recipe_makes_anew_what_depends_on_it_and_nothing_else() -> No
         after = plan(replace(SMALL, **changes))
         return {name for name, stage in after.items() if stage.digest != before[name].digest}
 
-    after_training = {"train wall", "train wall further 1", "train wall further 2", "fit prior wall"}
+    after_training = {"train wall", "train wall further 1", "train wall further 2", "fit prior wall", "fit far wall"}
     assert changed() == set()
     assert changed(models={"wall": replace(SMALL.models["wall"], num_steps=7)}) == after_training
     first, second = SMALL.further["wall"]
     longer = replace(second, num_steps=7)
-    assert changed(further={"wall": [first, longer]}) == {"train wall further 2", "fit prior wall"}
+    assert changed(further={"wall": [first, longer]}) == {*("train wall further 2", "fit prior wall", "fit far wall")}
     longer = replace(first, num_steps=7)
     assert changed(further={"wall": [longer, second]}) == after_training - {"train wall"}
-    assert changed(priors={"wall": replace(SMALL.priors["wall"], width=9)}) == {"fit prior wall"}
+    assert changed(priors={"wall": replace(SMALL.priors["wall"], width=9)}) == {"fit prior wall", "fit far wall"}
+    assert changed(far={"wall": replace(SMALL.far["wall"], width=9)}) == {"fit far wall"}
     assert changed(base=replace(SMALL.base, seed=1)) == {"train base"} | after_training
     assert changed(predictor={**SMALL.predictor, "depth": 3}) == {"train base"} | after_training
     maze = replace(SMALL.data["pointmaze"], num_unseen=9)
@@ -213,7 +239,7 @@ def test_the_recipe_fits_the_budget_and_has_the_frames_that_were_promised() -> N
         assert data.num_episodes * data.num_frames[0] >= 100_000
         assert data.seed != data.unseen_seed
     wide = replace(RECIPE, predictor={**RECIPE.predictor, "width": 288})
-    with pytest.raises(ValueError, match=r"30 MB.* \d\d\.\d\d MB .*base .*, wall "):
+    with pytest.raises(ValueError, match=r"35 MB.* \d\d\.\d\d MB .*base .*, wall "):
         check_budget({name: expected_bytes(wide, name) for name in ("base", *RECIPE.models)})
 
 
@@ -227,7 +253,7 @@ def test_too_much_is_refused_before_work_begins(tmp_path: Path) -> None:
     (tmp_path / "into" / "other").mkdir(parents=True)
     with (tmp_path / "into" / "other" / "model.safetensors").open("wb") as file:
         file.truncate(BUDGET)
-    with pytest.raises(ValueError, match=r"30 MB.* 30\.\d\d MB .*other 30\.00, wall 0\."):
+    with pytest.raises(ValueError, match=r"35 MB.* 35\.\d\d MB .*other 35\.00, wall 0\."):
         make_assets(SMALL, tmp_path / "out", tmp_path / "into")
     assert not (tmp_path / "out").exists()
 

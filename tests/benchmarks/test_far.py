@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from experiments import far
 from wmcontrol import WorldModel
@@ -35,3 +36,12 @@ def test_each_agent_gets_a_row_of_a_family(
 def test_worlds_of_families_are_there_and_models_of_them_are_made_of_random_walks_or_packaged() -> None:
     assert {family.world for family in far.FAMILIES.values()} == far.WORLDS.keys()
     assert all(world.packaged or world.data.policy == "random" for world in far.WORLDS.values())
+
+
+@pytest.mark.parametrize(("name", "agent"), [("wall", "hierarchical"), ("pusht", "subgoals"), ("pointmaze", "flat")])
+def test_packaged_models_with_what_an_agent_needs_are_taken_as_they_are(name: str, agent: str, tmp_path: Path) -> None:
+    model, packaged = far.make_model(name, tmp_path, agent), WorldModel.load(name, dtype=torch.float32)
+    assert list(tmp_path.iterdir()) == []
+    assert model.heads().keys() == packaged.heads().keys()
+    for key, weight in packaged.state_dict().items():
+        assert torch.equal(model.state_dict()[key], weight)

@@ -124,8 +124,8 @@ def save(
     Args:
         model: with a predictor of this package and an encoder that files can name.
         folder: new, empty, or that of a model.
-        rounded: number types of a smaller file, of "predictor" and "encoder", whose weights must fit them exactly. It
-            is loaded in the number type that the model has.
+        rounded: number types of a smaller file, of "predictor", "encoder" and heads, whose weights must fit them
+            exactly. It is loaded in the number type that the model has.
 
     Raises:
         FileExistsError: the folder is a file, or holds something else than a model.
@@ -159,7 +159,10 @@ def save(
     weights = tensors_of(_parts(model))
     if rounded:
         config["dtype"] = str(model.dtype).removeprefix("torch.")
-        weights = {name: value.to(rounded.get(name.split(".")[0], value.dtype)) for name, value in weights.items()}
+        weights = {
+            name: value.to(rounded.get(name.split(".")[0], value.dtype)) if value.is_floating_point() else value
+            for name, value in weights.items()
+        }
     target.parent.mkdir(parents=True, exist_ok=True)
     mine = uuid4().hex[:8]
     partial, old = (target.with_name(f".{target.name}.{kind}-{mine}") for kind in ("partial", "old"))

@@ -19,7 +19,7 @@ from .steps_to_go import StepsToGo
 MOST_LANDMARKS, MOST_EDGES = 2**14, 2**26  # of which memory has room for all pairs
 HERE = 1.0  # model steps up to which a frame is about where another is
 _LEAST = 0.5  # steps of an edge, so that a path of many short edges is not shorter than one of few long ones
-_MOST_FROM = 32  # edges from one landmark
+MOST_FROM = 32  # edges from one landmark
 Floats = NDArray[np.float64]
 
 
@@ -64,8 +64,8 @@ class Landmarks(nn.Module):
         found.fill_diagonal_(torch.inf)
         ordered, ends = found.sort(1)
         counts = (ordered <= reach).sum(1, keepdim=True)
-        kept = torch.arange(_MOST_FROM, dtype=torch.int64, device=tokens.device)[None]
-        places = torch.where(counts > _MOST_FROM, (kept * (counts - 1)).float() / (_MOST_FROM - 1), kept).round().long()
+        kept = torch.arange(MOST_FROM, dtype=torch.int64, device=tokens.device)[None]
+        places = torch.where(counts > MOST_FROM, (kept * (counts - 1)).float() / (MOST_FROM - 1), kept).round().long()
         starts = torch.arange(len(tokens), dtype=torch.int64, device=tokens.device)[:, None].expand_as(places)
         there = places < counts
         edges = torch.stack([starts[there], ends.gather(1, places.clamp(max=len(tokens) - 1))[there]], 1)
