@@ -98,7 +98,11 @@ Captured = pytest.CaptureFixture[str]
         (["fit_prior", "store=x", "base=wall", "width=1000000"], ["width", "8192", "1000000"]),
         (["fit_steps_to_go", "store=nowhere", "base=wall"], ["nowhere/store.json"]),
         (["fit_temporal_embedding", "store=nowhere", "base=wall"], ["nowhere/store.json"]),
-        (["evaluate", "agent=hierarchical", "model=pusht", "env=pusht"], ["agent=hierarchical", "fit_steps_to_go"]),
+        (
+            ["evaluate", "agent=hierarchical", "model=pusht", "env=pusht"],
+            ["agent=hierarchical", "fit_steps_to_go", "SubgoalAgent"],
+        ),
+        (["evaluate", "agent=subgoals", "model=wall", "env=wall"], ["fit_temporal_embedding", "HierarchicalAgent"]),
     ],
 )
 def test_a_wrong_line_is_one_line_that_names_what_is_wrong(

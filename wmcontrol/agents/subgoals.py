@@ -56,9 +56,10 @@ class SubgoalAgent(PlanningAgent):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self._world.temporal_embedding is None or not len(self._world.temporal_embedding.points):
+            other = "" if self._world.landmarks is None else ", or plan over its landmarks: HierarchicalAgent"
             raise ValueError(
                 "this model has no temporal embedding with frames to choose subgoals from; give it one: "
-                "wmcontrol.training.fit_temporal_embedding"
+                f"wmcontrol.training.fit_temporal_embedding{other}"
             )
         if self._world.prior is None:
             raise ValueError(
