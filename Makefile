@@ -32,7 +32,7 @@ unit: $(STAMP)
 # What the versions of packages cannot change is left out: what computes with PyTorch alone (its version is the same
 # here, see tests/lowest.py), broken files and killed processes by the hundred, and commands that train or take times,
 # since each step of theirs has tests of its own; likewise the pages' blocks, and what is marked as long.
-LOWEST_LEAVES_OUT := $(addprefix tests/,benchmarks fuzz models planners scenes training test_readme.py) $(wildcard $(addprefix tests/*/test_, \
+LOWEST_LEAVES_OUT := $(addprefix tests/,benchmarks fuzz planners training test_readme.py) $(wildcard $(addprefix tests/*/test_, \
 	assets.py compare.py demo.py pretrain_mixes.py stages.py train_jobs.py))
 
 # Old releases use what newer ones of other packages have deprecated, and some clean up badly (CartPole of Gymnasium).
@@ -48,7 +48,7 @@ wheel: $(STAMP)
 	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
 	$(PYTHON) -m venv $(WHEEL_VENV)
 	$(WHEEL_VENV)/bin/pip install --quiet dist/*.whl
-	test $$(cat dist/*.whl | wc -c) -le 30000000  # what it may weigh
+	test $$(cat dist/*.whl | wc -c) -le 30000000 || { echo "dist: the wheel is over 30 MB"; exit 1; }
 	bash tests/wheel_smoke.sh $(abspath $(WHEEL_VENV))
 
 oracle: $(STAMP)               ## compare step for step with gym-pusht, gymnasium-robotics and d4rl

@@ -11,6 +11,7 @@ example's, of ``examples/environments``, and needs ``pip install "wmcontrol[fore
 import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -189,9 +190,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--num-tasks", type=int, default=256, help="of each family; of the true simulator's at most 32")
     parser.add_argument("--out", type=Path, default=Path("outputs/far"), help="a folder")
     given = parser.parse_args(argv)
+    titles = [list(FAMILIES)[number] for number in given.families or range(len(FAMILIES))]
+    for title in titles:
+        module, _, _ = WORLDS[FAMILIES[title].world].data.env_id.rpartition(":")
+        if module:
+            import_module(module)  # where it is missing, that is told before hours of work
     print("| tasks | agent | tasks | at the end, % | at any time, % |\n|---|---|---|---|---|")
-    for number in given.families or range(len(FAMILIES)):
-        make_rows(list(FAMILIES)[number], given.agents, given.num_tasks, given.out)
+    for title in titles:
+        make_rows(title, given.agents, given.num_tasks, given.out)
 
 
 if __name__ == "__main__":

@@ -154,7 +154,7 @@ def _package(stage: Stage, root: Path) -> dict[str, Any]:
     folder = packaged_model(stage, root)
     shutil.rmtree(folder, ignore_errors=True)  # of an attempt that was killed
     model = WorldModel.load(made.folder(root) / MODEL, dtype=torch.float32)
-    round_weights(model)
+    _round_weights(model)
     model.planning = PlanningSettings(**stage.settings["planning"])
     save(model, folder, rounded={part: getattr(torch, name) for part, name in _TYPES.items()})
     weights = folder / "model.safetensors"
@@ -179,7 +179,7 @@ def _package(stage: Stage, root: Path) -> dict[str, Any]:
     return {"bytes": bytes_of(folder)}
 
 
-def round_weights(model: WorldModel) -> None:
+def _round_weights(model: WorldModel) -> None:
     """Round the weights of a model to what is packaged of them."""
     model.predictor.to(torch.bfloat16).float()
     for part in model.heads().values():

@@ -45,3 +45,12 @@ def test_packaged_models_with_what_an_agent_needs_are_taken_as_they_are(name: st
     assert model.heads().keys() == packaged.heads().keys()
     for key, weight in packaged.state_dict().items():
         assert torch.equal(model.state_dict()[key], weight)
+
+
+def test_an_environment_that_is_missing_is_told_before_work_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(far, "make_rows", lambda *_: pytest.fail("work began"))
+    monkeypatch.setitem(far.WORLDS, "ogbench", far.World(data=far._walks("no_such_maze:examples/Maze-v0", 1, 10)))
+    with pytest.raises(ModuleNotFoundError, match="no_such_maze"):
+        far.main(["0", "10", "--out", str(tmp_path)])
