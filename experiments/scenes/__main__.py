@@ -1,7 +1,7 @@
 """``python -m experiments.scenes``: train a predictor on the embedded scenes, and make the tables of its forecasts.
 
-It takes about 50 minutes of one core; killed, the same line goes on. Ablations of size, data, encoder and resolution
-are the same line with one option changed, and a folder of their own.
+It takes about 50 minutes of one core, or a GPU where there is one; killed, the same line goes on. Ablations of size,
+data, encoder and resolution are the same line with one option changed, and a folder of their own.
 """
 
 import argparse
@@ -31,6 +31,7 @@ from wmcontrol.forecasting import (
     train_head,
 )
 from wmcontrol.forecasting.readers import SceneClips, ScenePairs
+from wmcontrol.hardware import usable_device
 from wmcontrol.models import Predictor
 from wmcontrol.models.predictor import SIZES
 from wmcontrol.runs import open_run
@@ -52,6 +53,8 @@ class Recipe:
         clips: that the predictor learns on, half of them parts of possible films of pairs.
         size: of the predictor, by name.
         steps: of the predictor, with each encoder.
+        batch_size: clips of a step.
+        learning_rate: of the predictor.
         head_clips: of which a head learns on every sixth frame.
         head_steps: of a head.
         test_clips: that are forecast, four frames of each.
@@ -61,6 +64,8 @@ class Recipe:
     clips: int = 2000
     size: str = "tiny"
     steps: tuple[int, ...] = (4500,)
+    batch_size: int = 8
+    learning_rate: float = 5e-3
     head_clips: int = 600
     head_steps: int = 2000
     test_clips: int = 100
@@ -70,11 +75,13 @@ class Recipe:
         """Return the settings of pretraining."""
         return PretrainSettings(
             num_steps=steps,
-            batch_size=8,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
             num_frames=7,  # as a forecast of three steps after four frames
             step_seconds=(1 / 15, 1 / 3),
             warmup_steps=50,
             weight_decay=0.01,
+            compile=usable_device("auto").type == "cuda",
         )
 
 
@@ -82,7 +89,7 @@ class Recipe:
 PROTOCOL = SurpriseProtocol(window=8, frame_step=4, contexts=(2, 3, 4, 5), stride=1)
 
 
-def make_tables(recipe: Recipe, encoders: Sequence[Encoder], out: Path) -> tuple[Forecast, Surprise]:
+def make_tables(recipe: Recipe, encoders: Sequence[Encoder], out: Path, jobs: int = 1) -> tuple[Forecast, Surprise]:
     """Train the predictor and the head, forecast and be surprised; what is there in the folder is gone on with.
 
     Args:
@@ -90,6 +97,7 @@ def make_tables(recipe: Recipe, encoders: Sequence[Encoder], out: Path) -> tuple
         encoders: of the frames, one for each number of ``recipe.steps``: the predictor learns on the tokens of each in
             turn, as the paper's does at a second resolution, and is judged with the last.
         out: the folder; the model is in ``predictor/model``, the head in ``head``, the tables in ``tables``.
+        jobs: processes that draw and encode what the predictor learns on.
 
     Raises:
         ValueError: there are not as many numbers of steps as encoders.
@@ -100,7 +108,7 @@ def make_tables(recipe: Recipe, encoders: Sequence[Encoder], out: Path) -> tuple
     model: WorldModel | None = None
     for number, (encoder, steps) in enumerate(zip(encoders, recipe.steps, strict=True), 1):
         with progress_bar("encoding", "frames") as progress:
-            store = encode(clips, encoder, out / "stores", batch_size=64, progress=progress)
+            store = encode(clips, encoder, out / "stores", batch_size=64, device="auto", jobs=jobs, progress=progress)
         start = _copying(store, recipe.size) if model is None else _model_of(store, model.predictor)
         folder = out / ("predictor" if number == len(encoders) else f"predictor_{number}")
         with progress_bar("training the predictor", "steps") as progress:
@@ -152,6 +160,7 @@ def encoder_of(name: str, image_size: int) -> Encoder:
 
 
 def _judge(model: WorldModel, head: DenseHead, recipe: Recipe, out: Path) -> tuple[Forecast, Surprise]:
+    model = model.to(usable_device("auto"))
     clips, pairs = SceneClips(TEST_SEED, recipe.test_clips), ScenePairs(TEST_SEED, recipe.pairs)
     protocol, predictor = ForecastProtocol(windows_per_video=4), model.predictor
     assert isinstance(predictor, Predictor)
@@ -189,19 +198,20 @@ def main(argv: Sequence[str] | None = None) -> None:
         help="pixels that the encoder sees, 16 of which are a token's side; several are trained on in turn, each for "
         "its --steps (default: %(default)s)",
     )
+    parser.add_argument("--jobs", type=int, default=1, help="processes that encode clips (default: %(default)s)")
     for name, value in vars(Recipe()).items():
         kind = {"nargs": "+"} if isinstance(value, tuple) else {"choices": SIZES} if isinstance(value, str) else {}
         parser.add_argument(
             f"--{name.replace('_', '-')}",
-            type=str if isinstance(value, str) else int,
+            type=int if isinstance(value, tuple) else type(value),
             default=value,
             help="(default: %(default)s)",
             **kind,
         )
     given = vars(parser.parse_args(argv))
-    out, encoder, sizes = (given.pop(name) for name in ("out", "encoder", "image_size"))
+    out, encoder, sizes, jobs = (given.pop(name) for name in ("out", "encoder", "image_size", "jobs"))
     recipe = Recipe(**{**given, "steps": tuple(given["steps"])})
-    for result in make_tables(recipe, [encoder_of(encoder, size) for size in sizes], out):
+    for result in make_tables(recipe, [encoder_of(encoder, size) for size in sizes], out, jobs):
         print(result.table())
 
 

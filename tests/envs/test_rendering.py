@@ -1,5 +1,7 @@
 """Frames: where things are drawn, how large, in what colour; and what happens without a display."""
 
+import os
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -7,6 +9,7 @@ import pytest
 import wmcontrol
 from wmcontrol.envs import goal_env
 from wmcontrol.envs.canvas import Camera, draw_discs, draw_polygons, rectangle, supersample
+from wmcontrol.envs.registration import register_envs
 
 ALL = pytest.mark.parametrize("env_id", wmcontrol.ENV_IDS)
 WHITE = np.full((1, 1, 3), 255.0)
@@ -159,3 +162,22 @@ def test_with_a_display_frames_go_to_the_window(monkeypatch: pytest.MonkeyPatch)
 def test_unknown_render_modes_are_refused(mode: str) -> None:
     with pytest.raises(ValueError, match="render_mode"):
         gym.make("wmcontrol/Wall-v0", render_mode=mode)
+
+
+@pytest.mark.parametrize(("there", "expected"), [(True, "egl"), (False, None)])
+def test_mujoco_is_told_to_draw_by_egl_only_where_that_is(
+    there: bool, expected: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(name: str) -> None:
+        if not there:
+            raise OSError(f"{name}: cannot open shared object file")
+
+    monkeypatch.setattr("ctypes.CDLL", load)
+    monkeypatch.setattr("sys.platform", "linux")
+    for name in ("DISPLAY", "MUJOCO_GL"):
+        monkeypatch.delenv(name, raising=False)
+    register_envs()
+    assert os.environ.get("MUJOCO_GL") == expected
+    monkeypatch.setenv("MUJOCO_GL", "osmesa")
+    register_envs()
+    assert os.environ["MUJOCO_GL"] == "osmesa"

@@ -29,6 +29,10 @@ def test_sizes_have_the_papers_parameter_counts(size: str, millions: float) -> N
         assert blocks == pytest.approx(22, rel=0.02)
 
 
+def test_small_has_as_many_parameters_as_a_vit_s() -> None:
+    assert count(Predictor.from_size("small", dim=384)) == pytest.approx(21.6, rel=0.01)
+
+
 def test_tiny_has_about_two_and_a_half_million_with_its_action_blocks() -> None:
     assert count(ActionConditioned(Predictor.from_size("tiny", dim=128), 10)) == pytest.approx(2.5, rel=0.1)
 
@@ -201,4 +205,4 @@ def test_bad_input_is_refused() -> None:
         context.expand(4).expand(2)
     with pytest.raises(ValueError, match=naming(0)):
         context.expand(0)
-    assert set(SIZES) == {"tiny", "base", "large", "giant"}
+    assert set(SIZES) == {"tiny", "small", "base", "large", "giant"}

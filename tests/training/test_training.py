@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -34,6 +35,7 @@ from wmcontrol.training import (
     prediction_error,
     with_actions,
 )
+from wmcontrol.training.batch import read_batches
 from wmcontrol.training.validation import context_frames, steps_ahead
 
 GRID, D, A = (1, 2), 5, 3
@@ -254,6 +256,36 @@ def test_a_run_that_stops_and_goes_on_ends_with_the_same_weights(change: dict[st
     assert same(whole, again)
     strip = [{k: v for k, v in line.items() if k != "steps_per_second"} for line in lines(tmp_path / "broken")]
     assert strip == [{k: v for k, v in line.items() if k != "steps_per_second"} for line in lines(tmp_path / "whole")]
+
+
+@pytest.mark.parametrize("ahead", [False, True])
+def test_batches_come_in_order_once_and_no_further(ahead: bool) -> None:
+    read: list[int] = []
+
+    class Counted(Toy):
+        def batch(self, step: int, rank: int = 0, world_size: int = 1) -> Batch:
+            read.append(step)
+            return super().batch(step, rank, world_size)
+
+    found = list(read_batches(Counted(), range(3, 7), 1, 2, ahead=ahead))
+    assert read == [3, 4, 5, 6]
+    for batch, step in zip(found, read, strict=True):
+        assert torch.equal(batch.tokens, Toy().batch(step, 1, 2).tokens)
+    assert list(read_batches(Counted(), range(7, 7), 0, 1, ahead=ahead)) == []
+
+
+def test_a_batch_is_read_while_the_one_before_is_used() -> None:
+    begun = [threading.Event() for _ in range(3)]
+
+    class Told(Toy):
+        def batch(self, step: int, rank: int = 0, world_size: int = 1) -> Batch:
+            begun[step].set()
+            return super().batch(step, rank, world_size)
+
+    batches = read_batches(Told(), range(3), 0, 1, ahead=True)
+    for step, _ in enumerate(batches):
+        assert all(event.wait(10) for event in begun[: step + 2])
+        assert not any(event.is_set() for event in begun[step + 2 :])
 
 
 class Interrupted(Toy):

@@ -3,6 +3,7 @@
 ``import wmcontrol`` registers ours; Gymnasium 1.0 gave up registration by entry points.
 """
 
+import ctypes
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -35,8 +36,9 @@ ENV_IDS = tuple(_ENVIRONMENTS)
 
 def register_envs() -> None:
     """Register all ids, once. Nothing is imported until an environment is made."""
-    # MuJoCo chooses its way of drawing when it is imported; without a display only EGL and OSMesa work.
-    if sys.platform.startswith("linux") and not os.environ.get("DISPLAY"):
+    # MuJoCo chooses its way of drawing when it is imported; without a display only EGL and OSMesa work. Told to take a
+    # library that is not there, it cannot be imported at all.
+    if sys.platform.startswith("linux") and not os.environ.get("DISPLAY") and _is_there("libEGL.so.1"):
         os.environ.setdefault("MUJOCO_GL", "egl")
     for env_id, (module, name, settings, steps) in _ENVIRONMENTS.items():
         if env_id not in registry:
@@ -47,6 +49,14 @@ def register_envs() -> None:
                 kwargs=settings,
                 max_episode_steps=steps,
             )
+
+
+def _is_there(library: str) -> bool:
+    try:
+        ctypes.CDLL(library)
+    except OSError:
+        return False
+    return True
 
 
 def register_goal_env(

@@ -27,6 +27,7 @@ SIZES: dict[str, tuple[int, int, int]] = {
     # Without action blocks 1.8M parameters, with them 2.3M. Ten blocks of width 128 learn no better (Push-T, scratch,
     # 600 steps: 19.4 % of persistence's error, these 19.2 %) and take 1.5 times as long to plan with.
     "tiny": (192, 4, 3),
+    "small": (384, 12, 6),  # between: 21M parameters, as ViT-S
     # These are the paper's, table 5.
     "base": (768, 12, 12),
     "large": (1024, 24, 16),

@@ -4,7 +4,8 @@ Letters: ``B`` clips, ``T`` frames of a clip, ``P`` patches of a frame, ``D`` nu
 model action.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -39,6 +40,11 @@ class Batch(NamedTuple):
         actions = None if self.actions is None else self.actions.to(device, non_blocking=True)
         return Batch(tokens, times, actions, self.names)
 
+    def pinned(self) -> "Batch":
+        """Return it in pinned memory, from which a GPU copies without waiting."""
+        actions = None if self.actions is None else self.actions.pin_memory()
+        return Batch(self.tokens.pin_memory(), self.times.pin_memory(), actions, self.names)
+
 
 class Source(Protocol):
     """Batches by number: the same number, the same batch, on any machine and after any restart."""
@@ -49,6 +55,32 @@ class Source(Protocol):
 
     def batch(self, step: int, rank: int = 0, world_size: int = 1) -> Batch:
         """Return a process's share of a batch."""
+
+
+def read_batches(source: Source, steps: range, rank: int, world_size: int, *, ahead: bool) -> Iterator[Batch]:
+    """Yield a process's shares of batches.
+
+    Args:
+        source: of batches.
+        steps: which.
+        rank, world_size: the process, of how many.
+        ahead: read each in a thread while the one before it is used, and keep it where a GPU copies it from while it
+            computes.
+    """
+    if not ahead:
+        yield from (source.batch(step, rank, world_size) for step in steps)
+        return
+
+    def read(step: int) -> Batch:
+        found = source.batch(step, rank, world_size)
+        return found.pinned() if torch.cuda.is_available() else found
+
+    with ThreadPoolExecutor(1) as pool:
+        waiting = [pool.submit(read, step) for step in steps[:1]]
+        for number in range(len(steps)):
+            batch = waiting.pop().result()
+            waiting += [pool.submit(read, step) for step in steps[number + 1 : number + 2]]
+            yield batch
 
 
 @dataclass(frozen=True)

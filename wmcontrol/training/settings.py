@@ -82,7 +82,7 @@ class PretrainSettings(TrainingSettings):
     """How :func:`~wmcontrol.training.pretrain` trains; the paper's also are num_steps=300000 batch_size=1024.
 
     Args:
-        size: of the predictor: tiny, base, large or giant. For example base.
+        size: of the predictor: tiny, small, base, large or giant. For example base.
         num_frames: frames of a clip. For example 4.
         step_seconds: the shortest and the longest time from one frame to the next. For example 0.05,1.0.
         batch_size: clips of a step, of all processes together. For example 1024.
@@ -113,7 +113,7 @@ class FinetuneSettings(TrainingSettings):
     Args:
         num_train_trajectories: train on only so many trajectories; by default on all that are not held out. For
             example 200.
-        size: of the predictor, without a base: tiny, base, large or giant. For example base.
+        size: of the predictor, without a base: tiny, small, base, large or giant. For example base.
         frameskip: environment steps of a model step. For example 4.
         repeat_action: plan one action for each model step, repeated in it, in place of frameskip different ones. For
             example true.

@@ -13,7 +13,7 @@ from torch import nn
 
 from ..hardware import fast_dtype
 from ..models import ActionConditioned, Predictor
-from .batch import Batch, Source
+from .batch import Batch, Source, read_batches
 from .distributed import DistributedContext, without_exchange
 from .learner import Learner, too_large_to_copy
 from .settings import TrainingSettings
@@ -93,9 +93,9 @@ class Trainer:
         begun = step
         if progress is not None and where.first:
             progress(step, settings.num_steps)
-        while step < settings.num_steps:
+        ahead = where.device.type == "cuda"
+        for batch in read_batches(source, range(step, settings.num_steps), where.rank, where.world_size, ahead=ahead):
             optimizer.set_rate(settings.rate(step), self.backbone_scale(step))
-            batch = source.batch(step, where.rank, where.world_size)
             value = self._gradients(step, learner.loss, batch, where)
             norm = learner.clip(settings.max_grad_norm)
             if not math.isfinite(norm):
