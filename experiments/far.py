@@ -5,16 +5,20 @@ landmarks, or a temporal embedding. Each agent gets a row. PointMaze's larger ma
 each episode, have models of their own, by random walks. So have these an encoder: the packaged one was fitted to other
 walls, and what differs would be a constant a hundred times as large as what the ball changes. OGBench's maze is the
 example's, of ``examples/environments``, and needs ``pip install "wmcontrol[foreign]"`` and
-``PYTHONPATH=examples/environments``. Killed, the same line goes on; with all families and 256 tasks it takes hours.
+``PYTHONPATH=examples/environments``. The true simulator in the model's place, and SAC, which sees the state and learns
+in the environment's own tasks, are for comparison. Killed, the same line goes on; with all families and 256 tasks it
+takes hours.
 """
 
 import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 import torch
 
 from wmcontrol import HierarchicalAgent, PlanningAgent, Predictor, PyramidEncoder, SubgoalAgent, WorldModel
@@ -43,6 +47,8 @@ from wmcontrol.training import (
     fit_steps_to_go,
     fit_temporal_embedding,
 )
+
+from .sac import fit_sac
 
 _SEES_VELOCITY = PlanningSettings(context_frames=3, context_steps=10)
 _SIMULATED = 32  # tasks of the true simulator
@@ -100,7 +106,8 @@ FAMILIES = {
     "Push-T, its own random tasks": Family(world="pusht"),
     "OGBench's maze, anywhere": Family(world="ogbench", budget=440),
 }
-AGENTS = ("baselines", "prior", "flat", "hierarchical", "subgoals", "simulator")
+AGENTS = ("baselines", "prior", "flat", "hierarchical", "subgoals", "simulator", "sac")
+_WITHOUT_MODEL = ("baselines", "sac")
 _KINDS = {"hierarchical": HierarchicalAgent, "subgoals": SubgoalAgent}
 _NEEDS = {"hierarchical": "landmarks", "subgoals": "temporal_embedding"}
 
@@ -140,25 +147,30 @@ def _trained(store: LatentStore, planning: PlanningSettings, out: Path) -> World
     return fit_prior(store, base=trained.model, settings=settings, folder=out / "prior").model
 
 
-def make_rows(title: str, agents: Sequence[str], num_tasks: int, out: Path) -> list[ResultRow]:
-    """Evaluate agents on a family of tasks; what is done already is read."""
+def make_rows(title: str, agents: Sequence[str], num_tasks: int, out: Path, sac_seconds: float) -> list[ResultRow]:
+    """Evaluate agents on a family of tasks; what is done already is read. SAC learns for some seconds of one core."""
     family, world = FAMILIES[title], WORLDS[FAMILIES[title].world]
     protocol = replace(PROTOCOLS["far"], goal_offset=family.goal_offset, budget=family.budget)
     rows = []
     for agent in agents:
-        model = make_model(family.world, out / family.world, agent)
+        looks = family.recorded or agent not in _WITHOUT_MODEL
+        model = make_model(family.world, out / family.world, agent) if looks else None
         count = min(num_tasks, _SIMULATED) if agent == "simulator" else num_tasks
         tasks = _tasks(family, world, model, count, out)
         folder = out / "rows" / title.replace(" ", "_").replace(",", "") / f"{agent}_{count}"
-        rows += evaluate_agents(_specs(agent, model, tasks, protocol), tasks, protocol, folder)
+        if agent == "sac":
+            specs = [_sac(family, world, out / "sac" / f"{family.world}_{family.budget}", sac_seconds)]
+        else:
+            specs = _specs(agent, model, tasks, protocol)
+        rows += evaluate_agents(specs, tasks, protocol, folder)
         for row in rows[-1:] if agent != "baselines" else rows[-2:]:
             print(f"| {title} | {row.agent} | {count} | {row.evaluation.success_end} | {row.evaluation.success_any} |")
     return rows
 
 
-def _tasks(family: Family, world: World, model: WorldModel, count: int, out: Path) -> Tasks:
+def _tasks(family: Family, world: World, model: WorldModel | None, count: int, out: Path) -> Tasks:
     data = world.data
-    if not family.recorded:
+    if not family.recorded or model is None:
         return RandomTasks(data.env_id, count, env_settings=world.env_settings)
     unseen = collect(
         data.env_id,
@@ -172,13 +184,21 @@ def _tasks(family: Family, world: World, model: WorldModel, count: int, out: Pat
     return DatasetTasks(unseen, count, goal_offset=family.goal_offset, context_steps=steps)
 
 
-def _specs(agent: str, model: WorldModel, tasks: Tasks, protocol: Protocol) -> list[AgentSpec]:
-    if agent == "baselines":
+def _specs(agent: str, model: WorldModel | None, tasks: Tasks, protocol: Protocol) -> list[AgentSpec]:
+    if agent == "baselines" or model is None:
         return baselines(tasks)
     if agent == "prior":
         return ablations(planning_spec(model, fast(), tasks, protocol))[:1]
     kind = _KINDS.get(agent, PlanningAgent)
     return [planning_spec(model, fast(), tasks, protocol, num_workers=0, kind=kind, simulator=agent == "simulator")]
+
+
+def _sac(family: Family, world: World, folder: Path, seconds: float) -> AgentSpec:
+    """Return SAC with hindsight replay that has learned the environment's own tasks."""
+    looks: dict[str, Any] = {"obs_type": "state", "terminate_on_success": False, "max_episode_steps": family.budget}
+    make = partial(gym.make, world.data.env_id, **world.env_settings, **looks)
+    policy, _, steps = fit_sac(make, folder, seconds, learning_starts=10 * family.budget, gamma=0.98)
+    return AgentSpec(f"SAC with hindsight replay, true states, {steps:,} steps", policy)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -188,6 +208,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("families", nargs="*", type=int, metavar="NUMBER", help=f"which, by default all: {known}")
     parser.add_argument("--agents", nargs="+", choices=AGENTS, default=list(AGENTS), help="who")
     parser.add_argument("--num-tasks", type=int, default=256, help="of each family; of the true simulator's at most 32")
+    parser.add_argument("--sac-seconds", type=float, default=720.0, help="of one core that SAC learns for")
     parser.add_argument("--out", type=Path, default=Path("outputs/far"), help="a folder")
     given = parser.parse_args(argv)
     titles = [list(FAMILIES)[number] for number in given.families or range(len(FAMILIES))]
@@ -197,7 +218,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             import_module(module)  # where it is missing, that is told before hours of work
     print("| tasks | agent | tasks | at the end, % | at any time, % |\n|---|---|---|---|---|")
     for title in titles:
-        make_rows(title, given.agents, given.num_tasks, given.out)
+        make_rows(title, given.agents, given.num_tasks, given.out, given.sac_seconds)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ import argparse
 import json
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -32,14 +32,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from wmcontrol import CEM, WorldModel
-from wmcontrol.agents import load_policy
 from wmcontrol.data import LatentStore, held_out_split, open_dataset
 from wmcontrol.evaluation import AgentSpec, DatasetTasks, ablations, baselines, evaluate_agents, planning_spec
-from wmcontrol.files import atomic_write
 from wmcontrol.models import ActionNormalizer, find_folder
 from wmcontrol.planners import fast
 from wmcontrol.training import HindsightBatch, HindsightWindows, descend
 
+from ..sac import fit_sac, kept
 from .results import Section, command, positive, save, whole
 
 WIDTH, BATCH = 512, 512
@@ -163,7 +162,7 @@ def fit_inverse(store: LatentStore, model: WorldModel, folder: Path, num_steps: 
         on_log=None,
         held_out_loss=partial(loss, batch=tested),
     )
-    told = _kept(folder / "told.json", lambda: {"seconds": time.process_time() - begun})
+    told = kept(folder / "told.json", lambda: {"seconds": time.process_time() - begun})
     return network.eval().requires_grad_(False), told["seconds"]
 
 
@@ -193,44 +192,9 @@ class FromTrajectories(gym.Wrapper[Any, Any, Any, Any]):
                 return observation, info
 
 
-def fit_sac(store: LatentStore, folder: Path, seconds: float, goal_offset: int) -> tuple[Any, float, int]:
-    """Return SAC with hindsight replay after so many seconds of one core, those seconds, and its environment steps."""
-    from stable_baselines3 import SAC, HerReplayBuffer
-    from stable_baselines3.common.callbacks import BaseCallback
-    from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
-
-    class Clock(BaseCallback):
-        def _on_step(self) -> bool:
-            return time.process_time() - begun < seconds
-
-    def train() -> Mapping[str, float]:
-        looks: dict[str, Any] = {"obs_type": "state", "terminate_on_success": False, "max_episode_steps": goal_offset}
-
-        def make() -> gym.Env[Any, Any]:
-            env = gym.make(store.env_id or "", **store.env_settings, **looks)
-            return FromTrajectories(env, store, goal_offset)
-
-        env = VecNormalize(DummyVecEnv([make]), norm_reward=False)
-        agent = SAC(
-            "MultiInputPolicy",
-            env,
-            replay_buffer_class=HerReplayBuffer,
-            learning_starts=40 * goal_offset,
-            buffer_size=200_000,
-            gamma=0.95,
-            device="cpu",
-            seed=0,
-        )
-        agent.learn(10**9, callback=Clock())
-        agent.save(policy)
-        env.save(str(statistics))
-        env.close()
-        return {"seconds": time.process_time() - begun, "steps": agent.num_timesteps}
-
-    folder.mkdir(parents=True, exist_ok=True)
-    policy, statistics, begun = folder / "sac.zip", folder / "sac.pkl", time.process_time()
-    told = _kept(folder / "told.json", train)
-    return load_policy("SAC", policy, statistics), told["seconds"], int(told["steps"])
+def _from_trajectories(store: LatentStore) -> gym.Env[Any, Any]:
+    looks: dict[str, Any] = {"obs_type": "state", "terminate_on_success": False, "max_episode_steps": AHEAD}
+    return FromTrajectories(gym.make(store.env_id or "", **store.env_settings, **looks), store, AHEAD)
 
 
 def trained_seconds(model: str) -> tuple[float, float]:
@@ -254,7 +218,9 @@ def peers(args: argparse.Namespace) -> Section:
     ours = planning_spec(model, fast(), tasks)
     alone, best = ablations(ours)
     network, inverse_seconds = fit_inverse(store, model, args.out / "inverse", args.inverse_steps)
-    sac, sac_seconds, sac_steps = fit_sac(store, args.out / "sac", args.sac_seconds, AHEAD)
+    sac, sac_seconds, sac_steps = fit_sac(
+        partial(_from_trajectories, store), args.out / "sac", args.sac_seconds, learning_starts=40 * AHEAD, gamma=0.95
+    )
     entries: list[tuple[str, AgentSpec, float]] = [
         ("fast() with the prior: ours", ours, world + prior),
         ("the best of 64 proposals", best, world + prior),
@@ -292,16 +258,6 @@ def peers(args: argparse.Namespace) -> Section:
         ],
         numbers={row.agent: {"success_end": vars(row.evaluation.success_end), "seconds": s} for row, s in found},
     )
-
-
-def _kept(path: Path, make: Callable[[], Mapping[str, float]]) -> dict[str, float]:
-    """Return what a run before has told, or what is made now."""
-    if not path.exists():
-        told = json.dumps(make())
-        with atomic_write(path) as file:
-            file.write(told.encode())
-    found: dict[str, float] = json.loads(path.read_text(encoding="utf-8"))
-    return found
 
 
 def _normalizer(model: WorldModel) -> ActionNormalizer:

@@ -33,6 +33,20 @@ def test_each_agent_gets_a_row_of_a_family(
     assert [row.split(" | ")[:3] for row in rows] == [[f"| {title}", name, "3"] for name in names]
 
 
+def test_sac_learns_once_for_a_family(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    pytest.importorskip("stable_baselines3")
+    monkeypatch.setattr(far, "make_model", lambda *_: pytest.fail("no model is needed"))
+    short = {name: replace(family, budget=5) for name, family in far.FAMILIES.items()}
+    monkeypatch.setattr(far, "FAMILIES", short)
+    words = ["0", "--agents", "sac", "--num-tasks", "2", "--out", str(tmp_path), "--sac-seconds", "0.5"]
+    far.main(words)
+    first = capsys.readouterr().out.splitlines()[2:]
+    assert len(first) == 1
+    assert int(first[0].split(" true states, ")[1].split(" steps")[0].replace(",", "")) > 50
+    far.main(words)
+    assert capsys.readouterr().out.splitlines()[2:] == first
+
+
 def test_worlds_of_families_are_there_and_models_of_them_are_made_of_random_walks_or_packaged() -> None:
     assert {family.world for family in far.FAMILIES.values()} == far.WORLDS.keys()
     assert all(world.packaged or world.data.policy == "random" for world in far.WORLDS.values())
