@@ -51,6 +51,8 @@ class Recipe:
 
     Args:
         clips: that the predictor learns on, half of them parts of possible films of pairs.
+        clip_frames: of each.
+        num_frames: that the predictor sees of a clip, and as many has a window of surprise, eight at least.
         size: of the predictor, by name.
         steps: of the predictor, with each encoder.
         batch_size: clips of a step.
@@ -62,6 +64,8 @@ class Recipe:
     """
 
     clips: int = 2000
+    clip_frames: int = 32
+    num_frames: int = 7  # as a forecast of three steps after four frames
     size: str = "tiny"
     steps: tuple[int, ...] = (4500,)
     batch_size: int = 8
@@ -77,16 +81,17 @@ class Recipe:
             num_steps=steps,
             batch_size=self.batch_size,
             learning_rate=self.learning_rate,
-            num_frames=7,  # as a forecast of three steps after four frames
+            num_frames=self.num_frames,
             step_seconds=(1 / 15, 1 / 3),
             warmup_steps=50,
             weight_decay=0.01,
             compile=usable_device("auto").type == "cuda",
         )
 
-
-# Steps of a quarter of a second, which the predictor knows: a film has 12 such frames.
-PROTOCOL = SurpriseProtocol(window=8, frame_step=4, contexts=(2, 3, 4, 5), stride=1)
+    def surprise(self) -> SurpriseProtocol:
+        """Return the windows of films: steps of a quarter of a second, which the predictor knows."""
+        window = max(8, self.num_frames)
+        return SurpriseProtocol(window=window, frame_step=4, contexts=tuple(range(window - 6, window - 2)), stride=1)
 
 
 def make_tables(recipe: Recipe, encoders: Sequence[Encoder], out: Path, jobs: int = 1) -> tuple[Forecast, Surprise]:
@@ -104,7 +109,7 @@ def make_tables(recipe: Recipe, encoders: Sequence[Encoder], out: Path, jobs: in
     """
     if len(encoders) != len(recipe.steps):
         raise ValueError(f"steps: expected a number for each of {len(encoders)} resolutions, got {recipe.steps}")
-    clips = SceneTrajectories(SceneDataset(0, recipe.clips, event_share=0.5))
+    clips = SceneTrajectories(SceneDataset(0, recipe.clips, num_frames=recipe.clip_frames, event_share=0.5))
     model: WorldModel | None = None
     for number, (encoder, steps) in enumerate(zip(encoders, recipe.steps, strict=True), 1):
         with progress_bar("encoding", "frames") as progress:
@@ -169,7 +174,7 @@ def _judge(model: WorldModel, head: DenseHead, recipe: Recipe, out: Path) -> tup
         "clips": clips.settings(),
         "pairs": pairs.settings(),
         "forecast": vars(protocol),
-        "surprise": vars(PROTOCOL),
+        "surprise": vars(recipe.surprise()),
     }
     with open_run(out, "scenes", settings):
         with progress_bar("forecasting", "clips") as progress:
@@ -180,7 +185,7 @@ def _judge(model: WorldModel, head: DenseHead, recipe: Recipe, out: Path) -> tup
         save_result(far, out, "how_far")
         distance_plot(far, out / "how_far.png")
         with progress_bar("watching pairs", "pairs") as progress:
-            surprised = surprise(model, pairs, protocol=PROTOCOL, progress=progress)
+            surprised = surprise(model, pairs, protocol=recipe.surprise(), progress=progress)
         save_result(surprised, out, "surprise")
     return foreseen, surprised
 

@@ -392,3 +392,18 @@ def test_pairs_of_scenes_are_those_of_their_data_set() -> None:
     assert solid.settings() != pairs.settings()
     with pytest.raises(ValueError, match=r"kind.*flat.*solid.*round"):
         ScenePairs(kind="round")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("num_frames", [45, 48, 60])
+def test_windows_of_pairs_show_what_tells_how_an_event_must_end_and_the_end(num_frames: int) -> None:
+    pairs = ScenePairs(3, 20, image_size=32, num_frames=num_frames)
+    protocol, numbers = pairs.protocol, np.arange(0, num_frames, pairs.protocol.frame_step)
+    windows = [numbers[i : i + protocol.window] for i in range(0, len(numbers) - protocol.window + 1, protocol.stride)]
+    for number in (i for i in range(20) if i % 10 < 5):
+        one, other = (pairs[number + i].possible.frames for i in (0, 5))  # of one event
+        differ = np.flatnonzero((np.asarray(one) != np.asarray(other)).any((1, 2, 3)))
+        end = pairs.dataset[number].first_difference
+        assert all(
+            any(np.isin(window[:seen], differ).any() and window[seen - 1] < end <= window[-1] for window in windows)
+            for seen in protocol.contexts
+        )

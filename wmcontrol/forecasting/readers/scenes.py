@@ -9,8 +9,11 @@ import numpy as np
 from ...checks import check_choice
 from ...scenes import PairDataset, PairDataset3D, SceneDataset
 from ...scenes.records import SceneKind
+from ..protocols import SurpriseProtocol
 from ..records import Film, FilmPair, FilmPairs, Kind, LabelledVideo, LabelledVideos
 from .pictures import checked_number
+
+_FRAMES = 12  # of a film that are looked at
 
 
 class SceneClips(LabelledVideos):
@@ -72,6 +75,9 @@ class SceneClips(LabelledVideos):
 class ScenePairs(FilmPairs):
     """Pairs of :class:`wmcontrol.scenes.PairDataset`: events out of sight that end as they must, and as they cannot.
 
+    What tells how an event must end is seen in the first third of a film, and the end in the last third. So a window is
+    the whole film, a twelfth of it from frame to frame, and what is seen of it ends before the end can be.
+
     Args:
         seed: which pairs. For example 1.
         num_pairs: how many, best a multiple of ten. For example 500.
@@ -98,6 +104,8 @@ class ScenePairs(FilmPairs):
         make = PairDataset if kind == "flat" else PairDataset3D
         self.kind = kind
         self.dataset = make(seed, num_pairs, image_size=image_size, num_frames=num_frames, frame_rate=frame_rate)
+        step = self.dataset.num_frames // _FRAMES
+        self.protocol = SurpriseProtocol(window=_FRAMES, frame_step=step, contexts=(5, 6, 7), stride=1)
 
     def __len__(self) -> int:
         """How many pairs there are."""
