@@ -10,5 +10,5 @@ def main() -> int:
 
         return run()
     except KeyboardInterrupt:
-        print("wmcontrol: interrupted; what was finished is kept", file=sys.stderr)
+        print("wmcontrol: interrupted; the same line goes on from what was saved", file=sys.stderr)
         return 130

@@ -186,9 +186,24 @@ def test_what_does_not_fit_is_refused() -> None:
         HierarchicalAgent(model, SEARCH, GoalDistance(), leave=-1.0)
     with pytest.raises(ValueError, match=naming("goal_offset", 50)):
         HierarchicalAgent(model, SEARCH, GoalDistance(), goal_offset=50)
+    with pytest.raises(TypeError, match=naming("near", "patience")):
+        HierarchicalAgent.from_model(model, SEARCH, near=1.0)
     model.landmarks = None
     with pytest.raises(ValueError, match="fit_steps_to_go"):
         HierarchicalAgent(model, SEARCH, GoalDistance())
+
+
+def test_from_model_takes_what_this_agent_alone_has() -> None:
+    agent: Any = HierarchicalAgent.from_model(far_model(), SEARCH, patience=2, leave=1.5, replan_every=5)
+    assert (agent.patience, agent.leave, agent.replan_every) == (2, 1.5, 5)
+    with pytest.raises(TypeError, match=naming("patience")):
+        PlanningAgent.from_model(far_model(), SEARCH, patience=2)
+
+
+def test_only_a_state_is_explained() -> None:
+    agent, _ = agents(far_model())
+    with pytest.raises(TypeError, match=naming("state", "predict", "NoneType")):
+        agent.explain(None)  # type: ignore[arg-type]
 
 
 def test_evaluation_sets_it_beside_the_agent_that_goes_straight() -> None:

@@ -294,6 +294,11 @@ def test_later_plans_begin_with_what_is_left_of_an_environments_own_whoever_is_n
         np.testing.assert_allclose(act([row])[0], together[row], atol=1e-4)
 
 
+def test_from_model_takes_what_this_agent_alone_has() -> None:
+    agent = SubgoalAgent.from_model(far_model(), BestProposal(), near=1.0, num_subgoals=4, horizon=3)
+    assert (agent.near, agent.num_subgoals, agent.reach, agent.num_proposals) == (1.0, 4, 7.0, 128)
+
+
 def test_a_model_without_what_it_takes_is_refused() -> None:
     model = far_model()
     with pytest.raises(ValueError, match=naming("goal_offset", 50)):

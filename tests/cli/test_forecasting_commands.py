@@ -186,8 +186,9 @@ def test_a_decoder_is_fitted_and_draws_what_is_foreseen(folder: Path, capsys: Ca
         (["visualize", "trajectory=2"], ("trajectory", 2)),
         (["visualize", "num_frames=40"], (22,)),
         (["visualize", "data.path=nowhere"], ("data", "nowhere")),
-        (["forecast", "head=nowhere"], ("head", "nowhere/head.json")),
-        (["forecast", "protocol={steps:3}"], ("protocol", "steps")),
+        (["forecast", "head=nowhere"], ("head", "nowhere/head.json", "train_head")),
+        (["forecast", "protocol={steps:3}"], ("protocol", "steps", "step")),
+        (["surprise", "protocol={windows:3}"], ("protocol", "windows", "window")),
         (["forecast", "protocol={step:0}"], ("protocol", "step", 0)),
         (["forecast", "clips.path=nowhere"], ("clips", "nowhere")),
         (["surprise", "protocol={way:up}"], ("protocol", "way", "up")),
@@ -213,3 +214,8 @@ def test_mistakes_name_their_key(folder: Path, head: Path, words: list[str], fac
     assert main([words[0], *good, *words[1:]]) == 2
     assert re.search(naming(*facts), capsys.readouterr().err)
     assert not Path("never").exists()
+
+
+def test_a_key_is_named_once(folder: Path, capsys: Captured) -> None:
+    assert main(["forecast", "model=wall", "clips=masked_videos", f"clips.path={folder / 'videos'}", "out=never"]) == 2
+    assert capsys.readouterr().err.startswith("wmcontrol forecast: model: expected one without actions")

@@ -265,7 +265,7 @@ def test_interrupting_is_one_line_and_exit_code_130(tmp_path: Path) -> None:
     child.send_signal(signal.SIGINT)
     _, err = child.communicate(timeout=30)
     assert child.returncode == 130
-    assert err.splitlines()[1:] == ["wmcontrol: interrupted; what was finished is kept"]
+    assert err.splitlines()[1:] == ["wmcontrol: interrupted; the same line goes on from what was saved"]
 
 
 @pytest.mark.parametrize("module", ["numpy", "hydra"])
@@ -279,7 +279,7 @@ def test_interrupting_while_packages_are_imported_is_one_line_too(module: str, t
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": path})
     assert done.returncode == 130
-    assert done.stderr.splitlines() == ["wmcontrol: interrupted; what was finished is kept"]
+    assert done.stderr.splitlines() == ["wmcontrol: interrupted; the same line goes on from what was saved"]
 
 
 def _seconds(*words: str, code: int = 0) -> float:

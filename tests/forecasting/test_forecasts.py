@@ -1,5 +1,6 @@
 """Forecasts: which frames are seen, floor and ceiling, and numbers that are counted here once more."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,17 @@ def test_who_knows_the_future_is_at_the_ceiling_and_who_copies_at_the_floor(
     values = [better * knows.score("copy_last", case).value for case in ("mid", "short")]
     assert values == sorted(values)
     assert values[-1] < better * knows.score("present").value
+
+
+def test_there_is_no_way_where_copying_is_as_good_as_the_true_future(
+    encoder: PyramidEncoder, heads: dict[str, DenseHead]
+) -> None:
+    found = forecast(of(encoder, Told(None)), heads["segmentation"], Squares("segmentation"), protocol=SMALL)
+    pixels = {**found.pixels, ("copy_last", "mid"): found.pixels["present", ""]}
+    same = replace(found, pixels=pixels)
+    assert np.isnan(same.gap_closed("mid").value)
+    assert [row.split(" | ")[5] for row in same.table().splitlines()[2:]] == ["0.0 [0.0, 0.0]", "–"]
+    assert same.to_json()["cases"][0]["gap_closed"]["value"] == 0
 
 
 def test_scores_are_counted_over_all_pixels(encoder: PyramidEncoder, heads: dict[str, DenseHead]) -> None:

@@ -131,6 +131,10 @@ def test_accuracy_is_of_means_auroc_of_the_largest_and_the_mean_is_of_categories
     assert found.accuracy().value == pytest.approx((2 / 3 + 1) / 2)
     assert found.auroc("a").value == pytest.approx(6 / 9)
     assert found.auroc("b").value == 0
+    assert (found.auroc("b").low, found.auroc("b").high) == (0, 0)
+    one = Surprise(("a", "a", "a", "b"), ("mean",), mean[:4], most[:4])  # a pair alone says nothing of others
+    assert vars(one.auroc("b")) == {"value": 0, "low": 0, "high": 1}
+    assert (one.auroc().low, one.auroc().high, one.auroc("a").high) == (0, 1, found.auroc("a").high)
     assert found.accuracy().low < found.accuracy().value < found.accuracy().high < 1
     with pytest.raises(ValueError, match=naming("category", "c", "a", "b")):
         found.accuracy("c")

@@ -3,6 +3,7 @@
 import json
 import math
 import re
+import shutil
 import struct
 from pathlib import Path
 
@@ -129,6 +130,12 @@ def test_a_missing_file_is_named(folder: Path, name: str) -> None:
     (folder / name).unlink()
     with pytest.raises(FileNotFoundError, match=name):
         WorldModel.load(folder)
+
+
+def test_the_folder_of_a_training_says_where_its_model_is(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path / "run" / "model")
+    with pytest.raises(FileNotFoundError, match=naming("config.json", tmp_path / "run" / "model")):
+        WorldModel.load(tmp_path / "run")
 
 
 def test_an_unknown_name_lists_what_there_is(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from naming import naming
 from wmcontrol import WorldModel
 from wmcontrol.data import LatentStore
 from wmcontrol.training import StepsToGoSettings, fit_steps_to_go
-from wmcontrol.training.hindsight import HindsightPairs
+from wmcontrol.training.hindsight import HindsightPairs, hindsight
 
 SMALL = StepsToGoSettings(num_steps=30, batch_size=64, width=16, depth=1, max_steps=4, num_landmarks=12)
 
@@ -78,6 +78,19 @@ def test_the_fewest_steps_are_those_that_the_fastest_need(stores: list[LatentSto
     start = int(steps_to_go.between(ends[:1], landmarks.tokens)[0].argmin())
     assert steps[start] == pytest.approx(59 / 3, rel=0.35)
     assert model.steps_to_go is None  # which was given
+
+
+def test_the_weights_are_kept_that_tell_held_out_pairs_best(stores: list[LatentStore], model: WorldModel) -> None:
+    settings = replace(SMALL, num_steps=200, learning_rate=3e-2, num_landmarks=0)
+    said: list[float] = []
+    found = fit_steps_to_go(
+        stores[0], base=model, settings=settings, on_log=lambda _, told: said.append(told["held_out_loss"])
+    )
+    assert len(said) == 4
+    assert found.model.steps_to_go is not None
+    tested = hindsight(stores[0], model, settings, "cpu").unseen.draw(2048, np.random.default_rng([0, 2]))
+    logits = found.model.steps_to_go.logits(tested.tokens, tested.goal)
+    assert float(torch.nn.functional.cross_entropy(logits, tested.steps)) == pytest.approx(min(said), rel=1e-5)
 
 
 def test_a_killed_run_ends_with_the_same_map(

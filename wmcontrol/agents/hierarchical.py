@@ -43,10 +43,8 @@ class HierarchicalAgent(PlanningAgent):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self._world.steps_to_go is None or self._world.landmarks is None:
-            other = (
-                "" if self._world.temporal_embedding is None else ", or plan by its temporal embedding: SubgoalAgent"
-            )
-            raise ValueError(f"this model has no landmarks; give it some: wmcontrol.training.fit_steps_to_go{other}")
+            other = "" if self._world.temporal_embedding is None else "; it can plan with agent=subgoals, SubgoalAgent"
+            raise ValueError(f"this model has no landmarks; fit_steps_to_go gives it some{other}")
         if self.goal_offset is not None:
             raise ValueError(f"goal_offset must be None: the model says when a goal is due; got {self.goal_offset}")
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..actions import ActionLayout
 from ..checks import check_fields, whole
-from ..models import ActionNormalizer, ActionPrior, WorldModel
+from ..models import ActionNormalizer, ActionPrior, PlanningSettings, WorldModel
 from ..models.ordinary import ordinary_tensors
 from ..objectives import GoalDistance, LearnedReward, Objective, objective_for, objective_from
 from ..planners import CEM, BestProposal, CategoricalCEM, Planner, fast
@@ -103,16 +103,21 @@ class PlanningAgent:
                 the settings describe.
             goal_offset: environment steps until a goal is due; see the constructor.
             seed: of all randomness.
-            changes: fields of :class:`~wmcontrol.PlanningSettings`, as ``replan_every=5``.
+            changes: fields of :class:`~wmcontrol.PlanningSettings`, as ``replan_every=5``; or arguments that this kind
+                of agent alone has, as ``patience=2`` of :class:`~wmcontrol.HierarchicalAgent`.
 
         Raises:
-            TypeError, ValueError: as for the constructor; a change that is no field; or ``standardize`` with a model
-                that does not say how its tokens vary.
+            TypeError, ValueError: as for the constructor; a change that is none of these; or ``standardize`` with a
+                model that does not say how its tokens vary.
         """
         world = model.model if isinstance(model, SimulatorModel) else model
         if not isinstance(world, WorldModel):
             raise TypeError(f"model must be a WorldModel or a SimulatorModel, got {type(model).__name__}")
-        settings = replace(world.planning, **changes)
+        own = {field.name for field in fields(cls)} - {field.name for field in fields(PlanningAgent)}
+        known = own | {field.name for field in fields(PlanningSettings)}
+        for name in changes.keys() - known:
+            raise TypeError(f"from_model: unknown {name!r}; expected one of {', '.join(sorted(known))}")
+        settings = replace(world.planning, **{name: value for name, value in changes.items() if name not in own})
         whole = settings.horizon * world.frameskip
         replan_every = settings.replan_every or whole
         if objective is None and world.reward is not None:
@@ -133,6 +138,7 @@ class PlanningAgent:
             goal_offset=goal_offset,
             num_proposals=settings.num_proposals,
             seed=seed,
+            **{name: value for name, value in changes.items() if name in own},
         )
 
     @property
@@ -241,7 +247,7 @@ class PlanningAgent:
 
     def explain(self, state: AgentState) -> tuple[Explanation | None, ...]:
         """Return for each environment what its last plan imagined and what came of it; None before its first plan."""
-        return tuple(explain(self.model, env.last_plan, self._memory) for env in state.envs)
+        return tuple(explain(self.model, env.last_plan, self._memory) for env in _checked(state).envs)
 
     @property
     def _world(self) -> WorldModel:
@@ -266,9 +272,7 @@ class PlanningAgent:
         count = len(observations)
         if state is None:
             state = self.start(range(count))
-        if not isinstance(state, AgentState):
-            raise TypeError(f"state must be what predict returned, or None at first; got {type(state).__name__}")
-        if len(state.envs) != count:
+        if len(_checked(state).envs) != count:
             raise ValueError(f"the state is of {len(state.envs)} environments, the observation of {count}")
         return list(zip(state.envs, observations, read_starts(episode_start, count), strict=True)), batched
 
@@ -450,6 +454,12 @@ class PlanningAgent:
                 plans=env.plans + 1,
                 decisions=env.decisions + 1,
             )
+
+
+def _checked(state: Any) -> AgentState:
+    if not isinstance(state, AgentState):
+        raise TypeError(f"state must be what predict returned, or None at first; got {type(state).__name__}")
+    return state
 
 
 def goals_of(envs: Sequence[EnvState]) -> Tensor:

@@ -56,15 +56,13 @@ class SubgoalAgent(PlanningAgent):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self._world.temporal_embedding is None or not len(self._world.temporal_embedding.points):
-            other = "" if self._world.landmarks is None else ", or plan over its landmarks: HierarchicalAgent"
+            other = "" if self._world.landmarks is None else "; it can plan with agent=hierarchical, HierarchicalAgent"
             raise ValueError(
-                "this model has no temporal embedding with frames to choose subgoals from; give it one: "
-                f"wmcontrol.training.fit_temporal_embedding{other}"
+                "this model has no temporal embedding with frames to choose subgoals from; fit_temporal_embedding "
+                f"gives it one{other}"
             )
         if self._world.prior is None:
-            raise ValueError(
-                "this model has no action prior to propose for subgoals; give it one: wmcontrol.training.fit_prior"
-            )
+            raise ValueError("this model has no action prior to propose for subgoals; fit_prior gives it one")
         if not getattr(self.objective, "needs_goal", True):
             raise ValueError(
                 f"objective: expected one that reads the goal, such as GoalDistance(); got {self.objective}"

@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UsageError as error:
         return _told("wmcontrol", error)
     except KeyboardInterrupt:
-        print("wmcontrol: interrupted; what was finished is kept", file=sys.stderr)
+        print("wmcontrol: interrupted; the same line goes on from what was saved", file=sys.stderr)
         return 130
 
 

@@ -10,11 +10,11 @@ import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from .errors import UsageError
+from .errors import UsageError, did_you_mean
 from .progress import Report, progress_bar
 
 if TYPE_CHECKING:
@@ -62,7 +62,17 @@ def made(key: str = "") -> Iterator[None]:
     try:
         yield
     except (OSError, TypeError, ValueError) as error:
-        raise UsageError(f"{key}: {error}" if key else str(error)) from error
+        told = str(error)
+        raise UsageError(told if not key or told.startswith(f"{key}: ") else f"{key}: {told}") from error
+
+
+def changed(made_before: _T, given: Any, key: str) -> _T:
+    """Return settings with some fields changed, as a key says."""
+    changes, names = plain(given), {field.name for field in fields(made_before)}  # type: ignore[arg-type]
+    for name in changes.keys() - names:
+        raise did_you_mean(f"key of {key}", name, names)
+    with made(key):
+        return replace(made_before, **changes)  # type: ignore[type-var]
 
 
 def settings(kind: type[_T], config: Any) -> _T:

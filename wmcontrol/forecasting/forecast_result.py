@@ -4,6 +4,7 @@ Letters: ``N`` videos, ``C`` classes.
 """
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -64,7 +65,17 @@ class Forecast:
         return over_clips(lambda sums: divided(ratio(sums[..., 0, :]), ratio(sums[..., 1, :])), pair)
 
     def gap_closed(self, case: str) -> Interval:
-        """Return how much of the way from copying to the true future the model's score goes: 0 none, 1 all."""
+        """Return how much of the way from copying to the true future the model's score goes: 0 none, 1 all.
+
+        NaN where the interval of the way's length has 0 in it: there is no way that these clips show.
+        """
+        ends = over_clips(
+            lambda copy, present: self._measure(present) - self._measure(copy),
+            self.pixels["copy_last", case],
+            self.pixels["present", ""],
+        )
+        if ends.low <= 0 <= ends.high:
+            return Interval(float("nan"), float("nan"), float("nan"))
 
         def share(*sums: NDArray[np.float64]) -> NDArray[np.float64]:
             model, copy, present = map(self._measure, sums)
@@ -168,6 +179,8 @@ def ratio(sums: NDArray[np.float64]) -> NDArray[np.float64]:
 def shown(found: Interval, scale: float) -> str:
     """Return a number with its interval in text: one digit after the point of percents, three of others."""
     value, low, high = (scale * each for each in (found.value, found.low, found.high))
+    if math.isnan(value):
+        return "–"
     digits = 1 if scale == 100 else 3
     return f"{value:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
 

@@ -109,6 +109,8 @@ class DenseHead(nn.Module):
             ValueError: a file is broken; it is named.
         """
         folder = Path(folder)
+        if not (folder / SETTINGS).exists():
+            raise FileNotFoundError(f"{folder / SETTINGS} is missing; a head is a folder that train_head wrote")
         about: dict[str, Any] = read_json(folder / SETTINGS, _SETTINGS)
         del about["format_version"]
         try:

@@ -66,7 +66,8 @@ class Surprise:
     def auroc(self, category: str | None = None, context: Context = "mean") -> Interval:
         """Return how well the largest surprise of a film alone, without its pair, tells the impossible ones.
 
-        Without a category it is the mean over categories. The interval is the bootstrap's over pairs.
+        Without a category it is the mean over categories. The interval is the bootstrap's over pairs; where a category
+        has one pair alone, it is all from 0 to 1.
         """
         rng = np.random.default_rng(0)
         values, drawn = [], []
@@ -75,7 +76,8 @@ class Surprise:
             values.append(auroc(scores[:, 0], scores[:, 1]))
             picked = rng.integers(len(scores), size=(_RESAMPLES, len(scores)))
             drawn.append(auroc(scores[picked, 0], scores[picked, 1]))
-        low, high = np.quantile(np.mean(drawn, 0), (0.025, 0.975))
+        alone = min(len(self._of(name)) for name in ([category] if category is not None else self.names)) == 1
+        low, high = (0.0, 1.0) if alone else np.quantile(np.mean(drawn, 0), (0.025, 0.975))
         return Interval(float(np.mean(values)), float(low), float(high))
 
     @property

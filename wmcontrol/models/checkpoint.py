@@ -409,7 +409,9 @@ def _read_config(file: Path) -> dict[str, Any]:
     try:
         version = read_json(file, _VERSION)["format_version"]
     except FileNotFoundError:
-        raise FileNotFoundError(f"{file} is missing; a model is a folder with {CONFIG} and {WEIGHTS}") from None
+        inside = file.parent / "model"  # where what trains in a folder puts it
+        there = f"; {inside} is one" if (inside / CONFIG).exists() else ""
+        raise FileNotFoundError(f"{file} is missing; a model is a folder with {CONFIG} and {WEIGHTS}{there}") from None
     if version > FORMAT_VERSION:
         raise ValueError(
             f"{file} has format version {version}, this wmcontrol reads up to {FORMAT_VERSION}: "

@@ -22,11 +22,12 @@ from ..models.steps_to_go import MOST
 from ..untrusted import AnyJson, ListOf, Number, Record
 from .descent import cosine, descend
 from .distributed import DistributedContext
-from .hindsight import Pairs, hindsight, token_statistics
+from .hindsight import HindsightPairs, Pairs, hindsight, token_statistics
 from .inputs import acting_digest, run
 from .state import OnLog
 
 _TRIED = 8192  # held-out pairs that errors are measured on
+_TESTED = 2048  # others, which choose the weights that are kept
 _BINS = 10  # of the calibration
 _COVERED = 20_000  # frames that landmarks are chosen from
 _RESULT = Record(
@@ -116,7 +117,8 @@ def fit_steps_to_go(
 ) -> StepsToGoResult:
     """Teach a model how many model steps lie between two frames, and give it landmarks, for goals beyond one plan.
 
-    The world model stays as it is. :class:`~wmcontrol.HierarchicalAgent` plans far with the model that is returned.
+    The world model stays as it is. :class:`~wmcontrol.HierarchicalAgent` plans far with the model that is returned. Of
+    the weights, the moving average is kept that tells held-out pairs best.
 
     Args:
         store: a latent store, or its folder: what the model was fine-tuned on, or more of that kind.
@@ -149,27 +151,26 @@ def fit_steps_to_go(
         network.shares.copy_(torch.from_numpy(pairs.shares))
         network.to(where.device)
 
-        def loss_of(step: int) -> Tensor:
-            batch = pairs.draw(settings.batch_size, np.random.default_rng([settings.seed, 0, step]))
-            tokens, goal, steps = (part.to(where.device) for part in batch)
-            return torch.nn.functional.cross_entropy(network.logits(tokens, goal), steps)
+        def drawn(source: HindsightPairs, count: int, *seed: int) -> Pairs:
+            found = source.draw(count, np.random.default_rng([settings.seed, *seed]))
+            return Pairs(*(part.to(where.device) for part in found))
+
+        tested = drawn(unseen, _TESTED, 2)
 
         _, seconds = descend(
             network,
             torch.optim.AdamW(network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay),
-            loss_of,
+            lambda step: _cross_entropy(network, drawn(pairs, settings.batch_size, 0, step)),
             num_steps=settings.num_steps,
             rate=cosine,
             folder=out,
             device=where.device,
             progress=progress,
             on_log=on_log,
+            held_out_loss=lambda kept: _cross_entropy(kept, tested),
         )
         world.steps_to_go = network.requires_grad_(False).eval()
-        tried = Pairs(
-            *(part.to(where.device) for part in unseen.draw(_TRIED, np.random.default_rng([settings.seed, 1])))
-        )
-        result = {**_errors(network, tried), "seconds": seconds}
+        result = {**_errors(network, drawn(unseen, _TRIED, 1)), "seconds": seconds}
         world.landmarks = None
         if settings.num_landmarks:
             chosen = choose_landmarks(network, data, pairs.frames, settings.num_landmarks, settings.reach)
@@ -199,11 +200,14 @@ def choose_landmarks(
     return Landmarks.connected(tokens[chosen], steps_to_go, reach)
 
 
+def _cross_entropy(network: StepsToGo, pairs: Pairs) -> Tensor:
+    return torch.nn.functional.cross_entropy(network.logits(pairs.tokens, pairs.goal), pairs.steps)
+
+
 @torch.no_grad()
 def _errors(network: StepsToGo, pairs: Pairs) -> dict[str, Any]:
     """Return the cross entropy, that of the frequencies alone, and what was expected against what came."""
-    logits = network.logits(pairs.tokens, pairs.goal)
-    error = torch.nn.functional.cross_entropy(logits, pairs.steps)
+    error = _cross_entropy(network, pairs)
     shares = torch.bincount(pairs.steps, minlength=network.max_steps + 2) / len(pairs.steps)
     chance = -(shares * shares.clamp_min(1e-12).log()).sum()
     expected = network.expected(pairs.tokens, pairs.goal).double().cpu().numpy()

@@ -1,9 +1,9 @@
 """``wmcontrol forecast``."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
-from ..objects import forecaster_to_judge, made, make, plain, run_folder
+from ..objects import changed, forecaster_to_judge, made, make, run_folder
 from ..progress import progress_bar
 
 
@@ -43,8 +43,7 @@ def run(config: Any) -> None:
     forecaster, clips = forecaster_to_judge(config), make(config.clips, "clips")
     with made("head"):
         head = None if config.head is None else DenseHead.load(config.head)
-    with made("protocol"):
-        protocol = replace(clips.protocol, **plain(config.protocol))
+    protocol = changed(clips.protocol, config.protocol, "protocol")
     about = {"model": forecaster.digest(), "protocol": vars(protocol)}
     out = run_folder(config, "forecast", apart=("device", "batch"), about=about)
     with open_run(out, "forecast", {"clips": clips.settings(), "head": config.head, **about}):

@@ -1,9 +1,9 @@
 """``wmcontrol surprise``."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
-from ..objects import forecaster_to_judge, made, make, plain, run_folder
+from ..objects import changed, forecaster_to_judge, make, run_folder
 from ..progress import progress_bar
 
 
@@ -37,8 +37,7 @@ def run(config: Any) -> None:
     from ...runs import open_run
 
     forecaster, pairs = forecaster_to_judge(config), make(config.pairs, "pairs")
-    with made("protocol"):
-        protocol = replace(pairs.protocol, **plain(config.protocol))
+    protocol = changed(pairs.protocol, config.protocol, "protocol")
     about = {"model": forecaster.digest(), "protocol": vars(protocol)}
     out = run_folder(config, "surprise", apart=("device", "batch"), about=about)
     with open_run(out, "surprise", {"pairs": pairs.settings(), **about}):

@@ -40,7 +40,7 @@ _DIFFERENCE_NOTE = (
     "training seeds, over seeds and tasks as crossed random effects). Positive: the first is better."
 )
 _SUCCESS = (
-    "Success at the end of the budget with 95 % intervals. Hatched: baselines, which do not search for plans. Dashed "
+    "Success at the end of the budget with 95 % intervals. Hatched: what it is compared with. Dashed "
     "outline: the oracle, the same planner with the true simulator as its model. Upright marks: success at any time."
 )
 _TRAJECTORIES = (
