@@ -42,10 +42,10 @@ def grid() -> Tensor:
     return torch.tensor(places, dtype=torch.float32)[:, None]
 
 
-def far_model(tokens: Tensor | None = None) -> WorldModel:
+def far_model(tokens: Tensor | None = None, reach: float = 0.8) -> WorldModel:
     model = dot_model()
     model.steps_to_go = AroundTheWall(2, 1, max_steps=10, width=4, depth=1)
-    model.landmarks = Landmarks.connected(grid() if tokens is None else tokens, model.steps_to_go, 0.8)
+    model.landmarks = Landmarks.connected(grid() if tokens is None else tokens, model.steps_to_go, reach)
     return model
 
 
@@ -176,6 +176,33 @@ def test_an_edge_that_fails_is_blocked_until_the_episode_ends() -> None:
     observation, _ = env.reset(seed=1)
     _, state = agent.predict(observation, state, np.array([True]))
     assert not agent.explain(state)[0].path.blocked
+
+
+class SeesThroughTheWall(AroundTheWall):
+    """Of goals between the landmarks it says that those at the wall, on its other side, are near them."""
+
+    def forward(self, tokens: Tensor, goal: Tensor) -> Tensor:
+        one, other = torch.broadcast_tensors(tokens[..., 0, :], goal[..., 0, :])
+        landmark = (((one - 6) % 4).abs().sum(-1) == 0) & (((other - 6) % 4).abs().sum(-1) > 0)
+        wrong = landmark & (one[..., 0] > 14) & (one[..., 0] < WALL) & (other[..., 0] > WALL) & (one[..., 1] > 34)
+        return torch.where(wrong, 0.5, super().forward(tokens, goal))
+
+
+def test_all_landmarks_around_that_wrongly_say_that_the_goal_is_near_are_left_at_once() -> None:
+    model = far_model(reach=1.5)
+    model.steps_to_go = SeesThroughTheWall(2, 1, max_steps=10, width=4, depth=1)
+    agent, _ = agents(model)
+    env, observation = begin([[24.0, 52.0]], [[43.0, 51.0]])
+    state, solved, told = None, [], []
+    for _ in range(90):
+        actions, state = agent.predict(observation, state)
+        observation, *_, infos = env.step(actions)
+        solved.append(infos["is_success"][0])
+        told.append(agent.explain(state)[0].path)
+    assert told[0].subgoal is None
+    assert told[0].steps < 1.5 < 4 < told[0].direct
+    assert 4 < told[25].steps < 7  # through the door, once 4 model steps brought nothing
+    assert solved[-1]
 
 
 def test_what_does_not_fit_is_refused() -> None:

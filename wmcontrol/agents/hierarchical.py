@@ -85,6 +85,9 @@ class HierarchicalAgent(PlanningAgent):
             if direct > _ARRIVED:
                 ends = {goal} if route.path[0] == goal else landmarks.around(route.path[0], HERE)
                 blocked = route.blocked | {(start, end) for start in here for end in ends if start != end}
+                if route.target == goal:  # then it is not within one plan, whatever landmarks around say
+                    near = to_landmarks + route.last_steps <= landmarks.reach + self.leave
+                    blocked |= {(int(start), goal) for start in np.flatnonzero(near)}
                 distances, following = landmarks.paths_to(route.last_steps, blocked)
                 route = replace(route, blocked=blocked, distances=distances, following=following, target=-1)
                 route = self._onwards(route, direct, to_landmarks, here)
