@@ -144,6 +144,7 @@ def test_far_goals_in_an_environment_of_the_users_own(my_balls: str, capsys: pyt
     sizes = ["num_steps=1", "num_landmarks=20"]
     assert main(["fit_steps_to_go", store, "base=models/ball/model", *sizes, "out=models/far"]) == 0
     judged = ["evaluate", "agent=hierarchical", "model.path=models/far/model", "data.path=data", f"env.id={my_balls}"]
+    judged += ["agent.patience=2", "agent.leave=1.5"]
     fast = ["protocol=far", "planner=random_shooting", "planner.num_samples=4", "budget=10", "num_tasks=1"]
     capsys.readouterr()
     assert main([*judged, *fast, "split=all", "videos=0", "out=found"]) == 0
@@ -151,6 +152,9 @@ def test_far_goals_in_an_environment_of_the_users_own(my_balls: str, capsys: pyt
     assert "Ball, protocol far" in printed
     rows = json.loads(Path("found/report.json").read_text())["rows"]
     assert "straight for the goal" in [row["agent"] for row in rows]
+    with Path("found/tasks.jsonl").open() as file:
+        told = json.loads(file.readline())["about"]["agent"]
+    assert (told["patience"], told["leave"]) == (2, 1.5)
 
 
 @pytest.mark.long

@@ -103,6 +103,9 @@ Captured = pytest.CaptureFixture[str]
             ["agent=hierarchical", "fit_steps_to_go", "SubgoalAgent"],
         ),
         (["evaluate", "agent=subgoals", "model=wall", "env=wall"], ["fit_temporal_embedding", "HierarchicalAgent"]),
+        (["evaluate", "agent=hierarchical", "agent.patience=0", "model=wall", "env=wall"], ["patience", "0"]),
+        (["evaluate", "agent=subgoals", "agent.doubt=-1", "model=pusht", "env=pusht"], ["doubt", "-1"]),
+        (["evaluate", "agent=planning", "agent.patience=2", "model=wall", "env=wall"], ["agent", "patience"]),
     ],
 )
 def test_a_wrong_line_is_one_line_that_names_what_is_wrong(

@@ -19,6 +19,7 @@ from .keys import MISSING, Key, settings_of
 CONF = Path(__file__).resolve().parent / "conf"
 _CUSTOM_ABOUT = "what GROUP._target_=my_package.MyClass names, with its keys; chosen by itself with that key"
 _NO_TARGET = ("Env", "Kind", "PlanningSettings", "SavedObjective")
+_KINDS = ("HierarchicalAgent", "SubgoalAgent")  # agents that a command makes of its model, which have settings
 
 
 @dataclass
@@ -198,7 +199,7 @@ def register(command: str) -> None:
     groups |= {inside for text in _texts(*groups) for inside in re.findall(r"- /(\w+)@", text)} - {"schema"}
     for place in schemas(*sorted(groups)) if groups else ():
         settings = settings_of(place)
-        target = [] if settings.name in _NO_TARGET else ["_target_"]
+        target = ["kind"] if settings.name in _KINDS else [] if settings.name in _NO_TARGET else ["_target_"]
         store.store(group="schema", name=place, node=_node(settings.name, settings.keys, target))
     own = {
         name: key

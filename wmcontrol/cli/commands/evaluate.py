@@ -119,6 +119,7 @@ def _spec(config: Any, tasks: Any, protocol: Any, model: Any) -> Any:
         about = {name: value for name, value in plain(config.agent).items() if name != "_target_"}
         return policy_spec(make(config.agent, "agent"), **about)
     objective, planner = make(config.objective, "objective"), make(config.planner, "planner")
+    own = {name: value for name, value in plain(config.agent).items() if name != "kind"}
     changes = {} if objective else planning_changes(config.objective)
     changes |= {name: config[name] for name in ("context_frames", "num_proposals") if config[name] is not None}
     with made("objective"):
@@ -135,4 +136,5 @@ def _spec(config: Any, tasks: Any, protocol: Any, model: Any) -> Any:
             path=path,
             objective=objective,
             **changes,
+            **own,
         )
