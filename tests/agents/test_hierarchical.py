@@ -202,7 +202,23 @@ def test_all_landmarks_around_that_wrongly_say_that_the_goal_is_near_are_left_at
     assert told[0].subgoal is None
     assert told[0].steps < 1.5 < 4 < told[0].direct
     assert 4 < told[25].steps < 7  # through the door, once 4 model steps brought nothing
+    closed = [start for start, end in told[25].blocked if end == len(grid())]
+    assert len(closed) > 10
+    assert (grid()[closed, 0, 0] < WALL).all()  # as ways to the goal, those that are wrong
+    assert len(told[25].blocked) > len(closed)  # and the edges that were tried
     assert solved[-1]
+
+
+def test_a_landmark_that_is_not_reached_closes_no_way_from_others_to_the_goal() -> None:
+    agent, _ = agents(far_model())
+    _, observation = begin([[10.0, 50.0]], [[10.0, 30.0]])
+    state = None
+    for _ in range(26):
+        _, state = agent.predict(observation, state)  # whatever it does, nothing moves
+    (told,) = agent.explain(state)
+    assert told is not None
+    assert told.path.blocked
+    assert len(grid()) not in {end for _, end in told.path.blocked}
 
 
 def test_what_does_not_fit_is_refused() -> None:
