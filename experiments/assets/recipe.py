@@ -49,6 +49,7 @@ class Recipe:
         base_weights: how often each of the data is drawn from, relative to the others; by default all alike.
         models: how each is fine-tuned, all of it, by the name of the data; the model gets the same name.
         further: how a fine-tuned model goes on learning, by its name, one run after the other; by default it does not.
+        further_data: what it goes on learning from, by its name; by default from the same as before.
         priors: how the action prior of a model is fitted, by its name; by default it has none.
         far: what a model learns for goals that are farther than a plan, by its name: landmarks or a temporal
             embedding; by default nothing.
@@ -62,6 +63,7 @@ class Recipe:
     base_weights: Sequence[float] | None = None
     models: Mapping[str, FinetuneSettings]
     further: Mapping[str, Sequence[FinetuneSettings]] = field(default_factory=dict)
+    further_data: Mapping[str, CollectSettings] = field(default_factory=dict)
     priors: Mapping[str, PriorSettings] = field(default_factory=dict)
     far: Mapping[str, StepsToGoSettings | TemporalEmbeddingSettings] = field(default_factory=dict)
     planning: Mapping[str, PlanningSettings] = field(default_factory=dict)

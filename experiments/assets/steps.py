@@ -54,10 +54,12 @@ def plan(recipe: Recipe) -> dict[str, Stage]:
         name: Stage(f"train {name}", {"mode": "full", **asdict(settings)}, (stores[name], base), _finetune)
         for name, settings in recipe.models.items()
     }
-    done, further = dict(trained), []
+    more = {name: collecting(f"{name} further", data)[0] for name, data in recipe.further_data.items()}
+    learned = stores | {name: Stage(f"encode {name} further", read, (encoder, more[name]), _encode) for name in more}
+    done, further = dict(trained), [stage for name in more for stage in (more[name], learned[name])]
     for name, runs in recipe.further.items():
         for number, run in enumerate(runs, 1):
-            needs = (stores[name], done[name])
+            needs = (learned[name], done[name])
             done[name] = Stage(f"train {name} further {number}", {"mode": "full", **asdict(run)}, needs, _finetune)
             further.append(done[name])
     priors = {

@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import imageio.v3 as imageio
@@ -101,6 +102,12 @@ def test_what_suits_planning_is_saved_with_the_model(store: Path, tmp_path: Path
     assert re.search(
         naming(f"{measured} frames", "context_frames=2"), told
     )  # what was measured is told from what is set
+    on = [f"store={store}", f"base={tmp_path / 'run' / 'model'}", *SMALL]
+    assert main(["finetune", *on, f"out={tmp_path / 'on'}"]) == 0
+    assert WorldModel.load(tmp_path / "on" / "model").planning == found
+    assert main(["finetune", *on, "planning.context_frames=1", "planning.horizon=4", f"out={tmp_path / 'other'}"]) == 0
+    assert WorldModel.load(tmp_path / "other" / "model").planning == replace(found, context_frames=1, horizon=4)
+    capsys.readouterr()
     assert main(["finetune", *words[:-1], "planning.metric=l3", f"out={tmp_path / 'not'}"]) == 2
     assert re.search(naming("metric", "'l3'", "'l2'"), capsys.readouterr().err)
     assert not (tmp_path / "not").exists()

@@ -200,7 +200,10 @@ def register(command: str) -> None:
     for place in schemas(*sorted(groups)) if groups else ():
         settings = settings_of(place)
         target = ["kind"] if settings.name in _KINDS else [] if settings.name in _NO_TARGET else ["_target_"]
-        store.store(group="schema", name=place, node=_node(settings.name, settings.keys, target))
+        keys = settings.keys
+        if settings.name == "PlanningSettings":  # a base that plans has its own
+            keys = {name: _else_the_base_s(key) for name, key in keys.items()}
+        store.store(group="schema", name=place, node=_node(settings.name, keys, target))
     own = {
         name: key
         for place, names in places_of(command).items()
@@ -211,6 +214,11 @@ def register(command: str) -> None:
     for group in filter(has_custom, groups):
         anything = OmegaConf.create({"_target_": MISSING}, flags={"struct": False})
         store.store(group=group, name=CUSTOM, node=anything)
+
+
+def _else_the_base_s(key: Key) -> Key:
+    usual = "" if key.default is None else f", or {key.default}"
+    return replace(key, optional=True, default=None, about=f"{key.about}; null: that of the base{usual}")
 
 
 def _node(name: str, keys: Mapping[str, Key], more: Any) -> Any:

@@ -1,11 +1,11 @@
 """``wmcontrol finetune``."""
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from ..keys import MISSING
-from ..objects import is_first, settings, train
+from ..objects import is_first, made, plain, settings, train
 
 
 @dataclass
@@ -41,7 +41,6 @@ class Config:
 
 def run(config: Any) -> None:
     """Train it."""
-    from ...models import PlanningSettings
     from ...training import FinetuneSettings, finetune
 
     result = train(
@@ -52,7 +51,7 @@ def run(config: Any) -> None:
         mode=config.mode,
         practice=config.practice,
         settings=settings(FinetuneSettings, config),
-        planning=settings(PlanningSettings, config.planning),
+        planning=_planning(config),
     )
     if not is_first() or result.folder is None:
         return
@@ -70,3 +69,16 @@ def run(config: Any) -> None:
     if error.warning:
         print(f"warning: {error.warning}", file=sys.stderr)
     print(result.folder / "model")
+
+
+def _planning(config: Any) -> Any:
+    """Return how agents are to plan, where the line says so: changes of how they plan with the base."""
+    from ...models import PlanningSettings, WorldModel
+
+    changes = {name: value for name, value in plain(config.planning).items() if value is not None}
+    if not changes:
+        return None
+    with made("base"):
+        before = PlanningSettings() if config.base is None else WorldModel.load(config.base).planning
+    with made("planning"):
+        return replace(before, **changes)
