@@ -211,11 +211,22 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--sac-seconds", type=float, default=720.0, help="of one core that SAC learns for")
     parser.add_argument("--out", type=Path, default=Path("outputs/far"), help="a folder")
     given = parser.parse_args(argv)
-    titles = [list(FAMILIES)[number] for number in given.families or range(len(FAMILIES))]
+    numbers = given.families or range(len(FAMILIES))
+    if not set(numbers) <= set(range(len(FAMILIES))):
+        parser.error(f"families have the numbers 0 to {len(FAMILIES) - 1}, got {given.families}")
+    if given.num_tasks < 1 or given.sac_seconds <= 0:
+        parser.error(f"--num-tasks and --sac-seconds must be positive, got {given.num_tasks} and {given.sac_seconds}")
+    titles = [list(FAMILIES)[number] for number in numbers]
     for title in titles:
         module, _, _ = WORLDS[FAMILIES[title].world].data.env_id.rpartition(":")
-        if module:
-            import_module(module)  # where it is missing, that is told before hours of work
+        try:
+            if module:
+                import_module(module)  # where it is missing, that is told before hours of work
+        except ImportError as error:
+            parser.error(
+                f"{title}: {error}; it needs the example's environments: pip install 'wmcontrol[foreign]', and "
+                "PYTHONPATH=examples/environments"
+            )
     print("| tasks | agent | tasks | at the end, % | at any time, % |\n|---|---|---|---|---|")
     for title in titles:
         make_rows(title, given.agents, given.num_tasks, given.out, given.sac_seconds)

@@ -39,6 +39,12 @@ def check_boolean(name: str, value: Any) -> None:
         raise ValueError(f"{name} must be True or False, got {value!r}")
 
 
+def check_type(name: str, value: Any, kind: type) -> None:
+    """Raise a TypeError unless ``value`` is of a class."""
+    if not isinstance(value, kind):
+        raise TypeError(f"{name}: expected {kind.__name__}(…), got {value!r}")
+
+
 def whole(default: Any = MISSING, least: int = 1, most: float = inf) -> Any:
     """Return a dataclass's field: a whole number from ``least`` to ``most``, or None if that is the default."""
     return field(default=default, metadata={"check": partial(check_whole, least=least, most=most)})

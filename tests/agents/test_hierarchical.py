@@ -1,5 +1,7 @@
 """Plans over plans: in the two rooms of Wall, with distances that are known, a dot goes round the wall."""
 
+from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -16,6 +18,7 @@ from wmcontrol.evaluation import RandomTasks, ablations, planning_spec
 from wmcontrol.evaluation.episodes import StepRecord
 from wmcontrol.evaluation.reports.film import curves_of
 from wmcontrol.models import Landmarks, StepsToGo
+from wmcontrol.objectives import ActionPenalty
 from wmcontrol.planners import Planner
 
 DOOR, WALL = 30.0, 32.0
@@ -231,6 +234,11 @@ def test_what_does_not_fit_is_refused() -> None:
         HierarchicalAgent(model, SEARCH, GoalDistance(), goal_offset=50)
     with pytest.raises(TypeError, match=naming("near", "patience")):
         HierarchicalAgent.from_model(model, SEARCH, near=1.0)
+    with pytest.raises(ValueError, match=naming("objective", "ActionPenalty")):
+        HierarchicalAgent(model, SEARCH, ActionPenalty())
+    model.landmarks = Landmarks.connected(grid(), model.steps_to_go, 11.0)
+    with pytest.raises(ValueError, match=naming("landmarks.reach", 10)):
+        HierarchicalAgent(model, SEARCH, GoalDistance())
     model.landmarks = None
     with pytest.raises(ValueError, match="fit_steps_to_go"):
         HierarchicalAgent(model, SEARCH, GoalDistance())
@@ -247,6 +255,19 @@ def test_only_a_state_is_explained() -> None:
     agent, _ = agents(far_model())
     with pytest.raises(TypeError, match=naming("state", "predict", "NoneType")):
         agent.explain(None)  # type: ignore[arg-type]
+
+
+def test_the_state_of_another_agent_is_refused() -> None:
+    far, flat = agents(far_model())
+    _, observation = begin([[20.0, 50.0]], [[44.0, 50.0]])
+    _, state = far.predict(observation)  # which goes to a landmark
+    for agent in (flat, replace(far, context_frames=2)):
+        for call in (agent.explain, partial(agent.predict, observation)):
+            with pytest.raises(ValueError, match=naming("state", "HierarchicalAgent", "context_frames=1")):
+                call(state)
+    with pytest.raises(ValueError, match=naming("state", "PlanningAgent")):
+        far.predict(observation, flat.start([0]))
+    replace(far, replan_every=10).predict(observation, state)
 
 
 def test_evaluation_sets_it_beside_the_agent_that_goes_straight() -> None:

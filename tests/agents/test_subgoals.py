@@ -245,6 +245,25 @@ def test_each_plan_makes_the_ways_longer_from_around_the_frame_that_it_leads_ove
     assert torch.equal(state.envs[0].ways, time.ways_to(goal[0], reach))  # type: ignore[arg-type]
 
 
+def test_the_way_that_is_told_begins_where_the_doubted_ways_are_shortest() -> None:
+    model, time, state, firsts = far_model(), embedding(), None, []
+    agent = agent_of(model, doubt=2.0)
+    _, observation = begin([[20.0, 50.0]], [[44.0, 50.0]])
+    for _ in range(20):
+        _, state = agent.predict(observation, state)  # nothing moves
+        (told,) = agent.explain(state)
+        record = state.envs[0].last_plan
+        assert told is not None
+        assert record is not None
+        begun = record.made_from
+        there = time(time.frames, begun.tokens[begun.step])
+        assert begun.ways is not None
+        lengths = torch.where(there <= agent.reach, there.square() + begun.ways, torch.inf)
+        assert told.path.frames[0] == int(lengths.argmin())
+        firsts.append(told.path.frames[0])
+    assert len(set(firsts)) > 1
+
+
 def test_ways_are_measured_once_for_each_goal() -> None:
     model = far_model()
     agent = agent_of(model, reach=0.05, doubt=0.0)  # so short that no frame leads to another
@@ -305,7 +324,10 @@ def test_a_model_without_what_it_takes_is_refused() -> None:
         agent_of(model, goal_offset=50)
     with pytest.raises(ValueError, match=naming("objective", "ActionPenalty")):
         SubgoalAgent(model, BestProposal(), ActionPenalty())
-    for name, value in (("reach", 0.0), ("num_subgoals", 0), ("near", -1.0)):
+    for name, value in (
+        *(("reach", 0.0), ("reach", 1e9), ("num_subgoals", 0), ("near", -1.0), ("doubt", 1e9)),
+        *(("arrived", 1e9), ("num_proposals", 0)),
+    ):
         with pytest.raises(ValueError, match=naming(name, value)):
             agent_of(model, **{name: value})
     prior, model.prior = model.prior, None

@@ -105,6 +105,8 @@ Captured = pytest.CaptureFixture[str]
         (["evaluate", "agent=subgoals", "model=wall", "env=wall"], ["fit_temporal_embedding", "HierarchicalAgent"]),
         (["evaluate", "agent=hierarchical", "agent.patience=0", "model=wall", "env=wall"], ["patience", "0"]),
         (["evaluate", "agent=subgoals", "agent.doubt=-1", "model=pusht", "env=pusht"], ["doubt", "-1"]),
+        (["evaluate", "agent=hierarchical", "agent.kind=flat", "model=wall", "env=wall"], ["agent.kind", "flat"]),
+        (["evaluate", "num_proposals=-1", "model=wall", "env=wall"], ["num_proposals", "-1"]),
         (["evaluate", "agent=planning", "agent.patience=2", "model=wall", "env=wall"], ["agent", "patience"]),
     ],
 )

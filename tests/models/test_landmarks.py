@@ -204,13 +204,19 @@ def test_a_model_keeps_its_map(tmp_path: Path) -> None:
         ("temporal_embedding.neighbors", 5),
         ("temporal_embedding.neighbors", -1),
         ("temporal_embedding.layers.0.weight", float("nan")),
+        ("temporal_embedding.std", 0.0),
+        ("temporal_embedding.log_scale", 1e3),
+        ("steps_to_go.std", -1.0),
+        ("steps_to_go.shares", -0.1),
+        ("steps_to_go.shares", 9.0),
+        ("steps_to_go.start.bias", float("inf")),
     ],
 )
 def test_a_map_that_is_none_is_refused(name: str, value: float, tmp_path: Path) -> None:
     with_map().save(tmp_path / "model")
     file = tmp_path / "model" / "model.safetensors"
     tensors = load_file(file)
-    tensors[name].view(-1)[1] = value
+    tensors[name].view(-1)[-1] = value
     save_file(tensors, file)
     with pytest.raises(ValueError, match=naming("model.safetensors", name)):
         WorldModel.load(tmp_path / "model")

@@ -57,6 +57,17 @@ def descended(
     return found
 
 
+def test_a_state_that_is_none_says_what_to_do(tmp_path: Path) -> None:
+    for broken in ({"step": 3}, ["network"], b"garbage"):
+        if isinstance(broken, bytes):
+            (tmp_path / "training.pt").write_bytes(broken)
+        else:
+            torch.save(broken, tmp_path / "training.pt")
+        with pytest.raises(ValueError, match=r"training\.pt .*remove it") as told:
+            descended(Point(), tmp_path)
+        assert "weights_only" not in str(told.value)
+
+
 def by_hand(num_steps: int) -> tuple[float, float]:
     place, velocity, loss = 1.0, 0.0, 0.0
     for step in range(4)[:num_steps]:

@@ -1,5 +1,7 @@
 """Steps to go: which pairs they learn from, what they learn on a line, and that they are saved, resumed and refused."""
 
+import copy
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +12,8 @@ from naming import naming
 
 from wmcontrol import WorldModel
 from wmcontrol.data import LatentStore
-from wmcontrol.training import StepsToGoSettings, fit_steps_to_go
+from wmcontrol.models import ActionPrior
+from wmcontrol.training import PriorSettings, StepsToGoSettings, fit_steps_to_go
 from wmcontrol.training.hindsight import HindsightPairs, hindsight
 
 SMALL = StepsToGoSettings(num_steps=30, batch_size=64, width=16, depth=1, max_steps=4, num_landmarks=12)
@@ -119,6 +122,38 @@ def test_a_killed_run_ends_with_the_same_map(
         fit_steps_to_go(stores[0], base=model, settings=settings, folder=tmp_path)
     none = fit_steps_to_go(stores[0], base=model, settings=StepsToGoSettings(**{**vars(SMALL), "num_landmarks": 0}))
     assert none.model.landmarks is None
+
+
+def test_a_base_that_has_learned_more_since_is_another(
+    stores: list[LatentStore], model: WorldModel, tmp_path: Path
+) -> None:
+    few = StepsToGoSettings(**{**vars(SMALL), "num_steps": 1})
+    fit_steps_to_go(stores[0], base=model, settings=few, folder=tmp_path)
+    _, patches, dim = stores[0].tokens.shape
+    proposes, plans = copy.deepcopy(model), copy.deepcopy(model)
+    assert model.normalizer is not None
+    proposes.prior = ActionPrior(dim, patches, model.normalizer.action_dim, width=8, depth=1)
+    plans.planning = replace(model.planning, context_frames=2)
+    for base in (proposes, plans):
+        with pytest.raises(ValueError, match=naming(tmp_path.name, "base")):
+            fit_steps_to_go(stores[0], base=base, settings=few, folder=tmp_path)
+    assert fit_steps_to_go(stores[0], base=copy.deepcopy(model), settings=few, folder=tmp_path).model.landmarks
+    shutil.rmtree(tmp_path / "model")
+    with pytest.raises(ValueError, match=naming("model", "result.json")):
+        fit_steps_to_go(stores[0], base=model, settings=few, folder=tmp_path)
+
+
+def test_what_is_of_another_kind_is_refused(stores: list[LatentStore], model: WorldModel) -> None:
+    with pytest.raises(TypeError, match=naming("store", 3)):
+        fit_steps_to_go(3, base=model)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=naming("base", 3)):
+        fit_steps_to_go(stores[0], base=3)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=naming("settings", "StepsToGoSettings", "PriorSettings")):
+        fit_steps_to_go(stores[0], base=model, settings=PriorSettings())  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=naming("base", "actions per second", 99)):
+        fit_steps_to_go(replace(stores[0], control_rate=99.0), base=model, settings=SMALL)
+    with pytest.raises(ValueError, match=naming("reach", "max_steps", 3)):
+        StepsToGoSettings(max_steps=3, reach=3.5)
 
 
 def test_what_does_not_fit_is_refused(

@@ -12,7 +12,7 @@ import torch
 from ..checks import number, whole
 from ..models import Landmarks, StepsToGo
 from ..models.landmarks import HERE, Floats
-from .planning import PlanningAgent
+from .planning import PlanningAgent, check_reads_goal
 from .state import EnvState, Route
 
 _ARRIVED = 1.5  # model steps up to which a goal is reached, as far as can be told
@@ -45,6 +45,12 @@ class HierarchicalAgent(PlanningAgent):
         if self._world.steps_to_go is None or self._world.landmarks is None:
             other = "" if self._world.temporal_embedding is None else "; it can plan with agent=subgoals, SubgoalAgent"
             raise ValueError(f"this model has no landmarks; fit_steps_to_go gives it some{other}")
+        steps_to_go, landmarks = self._map
+        if landmarks.reach > steps_to_go.max_steps:
+            raise ValueError(
+                f"landmarks.reach must be at most {steps_to_go.max_steps}, as many steps as are told apart"
+            )
+        check_reads_goal(self.objective)
         if self.goal_offset is not None:
             raise ValueError(f"goal_offset must be None: the model says when a goal is due; got {self.goal_offset}")
 

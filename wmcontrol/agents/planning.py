@@ -210,14 +210,14 @@ class PlanningAgent:
         for i in acting:
             envs[i] = self._acted(envs[i])
         actions = self.action_layout.to_actions(np.stack([env.taken[-1] for env in envs if env.taken is not None]))
-        return actions if batched else actions[0], AgentState(tuple(envs))
+        return actions if batched else actions[0], AgentState(tuple(envs), self._kind)
 
     def start(self, seeds: Iterable[int]) -> AgentState:
         """Return the state before the first call for environments with random numbers of their own: a seed for each.
 
         Without it environment ``i`` of a batch has the seed ``i``.
         """
-        return AgentState(tuple(EnvState(seed=(int(self.seed), int(seed))) for seed in seeds))
+        return AgentState(tuple(EnvState(seed=(int(self.seed), int(seed))) for seed in seeds), self._kind)
 
     @ordinary_tensors()
     def observe(
@@ -243,11 +243,11 @@ class PlanningAgent:
         for (env, newest, started), action in zip(known, taken, strict=True):
             received = self._received(env, newest, started)
             envs.append(self._acted(replace(received, queue=action[None], last_plan=None)))
-        return AgentState(tuple(envs))
+        return AgentState(tuple(envs), self._kind)
 
     def explain(self, state: AgentState) -> tuple[Explanation | None, ...]:
         """Return for each environment what its last plan imagined and what came of it; None before its first plan."""
-        return tuple(explain(self.model, env.last_plan, self._memory) for env in _checked(state).envs)
+        return tuple(explain(self.model, env.last_plan, self._memory) for env in self._own(state).envs)
 
     @property
     def _world(self) -> WorldModel:
@@ -257,6 +257,18 @@ class PlanningAgent:
     def _normalizer(self) -> ActionNormalizer:
         assert self.model.normalizer is not None
         return self.model.normalizer
+
+    @property
+    def _kind(self) -> str:
+        return f"{type(self).__name__} that sees context_frames={self.context_frames} at {self.control_rate:g} Hz"
+
+    def _own(self, state: Any) -> AgentState:
+        """Return a state, once it is one that this kind of agent can go on with."""
+        if not isinstance(state, AgentState):
+            raise TypeError(f"state must be what predict returned, or None at first; got {type(state).__name__}")
+        if state.kind not in ("", self._kind):
+            raise ValueError(f"state is of a {state.kind}, and this is a {self._kind}; begin with state=None")
+        return state
 
     @property
     def _memory(self) -> int:
@@ -272,7 +284,7 @@ class PlanningAgent:
         count = len(observations)
         if state is None:
             state = self.start(range(count))
-        if len(_checked(state).envs) != count:
+        if len(self._own(state).envs) != count:
             raise ValueError(f"the state is of {len(state.envs)} environments, the observation of {count}")
         return list(zip(state.envs, observations, read_starts(episode_start, count), strict=True)), batched
 
@@ -456,10 +468,14 @@ class PlanningAgent:
             )
 
 
-def _checked(state: Any) -> AgentState:
-    if not isinstance(state, AgentState):
-        raise TypeError(f"state must be what predict returned, or None at first; got {type(state).__name__}")
-    return state
+def check_reads_goal(objective: Any) -> None:
+    """Refuse an objective without a goal.
+
+    Raises:
+        ValueError: it reads none.
+    """
+    if not getattr(objective, "needs_goal", True):
+        raise ValueError(f"objective: expected one that reads the goal, such as GoalDistance(); got {objective}")
 
 
 def goals_of(envs: Sequence[EnvState]) -> Tensor:

@@ -93,6 +93,7 @@ class AgentState:
     """What ``predict`` returns beside actions and takes again with the next observation."""
 
     envs: tuple[EnvState, ...]
+    kind: str = ""  # of the agent, which alone can go on with it
 
     @property
     def decisions(self) -> tuple[int, ...]:

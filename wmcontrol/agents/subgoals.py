@@ -12,7 +12,7 @@ from ..models import TemporalEmbedding, WorldModel
 from ..objectives import Objective, Term
 from ..planners import Planner
 from .imagining import Explanation, WayToGoal, context_of, tokens_of
-from .planning import PlanningAgent, goals_of
+from .planning import PlanningAgent, check_reads_goal, goals_of
 from .simulator import SimulatorModel
 from .state import AgentState, EnvState
 
@@ -48,10 +48,11 @@ class SubgoalAgent(PlanningAgent):
     """
 
     num_subgoals: int = whole(32)
-    reach: float = number(7.0, "(0, inf)")
-    near: float = number(5.5, "[0, inf)")
-    arrived: float = number(3.0, "[0, inf)")
-    doubt: float = number(0.08, "[0, inf)")
+    # Squares of distances and of what makes them longer are single-precision numbers.
+    reach: float = number(7.0, "[1e-3, 1e6]")
+    near: float = number(5.5, "[0, 1e6]")
+    arrived: float = number(3.0, "[0, 1e6]")
+    doubt: float = number(0.08, "[0, 1e6]")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -63,10 +64,9 @@ class SubgoalAgent(PlanningAgent):
             )
         if self._world.prior is None:
             raise ValueError("this model has no action prior to propose for subgoals; fit_prior gives it one")
-        if not getattr(self.objective, "needs_goal", True):
-            raise ValueError(
-                f"objective: expected one that reads the goal, such as GoalDistance(); got {self.objective}"
-            )
+        if not self.num_proposals:
+            raise ValueError("num_proposals must be at least 1: goals and subgoals are reached by proposals; got 0")
+        check_reads_goal(self.objective)
         if self.goal_offset is not None:
             raise ValueError(
                 f"goal_offset must be None: when a goal is due is estimated near it; got {self.goal_offset}"
@@ -103,7 +103,7 @@ class SubgoalAgent(PlanningAgent):
         begun = env.last_plan.made_from
         assert begun.goal is not None
         (distance,), straight = self._distances([begun]), begun.due is not None
-        frames = [] if straight else self._embedding.way(begun.tokens[begun.step], begun.goal, self.reach)
+        frames = [] if straight else self._embedding.way(begun.tokens[begun.step], begun.goal, self.reach, begun.ways)
         return WayToGoal(tuple(frames), distance, straight)
 
     @property

@@ -214,7 +214,7 @@ def load(
         model.to(_DTYPES[config["dtype"]])
     for part in model.heads().values():
         part.float()  # they compute in it alone
-    for part in (model.landmarks, model.temporal_embedding):
+    for part in (model.steps_to_go, model.landmarks, model.temporal_embedding):
         try:
             if part is not None:
                 part.check()

@@ -78,6 +78,20 @@ class StepsToGo(nn.Module):
         """Return the arguments that make a network like this one."""
         return dict(self._settings)
 
+    def check(self) -> None:
+        """Refuse what no steps can be told by.
+
+        Raises:
+            ValueError: a tensor, which is named, has numbers that no network has.
+        """
+        for name, tensor in self.state_dict().items():
+            if not tensor.isfinite().all():
+                raise ValueError(f"steps_to_go.{name} must be finite")
+        if (self.std <= 0).any():
+            raise ValueError("steps_to_go.std must be positive")
+        if (self.shares < 0).any() or not 0.9 < float(self.shares.sum()) < 1.1:
+            raise ValueError("steps_to_go.shares must be shares of 1")
+
     def logits(self, tokens: Tensor, goal: Tensor) -> Tensor:
         """Return the logits (…, N + 2) of 0 to N steps from frames (…, P, D) to goals (…, P, D), and of "farther".
 

@@ -111,6 +111,12 @@ class TemporalEmbedding(nn.Module):
         for name, tensor in self.state_dict().items():
             if not tensor.isfinite().all():
                 raise ValueError(f"temporal_embedding.{name} must be finite")
+        if (self.std <= 0).any():
+            raise ValueError("temporal_embedding.std must be positive")
+        if not self.log_scale.exp().isfinite():
+            raise ValueError(
+                f"temporal_embedding.log_scale must have a finite exponential, got {self.log_scale.item():g}"
+            )
         if len(self.points) and (self.neighbors.min() < 0 or self.neighbors.max() >= len(self.points)):
             raise ValueError(
                 f"temporal_embedding.neighbors must be numbers of frames, from 0 to {len(self.points) - 1}"
@@ -180,12 +186,19 @@ class TemporalEmbedding(nn.Module):
         return self.frames[chosen]
 
     @torch.no_grad()
-    def way(self, tokens: Tensor, goal: Tensor, reach: float) -> list[int]:
+    def way(self, tokens: Tensor, goal: Tensor, reach: float, ways: Tensor | None = None) -> list[int]:
         """Return the numbers of the frames that it keeps on the shortest way from one frame (P, D) to another (P, D).
 
-        ``reach`` is as of :meth:`ways_to`. The way is empty where the goal is within reach and nothing is nearer.
+        The way is empty where the goal is within reach and nothing is nearer.
+
+        Args:
+            tokens: where it begins.
+            goal: where it ends.
+            reach: as of :meth:`ways_to`.
+            ways: (K,) of :meth:`ways_to`, where some were made longer since; the first frame is chosen by them.
         """
-        ways, following = self._ways(goal, reach)
+        measured, following = self._ways(goal, reach)
+        ways = measured if ways is None else ways
         there, straight = torch.cdist(self.embed(tokens)[None], self.points)[0], float(self(tokens, goal))
         lengths = torch.where(there <= max(reach, float(there.min())), there.square() + ways, torch.inf)
         first = int(lengths.argmin())

@@ -10,14 +10,14 @@ from typing import Any
 import torch
 
 from ..actions import ActionLayout
-from ..checks import check_choice
+from ..checks import check_choice, check_type
 from ..data import LatentStore
 from ..hardware import usable_device
 from ..models import ActionConditioned, ActionNormalizer, PlanningSettings, Predictor, WorldModel
 from ..untrusted import AnyJson, Integer, ListOf, Number, Record
 from .batch import Batch, MixedSource, Source, WindowSource
 from .distributed import DistributedContext
-from .inputs import acting_digest, begin, open_store, run, split
+from .inputs import base_digest, begin, open_store, run, split
 from .modes import Mode, with_actions
 from .settings import FinetuneSettings
 from .state import OnLog
@@ -104,6 +104,7 @@ def finetune(
             another run; or the loss is not finite.
         OSError: the store or base is not there, ``folder`` cannot be written to, or another process writes there.
     """
+    check_type("settings", settings, FinetuneSettings)
     place = usable_device(device)
     check_choice("mode", mode, Mode)
     data = open_store(store)
@@ -266,7 +267,7 @@ def _going_on(
         if its != asked:
             raise ValueError(f"base: it was trained with {name} {its}, and shall go on with {asked}")
     predictor.trainable("action_only" if mode == "action_only" else "full")
-    return normalizer, predictor, acting_digest(world)
+    return normalizer, predictor, base_digest(world)
 
 
 def _relative_error(

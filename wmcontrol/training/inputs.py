@@ -5,6 +5,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -26,7 +27,13 @@ _FRAMES = 500  # whose tokens a predictor is fitted to
 
 
 def open_store(store: LatentStore | str | Path) -> LatentStore:
-    """Return a store, which may be given by its folder."""
+    """Return a store, which may be given by its folder.
+
+    Raises:
+        TypeError: it is something else.
+    """
+    if not isinstance(store, LatentStore | str | Path):
+        raise TypeError(f"store: expected a LatentStore or its folder, got {store!r}")
     return store if isinstance(store, LatentStore) else LatentStore.open(store)
 
 
@@ -75,11 +82,20 @@ def model_beside(base: WorldModel | str | Path, store: LatentStore) -> WorldMode
     """Return a copy of a model, in float32, for something to be learned beside its predictor from a store's tokens.
 
     Raises:
-        ValueError: the store was made by another encoder.
+        TypeError: ``base`` is no model.
+        ValueError: the store was made by another encoder, or a model with actions learned at another control rate.
     """
+    if not isinstance(base, WorldModel | str | Path):
+        raise TypeError(f"base: expected a WorldModel, its folder or a packaged name, got {base!r}")
     world = WorldModel.load(base, dtype=torch.float32) if isinstance(base, str | Path) else copy.deepcopy(base)
     if not store.made_by(world.encoder):
         raise ValueError(f"base: its encoder is another than that of {store.folder}; encode the data with its own")
+    rate = store.control_rate
+    if world.normalizer is not None and rate is not None and rate != world.control_rate:
+        raise ValueError(
+            f"base: it learned at {world.control_rate:g} actions per second, and {store.folder} has {rate:g}; a model "
+            "step would be another time"
+        )
     return world
 
 
@@ -108,11 +124,13 @@ def split(store: LatentStore, seeds: Seeds, wanted: int | None = None) -> tuple[
     return train[:wanted].tolist(), held_out.tolist()
 
 
-def acting_digest(model: WorldModel) -> str:
-    """Return what tells a model's predictor and actions from others, wherever it lies."""
-    found = hashlib.sha256(json.dumps(model.normalizer.settings() if model.normalizer else None).encode())
-    for name, tensor in sorted(model.predictor.state_dict().items()):
-        found.update(name.encode() + tensor.detach().cpu().float().numpy().tobytes())
+def base_digest(model: WorldModel) -> str:
+    """Return what tells a model from others, wherever it lies: all but the encoder, which is the store's."""
+    told = [model.normalizer.settings() if model.normalizer else None, asdict(model.planning)]
+    found = hashlib.sha256(json.dumps(told).encode())
+    for name, tensor in sorted(model.state_dict().items()):
+        if not name.startswith("encoder."):
+            found.update(name.encode() + tensor.detach().cpu().double().numpy().tobytes())
     return found.hexdigest()[:16]
 
 
@@ -139,6 +157,8 @@ def run(
     """
     with distributed(device) as where, _held(folder, kind, settings, where) as out:
         if where.from_first((out / RESULT).exists()):
+            if not (out / MODEL).exists():
+                raise ValueError(f"{out / MODEL} is gone, and {RESULT} beside it says that it is finished; remove both")
             model = WorldModel.load(out / MODEL, dtype=torch.float32)
             return model, read_json(out / RESULT, schema, fix="remove it, and training goes on")
         model, result = train(out, where)

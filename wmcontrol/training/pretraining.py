@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from ..checks import check_type
 from ..data import LatentStore
 from ..hardware import usable_device
 from ..models import Predictor, WorldModel
@@ -74,6 +75,7 @@ def pretrain(
             run; or the loss is not finite.
         OSError: a store or model is not there, ``folder`` cannot be written to, or another process writes there.
     """
+    check_type("settings", settings, PretrainSettings)
     place = usable_device(device)
     opened = [open_store(s) for s in ([stores] if isinstance(stores, LatentStore | str | Path) else stores)]
     mixed = [1.0] * len(opened) if weights is None else list(weights)

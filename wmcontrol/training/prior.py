@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..checks import check_fields, choice, number, whole
+from ..checks import check_fields, check_type, choice, number, whole
 from ..data import LatentStore
 from ..hardware import fast_dtype, usable_device
 from ..models import ActionNormalizer, ActionPrior, WorldModel
@@ -21,7 +21,7 @@ from ..models.action_prior import MOST
 from ..untrusted import AnyJson, Number, Record
 from .descent import descend
 from .distributed import DistributedContext
-from .inputs import acting_digest, model_beside, open_store, run, split
+from .inputs import base_digest, model_beside, open_store, run, split
 from .state import OnLog
 
 _FAR = 0.4  # of the windows have their goal as far away as can be; the others anywhere up to there
@@ -198,6 +198,7 @@ def fit_prior(
             trajectories; ``folder`` holds another run; or the loss is not finite.
         OSError: the store or model is not there, ``folder`` cannot be written to, or another process writes there.
     """
+    check_type("settings", settings, PriorSettings)
     place, data = usable_device(device), open_store(store)
     world = model_beside(base, data)
     normalizer = world.normalizer
@@ -214,7 +215,7 @@ def fit_prior(
     tried = unseen.draw(_TRIED, np.random.default_rng([settings.seed, 1]))
     about = {
         "store": data.identity(),
-        "base": acting_digest(world),
+        "base": base_digest(world),
         "planning": asdict(world.planning),
         "settings": asdict(settings),
     }

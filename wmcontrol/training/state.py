@@ -38,7 +38,9 @@ def load_state(folder: Path, device: torch.device) -> dict[str, Any] | None:
     try:
         state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
     except Exception as error:  # pickle's, zipfile's and torch's, which share no class
-        raise ValueError(f"{path} cannot be read: {error}; remove it to begin again") from error
+        raise ValueError(f"{path} is broken ({type(error).__name__}); remove it to begin again") from error
+    if not isinstance(state, dict) or not {"step", "seconds"} <= state.keys():
+        raise ValueError(f"{path} is no state of a training; remove it to begin again")
     return state
 
 

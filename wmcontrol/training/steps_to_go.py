@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..checks import check_fields, number, whole
+from ..checks import check_fields, check_type, number, whole
 from ..data import LatentStore
 from ..models import Landmarks, StepsToGo, WorldModel
 from ..models.landmarks import MOST_LANDMARKS, farthest_points
@@ -23,7 +23,7 @@ from ..untrusted import AnyJson, ListOf, Number, Record
 from .descent import cosine, descend
 from .distributed import DistributedContext
 from .hindsight import HindsightPairs, Pairs, hindsight, token_statistics
-from .inputs import acting_digest, run
+from .inputs import base_digest, run
 from .state import OnLog
 
 _TRIED = 8192  # held-out pairs that errors are measured on
@@ -71,6 +71,10 @@ class StepsToGoSettings:
 
     def __post_init__(self) -> None:
         check_fields(self)
+        if self.reach > self.max_steps:
+            raise ValueError(
+                f"reach must be at most max_steps, {self.max_steps}, beyond which all is farther; got {self.reach}"
+            )
 
 
 class CalibrationBin(NamedTuple):
@@ -135,8 +139,9 @@ def fit_steps_to_go(
             holds another run; or the loss is not finite.
         OSError: the store or model is not there, ``folder`` cannot be written to, or another process writes there.
     """
+    check_type("settings", settings, StepsToGoSettings)
     place, data, world, pairs, unseen = hindsight(store, base, settings, device)
-    about = {"store": data.identity(), "base": acting_digest(world), "settings": asdict(settings)}
+    about = {"store": data.identity(), "base": base_digest(world), "settings": asdict(settings)}
 
     def train_it(out: Path, where: DistributedContext) -> tuple[WorldModel, dict[str, Any]]:
         with torch.random.fork_rng(devices=[]), torch.device("cpu"):

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..checks import check_fields, number, whole
+from ..checks import check_fields, check_type, number, whole
 from ..data import LatentStore
 from ..models import TemporalEmbedding, WorldModel
 from ..models.temporal_embedding import MOST
@@ -21,7 +21,7 @@ from ..untrusted import AnyJson, Number, Record
 from .descent import cosine, descend
 from .distributed import DistributedContext
 from .hindsight import HindsightPairs, hindsight, token_statistics
-from .inputs import acting_digest, run
+from .inputs import base_digest, run
 from .state import OnLog
 
 _TRIED = 4  # batches of held-out pairs that the loss is measured on
@@ -123,8 +123,9 @@ def fit_temporal_embedding(
             holds another run; or the loss is not finite.
         OSError: the store or model is not there, ``folder`` cannot be written to, or another process writes there.
     """
+    check_type("settings", settings, TemporalEmbeddingSettings)
     place, data, world, pairs, unseen = hindsight(store, base, settings, device)
-    about = {"store": data.identity(), "base": acting_digest(world), "settings": asdict(settings)}
+    about = {"store": data.identity(), "base": base_digest(world), "settings": asdict(settings)}
 
     def train_it(out: Path, where: DistributedContext) -> tuple[WorldModel, dict[str, Any]]:
         with torch.random.fork_rng(devices=[]), torch.device("cpu"):

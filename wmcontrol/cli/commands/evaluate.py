@@ -9,6 +9,8 @@ from ..errors import UsageError
 from ..objects import device_of, made, make, open_data, plain, planning_changes, protocol_of, run_folder, tracking
 from ..progress import progress_bar, progress_bars
 
+_PLAN = ("planning", "simulator", "hierarchical", "subgoals")
+_BASELINES = {"noop": "no-op", "random": "random actions"}
 _APART = ("videos", "device", "jobs", "tracker")  # keys that change no number
 
 
@@ -55,7 +57,9 @@ def run(config: Any) -> None:
 
     how = {name: config[name] for name in ("seed", "batch", "jobs", "videos")}
     protocol, kind = protocol_of(config), config.agent.get("kind")
-    plans = kind in ("planning", "simulator", "hierarchical", "subgoals")
+    if kind not in (None, *_PLAN, *_BASELINES):
+        raise UsageError(f"agent.kind: there is no {kind!r}; choose an agent by agent=NAME, and leave agent.kind out")
+    plans = kind in _PLAN
     model = make(config.model, "model", device=device_of(config)) if plans else None
     tasks = _tasks(config, protocol, model)
     with ExitStack() as stack:
@@ -114,7 +118,7 @@ def _spec(config: Any, tasks: Any, protocol: Any, model: Any) -> Any:
     kind = config.agent.get("kind")
     if model is None and kind is not None:
         with made(f"agent={kind}"):
-            return baseline({"noop": "no-op", "random": "random actions"}[kind], tasks)
+            return baseline(_BASELINES[kind], tasks)
     if model is None:
         about = {name: value for name, value in plain(config.agent).items() if name != "_target_"}
         return policy_spec(make(config.agent, "agent"), **about)
@@ -122,7 +126,7 @@ def _spec(config: Any, tasks: Any, protocol: Any, model: Any) -> Any:
     own = {name: value for name, value in plain(config.agent).items() if name != "kind"}
     changes = {} if objective else planning_changes(config.objective)
     changes |= {name: config[name] for name in ("context_frames", "num_proposals") if config[name] is not None}
-    with made("objective"):
+    with made():
         replace(model.planning, **changes)
     path = config.model.get("path")
     with made(f"agent={kind}, model={path}"):

@@ -40,7 +40,7 @@ def run(config: Any) -> None:
     from ...models import WorldModel
     from ...runs import open_run
     from ...training import fit_reward
-    from ...training.inputs import acting_digest
+    from ...training.inputs import base_digest
 
     out = run_folder(config, "fit_reward")
     with made("store"):
@@ -50,7 +50,7 @@ def run(config: Any) -> None:
     if model.normalizer is None or not store.made_by(model.encoder):
         raise UsageError(f"base: expected a model with actions and the encoder of {config.store}")
     how = {name: config[name] for name in ("num_steps", "batch_size", "learning_rate", "width", "num_frames", "seed")}
-    about = {"store": store.identity(), "base": acting_digest(model), "settings": how}
+    about = {"store": store.identity(), "base": base_digest(model), "settings": how}
     with (
         open_run(out, "fit_reward", about),
         progress_bar("training") as show,
