@@ -73,7 +73,8 @@ def _lines(facts: Mapping[str, Any]) -> Iterator[str]:
     sets = [stage for stage in facts["stages"] if stage["name"].startswith("collect ")]
     head = ("set", "environment", "policy", "episodes", "frames", "seed", "SHA-256 of main_data.hdf5")
     yield from _table(head, map(_data, sets))
-    yield "\nSets called unseen are for the errors above alone. The encoder is fitted to frames of the others.\n"
+    more = f", and {name} went on learning from the one called further" if f"collect {name} further" in stages else ""
+    yield f"\nSets called unseen are for the errors above alone{more}. The encoder is fitted to frames of the others.\n"
     yield "## Settings\n"
     others = ("fit encoder", "train base", f"fit prior {name}", f"fit far {name}")
     for stage in facts["stages"]:

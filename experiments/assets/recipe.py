@@ -83,6 +83,14 @@ _FURTHER = FinetuneSettings(
     backbone_freeze_fraction=0.0,
     compile=True,
 )
+_MORE_WALKS = FinetuneSettings(
+    num_steps=9_000,
+    learning_rate=3e-3,
+    warmup_steps=300,
+    backbone_lr_scale=1.0,
+    backbone_freeze_fraction=0.0,
+    compile=True,
+)
 RECIPE = Recipe(
     data={name: given.data for name, given in ENVIRONMENTS.items() if isinstance(given.data, CollectSettings)},
     encoder=Pyramid(image_size=64, settings={"num_components": 128, "tokens": [1, 1]}),
@@ -102,7 +110,16 @@ RECIPE = Recipe(
             num_steps=_STEPS["pointmaze"], backbone_lr_scale=0.1, backbone_freeze_fraction=0.0, compile=True
         ),
     },
-    further={"pusht": [_FURTHER, replace(_FURTHER, num_steps=24_000, learning_rate=2e-3)]},
+    further={
+        "pusht": [_FURTHER, replace(_FURTHER, num_steps=24_000, learning_rate=2e-3)],
+        "pointmaze": [_MORE_WALKS, replace(_MORE_WALKS, num_steps=8_000)],
+    },
+    # On its 2,000 walks longer training gained nothing.
+    further_data={
+        "pointmaze": CollectSettings(
+            env_id="wmcontrol/PointMaze_UMaze-v0", policy="random", num_episodes=16_000, num_frames=(100,), seed=5
+        )
+    },
     # Where random actions led there is little to propose, and a small network learns it.
     priors={
         "wall": PriorSettings(num_steps=4_000, width=192),

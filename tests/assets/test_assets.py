@@ -18,6 +18,7 @@ from small_recipe import SMALL
 
 import wmcontrol
 from experiments.assets import package
+from experiments.assets.card import card
 from experiments.assets.make import make_assets
 from experiments.assets.package import BUDGET, bytes_of, check_budget, expected_bytes, install, sizes_in
 from experiments.assets.recipe import RECIPE
@@ -150,6 +151,9 @@ def test_cards_say_how_it_was_made_and_how_well_it_imagines(made: Path) -> None:
         assert words in text
     assert str(made) not in text + json.dumps(found)
     assert "resumed" not in text
+    assert "further." not in text
+    more = {**stages["collect wall"], "name": "collect wall further"}
+    assert "wall went on learning from the one called further." in card({**found, "stages": [*found["stages"], more]})
     assert set(facts(made / "models" / "base")["errors"]) == {"wall", "pointmaze"}
 
 
@@ -202,6 +206,20 @@ def test_what_is_finished_is_not_made_again(made: Path, tmp_path: Path, capsys: 
     numbered = [line for line in lines if line.startswith("[")]
     assert len(numbered) == 14
     assert all(line.endswith("finished already") for line in numbered)
+
+
+def test_a_model_can_go_on_learning_from_more_data() -> None:
+    before = plan(SMALL)
+    after = plan(replace(SMALL, further_data={"wall": replace(SMALL.data["wall"], seed=5)}))
+    assert after.keys() - before.keys() == {"collect wall further", "encode wall further"}
+    assert after["collect wall further"].settings["seed"] == 5
+    needs = {name: [need.name for need in stage.needs] for name, stage in after.items()}
+    assert needs["encode wall further"] == ["fit encoder", "collect wall further"]
+    assert needs["train wall further 1"] == ["encode wall further", "train wall"]
+    assert needs["train wall further 2"] == ["encode wall further", "train wall further 1"]
+    assert needs["fit prior wall"] == ["encode wall", "train wall further 2"]
+    names = list(after)
+    assert all(names.index(need) < names.index(name) for name in names for need in needs[name])
 
 
 def test_a_changed_recipe_makes_anew_what_depends_on_it_and_nothing_else() -> None:
