@@ -32,8 +32,13 @@ def fit_sac(
     from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
     class Clock(BaseCallback):
+        begun = 0.0
+
+        def _on_training_start(self) -> None:
+            self.begun = time.process_time()
+
         def _on_step(self) -> bool:
-            return time.process_time() - begun < seconds
+            return time.process_time() - self.begun < seconds
 
     def train() -> Mapping[str, float]:
         env = VecNormalize(DummyVecEnv([make]), norm_reward=False)
@@ -47,14 +52,16 @@ def fit_sac(
             device="cpu",
             seed=0,
         )
-        agent.learn(10**9, callback=Clock())
+        clock = Clock()
+        agent.learn(10**9, callback=clock)
+        taken = time.process_time() - clock.begun
         agent.save(policy)
         env.save(str(statistics))
         env.close()
-        return {"seconds": time.process_time() - begun, "steps": agent.num_timesteps}
+        return {"seconds": taken, "steps": agent.num_timesteps}
 
     folder.mkdir(parents=True, exist_ok=True)
-    policy, statistics, begun = folder / "sac.zip", folder / "sac.pkl", time.process_time()
+    policy, statistics = folder / "sac.zip", folder / "sac.pkl"
     told = kept(folder / "told.json", train)
     return load_policy("SAC", policy, statistics), told["seconds"], int(told["steps"])
 

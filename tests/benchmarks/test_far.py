@@ -1,11 +1,13 @@
 """The rows of tasks that are far."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from naming import naming
 
 from experiments import far
 from wmcontrol import WorldModel
@@ -62,9 +64,30 @@ def test_packaged_models_with_what_an_agent_needs_are_taken_as_they_are(name: st
 
 
 def test_an_environment_that_is_missing_is_told_before_work_begins(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
     monkeypatch.setattr(far, "make_rows", lambda *_: pytest.fail("work began"))
     monkeypatch.setitem(far.WORLDS, "ogbench", far.World(data=far._walks("no_such_maze:examples/Maze-v0", 1, 10)))
-    with pytest.raises(ModuleNotFoundError, match="no_such_maze"):
+    with pytest.raises(SystemExit):
         far.main(["0", "10", "--out", str(tmp_path)])
+    assert re.search(naming("no_such_maze", "PYTHONPATH=examples/environments"), capsys.readouterr().err)
+
+
+@pytest.mark.parametrize(
+    ("words", "facts"),
+    [
+        (["99"], (0, 10, 99)),
+        (["-1"], (0, 10, -1)),
+        (["0", "--num-tasks", "0"], ("num-tasks", 0)),
+        (["0", "--sac-seconds", "-1"], ("sac-seconds", -1.0)),
+        (["0", "--agents", "best"], ("best", "hierarchical")),
+    ],
+)
+def test_a_wrong_line_names_what_is_wrong(
+    words: list[str], facts: tuple[object, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        far.main([*words, "--out", str(tmp_path / "out")])
+    assert ended.value.code == 2
+    assert re.search(naming(*facts), capsys.readouterr().err)
+    assert not (tmp_path / "out").exists()

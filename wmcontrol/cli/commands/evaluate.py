@@ -125,6 +125,8 @@ def _spec(config: Any, tasks: Any, protocol: Any, model: Any) -> Any:
     objective, planner = make(config.objective, "objective"), make(config.planner, "planner")
     own = {name: value for name, value in plain(config.agent).items() if name != "kind"}
     changes = {} if objective else planning_changes(config.objective)
+    with made("objective"):
+        replace(model.planning, **changes)
     changes |= {name: config[name] for name in ("context_frames", "num_proposals") if config[name] is not None}
     with made():
         replace(model.planning, **changes)
