@@ -66,6 +66,10 @@ def test_a_state_that_is_none_says_what_to_do(tmp_path: Path) -> None:
         with pytest.raises(ValueError, match=r"training\.pt .*remove it") as told:
             descended(Point(), tmp_path)
         assert "weights_only" not in str(told.value)
+    (tmp_path / "training.pt").unlink()
+    (tmp_path / "training.pt").mkdir()
+    with pytest.raises(IsADirectoryError):  # which says nothing of what is in a file
+        descended(Point(), tmp_path)
 
 
 def by_hand(num_steps: int) -> tuple[float, float]:

@@ -31,12 +31,15 @@ def load_state(folder: Path, device: torch.device) -> dict[str, Any] | None:
 
     Raises:
         ValueError: the file is broken.
+        OSError: it cannot be read.
     """
     path = folder / STATE
     if not path.exists():
         return None
     try:
         state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+    except (OSError, torch.OutOfMemoryError):  # the file may be whole
+        raise
     except Exception as error:  # pickle's, zipfile's and torch's, which share no class
         raise ValueError(f"{path} is broken ({type(error).__name__}); remove it to begin again") from error
     if not isinstance(state, dict) or not {"step", "seconds"} <= state.keys():
