@@ -1,5 +1,6 @@
 """Pretraining and fine-tuning in one call: what comes out, going on after a kill, and what is refused."""
 
+import copy
 import json
 import os
 import shutil
@@ -219,6 +220,18 @@ def test_another_run_in_the_folder_is_refused_by_name(kind: str, stores: list[La
         trained(kind, stores[::-1], folder=tmp_path)
     with pytest.raises(ValueError, match=naming("pretrain", "finetune")):
         trained("finetune" if kind == "pretrain" else "pretrain", stores, folder=tmp_path)
+
+
+def test_a_base_that_learned_more_beside_its_predictor_is_another(
+    stores: list[LatentStore], base: WorldModel, tmp_path: Path
+) -> None:
+    finetune(stores[0], base=base, settings=FEW, folder=tmp_path)
+    more = copy.deepcopy(base)
+    _, patches, dim = stores[0].tokens.shape
+    more.steps_to_go = StepsToGo(dim, patches, max_steps=3, width=8, depth=1)
+    with pytest.raises(ValueError, match=naming("base", tmp_path)):
+        finetune(stores[0], base=more, settings=FEW, folder=tmp_path)
+    assert finetune(stores[0], base=copy.deepcopy(base), settings=FEW, folder=tmp_path).model.steps_to_go is None
 
 
 def test_two_runs_do_not_share_a_folder(kind: str, stores: list[LatentStore], tmp_path: Path) -> None:

@@ -48,7 +48,8 @@ class HierarchicalAgent(PlanningAgent):
         steps_to_go, landmarks = self._map
         if landmarks.reach > steps_to_go.max_steps:
             raise ValueError(
-                f"landmarks.reach must be at most {steps_to_go.max_steps}, as many steps as are told apart"
+                f"landmarks.reach must be at most {steps_to_go.max_steps}, as many steps as are told apart, got "
+                f"{landmarks.reach:g}; fit_steps_to_go makes others"
             )
         check_reads_goal(self.objective)
         if self.goal_offset is not None:

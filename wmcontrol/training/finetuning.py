@@ -117,7 +117,8 @@ def finetune(
     world = WorldModel.load(base, dtype=torch.float32) if isinstance(base, str | Path) else base
     if world is None or world.normalizer is None:
         normalizer = _normalizer(data, train, settings)
-        plain, digest = begin("base", world, data, settings)
+        plain, _ = begin("base", world, data, settings)
+        digest = None if world is None else base_digest(world)  # what it has learned beside comes along
         predictor = with_actions(plain, normalizer.action_dim, mode, seed=settings.seed)
     else:
         normalizer, predictor, digest = _going_on(world, data, settings, mode)

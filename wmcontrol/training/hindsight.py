@@ -47,8 +47,8 @@ class HindsightPairs:
         if len(lengths) < 2 or lengths.max() <= frameskip:
             raise ValueError(
                 f"{store.folder}: expected at least two trajectories to learn from, one of them longer than the "
-                f"{frameskip} steps of a model step; got {len(lengths)}, beside a tenth that is held out, and at least "
-                f"one; the longest has {lengths.max(initial=0)} steps"
+                f"{frameskip} steps of a model step; got {len(lengths)} once some are held out, of at "
+                f"most {lengths.max(initial=0)} steps"
             )
         self._store, self._frameskip, self._max_steps, self.folder = store, frameskip, max_steps, store.folder
         self.frames = np.concatenate([np.arange(n) + store.offsets[m] for m, n in zip(members, lengths, strict=True)])
