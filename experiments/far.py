@@ -3,7 +3,8 @@
 For each family of tasks a model is made, or a packaged one is taken, and gets what an agent needs and it lacks:
 landmarks, or a temporal embedding. Each agent gets a row. PointMaze's larger mazes, and Wall with another layout in
 each episode, have models of their own, by random walks. So have these an encoder: the packaged one was fitted to other
-walls, and what differs would be a constant a hundred times as large as what the ball changes. OGBench's maze is the
+walls, and what differs would be a constant a hundred times as large as what the ball changes. One more family shows
+what better exploration gives: its trajectories are of D4RL's controller, which knows the map. OGBench's maze is the
 example's, of ``examples/environments``, and needs ``pip install "wmcontrol[foreign]"`` and
 ``PYTHONPATH=examples/environments``. The true simulator in the model's place, and SAC, which sees the state and learns
 in the environment's own tasks, are for comparison. Killed, the same line goes on; with all families and 256 tasks it
@@ -74,8 +75,8 @@ class Family:
     budget: int = 150
 
 
-def _walks(env_id: str, num_episodes: int, num_frames: int) -> CollectSettings:
-    return CollectSettings(env_id=env_id, policy="random", num_episodes=num_episodes, num_frames=(num_frames,))
+def _walks(env_id: str, num_episodes: int, num_frames: int, policy: str = "random") -> CollectSettings:
+    return CollectSettings(env_id=env_id, policy=policy, num_episodes=num_episodes, num_frames=(num_frames,))
 
 
 def _packaged(name: str) -> World:
@@ -89,6 +90,9 @@ WORLDS = {
     "wall_random": World(data=_walks("wmcontrol/Wall-v0", 4_000, 50), env_settings={"layout": "random"}),
     "medium": World(data=_walks("wmcontrol/PointMaze_Medium-v0", 3_000, 100), planning=_SEES_VELOCITY),
     "large": World(data=_walks("wmcontrol/PointMaze_Large-v0", 4_000, 100), planning=_SEES_VELOCITY),
+    "large_waypoint": World(
+        data=_walks("wmcontrol/PointMaze_Large-v0", 4_000, 100, "waypoint"), planning=_SEES_VELOCITY
+    ),
     "ogbench": World(data=_walks("ogbench_maze:examples/OGBenchMaze-v0", 1_000, 100)),
 }
 # In mazes, twice what D4RL's controller, which knows the map, needs for the farthest of 256 goals; in OGBench's, twice
@@ -105,6 +109,7 @@ FAMILIES = {
     "Push-T, goal of another episode": Family(world="pusht", recorded=True),
     "Push-T, its own random tasks": Family(world="pusht"),
     "OGBench's maze, anywhere": Family(world="ogbench", budget=440),
+    "PointMaze Large, anywhere, trajectories of D4RL's controller": Family(world="large_waypoint"),
 }
 AGENTS = ("baselines", "prior", "flat", "hierarchical", "subgoals", "simulator", "sac")
 _WITHOUT_MODEL = ("baselines", "sac")
@@ -147,7 +152,9 @@ def _trained(store: LatentStore, planning: PlanningSettings, out: Path) -> World
     return fit_prior(store, base=trained.model, settings=settings, folder=out / "prior").model
 
 
-def make_rows(title: str, agents: Sequence[str], num_tasks: int, out: Path, sac_seconds: float) -> list[ResultRow]:
+def make_rows(
+    title: str, agents: Sequence[str], num_tasks: int, out: Path, sac_seconds: float, seed: int = 0
+) -> list[ResultRow]:
     """Evaluate agents on a family of tasks; what is done already is read. SAC learns for some seconds of one core."""
     family, world = FAMILIES[title], WORLDS[FAMILIES[title].world]
     protocol = replace(PROTOCOLS["far"], goal_offset=family.goal_offset, budget=family.budget)
@@ -156,8 +163,8 @@ def make_rows(title: str, agents: Sequence[str], num_tasks: int, out: Path, sac_
         looks = family.recorded or agent not in _WITHOUT_MODEL
         model = make_model(family.world, out / family.world, agent) if looks else None
         count = min(num_tasks, _SIMULATED) if agent == "simulator" else num_tasks
-        tasks = _tasks(family, world, model, count, out)
-        folder = out / "rows" / title.replace(" ", "_").replace(",", "") / f"{agent}_{count}"
+        tasks = _tasks(family, world, model, count, out, seed)
+        folder = out / "rows" / title.replace(" ", "_").replace(",", "") / f"{agent}_{count}_{seed}"
         if agent == "sac":
             specs = [_sac(family, world, out / "sac" / f"{family.world}_{family.budget}", sac_seconds)]
         else:
@@ -168,10 +175,10 @@ def make_rows(title: str, agents: Sequence[str], num_tasks: int, out: Path, sac_
     return rows
 
 
-def _tasks(family: Family, world: World, model: WorldModel | None, count: int, out: Path) -> Tasks:
+def _tasks(family: Family, world: World, model: WorldModel | None, count: int, out: Path, seed: int) -> Tasks:
     data = world.data
     if not family.recorded or model is None:
-        return RandomTasks(data.env_id, count, env_settings=world.env_settings)
+        return RandomTasks(data.env_id, count, seed=seed, env_settings=world.env_settings)
     unseen = collect(
         data.env_id,
         data.make_policy(),
@@ -181,7 +188,7 @@ def _tasks(family: Family, world: World, model: WorldModel | None, count: int, o
         env_settings=world.env_settings,
     )
     steps = model.planning.context_steps
-    return DatasetTasks(unseen, count, goal_offset=family.goal_offset, context_steps=steps)
+    return DatasetTasks(unseen, count, seed=seed, goal_offset=family.goal_offset, context_steps=steps)
 
 
 def _specs(agent: str, model: WorldModel | None, tasks: Tasks, protocol: Protocol) -> list[AgentSpec]:
@@ -209,6 +216,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--agents", nargs="+", choices=AGENTS, default=list(AGENTS), help="who")
     parser.add_argument("--num-tasks", type=int, default=256, help="of each family; of the true simulator's at most 32")
     parser.add_argument("--sac-seconds", type=float, default=720.0, help="of one core that SAC learns for")
+    parser.add_argument("--seed", type=int, default=0, help="of the tasks")
     parser.add_argument("--out", type=Path, default=Path("outputs/far"), help="a folder")
     given = parser.parse_args(argv)
     numbers = given.families or range(len(FAMILIES))
@@ -216,6 +224,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         parser.error(f"families have the numbers 0 to {len(FAMILIES) - 1}, got {given.families}")
     if given.num_tasks < 1 or given.sac_seconds <= 0:
         parser.error(f"--num-tasks and --sac-seconds must be positive, got {given.num_tasks} and {given.sac_seconds}")
+    if given.seed < 0:
+        parser.error(f"--seed must not be negative, got {given.seed}")
     titles = [list(FAMILIES)[number] for number in numbers]
     for title in titles:
         module, _, _ = WORLDS[FAMILIES[title].world].data.env_id.rpartition(":")
@@ -229,7 +239,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             )
     print("| tasks | agent | tasks | at the end, % | at any time, % |\n|---|---|---|---|---|")
     for title in titles:
-        make_rows(title, given.agents, given.num_tasks, given.out, given.sac_seconds)
+        make_rows(title, given.agents, given.num_tasks, given.out, given.sac_seconds, given.seed)
 
 
 if __name__ == "__main__":

@@ -51,7 +51,21 @@ def test_sac_learns_once_for_a_family(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_worlds_of_families_are_there_and_models_of_them_are_made_of_random_walks_or_packaged() -> None:
     assert {family.world for family in far.FAMILIES.values()} == far.WORLDS.keys()
-    assert all(world.packaged or world.data.policy == "random" for world in far.WORLDS.values())
+    explored = [name for name, world in far.WORLDS.items() if not world.packaged and world.data.policy != "random"]
+    assert explored == ["large_waypoint"]
+    # Only the trajectories differ, so that the rows show what these give.
+    large, explored_large = far.WORLDS["large"], far.WORLDS["large_waypoint"]
+    assert explored_large == replace(large, data=replace(large.data, policy="waypoint"))
+
+
+@pytest.mark.parametrize("recorded", [False, True])
+def test_a_seed_draws_other_tasks(recorded: bool, tmp_path: Path) -> None:
+    world = replace(far.WORLDS["wall"], data=replace(far.WORLDS["wall"].data, num_unseen=4))
+    family, model = far.Family(world="wall", recorded=recorded), WorldModel.load("wall")
+    first, again, other = (far._tasks(family, world, model, 3, tmp_path, seed).tasks for seed in (0, 0, 1))
+    told = [[(task.source, task.seed) for task in tasks] for tasks in (first, again, other)]
+    assert told[0] == told[1]
+    assert not set(told[0]) & set(told[2])
 
 
 @pytest.mark.parametrize(("name", "agent"), [("wall", "hierarchical"), ("pusht", "subgoals"), ("pointmaze", "flat")])
@@ -76,10 +90,11 @@ def test_an_environment_that_is_missing_is_told_before_work_begins(
 @pytest.mark.parametrize(
     ("words", "facts"),
     [
-        (["99"], (0, 10, 99)),
-        (["-1"], (0, 10, -1)),
+        (["99"], (0, 11, 99)),
+        (["-1"], (0, 11, -1)),
         (["0", "--num-tasks", "0"], ("num-tasks", 0)),
         (["0", "--sac-seconds", "-1"], ("sac-seconds", -1.0)),
+        (["0", "--seed", "-1"], ("seed", -1)),
         (["0", "--agents", "best"], ("best", "hierarchical")),
     ],
 )
