@@ -13,7 +13,7 @@ from test_world_model import D, world_model
 from torch import Tensor
 
 from wmcontrol import WorldModel
-from wmcontrol.models import Landmarks, StepsToGo, TemporalEmbedding
+from wmcontrol.models import ActionPrior, Landmarks, RewardHead, StepsToGo, TemporalEmbedding
 from wmcontrol.models.landmarks import farthest_points
 
 
@@ -210,10 +210,19 @@ def test_a_model_keeps_its_map(tmp_path: Path) -> None:
         ("steps_to_go.shares", -0.1),
         ("steps_to_go.shares", 9.0),
         ("steps_to_go.start.bias", float("inf")),
+        ("prior.mean", float("inf")),
+        ("prior.std", 0.0),
+        ("reward.std", -1.0),
+        ("reward.token_mean", float("-inf")),
     ],
 )
-def test_a_map_that_is_none_is_refused(name: str, value: float, tmp_path: Path) -> None:
-    with_map().save(tmp_path / "model")
+def test_a_head_that_computes_nothing_is_refused(name: str, value: float, tmp_path: Path) -> None:
+    model = with_map()
+    actions = model.normalizer
+    assert actions is not None
+    model.prior = ActionPrior(D, 4, actions.action_dim, width=8, depth=1)
+    model.reward = RewardHead(4, D, width=8)
+    model.save(tmp_path / "model")
     file = tmp_path / "model" / "model.safetensors"
     tensors = load_file(file)
     tensors[name].view(-1)[-1] = value

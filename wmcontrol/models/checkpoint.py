@@ -212,8 +212,13 @@ def load(
     load_tensors(_parts(model), weights, folder / WEIGHTS, CONFIG)
     if "dtype" in config:
         model.to(_DTYPES[config["dtype"]])
-    for part in model.heads().values():
+    for name, part in model.heads().items():
         part.float()  # they compute in it alone
+        for buffer, numbers in part.named_buffers():
+            if not numbers.isfinite().all():
+                raise ValueError(f"{folder / WEIGHTS}: {name}.{buffer} must be finite")
+            if buffer.endswith("std") and not (numbers > 0).all():
+                raise ValueError(f"{folder / WEIGHTS}: {name}.{buffer} must be positive")
     for part in (model.steps_to_go, model.landmarks, model.temporal_embedding):
         try:
             if part is not None:
