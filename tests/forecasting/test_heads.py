@@ -132,6 +132,15 @@ def test_settings_that_do_not_fit_are_named(encoder: PyramidEncoder, settings: A
         train_head(Squares("depth"), encoder, settings=HeadSettings(**settings), device="cpu")
 
 
+def test_an_encoder_of_a_single_token_is_refused_before_frames_are_encoded(
+    monkeypatch: pytest.MonkeyPatch, encoder: PyramidEncoder
+) -> None:
+    monkeypatch.setattr(PyramidEncoder, "grid", lambda *_: (1, 1))
+    monkeypatch.setattr(PyramidEncoder, "forward", lambda *_: pytest.fail("a frame was encoded"))
+    with pytest.raises(ValueError, match=naming("encoder", "(8, 8)", "single")):
+        train_head(Squares("depth"), encoder, settings=HeadSettings(crop=(8, 8)), device="cpu")
+
+
 def test_videos_without_labels_are_refused(encoder: PyramidEncoder) -> None:
     with pytest.raises(ValueError, match="labels"):
         train_head(Squares("depth", labelled=[]), encoder, device="cpu")

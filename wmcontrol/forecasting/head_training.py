@@ -104,8 +104,8 @@ def train_head(
         on_log: called with a step and what the log says of it.
 
     Raises:
-        ValueError: no frame has labels, a crop is larger than a frame, frames differ in size; ``folder`` holds another
-            run; or the loss is not finite.
+        ValueError: no frame has labels, a crop is larger than a frame, frames differ in size, the encoder makes a
+            single token of a crop; ``folder`` holds another run; or the loss is not finite.
         OSError: a video cannot be read, ``folder`` cannot be written to, or another process writes there.
     """
     if videos.kind is None:
@@ -183,6 +183,11 @@ def _encode_crops(
         size = settings.crop or videos.crop or frames.shape[1:3]
         if size[0] > frames.shape[1] or size[1] > frames.shape[2]:
             raise ValueError(f"crop: expected one that fits into {video.name}, {frames.shape[1:3]}, got {size}")
+        if tuple(encoder.grid(*size)) == (1, 1):
+            raise ValueError(
+                f"encoder: expected one that makes a grid of tokens, got one that makes a single token of a crop of "
+                f"{size}, from which no map can be drawn; take for example PyramidEncoder(tokens=(8, 8))"
+            )
         if files and size != files[_LABELS].shape[1:]:
             raise ValueError(f"{video.name}: frames of {size}, {files[_LABELS].shape[1:]} before; give crop")
         for frame, at in zip(frames, numbers, strict=True):
