@@ -165,6 +165,7 @@ def test_of_many_edges_some_of_all_lengths_are_kept() -> None:
 def test_farthest_points_cover_a_line_evenly() -> None:
     assert farthest_points(places(65), 5).tolist() == [0, 64, 32, 16, 48]
     assert sorted(farthest_points(places(3), 10).tolist()) == [0, 1, 2]
+    assert farthest_points(places(3).repeat(4, 1, 1), 10).tolist() == [0, 2, 1]  # frames that are the same count once
 
 
 def with_map() -> WorldModel:

@@ -133,11 +133,11 @@ class Landmarks(nn.Module):
 
 
 def farthest_points(tokens: Tensor, count: int, first: int = 0) -> Tensor:
-    """Return the numbers (count,) of frames that cover all: each is the farthest from those chosen before it.
+    """Return the numbers of frames that cover all, up to ``count``: each is the farthest from those chosen before it.
 
     Args:
         tokens: (F, P, D), each number in units in which it counts alike.
-        count: how many; all of them where there are no more.
+        count: how many; fewer where no more of them differ.
         first: where it begins.
     """
     flat = tokens.flatten(1).float()
@@ -145,5 +145,8 @@ def farthest_points(tokens: Tensor, count: int, first: int = 0) -> Tensor:
     nearest = torch.full((len(flat),), torch.inf, dtype=torch.float32, device=flat.device)
     while len(chosen) < min(count, len(flat)):
         nearest = torch.minimum(nearest, (flat - flat[chosen[-1]]).square().sum(1))
-        chosen.append(int(nearest.argmax()))
+        farthest = int(nearest.argmax())
+        if nearest[farthest] == 0:
+            break
+        chosen.append(farthest)
     return torch.tensor(chosen, dtype=torch.int64, device=flat.device)
