@@ -23,6 +23,8 @@ from wmcontrol.data import LatentStore
 from wmcontrol.evaluation import RandomTasks
 from wmcontrol.models import Landmarks
 
+from . import picture_file
+
 Floats = NDArray[np.float64]
 
 SIDE, WIDTH, DPI = 640, 730, 100  # pixels: of the frame, and with the colour bar beside it
@@ -113,7 +115,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("model", help="a model with landmarks, its folder")
     parser.add_argument("store", help="the latent store that they were chosen from, its folder")
     parser.add_argument("--seed", type=int, default=0, help="of the task (default: %(default)s)")
-    parser.add_argument("--out", type=Path, required=True, help="the picture")
+    parser.add_argument("--out", type=picture_file, required=True, help="the picture")
     args = parser.parse_args(argv)
     save_landmarks(WorldModel.load(args.model), LatentStore.open(args.store), args.seed, args.out)
     print(args.out)

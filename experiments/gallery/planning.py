@@ -2,7 +2,6 @@
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -15,6 +14,8 @@ from wmcontrol import PlanningAgent, WorldModel
 from wmcontrol.compare import ENVIRONMENTS, CollectSettings
 from wmcontrol.data import collect
 from wmcontrol.evaluation import DatasetTasks, Task
+
+from . import picture_file
 
 Picture = NDArray[np.uint8]
 
@@ -72,7 +73,7 @@ def _side_by_side(pictures: Sequence[Picture]) -> Picture:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=Path("docs/pictures/planning.gif"), help="(default: %(default)s)")
+    parser.add_argument("--out", type=picture_file, default="docs/pictures/planning.gif", help="(default: %(default)s)")
     parser.add_argument("--episodes", type=int, default=3, help="of each model (default: %(default)s)")
     args = parser.parse_args(argv)
     shown = [solved(name, args.episodes) for name in TITLES]

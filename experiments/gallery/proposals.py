@@ -6,7 +6,6 @@ the agent, orange what it pushes. Agents never see them.
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -21,6 +20,8 @@ from wmcontrol.data import collect
 from wmcontrol.evaluation import DatasetTasks, Task, planning_spec
 from wmcontrol.evaluation.reports.paths import true_paths
 from wmcontrol.planners import fast
+
+from . import picture_file
 
 Picture = NDArray[np.uint8]
 
@@ -80,7 +81,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("models", nargs="*", metavar="ENV=MODEL", help="such as pusht=models/pusht_prior/model")
-    parser.add_argument("--out", type=Path, default=Path("docs/pictures/proposals.png"), help="(default: %(default)s)")
+    parser.add_argument(
+        "--out", type=picture_file, default="docs/pictures/proposals.png", help="(default: %(default)s)"
+    )
     parser.add_argument("--tasks", type=int, default=3, help="of each model (default: %(default)s)")
     args = parser.parse_args(argv)
     models = dict(each.split("=", 1) for each in args.models) or {name: name for name in ENVIRONMENTS}

@@ -18,6 +18,7 @@ from wmcontrol import SubgoalAgent, WorldModel
 from wmcontrol.data import LatentStore
 from wmcontrol.evaluation import RandomTasks
 
+from . import picture_file
 from .landmarks import nearest_frames
 
 SIDE, SHOWN, DPI = 150, 9, 100  # pixels of a frame; frames at most
@@ -76,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("model", help="a model with a temporal embedding, its folder")
     parser.add_argument("store", help="the latent store that it was fitted to, its folder")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of tasks (default: %(default)s)")
-    parser.add_argument("--out", type=Path, required=True, help="the picture")
+    parser.add_argument("--out", type=picture_file, required=True, help="the picture")
     args = parser.parse_args(argv)
     save_ways(WorldModel.load(args.model), LatentStore.open(args.store), args.seeds, args.out)
     print(args.out)
