@@ -46,7 +46,7 @@ class ActionLayout:
                 f"an action of shape {self.shape} has {prod(self.shape)} numbers; got choices {self.choices} "
                 f"that start at {self.start}"
             )
-        if prod(self.shape) < 1 or min(self.choices, default=1) < 1:
+        if min(self.shape, default=1) < 1 or min(self.choices, default=1) < 1:
             raise ValueError(f"an action must have one number or more, and each something to choose; got {self}")
 
     @staticmethod

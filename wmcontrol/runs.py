@@ -44,7 +44,7 @@ def open_run(folder: str | Path, kind: str, settings: Mapping[str, Any]) -> Iter
     folder = Path(folder)
     plain: dict[str, Any] = json.loads(json.dumps(settings, default=_plain, allow_nan=False))
     folder.mkdir(parents=True, exist_ok=True)
-    with exclusive_lock(folder, folder / _LOCK):
+    with exclusive_lock(folder):
         if (folder / RECORD).exists() and any(path.name not in (RECORD, _LOCK) for path in folder.iterdir()):
             record = read_run(folder)
             if record["kind"] != kind:

@@ -115,8 +115,8 @@ class LatentStore:
             ValueError: a file is broken, or of another version; it is named.
         """
         folder = Path(folder)
-        described = _description(folder)
         check_links(folder, DESCRIPTION, TOKENS, ARRAYS, SETTINGS, WEIGHTS)
+        described = _description(folder)
         dtype = DTYPES[described["dtype"]]
         F, P, D = (described[name] for name in ("frames", "patches", "dim"))
         size = F * P * D * dtype.itemsize

@@ -24,7 +24,7 @@ def record(
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> ArrayDataset:
-    """Record frames, actions and rewards in memory; :func:`convert` saves them.
+    """Record frames, actions and rewards in memory; :func:`~wmcontrol.data.convert` saves them.
 
     All episodes are equally long. One that ends by itself before stays where it is, with rewards of 0, so that a model
     learns that nothing comes after.
@@ -60,7 +60,7 @@ def record(
         if not hasattr(observation, "keys") or "pixels" not in observation:
             raise ValueError(f'{env} has no "pixels" in its observations; wrap it in wmcontrol.envs.PixelObservation')
         script = Uniform(num_frames, rng, env.action_space, _HOLD) if agent is None else None
-        state = agent.start([number]) if hasattr(agent, "start") else None
+        state = agent.start([int(rng.integers(2**32))]) if hasattr(agent, "start") else None
         seen, done, given, over = [observation["pixels"]], [], [], False
         for step in range(num_frames - 1):
             if script is not None:

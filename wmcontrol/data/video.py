@@ -20,7 +20,7 @@ _MAX_OPEN = 4  # files that a process keeps open, where they were last read
 
 
 class VideoFrames(Frames):
-    """The frames of a video file, as :class:`~wmcontrol.data.trajectory.Frames` has them.
+    """The frames of a video file, as :class:`~wmcontrol.data.frames.Frames` has them.
 
     Frames are numbered in the order in which they are shown. They come upright (phones write films lying on their
     side, and how to turn them), as RGB whatever the file has. Pixels are taken to be square.

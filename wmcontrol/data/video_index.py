@@ -182,6 +182,8 @@ def _overclaim(file: BinaryIO, begin: int, end: int, inside: tuple[str, ...]) ->
         size, kind, body = int.from_bytes(header[:4], "big"), header[4:8], begin + 8
         if size == 1:
             size, body = int.from_bytes(header[8:], "big"), begin + 16
+        elif size == 0:  # to the end (ISO 14496-12, 4.2)
+            size = end - begin
         if size < body - begin:
             return None
         where = (*inside, kind.decode("latin1"))

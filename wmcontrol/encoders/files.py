@@ -183,6 +183,19 @@ def load_tensors(parts: Mapping[str, nn.Module], tensors: Mapping[str, Tensor], 
         part.load_state_dict(own)
 
 
+def check_buffers(part: nn.Module, prefix: str, file: Path) -> None:
+    """Refuse statistics by which a loaded head would compute no numbers: infinite ones, and deviations of 0 or less.
+
+    Raises:
+        ValueError: a buffer, which is named after its prefix, as is the file.
+    """
+    for name, numbers in part.named_buffers():
+        if not numbers.isfinite().all():
+            raise ValueError(f"{file}: {prefix}{name} must be finite")
+        if (name.endswith("std") and (numbers <= 0).any()) or (name.endswith("running_var") and (numbers < 0).any()):
+            raise ValueError(f"{file}: {prefix}{name} must be positive")
+
+
 def check_comes_back(encoder: Encoder, again: Encoder, frame_size: tuple[int, int]) -> None:
     """Raise a ValueError, which says what got lost, if ``again``, which was loaded, is not the encoder."""
     name, settings = type(encoder).__name__, describe_encoder(encoder)["settings"]

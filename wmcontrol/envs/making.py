@@ -63,8 +63,12 @@ def make_vector(env_id: str, num_envs: int, settings: Mapping[str, Any], needs: 
             autoreset_mode=AutoresetMode.DISABLED,
             **{**settings, "terminate_on_success": False},
         )
+    except Exception as error:  # what others' environments raise is up to them
+        raise _refused(env_id, error) from error
+    try:
         ActionLayout.of(env.single_action_space)
-    except (TypeError, ImportError, gym.error.Error) as error:
+    except TypeError as error:
+        env.close()
         raise _refused(env_id, error) from error
     missing = [name for name in needs if not hasattr(env, name)]
     if missing:

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ..checks import check_whole
 from ..engine import run_parallel
 from ..envs.contract import image_size
 from ..trackers import Tracker
@@ -229,6 +230,7 @@ def evaluate_and_report(
     Raises:
         TypeError, ValueError, OSError: as of :func:`evaluate_agents`.
     """
+    check_whole("videos", videos, least=0)
     protocol, folder = protocol_named(protocol), Path(folder)
     others = [*ablations(spec), *baselines(tasks)]
     specs = [replace(spec, file="tasks.jsonl"), *(other for other in others if other.name != spec.name)]

@@ -42,7 +42,7 @@ class AgentSpec:
         agent: whatever has the ``predict`` of Stable-Baselines3.
         about: what else a reader of its results should know, as JSON can write it. What :func:`describe` finds out
             about the agent, as its planner and a digest of its weights, is noted as ``agent`` in any case.
-        role: see :class:`ResultRow`.
+        role: see :class:`~wmcontrol.evaluation.ResultRow`.
         file: name of the file of its results; by default made of ``name``.
     """
 

@@ -157,7 +157,8 @@ def distance_plot(result: Forecast, path: Any) -> None:
         axes.spines[["top", "right"]].set_visible(False)
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=3, frameon=False, fontsize=8)
-    figure.savefig(path)
+    with atomic_write(Path(path)) as file:
+        figure.savefig(file, format="png")
 
 
 def _band(axes: Any, seconds: list[float], found: list[Interval], colour: str, label: str, scale: float) -> None:

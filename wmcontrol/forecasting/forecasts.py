@@ -43,7 +43,8 @@ def forecast(
 
     Args:
         model: without actions; or another :class:`Forecaster`, such as a baseline.
-        head: trained by :func:`train_head` on tokens of the model's encoder; None: only tokens are compared.
+        head: trained by :func:`~wmcontrol.forecasting.train_head` on tokens of the model's encoder; None: only tokens
+            are compared.
         videos: with labels of the head's kind.
         protocol: which frames are seen and forecast; by default that of the videos.
         cases: ways to forecast; by default the protocol's horizons.
@@ -111,7 +112,7 @@ def how_far(
         progress: called with the videos done, and of how many.
 
     Returns:
-        A case for each distance and each way, see :func:`distance_plot`.
+        A case for each distance and each way, see :func:`~wmcontrol.forecasting.distance_plot`.
 
     Raises:
         ValueError: as :func:`forecast`.

@@ -118,6 +118,7 @@ def train_head(
         else:
             out = stack.enter_context(open_run(folder, "train_head", about))
         if (out / SETTINGS).exists():
+            _remove_crops(out)
             state = load_state(out, torch.device("cpu"))
             return HeadResult(DenseHead.load(out), float("nan") if state is None else state["loss"], out)
         with torch.random.fork_rng(devices=[]), torch.device("cpu"):
@@ -136,9 +137,14 @@ def train_head(
         if folder is not None:
             del crops
             head.save(out)
-            for name in (_TOKENS, _LABELS):
-                (out / name).unlink()
+            _remove_crops(out)
         return HeadResult(head, loss, None if folder is None else out)
+
+
+def _remove_crops(out: Path) -> None:
+    """Remove what nothing goes on from once the head is saved; it is large."""
+    for name in (_TOKENS, _LABELS):
+        (out / name).unlink(missing_ok=True)
 
 
 class _Crops(NamedTuple):

@@ -18,7 +18,7 @@ from torch.nn.functional import interpolate
 
 from ..checks import check_choice, check_whole
 from ..encoders import Encoder
-from ..encoders.files import encoder_digest, load_tensors, tensors_of
+from ..encoders.files import check_buffers, encoder_digest, load_tensors, tensors_of
 from ..files import atomic_write
 from ..untrusted import Choice, Integer, ListOf, Record, Text, read_json
 from .records import Kind
@@ -124,4 +124,5 @@ class DenseHead(nn.Module):
             raise ValueError(f"{folder / WEIGHTS} does not hold a head's weights: {error}") from error
         with torch.inference_mode(False), torch.no_grad():
             load_tensors({"": head}, tensors, folder / WEIGHTS, SETTINGS)
+            check_buffers(head, "", folder / WEIGHTS)
         return head.requires_grad_(False).eval()

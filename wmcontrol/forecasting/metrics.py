@@ -116,9 +116,7 @@ def auroc(negatives: ArrayLike, positives: ArrayLike) -> NDArray[np.float64]:
     return area
 
 
-def over_clips(
-    measure: Callable[..., NDArray[np.float64]], *of_clips: ArrayLike, seed: int = 0, resamples: int = _RESAMPLES
-) -> Interval:
+def over_clips(measure: Callable[..., NDArray[np.float64]], *of_clips: ArrayLike) -> Interval:
     """Return what a measure gives of the sums over clips, with its 95 % interval over resamples of the clips.
 
     The interval is the percentile bootstrap's (Efron 1979): clips are drawn with replacement, and all pixels of a clip
@@ -127,15 +125,13 @@ def over_clips(
     Args:
         measure: of sums (…, *shape), one for each of ``of_clips``, to numbers (…).
         of_clips: arrays (N, *shape) that are added up over clips.
-        seed: of the resamples.
-        resamples: how many.
     """
     arrays = [np.asarray(array, np.float64) for array in of_clips]
     N = len(arrays[0])
     value = float(measure(*(array.sum(0) for array in arrays)))
     if N < 2 or np.isnan(value):
         return Interval(value, float("nan"), float("nan"))
-    weights = np.random.default_rng(seed).multinomial(N, np.full(N, 1 / N), resamples).astype(np.float64)
-    sums = [(weights @ array.reshape(N, -1)).reshape(resamples, *array.shape[1:]) for array in arrays]
+    weights = np.random.default_rng(0).multinomial(N, np.full(N, 1 / N), _RESAMPLES).astype(np.float64)
+    sums = [(weights @ array.reshape(N, -1)).reshape(_RESAMPLES, *array.shape[1:]) for array in arrays]
     low, high = np.nanquantile(measure(*sums), (0.025, 0.975))
     return Interval(value, float(low), float(high))

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ..checks import check_whole
 from ..evaluation import Interval, wilson
 from ..models import WorldModel
+from .forecast_result import shown
 from .forecasters import Forecaster, Window, encode_frames, forecaster_of, read_frames
 from .metrics import auroc, relative_accuracy
 from .protocols import SurpriseProtocol
@@ -87,14 +88,14 @@ class Surprise:
 
     def table(self) -> str:
         """Return a table in Markdown: a row for each category, and their mean."""
-        shown = [str(context) for context in self.contexts]
-        head = ["category", "pairs", "relative accuracy, %", *(f"context {each}" for each in shown), "AUROC, %"]
+        contexts = [f"context {context}" for context in self.contexts]
+        head = ["category", "pairs", "relative accuracy, %", *contexts, "AUROC, %"]
         rows = []
         for name in [*self.names, None]:
             count = len(self.categories) if name is None else len(self._of(name))
             each = [f"{100 * self.accuracy(name, context).value:.1f}" for context in self.contexts]
             found, area = self.accuracy(name), self.auroc(name)
-            rows.append([name or "mean", str(count), _percent(found), *each, _percent(area)])
+            rows.append([name or "mean", str(count), shown(found, 100), *each, shown(area, 100)])
         return "\n".join(f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows))
 
     def to_json(self) -> dict[str, Any]:
@@ -196,7 +197,3 @@ def window_surprise(
             errors = (foreseen.double() - forecaster.targets(window, C).double()).abs()  # (B, F - C, 1, P, D)
             found[begin : begin + batch, column] = errors.flatten(1).mean(1).cpu().numpy()
     return found
-
-
-def _percent(found: Interval) -> str:
-    return f"{100 * found.value:.1f} [{100 * found.low:.1f}, {100 * found.high:.1f}]"

@@ -24,6 +24,7 @@ from ..actions import LAYOUT
 from ..encoders.files import (
     alike,
     changed,
+    check_buffers,
     check_comes_back,
     described_encoder,
     load_tensors,
@@ -214,11 +215,7 @@ def load(
         model.to(_DTYPES[config["dtype"]])
     for name, part in model.heads().items():
         part.float()  # they compute in it alone
-        for buffer, numbers in part.named_buffers():
-            if not numbers.isfinite().all():
-                raise ValueError(f"{folder / WEIGHTS}: {name}.{buffer} must be finite")
-            if buffer.endswith("std") and not (numbers > 0).all():
-                raise ValueError(f"{folder / WEIGHTS}: {name}.{buffer} must be positive")
+        check_buffers(part, f"{name}.", folder / WEIGHTS)
     for part in (model.steps_to_go, model.landmarks, model.temporal_embedding):
         try:
             if part is not None:

@@ -132,16 +132,15 @@ class Landmarks(nn.Module):
         return {landmark, *near.tolist()}
 
 
-def farthest_points(tokens: Tensor, count: int, first: int = 0) -> Tensor:
+def farthest_points(tokens: Tensor, count: int) -> Tensor:
     """Return the numbers of frames that cover all, up to ``count``: each is the farthest from those chosen before it.
 
     Args:
         tokens: (F, P, D), each number in units in which it counts alike.
         count: how many; fewer where no more of them differ.
-        first: where it begins.
     """
     flat = tokens.flatten(1).float()
-    chosen = [first]
+    chosen = [0]
     nearest = torch.full((len(flat),), torch.inf, dtype=torch.float32, device=flat.device)
     while len(chosen) < min(count, len(flat)):
         nearest = torch.minimum(nearest, (flat - flat[chosen[-1]]).square().sum(1))

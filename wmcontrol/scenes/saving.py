@@ -79,7 +79,8 @@ def save_scenes(
     """Save clips and pairs, each set in a folder of its name; a killed run goes on.
 
     ``train/000000.mp4`` is a clip, H.264 without loss, which :func:`wmcontrol.data.open_dataset` reads with all others
-    of ``train``. ``train/labels/000000.npz`` has the other arrays of :class:`Clip` by their names. So has ``test``.
+    of ``train``. ``train/labels/000000.npz`` has the other arrays of :class:`~wmcontrol.scenes.Clip` by their names.
+    So has ``test``.
     ``pairs/P_CATEGORY/000000.mp4`` is a possible film and ``pairs/IP_CATEGORY/000000.mp4`` the impossible one of the
     pair.
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 
 from .state import Log, OnLog, load_state, save_state
@@ -56,9 +57,13 @@ def descend(
         The loss of the last step, and the seconds that all steps took, those before a kill included.
 
     Raises:
-        ValueError: a loss is not finite.
+        ValueError: a loss is not finite; or torchrun has started more processes than one.
         OSError: the folder cannot be written to.
     """
+    if dist.is_initialized() and dist.get_world_size() > 1:
+        raise ValueError(
+            f"this trains in one process, and torchrun has started {dist.get_world_size()}; run it without torchrun"
+        )
     rates = [group["lr"] for group in optimizer.param_groups]
     state, step, value, before = None if folder is None else load_state(folder, device), 0, math.nan, 0.0
     best = None if held_out_loss is None else _Best(network, held_out_loss)

@@ -16,7 +16,7 @@ from torch import Tensor
 from ..data import LatentStore
 from ..hardware import usable_device
 from ..models import WorldModel
-from .inputs import Seeds, model_beside, open_store, split
+from .inputs import Seeds, model_beside, open_store, split, token_statistics
 
 _FARTHER = 0.35  # of the pairs are of two trajectories
 
@@ -50,7 +50,7 @@ class HindsightPairs:
                 f"{frameskip} steps of a model step; got {len(lengths)} once some are held out, of at "
                 f"most {lengths.max(initial=0)} steps"
             )
-        self._store, self._frameskip, self._max_steps, self.folder = store, frameskip, max_steps, store.folder
+        self._store, self._max_steps, self.folder = store, max_steps, store.folder
         self.frames = np.concatenate([np.arange(n) + store.offsets[m] for m, n in zip(members, lengths, strict=True)])
         self._lengths = np.repeat(lengths, lengths)  # of the trajectory of each frame
         self._firsts = np.repeat(np.cumsum(lengths) - lengths, lengths)  # where in frames it begins
@@ -74,6 +74,11 @@ class HindsightPairs:
         """Return the tokens (…, P, D) of frames (…), by their numbers in ``frames``."""
         return self._store.tokens[torch.from_numpy(self.frames[rows])].float()
 
+    def statistics(self, seed: int) -> tuple[Tensor, Tensor]:
+        """Return means and deviations (D,) of the numbers of tokens; see :func:`~.inputs.token_statistics`."""
+        starts, _ = self.later(4096, np.random.default_rng([seed, 2]))
+        return token_statistics(self.tokens(starts), self.folder)
+
     def draw(self, count: int, rng: np.random.Generator) -> Pairs:
         """Draw pairs at random, any number of environment steps as often."""
         gaps = rng.integers(len(self._having), size=count)
@@ -84,20 +89,6 @@ class HindsightPairs:
         others += np.where(others >= self._firsts[starts], self._lengths[starts], 0)
         goals, steps = np.where(far, others, goals), np.where(far, self._max_steps + 1, steps)
         return Pairs(self.tokens(starts), self.tokens(goals), torch.from_numpy(steps))
-
-
-def token_statistics(pairs: HindsightPairs, seed: int) -> tuple[Tensor, Tensor]:
-    """Return means and deviations (D,) of the numbers of tokens; of what hardly varies, a thousandth of the largest.
-
-    Raises:
-        ValueError: tokens are not finite, or all the same.
-    """
-    starts, _ = pairs.later(4096, np.random.default_rng([seed, 2]))
-    some = pairs.tokens(starts).flatten(0, 1)
-    spread = some.std(0)
-    if not spread.isfinite().all() or not spread.any():
-        raise ValueError(f"{pairs.folder}: its tokens are not finite, or all the same; encode the data again")
-    return some.mean(0), spread.clamp_min(1e-3 * float(spread.max()))
 
 
 class FarSettings(Seeds, Protocol):

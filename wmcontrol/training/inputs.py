@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 
 import torch
+from torch import Tensor
 
 from ..data import LatentStore, held_out_split
 from ..files import atomic_write
@@ -124,6 +125,21 @@ def split(store: LatentStore, seeds: Seeds, wanted: int | None = None) -> tuple[
     return train[:wanted].tolist(), held_out.tolist()
 
 
+def token_statistics(tokens: Tensor, folder: Path) -> tuple[Tensor, Tensor]:
+    """Return means and deviations (D,) of the numbers of tokens (N, P, D) of the store in a folder.
+
+    The deviation of a number that hardly varies is a thousandth of the largest.
+
+    Raises:
+        ValueError: tokens are not finite, or all the same.
+    """
+    some = tokens.flatten(0, 1)
+    spread = some.std(0)
+    if not spread.isfinite().all() or not spread.any():
+        raise ValueError(f"{folder}: its tokens are not finite, or all the same; encode the data again")
+    return some.mean(0), spread.clamp_min(1e-3 * float(spread.max()))
+
+
 def base_digest(model: WorldModel) -> str:
     """Return what tells a model from others, wherever it lies: all but the encoder, which is the store's."""
     told = [model.normalizer.settings() if model.normalizer else None, asdict(model.planning)]
@@ -159,6 +175,8 @@ def run(
         if where.from_first((out / RESULT).exists()):
             if not (out / MODEL).exists():
                 raise ValueError(f"{out / MODEL} is gone, and {RESULT} beside it says that it is finished; remove both")
+            if where.first:
+                (out / STATE).unlink(missing_ok=True)
             model = WorldModel.load(out / MODEL, dtype=torch.float32)
             return model, read_json(out / RESULT, schema, fix="remove it, and training goes on")
         model, result = train(out, where)
@@ -166,7 +184,7 @@ def run(
             model.save(out / MODEL)
             with atomic_write(out / RESULT) as file:
                 file.write((json.dumps({"kind": kind, **result}, indent=2) + "\n").encode())
-            (out / STATE).unlink()  # nothing goes on from it, and it is three times the model
+            (out / STATE).unlink(missing_ok=True)  # nothing goes on from it, and it is three times the model
         return model, where.from_first(result)
 
 

@@ -21,7 +21,7 @@ from ..models.action_prior import MOST
 from ..untrusted import AnyJson, Number, Record
 from .descent import descend
 from .distributed import DistributedContext
-from .inputs import base_digest, model_beside, open_store, run, split
+from .inputs import base_digest, model_beside, open_store, run, split, token_statistics
 from .state import OnLog
 
 _FAR = 0.4  # of the windows have their goal as far away as can be; the others anywhere up to there
@@ -233,12 +233,10 @@ def fit_prior(
                 width=settings.width,
                 depth=settings.depth,
             )
-        some = windows.draw(4096, np.random.default_rng([settings.seed, 2])).goal.flatten(0, 1)
-        prior.mean.copy_(some.mean(0))
-        spread = some.std(0)
-        if not spread.isfinite().all() or not spread.any():
-            raise ValueError(f"{data.folder}: its tokens are not finite, or all the same; encode the data again")
-        prior.std.copy_(spread.clamp_min(1e-3 * float(spread.max())))
+        some = windows.draw(4096, np.random.default_rng([settings.seed, 2])).goal
+        mean, std = token_statistics(some, data.folder)
+        prior.mean.copy_(mean)
+        prior.std.copy_(std)
         seconds = _train(prior.to(where.device), windows, unseen, settings, out, where.device, progress, on_log)
         world.prior = prior.cpu().requires_grad_(False).eval()
         error, mean_action_error = _nearest(world.prior, tried)

@@ -62,8 +62,8 @@ def fit_reward(
     """Train a head that predicts rewards from the tokens of a frame, with AdamW and a cosine schedule, on the CPU.
 
     What is predicted of a frame is the mean of the rewards of the ``frameskip`` environment steps that led to it, so
-    that a model step counts all of them. A tenth of the trajectories is held out by seed, as :func:`finetune` does:
-    with the same seed they are the same.
+    that a model step counts all of them. A tenth of the trajectories is held out by seed, as
+    :func:`~wmcontrol.training.finetune` does: with the same seed they are the same.
 
     Args:
         store: a latent store with rewards, or its folder.
@@ -96,7 +96,7 @@ def fit_reward(
     if len(both := np.intersect1d(train, held_out)):
         raise ValueError(f"members: trajectories {both.tolist()[:5]} are held out for the error")
     frames, rewards = _targets(data, data.rewards, train, frameskip, num_frames)
-    tokens = data.tokens[torch.from_numpy(frames[:: max(1, len(frames) // _VALIDATED), -1])].double().flatten(0, 1)
+    tokens = data.tokens[torch.from_numpy(frames[:: -(-len(frames) // _VALIDATED), -1])].double().flatten(0, 1)
     deviations = tokens.std(0, correction=0)
     with torch.random.fork_rng(devices=[]), torch.device("cpu"):
         torch.manual_seed(seed)

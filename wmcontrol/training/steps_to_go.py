@@ -22,7 +22,7 @@ from ..models.steps_to_go import MOST
 from ..untrusted import AnyJson, ListOf, Number, Record
 from .descent import cosine, descend
 from .distributed import DistributedContext
-from .hindsight import HindsightPairs, Pairs, hindsight, token_statistics
+from .hindsight import HindsightPairs, Pairs, hindsight
 from .inputs import base_digest, run
 from .state import OnLog
 
@@ -150,7 +150,7 @@ def fit_steps_to_go(
             network = StepsToGo(
                 dim, num_patches, max_steps=settings.max_steps, width=settings.width, depth=settings.depth
             )
-        mean, std = token_statistics(pairs, settings.seed)
+        mean, std = pairs.statistics(settings.seed)
         network.mean.copy_(mean)
         network.std.copy_(std)
         network.shares.copy_(torch.from_numpy(pairs.shares))

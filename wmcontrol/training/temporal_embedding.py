@@ -20,7 +20,7 @@ from ..models.temporal_embedding import MOST
 from ..untrusted import AnyJson, Number, Record
 from .descent import cosine, descend
 from .distributed import DistributedContext
-from .hindsight import HindsightPairs, hindsight, token_statistics
+from .hindsight import HindsightPairs, hindsight
 from .inputs import base_digest, run
 from .state import OnLog
 
@@ -134,7 +134,7 @@ def fit_temporal_embedding(
             network = TemporalEmbedding(
                 dim, num_patches, size=settings.size, width=settings.width, depth=settings.depth
             )
-        mean, std = token_statistics(pairs, settings.seed)
+        mean, std = pairs.statistics(settings.seed)
         network.mean.copy_(mean)
         network.std.copy_(std)
         network.to(where.device)

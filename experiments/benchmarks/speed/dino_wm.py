@@ -22,13 +22,13 @@ PATCH, SIDE = 14, 196
 class _Encoder(nn.Module):
     """A vision transformer of DINOv2-S's size: what it computes does not matter, how long it takes does."""
 
-    def __init__(self, width: int = 384, depth: int = 12, heads: int = 6):
+    def __init__(self) -> None:
         super().__init__()
-        self.patches = nn.Conv2d(3, width, PATCH, PATCH, dtype=torch.float32)
+        self.patches = nn.Conv2d(3, 384, PATCH, PATCH, dtype=torch.float32)
         layer = nn.TransformerEncoderLayer(
-            width, heads, 4 * width, dropout=0.0, activation="gelu", batch_first=True, norm_first=True
+            384, 6, 4 * 384, dropout=0.0, activation="gelu", batch_first=True, norm_first=True
         )
-        self.blocks = nn.TransformerEncoder(layer, depth, enable_nested_tensor=False)
+        self.blocks = nn.TransformerEncoder(layer, 12, enable_nested_tensor=False)
 
     def forward(self, frames: Tensor) -> Tensor:
         """Encode frames (B, 3, SIDE, SIDE) to tokens (B, P, width)."""

@@ -222,7 +222,7 @@ def grouped_episodes(columns: Columns, roles: Roles, groups: Sequence[str]) -> l
         rows = {name: shape[0] for name, shape in shapes.items() if shape}
         if missing := set(shapes) - set(rows):
             raise ValueError(f"{columns.path}: {group or 'it'} has no array {min(missing)}, which other episodes have")
-        length = next(iter(rows.values())) + (list(rows) == [roles.actions])
+        length = next(iter(rows.values()))
         for name, count in rows.items():
             if count != length and not (name in (roles.actions, roles.rewards) and count == length - 1):
                 raise ValueError(f"{columns.path}: {group}: {name} has {count} rows, {next(iter(rows))} has {length}")

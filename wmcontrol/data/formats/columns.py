@@ -253,5 +253,5 @@ def is_npz(path: Path) -> bool:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
         return bool(names) and all(name.endswith(".npy") for name in names)
-    except (OSError, zipfile.BadZipFile):
+    except (OSError, zipfile.BadZipFile, NotImplementedError):  # the last, of a version that zipfile cannot read
         return False

@@ -32,10 +32,13 @@ _CONTROL = np.linalg.matrix_power(np.array(_STEP), 10)
 
 def recognises(path: Path) -> bool:
     """Whether this is a zarr store that has where episodes end."""
-    if zipfile.is_zipfile(path):
+    if path.is_dir():
+        return (path / _ENDS).is_dir()
+    try:
         with zipfile.ZipFile(path) as archive:
             return any(name.startswith(f"{_ENDS}/") for name in archive.namelist())
-    return (path / _ENDS).is_dir()
+    except (OSError, zipfile.BadZipFile, NotImplementedError):  # the last, of a version that zipfile cannot read
+        return False
 
 
 class DiffusionPolicy(ColumnDataset):

@@ -90,7 +90,7 @@ class ArrowEpisodes:
 
     Args:
         folder: of the set.
-        data_format: one of ``FORMATS``.
+        data_format: one of ``ARROW``.
         spaces: of the observations, as Minari's metadata have them: Arrow has arrays as lists, without their shapes.
 
     Raises:
@@ -274,8 +274,8 @@ def space_of(spaces: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     for key in filter(None, name.split("/")):
         inner = spaces.get("subspaces") or {}
         if isinstance(inner, list):
-            number = int(key.removeprefix("_index_"))  # HDF5 has names, Arrow numbers
-            inner = {key: inner[number]} if number < len(inner) else {}
+            number = key.removeprefix("_index_")  # HDF5 has names, Arrow numbers
+            inner = {key: inner[int(number)]} if number.isdecimal() and int(number) < len(inner) else {}
         spaces = inner.get(key) or {}
     return spaces
 

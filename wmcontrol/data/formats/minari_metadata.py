@@ -124,12 +124,19 @@ def _choices(space: Mapping[str, Any], place: Place) -> dict[str, Any]:
     if space["type"] == "MultiBinary":
         sides = space.get("n")
         shape = ListOf(count, least=1).check(sides if isinstance(sides, list) else [sides], place.inside("n"))
+        _check_width(prod(shape), place.inside("n"))
         return {"shape": shape, "choices": (2,) * prod(shape)}
     counts = ListOf(count, least=1).check(space.get("nvec"), place.inside("nvec"))
     start = ListOf(Integer(-(2**31), 2**31), len(counts), len(counts)).check(
         space.get("start", [0] * len(counts)), place.inside("start")
     )
+    _check_width(sum(counts), place.inside("nvec"))
     return {"shape": (len(counts),), "choices": counts, "start": start}
+
+
+def _check_width(numbers: int, place: Place) -> None:
+    if numbers > MAX_DIM:
+        raise ValueError(f"{place}: expected actions of at most {MAX_DIM} numbers, got {numbers}")
 
 
 def action_bounds(space: Mapping[str, Any], place: Place) -> tuple[Floats, Floats] | None:

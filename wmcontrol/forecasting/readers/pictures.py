@@ -4,7 +4,8 @@ Names that stand in files never lead outside of their folder.
 """
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -15,7 +16,8 @@ from numpy.typing import NDArray
 
 from ...checks import check_whole
 from ...data.formats.reading import import_library
-from ...data.frames import Pixels, ReadFrames, decoded
+from ...data.frames import MAX_FRAME, Pixels, ReadFrames, decoded
+from ...untrusted import check_claim
 from ..protocols import ForecastProtocol
 from ..tiles import Size
 
@@ -55,20 +57,30 @@ def read_picture(path: Path) -> Pixels:
         raise OSError(f"{path}: {error}") from error
 
 
+@contextmanager
+def _whole(path: Path) -> Iterator[None]:
+    """Name the file in what PIL raises, which has errors of many kinds."""
+    try:
+        yield
+    except Exception as error:
+        raise OSError(f"{path}: it is damaged, or no PNG file: {error}") from error
+
+
 def read_labels(path: Path) -> NDArray[Any]:
     """Return the numbers in a PNG file that has one for each pixel, grey or of a palette, (height, width).
 
     Raises:
         OSError: it is missing or damaged; it is named.
-        ValueError: it has colours.
+        ValueError: it has colours, or many more pixels than its size can honestly hold.
     """
     image_module = import_library("PIL.Image")
     content = path.read_bytes()
-    try:
-        with image_module.open(io.BytesIO(content), formats=("PNG",)) as image:
-            mode, values = image.mode, np.array(image)
-    except Exception as error:  # PIL has errors of many kinds
-        raise OSError(f"{path}: it is damaged, or no PNG file: {error}") from error
+    with _whole(path):
+        image = image_module.open(io.BytesIO(content), formats=("PNG",))  # reads the header alone
+    width, height = image.size
+    check_claim(f"{path}: its {height} by {width} pixels", 4 * height * width, len(content), free=MAX_FRAME)
+    with _whole(path), image:
+        mode, values = image.mode, np.array(image)
     if mode not in ("L", "P", "I", "I;16"):
         raise ValueError(f"{path}: expected one number for each pixel, grey or of a palette, got a picture of {mode}")
     return values
