@@ -58,6 +58,9 @@ def test_what_is_no_action_is_named() -> None:
         ActionLayout((2,)).to_vectors([[b"5", b"0"]])
     with pytest.raises(ValueError, match=naming(5, 4)):
         layout.to_actions(np.zeros(4))
+    for shape in ((-1, -2), (0,), (2, 0)):
+        with pytest.raises(ValueError, match=naming("one number", str(shape))):
+            ActionLayout(shape)
     for described, size in (({"shape": [2], "choices": [3], "start": [0]}, 3), ({"shape": [2, 2]}, 3)):
         with pytest.raises(ValueError, match=r"shape|layout"):
             ActionLayout.from_json(described, size)

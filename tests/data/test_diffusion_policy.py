@@ -15,6 +15,7 @@ from naming import naming
 from processes import read_elsewhere
 
 import wmcontrol  # noqa: F401
+from wmcontrol.data import open_dataset
 from wmcontrol.data.formats.diffusion_policy import DiffusionPolicy
 
 zarr = pytest.importorskip("zarr")
@@ -257,6 +258,21 @@ def test_metadata_that_stand_elsewhere_too_are_not_believed(zarr_format: int, tm
     file.write_text(text.replace("float32", "float64").replace("<f4", "<f8"))
     assert file.read_text() != text
     assert DiffusionPolicy(path).trajectory(0).states.shape == (5, 7)
+
+
+@pytest.mark.parametrize("damage", ["directory", "version"])
+def test_a_zip_file_that_is_damaged_is_recognised_by_nobody_and_named(damage: str, tmp_path: Path) -> None:
+    path = tmp_path / "set.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("meta/episode_ends/.zarray", "{}")
+    data = bytearray(path.read_bytes())
+    at = data.index(b"PK\x01\x02")  # the directory
+    data[at : at + 8] = (
+        b"PK\x09\x09" + data[at + 4 : at + 8] if damage == "directory" else b"PK\x01\x02\x14\x03\xff\x00"
+    )
+    path.write_bytes(data)
+    with pytest.raises((ValueError, OSError), match=r"set\.zip"):
+        open_dataset(path)
 
 
 def test_a_frame_that_claims_more_than_is_stored_is_refused(tmp_path: Path) -> None:

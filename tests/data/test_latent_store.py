@@ -393,6 +393,13 @@ def test_broken_stores_are_refused_by_name(store: LatentStore, tmp_path: Path) -
         (folder / name).write_bytes(content)
         with pytest.raises(ValueError, match=says):
             LatentStore.open(folder)
+    folder = broken(store, tmp_path / "linked")
+    (tmp_path / "outside.json").write_text('{"secret": 1}')
+    (folder / "store.json").unlink()
+    (folder / "store.json").symlink_to(tmp_path / "outside.json")
+    with pytest.raises(ValueError, match=naming("store.json")) as refused:
+        LatentStore.open(folder)
+    assert "secret" not in str(refused.value)
     folder = broken(store, tmp_path / "unfinished")
     (folder / "store.json").unlink()
     with pytest.raises(FileNotFoundError, match=naming(folder)):

@@ -453,6 +453,16 @@ def test_a_table_that_claims_more_rows_than_it_can_hold_is_refused(folder: Path)
         LeRobot(folder).trajectory(0)
 
 
+def test_a_table_of_episodes_that_claims_more_rows_than_it_can_hold_is_refused(folder: Path) -> None:
+    path = folder / "meta" / "episodes" / "chunk-000" / "file-000.parquet"
+    table, count = pq.read_table(path), 4_000_000
+    columns = {name: pa.repeat(table[name][0], count) for name in table.column_names if "index" in name or "/" in name}
+    pq.write_table(pa.table({**columns, "length": pa.repeat(pa.scalar(1), count)}), path)
+    assert path.stat().st_size < 500_000
+    with pytest.raises(ValueError, match=naming("file-000.parquet", "claims")):
+        LeRobot(folder)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

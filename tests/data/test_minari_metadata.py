@@ -46,6 +46,11 @@ def changed(folder: Path, **fields: Any) -> Path:
         ({"action_space": json.dumps({**BOX, "low": [2, 0]})}, "action_space: low: "),
         ({"action_space": json.dumps({**BOX, "shape": [10**12]})}, r"action_space: shape\[0\]: "),
         ({"action_space": json.dumps({"type": "Box", "shape": [2]})}, "action_space: low: .*null"),
+        (
+            {"action_space": json.dumps({"type": "MultiBinary", "n": [2**16, 2**16]})},
+            r"action_space: n: .*65536.*4294967296",
+        ),
+        ({"action_space": json.dumps({"type": "MultiDiscrete", "nvec": [2**16, 2]})}, r"action_space: nvec: .*65538"),
         ({"observation_space": '{"subspaces": {"a": 3}}'}, r"observation_space: subspaces\.a: "),
         ({"wmcontrol": {}}, "wmcontrol: "),
         ({"wmcontrol": []}, "wmcontrol: "),

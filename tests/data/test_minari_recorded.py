@@ -13,6 +13,7 @@ from naming import naming
 from wmcontrol.actions import ActionLayout
 from wmcontrol.data import open_dataset
 from wmcontrol.data.formats.minari import MinariTrajectories
+from wmcontrol.data.formats.minari_episodes import space_of
 from wmcontrol.evaluation import DatasetTasks
 
 minari = pytest.importorskip("minari")
@@ -276,6 +277,15 @@ class Choosing(Ball):
         return {"state": self.place}, 0.5, False, False, {}
 
     def draw(self, states: Any) -> None: ...
+
+
+def test_spaces_of_a_tuple_are_numbered_by_hdf5_and_by_arrow() -> None:
+    first, second = {"type": "Box"}, {"type": "Discrete"}
+    spaces = {"subspaces": [first, second]}
+    for name in ("1", "_index_1"):
+        assert space_of(spaces, name) == second
+    for name in ("2", "_index_2", "camera", "-1"):
+        assert space_of(spaces, name) == {}
 
 
 @pytest.mark.parametrize("data_format", ["hdf5", "arrow"])

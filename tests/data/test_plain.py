@@ -246,6 +246,13 @@ def test_an_npz_file_runs_nothing_and_claims_no_more_than_it_has(
         open_dataset(path)
 
 
+def test_a_single_number_is_no_array_of_steps(tmp_path: Path) -> None:
+    for name in ("states", "actions"):
+        arrays = {"states": np.zeros((12, 2)), "actions": np.zeros((12, 2)), name: np.array(3.0)}
+        with pytest.raises(ValueError, match=naming("set.npz", name)):
+            PlainArrays(write_npz(tmp_path / "set", arrays, {"control_rate": 10}))
+
+
 def test_an_npz_file_that_is_damaged_is_named(tmp_path: Path) -> None:
     path = write_npz(tmp_path / "set", flat(), {"control_rate": 10})
     content = path.read_bytes()

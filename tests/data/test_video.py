@@ -258,6 +258,21 @@ def test_a_table_that_claims_more_than_its_box_holds_is_refused_before_it_is_rea
         VideoFrames(tmp_path / "huge.mp4")
 
 
+def test_a_last_box_without_a_size_goes_to_the_end_and_is_looked_at(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "film.mp4", range(0, 2400, 40))
+    data = bytearray(path.read_bytes())
+    at = data.index(b"moov") - 4
+    assert at + int.from_bytes(data[at : at + 4], "big") == len(data)
+    data[at : at + 4] = bytes(4)
+    path.write_bytes(data)
+    assert len(VideoFrames(path)) == 60
+    at = data.index(b"stsz") + 8
+    data[at : at + 8] = (1).to_bytes(4, "big") + (2**25).to_bytes(4, "big")  # all samples of one size: no table follows
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match=rf"film\.mp4: .*stsz claims {2**25:,} entries"):
+        VideoFrames(path)
+
+
 def test_a_fragment_that_claims_more_samples_than_it_holds_is_refused(tmp_path: Path) -> None:
     options = {"movflags": "frag_keyframe+empty_moov"}
     path = write_video(tmp_path / "film.mp4", range(0, 400, 40), container_options=options)

@@ -241,6 +241,18 @@ def test_frames_do_not_show_what_was_drawn_for_a_start(register: Any) -> None:
     assert len(shades) == 1
 
 
+def broken_vector(**_: Any) -> Any:
+    raise RuntimeError("no licence")
+
+
+def test_what_an_environment_of_somebody_else_raises_is_told_of_it() -> None:
+    if "Broken-v0" not in gym.registry:
+        gym.register("Broken-v0", entry_point=broken_vector, vector_entry_point=broken_vector)
+    for make_it in (make_one, lambda env_id, asked: make_vector(env_id, 1, asked)):
+        with pytest.raises(ValueError, match=naming("Broken-v0", "no licence")):
+            make_it("Broken-v0", {})
+
+
 @pytest.mark.parametrize("name", ["make", "success", "goal", "state"])
 def test_settings_replace_nothing_of_what_was_registered(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

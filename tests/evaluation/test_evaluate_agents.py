@@ -9,6 +9,7 @@ import gymnasium as gym
 import pytest
 import torch
 from dot_world import dot_model
+from naming import naming
 from tracked import Told
 from walks_data import Walks
 
@@ -143,6 +144,10 @@ def test_a_saved_model_is_evaluated_beside_baselines_filmed_and_reported(tmp_pat
     assert len(told.tables["differences"]) == 2
     assert told.films == {"episodes_1": tmp_path / "episodes_1.mp4"}
     noop = baselines(tasks)[0]
+    for wrong in (-1, 1.5):
+        with pytest.raises((ValueError, TypeError), match=naming("videos", wrong)):
+            evaluate_and_report(noop, tasks, SHORT, tmp_path / "wrong", videos=wrong)  # type: ignore[arg-type]
+    assert not (tmp_path / "wrong").exists()
     rows, _ = evaluate_and_report(noop, tasks, SHORT, tmp_path / "noop")
     assert [row.agent for row in rows] == ["no-op", "random actions"]
 

@@ -1,6 +1,7 @@
 """Heads: numbers worked by hand, training, and what is kept."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from naming import naming
+from safetensors.torch import load_file, save_file
 from squares import SIDE, Squares
 
 from wmcontrol import PyramidEncoder
@@ -121,6 +123,26 @@ def test_heads_come_back_from_files_and_broken_ones_are_named(encoder: PyramidEn
     (tmp_path / "head.json").write_text(json.dumps({**about, "kind": "normals"}))
     with pytest.raises(ValueError, match=naming("head.json", "kind", "normals")):
         DenseHead.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("std", math.inf), ("std", 0.0), ("norm.running_var", -1.0), ("norm.running_mean", -math.inf)]
+)
+def test_a_head_that_computes_no_numbers_is_named(name: str, value: float, tmp_path: Path) -> None:
+    by_hand("depth").save(tmp_path)
+    tensors = load_file(tmp_path / "head.safetensors")
+    tensors[name].fill_(value)
+    save_file(tensors, tmp_path / "head.safetensors")
+    with pytest.raises(ValueError, match=naming("head.safetensors", name)):
+        DenseHead.load(tmp_path)
+
+
+def test_what_a_kill_at_the_very_end_left_is_removed(encoder: PyramidEncoder, tmp_path: Path) -> None:
+    given: dict[str, Any] = {"settings": HeadSettings(num_steps=2, crop=(8, 8)), "device": "cpu", "folder": tmp_path}
+    train_head(Squares("depth"), encoder, **given)
+    (tmp_path / "tokens.npy").write_bytes(b"large")
+    train_head(Squares("depth"), encoder, **given)
+    assert not (tmp_path / "tokens.npy").exists()
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from wmcontrol.forecasting.readers import (
     SceneClips,
     ScenePairs,
 )
+from wmcontrol.forecasting.readers.pictures import read_labels
 from wmcontrol.scenes import CATEGORIES, PairDataset, PairDataset3D, SceneDataset
 
 pytest.importorskip("PIL", reason="pictures need the data extra")
@@ -183,6 +184,18 @@ def test_what_is_wrong_in_kitti_is_named(kitti: Path) -> None:
     small.unlink()
     with pytest.raises(FileNotFoundError, match=naming(small.name)):
         KITTI(kitti / "raw", kitti / "depth")[0]
+
+
+def test_a_picture_of_labels_that_would_fill_the_memory_is_refused(tmp_path: Path) -> None:
+    path = save(tmp_path / "huge.png", np.zeros((4000, 4000), np.uint8))
+    assert path.stat().st_size < 100_000
+    with pytest.raises(ValueError, match=naming("huge.png", "4000 by 4000")):
+        read_labels(path)
+    (tmp_path / "cut.png").write_bytes(path.read_bytes()[:200])
+    (tmp_path / "text.png").write_bytes(b"text")
+    for name in ("cut.png", "text.png"):
+        with pytest.raises((OSError, ValueError), match=naming(name)):
+            read_labels(tmp_path / name)
 
 
 def test_videos_of_ones_own_with_masks(tmp_path: Path) -> None:

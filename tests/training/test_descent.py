@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from naming import naming
 from torch import Tensor, nn
 
 from wmcontrol.training import descent
@@ -55,6 +56,15 @@ def descended(
     )
     assert told == list(range(told[0], num_steps + 1))
     return found
+
+
+def test_more_processes_than_one_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Each would write the same files."""
+    monkeypatch.setattr(descent.dist, "is_initialized", lambda: True)
+    monkeypatch.setattr(descent.dist, "get_world_size", lambda: 3)
+    with pytest.raises(ValueError, match=naming("torchrun", 3)):
+        descended(Point(), tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_state_that_is_none_says_what_to_do(tmp_path: Path) -> None:

@@ -203,7 +203,9 @@ def test_stopped_it_goes_on_and_ends_with_the_same_weights(
     ]
     # Finished, the same call reads what there is, wherever it has been moved to, and trains nothing.
     moved = (tmp_path / "run").rename(tmp_path / "moved")
+    (moved / "training.pt").write_bytes(b"left by a kill at the very end")
     read = trained(kind, stores, settings=settings, folder=moved, progress=stop)
+    assert not (moved / "training.pt").exists()
     assert same(read.model, gone_on.model)
     assert read.seconds == gone_on.seconds
     if isinstance(read, FinetuneResult) and isinstance(gone_on, FinetuneResult):

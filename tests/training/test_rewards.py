@@ -80,6 +80,9 @@ def test_records_repeat_themselves_and_may_be_an_agents(dataset: ArrayDataset) -
     assert record(make(), 30, num_frames=13, seed=1).fingerprint() == dataset.fingerprint()
     again = record(make(), 2, num_frames=13, agent=RandomAgent(Walk.action_space), seed=1)
     assert again.trajectory(0).actions.std(0).min() > 0.1  # type: ignore[union-attr]
+    for seed, same in ((1, True), (2, False)):
+        other = record(make(), 2, num_frames=13, agent=RandomAgent(Walk.action_space), seed=seed)
+        assert np.array_equal(other.trajectory(0).actions, again.trajectory(0).actions) == same  # type: ignore[arg-type]
     for env, settings, fact in ((make(), {}, "num_frames"), (Walk("rgb_array"), {"num_frames": 5}, "PixelObservation")):
         with pytest.raises(ValueError, match=fact):
             record(env, 1, **settings)

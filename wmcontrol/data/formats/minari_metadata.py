@@ -136,7 +136,7 @@ def _choices(space: Mapping[str, Any], place: Place) -> dict[str, Any]:
 
 def _check_width(numbers: int, place: Place) -> None:
     if numbers > MAX_DIM:
-        raise ValueError(f"{place}: expected actions of at most {MAX_DIM} numbers, got {numbers}")
+        place.fail(f"expected actions of at most {MAX_DIM} numbers, got {numbers}")
 
 
 def action_bounds(space: Mapping[str, Any], place: Place) -> tuple[Floats, Floats] | None:
