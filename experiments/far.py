@@ -3,9 +3,9 @@
 For each family of tasks a model is made, or a packaged one is taken, and gets what an agent needs and it lacks:
 landmarks, or a temporal embedding. Each agent gets a row. PointMaze's larger mazes, and Wall with another layout in
 each episode, have models of their own, by random walks. So have these an encoder: the packaged one was fitted to other
-walls, and what differs would be a constant a hundred times as large as what the ball changes. One more family shows
-what better exploration gives: its trajectories are of D4RL's controller, which knows the map. OGBench's maze is the
-example's, of ``examples/environments``, and needs ``pip install "wmcontrol[foreign]"`` and
+walls, and what differs would be a constant a hundred times as large as what the ball changes. Two more families show
+what other trajectories give: of D4RL's controller, which knows the map, and of random actions that last. OGBench's
+maze is the example's, of ``examples/environments``, and needs ``pip install "wmcontrol[foreign]"`` and
 ``PYTHONPATH=examples/environments``. The true simulator in the model's place, and SAC, which sees the state and learns
 in the environment's own tasks, are for comparison. Killed, the same line goes on; with all families and 256 tasks it
 takes hours.
@@ -24,7 +24,8 @@ import torch
 
 from wmcontrol import HierarchicalAgent, PlanningAgent, Predictor, PyramidEncoder, SubgoalAgent, WorldModel
 from wmcontrol.compare import ENVIRONMENTS, CollectSettings
-from wmcontrol.data import LatentStore, collect, encode, fit_encoder
+from wmcontrol.data import LatentStore, collect, encode, fit_encoder, policies
+from wmcontrol.data.collecting import CollectPolicy
 from wmcontrol.evaluation import (
     PROTOCOLS,
     AgentSpec,
@@ -57,12 +58,23 @@ _SIMULATED = 32  # tasks of the true simulator
 
 @dataclass(frozen=True, kw_only=True)
 class World:
-    """What a model is made of, and how agents plan with it. ``packaged``: it is there, and learns what it lacks."""
+    """What a model is made of, and how agents plan with it. ``packaged``: it is there, and learns what it lacks.
+
+    ``hold``: how many steps its random actions last, on average, where these are not the references'.
+    """
 
     data: CollectSettings
     packaged: str | None = None
     env_settings: Mapping[str, Any] = field(default_factory=dict)
     planning: PlanningSettings = field(default_factory=PlanningSettings)
+    hold: float | None = None
+
+    def policy(self) -> CollectPolicy:
+        """Return who acts in its trajectories."""
+        data = self.data
+        if self.hold is None:
+            return data.make_policy()
+        return policies.random(data.env_id, num_frames=(data.num_frames[0], data.num_frames[-1]), hold=self.hold)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,8 +87,8 @@ class Family:
     budget: int = 150
 
 
-def _walks(env_id: str, num_episodes: int, num_frames: int, policy: str = "random") -> CollectSettings:
-    return CollectSettings(env_id=env_id, policy=policy, num_episodes=num_episodes, num_frames=(num_frames,))
+def _walks(env_id: str, num_episodes: int, num_frames: int) -> CollectSettings:
+    return CollectSettings(env_id=env_id, policy="random", num_episodes=num_episodes, num_frames=(num_frames,))
 
 
 def _packaged(name: str) -> World:
@@ -85,14 +97,14 @@ def _packaged(name: str) -> World:
     return World(data=data, packaged=name)
 
 
+_LARGE = _walks("wmcontrol/PointMaze_Large-v0", 4_000, 100)
 WORLDS = {
     **{name: _packaged(name) for name in ("wall", "pusht", "pointmaze")},
     "wall_random": World(data=_walks("wmcontrol/Wall-v0", 4_000, 50), env_settings={"layout": "random"}),
     "medium": World(data=_walks("wmcontrol/PointMaze_Medium-v0", 3_000, 100), planning=_SEES_VELOCITY),
-    "large": World(data=_walks("wmcontrol/PointMaze_Large-v0", 4_000, 100), planning=_SEES_VELOCITY),
-    "large_waypoint": World(
-        data=_walks("wmcontrol/PointMaze_Large-v0", 4_000, 100, "waypoint"), planning=_SEES_VELOCITY
-    ),
+    "large": World(data=_LARGE, planning=_SEES_VELOCITY),
+    "large_waypoint": World(data=replace(_LARGE, policy="waypoint"), planning=_SEES_VELOCITY),
+    "large_hold": World(data=_LARGE, planning=_SEES_VELOCITY, hold=5),
     "ogbench": World(data=_walks("ogbench_maze:examples/OGBenchMaze-v0", 1_000, 100)),
 }
 # In mazes, twice what D4RL's controller, which knows the map, needs for the farthest of 256 goals; in OGBench's, twice
@@ -110,6 +122,7 @@ FAMILIES = {
     "Push-T, its own random tasks": Family(world="pusht"),
     "OGBench's maze, anywhere": Family(world="ogbench", budget=440),
     "PointMaze Large, anywhere, trajectories of D4RL's controller": Family(world="large_waypoint"),
+    "PointMaze Large, anywhere, random actions that last": Family(world="large_hold"),
 }
 AGENTS = ("baselines", "prior", "flat", "hierarchical", "subgoals", "simulator", "sac")
 _WITHOUT_MODEL = ("baselines", "sac")
@@ -125,7 +138,7 @@ def make_model(name: str, out: Path, agent: str) -> WorldModel:
         if agent not in _NEEDS or getattr(model, _NEEDS[agent]) is not None:
             return model
     how: dict[str, Any] = {"seed": given.data.seed, "env_settings": given.env_settings}
-    data = collect(given.data.env_id, given.data.make_policy(), given.data.num_episodes, folder=out / "set", **how)
+    data = collect(given.data.env_id, given.policy(), given.data.num_episodes, folder=out / "set", **how)
     if given.packaged is not None:
         store = encode(data, model.encoder, out / "stores")
     else:
@@ -181,7 +194,7 @@ def _tasks(family: Family, world: World, model: WorldModel | None, count: int, o
         return RandomTasks(data.env_id, count, seed=seed, env_settings=world.env_settings)
     unseen = collect(
         data.env_id,
-        data.make_policy(),
+        world.policy(),
         data.num_unseen,
         folder=out / family.world / "unseen",
         seed=data.unseen_seed,

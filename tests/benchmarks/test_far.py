@@ -51,11 +51,13 @@ def test_sac_learns_once_for_a_family(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_worlds_of_families_are_there_and_models_of_them_are_made_of_random_walks_or_packaged() -> None:
     assert {family.world for family in far.FAMILIES.values()} == far.WORLDS.keys()
-    explored = [name for name, world in far.WORLDS.items() if not world.packaged and world.data.policy != "random"]
-    assert explored == ["large_waypoint"]
+    others = {name for name, world in far.WORLDS.items() if not world.packaged and world.data.policy != "random"}
+    assert others == {"large_waypoint"}
     # Only the trajectories differ, so that the rows show what these give.
-    large, explored_large = far.WORLDS["large"], far.WORLDS["large_waypoint"]
-    assert explored_large == replace(large, data=replace(large.data, policy="waypoint"))
+    large = far.WORLDS["large"]
+    assert far.WORLDS["large_waypoint"] == replace(large, data=replace(large.data, policy="waypoint"))
+    assert far.WORLDS["large_hold"] == replace(large, hold=5)
+    assert far.WORLDS["large_hold"].policy().about["hold"] == 5  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("recorded", [False, True])
@@ -90,8 +92,8 @@ def test_an_environment_that_is_missing_is_told_before_work_begins(
 @pytest.mark.parametrize(
     ("words", "facts"),
     [
-        (["99"], (0, 11, 99)),
-        (["-1"], (0, 11, -1)),
+        (["99"], (0, 12, 99)),
+        (["-1"], (0, 12, -1)),
         (["0", "--num-tasks", "0"], ("num-tasks", 0)),
         (["0", "--sac-seconds", "-1"], ("sac-seconds", -1.0)),
         (["0", "--seed", "-1"], ("seed", -1)),

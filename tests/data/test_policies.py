@@ -7,6 +7,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
+from foreign_envs import BALL
 from naming import naming
 
 from wmcontrol.agents import load_policy
@@ -73,6 +74,8 @@ def demonstrated() -> Recorded:
         (lambda: policies.random("CartPole-v1"), naming("'CartPole-v1'", "wmcontrol/PushT-v0")),
         (lambda: policies.from_agent("CartPole-v1", None), "'CartPole-v1'"),
         (lambda: policies.random(WALL, num_frames=1), "num_frames"),
+        (lambda: policies.random(WALL, hold=3), naming("hold", "wmcontrol/Wall-v0", 3)),
+        (lambda: policies.random(MAZE, hold=0.5), naming("hold", 0.5)),
         (lambda: policies.random(WALL, num_frames=(20, 10)), "num_frames"),
     ],
 )
@@ -81,12 +84,24 @@ def test_what_there_is_not_is_refused_with_what_there_is(make: Callable[[], Any]
         make()
 
 
+@pytest.mark.parametrize(("env_id", "hold", "lasts"), [(MAZE, None, 1), (MAZE, 4, 4), (PUSHT, 4, 4), (BALL, None, 5)])
+def test_random_actions_last_as_long_as_asked(env_id: str, hold: float | None, lasts: float) -> None:
+    settings = {} if hold is None else {"hold": hold}
+    changes = [
+        (np.diff(each.actions, axis=0) != 0).any(1)
+        for each in episodes("random", env_id, 20, num_frames=101, **settings)
+    ]
+    mean = 1 / np.mean(changes)
+    assert mean == pytest.approx(lasts, rel=0.15)
+
+
 @pytest.mark.parametrize(
     ("name", "env_id", "settings"),
     [
         ("random", WALL, {}),
         ("door", WALL, {"settings": {"layout": "random"}}),
         ("random", MAZE, {}),
+        ("random", MAZE, {"hold": 3}),
         ("waypoint", MAZE, {}),
         ("random", PUSHT, {}),
         ("pushes", PUSHT, {}),

@@ -12,6 +12,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+from ...checks import check_number
 from ...envs import ENV_IDS
 from ...envs.registration import bare_id, is_goal_env
 from ..collecting import CollectPolicy, Length, Script, Scripted, agent_policy
@@ -30,29 +31,36 @@ _HOLD = 5  # steps that a random action lasts there, on average: single ones mos
 _RELATIVE = {"action_mode": "relative"}
 
 
-def random(env_id: str, *, num_frames: Length | None = None) -> CollectPolicy:
+def random(env_id: str, *, num_frames: Length | None = None, hold: float | None = None) -> CollectPolicy:
     """Act at random: in Wall a walk that keeps its heading for a while, elsewhere uniformly within the bounds.
-
-    In an environment of somebody else an action lasts for 5 steps on average.
 
     Args:
         env_id: an environment with goals.
         num_frames: of an episode, or from how many to how many; None as in the references' sets. For example [100,300].
+        hold: how many steps an action lasts, on average: actions that last get farther. None as in the references'
+            sets, 1; in an environment of somebody else 5. For example 3.
 
     Raises:
-        ValueError: another environment, fewer frames than 2, or actions without bounds.
+        ValueError: another environment, fewer frames than 2, actions without bounds, or ``hold`` in Wall.
     """
     kind, lengths = _kind(env_id, "random"), _lengths(env_id, num_frames)
+    if hold is not None:
+        check_number("hold", hold, "[1, inf)")
     if kind == "Wall":
+        if hold is not None:
+            raise ValueError(
+                f"hold: {env_id} has random walks of its own, whose headings last; leave it out, got {hold}"
+            )
         return _scripted("random", Drifting, lengths)
     settings = _RELATIVE if kind == "PushT" else {}
-    space, hold = _action_space(env_id), 1 if kind else _HOLD
+    space, told = _action_space(env_id), {} if hold is None else {"hold": hold}
+    hold = hold or (1 if kind else _HOLD)
     if isinstance(space, gym.spaces.Box) and not space.is_bounded():
         raise ValueError(
             f"random draws actions within their bounds, and those of {env_id} have none: {space}; collect with an "
             "agent or a policy of your own"
         )
-    return _scripted("random", partial(Uniform, space=space, hold=hold), lengths, settings)
+    return _scripted("random", partial(Uniform, space=space, hold=hold), lengths, settings, told)
 
 
 def door(env_id: str, *, num_frames: Length | None = None) -> CollectPolicy:
