@@ -73,7 +73,21 @@ def make_hidden_ball() -> HiddenBall:
     return HiddenBall("rgb_array")
 
 
-BALL, CAR, HIDDEN = "test/Ball-v0", "test/MountainCar-v0", "test/HiddenBall-v0"
+class ChoosingBall(Ball):
+    """One that goes one step right, up, left or down."""
+
+    action_space = gym.spaces.Discrete(4)  # type: ignore[assignment]
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        return super().step(np.array([[1, 0], [0, 1], [-1, 0], [0, -1]])[action])
+
+
+def make_choosing_ball() -> ChoosingBall:
+    """Make one of these."""
+    return ChoosingBall("rgb_array")
+
+
+BALL, CAR, HIDDEN, CHOOSING = "test/Ball-v0", "test/MountainCar-v0", "test/HiddenBall-v0", "test/ChoosingBall-v0"
 
 
 def register() -> None:
@@ -81,6 +95,7 @@ def register() -> None:
     if BALL not in gym.registry:
         register_goal_env(BALL, make_ball, success=near, state_labels=("x", "y"))
         register_goal_env(CAR, "MountainCarContinuous-v0", success=near)
+        register_goal_env(CHOOSING, make_choosing_ball, success=near)
         register_goal_env(HIDDEN, make_hidden_ball, success=near, state=get_place, max_episode_steps=150)
 
 

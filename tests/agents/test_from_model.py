@@ -8,6 +8,7 @@ from typing import get_args
 
 import pytest
 from dot_world import dot_model
+from naming import naming
 
 import wmcontrol
 from wmcontrol import CEM, GoalDistance, PlanningAgent, PlanningSettings, WorldModel
@@ -55,6 +56,17 @@ def test_changes_are_the_callers_and_the_rest_is_the_models() -> None:
     mine = GoalDistance("squared")
     assert PlanningAgent.from_model(model, objective=mine).objective is mine
     assert model.planning == EXPECTED["pusht"]
+
+
+def test_what_would_be_ignored_is_refused() -> None:
+    model = WorldModel.load("wall")
+    for changes in ({"metric": "l2"}, {"standardize": 1.0}, {"metric_steps": "mean"}):
+        with pytest.raises(TypeError, match=naming(*changes, "GoalDistance")):
+            PlanningAgent.from_model(model, objective=GoalDistance("l1"), **changes)
+    with pytest.raises(TypeError, match=naming("objective", "GoalDistance()")):
+        PlanningAgent.from_model(model, objective=GoalDistance)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=naming("'replan'", "goal_offset", "objective", "replan_every")):
+        PlanningAgent.from_model(model, replan=5)
 
 
 def test_a_plan_is_carried_out_whole_whatever_the_frameskip() -> None:

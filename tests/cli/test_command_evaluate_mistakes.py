@@ -52,6 +52,8 @@ SB3 = ["agent=sb3", "agent.algorithm=PPO"]
         (["model=wall", "env=wall", "objective.standardize=3"], naming("objective", "standardize", 2, 3)),
         (["model=wall", "env=wall", "protocol=papers"], "'paper'"),
         (["model=wall", "env=wall", "context_steps=5"], "context_steps"),
+        (["model=wall", "env=wall", "goal_offset=50"], naming("goal_offset", 50, "data.path")),
+        (["model=wall", "env=wall", "protocol=far", "goal_offset=50"], naming("goal_offset", 50, "data.path")),
         (["model=wall", "env=wall", "device=tpu9"], naming("device", "'tpu9'")),
         (["model=wall", "env=wall", "model.dtype=int8"], naming("model.dtype", "int8")),
         (["model=wall", "env=wall", "num_tasks=0"], "num_tasks"),

@@ -1,5 +1,6 @@
 """What ``--help`` says."""
 
+import re
 import shlex
 
 import pytest
@@ -34,6 +35,8 @@ def test_help_of_a_command_names_its_groups_their_choices_and_every_key(command:
     printed = capsys.readouterr()
     assert printed.err == ""
     said = " ".join(printed.out.split())
+    for needed in re.findall(r"(\S+)=…", said.partition(" key=value")[0]):
+        assert needed in keys_of(command)
     for group in groups_of(command):
         assert f"{group}=" in said
         assert all(choice in said for choice in choices_of(group))

@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 import small_compare
+from foreign_envs import BALL, CHOOSING
 
 from wmcontrol.compare import ENVIRONMENTS, Comparison, EnvironmentSettings
 from wmcontrol.compare.plan import TASKS, plan
 from wmcontrol.compare.run import about, in_words
 from wmcontrol.compare.settings import planner_settings
 from wmcontrol.compare.stages import run_stages
+from wmcontrol.data import collect, policies
 from wmcontrol.evaluation import PROTOCOLS, Evaluation
 from wmcontrol.models import ActionPrior, PlanningSettings, WorldModel
 from wmcontrol.models.checkpoint import WEIGHTS, packaged_folder
@@ -38,6 +40,16 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def own(data: Path, **changes: Any) -> Comparison:
     wall = EnvironmentSettings(data=data, env_id="wmcontrol/Wall-v0", training=FinetuneSettings(num_steps=5))
     return replace(WALL, environments={"wall": wall}, **{"num_train_trajectories": (), **changes})
+
+
+def test_doing_nothing_is_no_row_where_it_cannot_be_done(tmp_path: Path) -> None:
+    for env_id, there in ((CHOOSING, False), (BALL, True)):
+        collect(env_id, policies.random(env_id, num_frames=40), 20, folder=tmp_path / env_id)
+        mine = EnvironmentSettings(data=tmp_path / env_id, env_id=env_id, training=FinetuneSettings(num_steps=5))
+        asked = replace(WALL, environments={"mine": mine}, num_train_trajectories=(), num_tasks=2, oracle_tasks=0)
+        asked.check()
+        agents = [row.agent for row in plan(asked).rows]
+        assert ("no-op" in agents, "random actions" in agents) == (there, True)
 
 
 def collecting(policy: str) -> Comparison:

@@ -7,6 +7,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
+from foreign_envs import CHOOSING
 from naming import naming
 
 from wmcontrol import PyramidEncoder
@@ -36,6 +37,15 @@ def test_it_holds_what_it_was_given() -> None:
         assert np.allclose(trajectory.times, np.arange(len(trajectory)) / 20)
     with pytest.raises(IndexError, match=naming(3)):
         dataset.trajectory(3)
+
+
+def test_the_actions_of_an_environment_may_be_choices() -> None:
+    given = arrays()
+    chosen = [np.zeros((len(frames) - 1, 4)) for frames in given["frames"]]
+    for each in chosen:
+        each[:, 2] = 1
+    dataset = ArrayDataset(given["frames"], chosen, env_id=CHOOSING)
+    np.testing.assert_array_equal(dataset.action_bounds, [[0] * 4, [1] * 4])
 
 
 def test_windows_statistics_and_stores_come_with_it(tmp_path: Path) -> None:

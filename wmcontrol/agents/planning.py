@@ -68,7 +68,7 @@ class PlanningAgent:
             raise TypeError(f"model must be a WorldModel or a SimulatorModel, got {type(self.model).__name__}")
         if not isinstance(self.planner, Planner):
             raise TypeError(f"planner must be a Planner, such as CEM(), got {self.planner!r}")
-        if not callable(self.objective):
+        if not callable(self.objective) or isinstance(self.objective, type):
             raise TypeError(f"objective must be a function, such as GoalDistance(), got {self.objective!r}")
         if self.model.normalizer is None:
             raise ValueError("this model takes no actions, so nothing can be planned with it; fine-tune it first")
@@ -116,8 +116,15 @@ class PlanningAgent:
         own = {field.name for field in fields(cls)} - {field.name for field in fields(PlanningAgent)}
         known = own | {field.name for field in fields(PlanningSettings)}
         for name in changes.keys() - known:
+            known |= {"planner", "objective", "goal_offset", "seed"}
             raise TypeError(f"from_model: unknown {name!r}; expected one of {', '.join(sorted(known))}")
         settings = replace(world.planning, **{name: value for name, value in changes.items() if name not in own})
+        distance = sorted({"metric", "metric_steps", "standardize"} & changes.keys())
+        if distance and objective is not None:
+            raise TypeError(
+                f"from_model: {', '.join(distance)} would describe the distance if no objective were given, and "
+                f"{objective} is; leave one of them out"
+            )
         whole = settings.horizon * world.frameskip
         replan_every = settings.replan_every or whole
         if objective is None and world.reward is not None:
@@ -492,7 +499,11 @@ def _suited(planner: Any, choices: tuple[int, ...]) -> Any:
     if isinstance(planner, BestProposal):  # which are the agent's own
         return planner
     if hasattr(planner, "choices") != bool(choices):
-        names = "choices, one-hot: take CategoricalCEM" if choices else "real numbers: take CEM"
+        names = (
+            "choices, one-hot: take CategoricalCEM (planner=categorical_cem)"
+            if choices
+            else "real numbers: take CEM (planner=cem)"
+        )
         raise ValueError(f"planner: this model's actions are {names}; got {planner!r}")
     if not choices:
         return planner

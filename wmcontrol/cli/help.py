@@ -57,7 +57,7 @@ def command_help(command: str, chosen: Mapping[str, str]) -> str:
     """Return what ``wmcontrol COMMAND --help`` says: what the command does, its groups, and keys of what is chosen."""
     *about, example = settings_of(f"cli.commands.{command}.Config").about.split("\n\n")
     keys = keys_of(command, chosen)
-    required = [f"{key.name}=… " for key in keys.values() if key.default == MISSING]
+    required = [f"{name}=… " for name, key in keys.items() if key.default == MISSING]
     parts = [f"usage: wmcontrol {command} {''.join(required)}key=value ...", *map(_wrapped, about)]
     groups = {group: chosen.get(group, default) for group, default in groups_of(command).items()}
     if groups:

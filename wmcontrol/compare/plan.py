@@ -21,6 +21,7 @@ from ..evaluation.specs import (
     SIMULATOR,
     AgentSpec,
     baseline,
+    baselines_in,
     file_digest,
     model_digests,
     planning_spec,
@@ -105,7 +106,9 @@ def _plan_one(asked: Comparison, name: str) -> tuple[list[Row], Stage]:
             rows.append(Row(name, mode, count or most, tuple(stages)))
     filmed = [stage for row in rows[: len(asked.modes)] for stage in row.stages]
     finished = () if given.finished is None else (FINISHED, *prior_rows(given))
-    others = dict.fromkeys((*finished, NO_OP, RANDOM), unseen or (store,))
+    made_with = asked.own[name].env_settings if name in asked.own else {}
+    floors = (spec.name for spec in baselines_in(given.env_id, made_with))
+    others = dict.fromkeys((*finished, *floors), unseen or (store,))
     if asked.prior is not None:
         mode = asked.modes[-1]
         settings = replace(asked.prior, seed=asked.training_seeds[0], split_seed=asked.seed)

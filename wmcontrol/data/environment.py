@@ -11,6 +11,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
+from ..actions import ActionLayout
 from ..checks import listed
 from ..envs import ENV_IDS
 from ..envs.making import make_one
@@ -58,8 +59,7 @@ class Environment:
             return None
         kept = world_settings(env_id, settings)
         env = make_one(env_id, {**kept, "obs_type": "state"})
-        space = env.action_space
-        bounds = (space.low.astype(np.float64), space.high.astype(np.float64))
+        bounds = ActionLayout.of(env.action_space).bounds(env.action_space)
         env.close()
         labels, unit = env.state_labels, env.length_unit
         return Environment(env_id, kept, env.control_rate, bounds, labels, unit, env.observed_variations)

@@ -37,7 +37,7 @@ def make_one(env_id: str, settings: Mapping[str, Any]) -> Any:
 def _refused(env_id: str, error: Exception) -> ValueError:
     """Return the error to raise where an environment cannot be made."""
     unknown = isinstance(error, gym.error.UnregisteredEnv) and ":" not in env_id
-    hint = f" If a module of yours registers it, give env_id as module:{env_id}." if unknown else ""
+    hint = f" If a module of yours registers it, give its id as module:{env_id}." if unknown else ""
     return ValueError(f"agents cannot act in {env_id}: {error}{hint}")
 
 

@@ -70,7 +70,12 @@ def baselines(tasks: Tasks, seed: int = 0) -> list[AgentSpec]:
     Raises:
         ValueError: agents cannot act in the tasks' environment.
     """
-    with closing(make_env(tasks.env_id, 1, tasks.env_settings, None)) as env:
+    return baselines_in(tasks.env_id, tasks.env_settings, seed)
+
+
+def baselines_in(env_id: str, env_settings: Mapping[str, Any], seed: int = 0) -> list[AgentSpec]:
+    """Return the :func:`baselines` of an environment."""
+    with closing(make_env(env_id, 1, env_settings, None)) as env:
         space = env.single_action_space
     found = []
     for name, make in ((NO_OP, NoOpAgent), (RANDOM, partial(RandomAgent, seed=seed))):
@@ -89,8 +94,8 @@ def baseline(name: str, tasks: Tasks, seed: int = 0) -> AgentSpec:
         if spec.name == name:
             return spec
     raise ValueError(
-        f"{name}: in {tasks.env_id} with {dict(tasks.env_settings)} zero is an action that does something, or actions "
-        "have no bounds"
+        f"{name}: in {tasks.env_id} with {dict(tasks.env_settings)} zero is not inside the bounds of actions, and may "
+        "do something, or actions are choices, or have no bounds"
     )
 
 

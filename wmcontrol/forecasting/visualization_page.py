@@ -151,13 +151,13 @@ class _Board:
 
     def drawn(self) -> NDArray[np.uint8]:
         """Return the picture."""
-        self.figure.figimage(self._pixels)
+        self.figure.figimage(self._pixels, zorder=-1)  # under the plots
         self.figure.canvas.draw()
         return np.asarray(self.figure.canvas.buffer_rgba())[..., :3].copy()
 
     def save(self, path: Path) -> None:
         """Save the picture as a PNG file."""
-        self.figure.figimage(self._pixels)
+        self.figure.figimage(self._pixels, zorder=-1)  # under the plots
         with atomic_write(path) as file:
             self.figure.savefig(file, format="png")
 

@@ -89,7 +89,8 @@ class PredictionError:
         return (
             f"worse than the persistence baseline (repeating the last frame) at {len(worse)} of {len(self.model)} "
             f"times ahead, first at {self.seconds[worse[0]]:.3g} s ({self.relative_error[worse[0]]:.0%}): plans that "
-            "look so far mean nothing. Train with more trajectories, or for fewer steps if there are few"
+            "look so far mean nothing. Train for more steps if the error was still falling, and with more trajectories "
+            "if it was not"
         )
 
 

@@ -83,7 +83,7 @@ def run(config: Any) -> None:
 
 
 def _tasks(config: Any, protocol: Any, model: Any) -> Any:
-    from ...evaluation import DatasetTasks, RandomTasks, baselines
+    from ...evaluation import PROTOCOLS, DatasetTasks, RandomTasks, baselines
 
     shared: Any = {"num_tasks": protocol.num_tasks, "seed": config.seed, "env_settings": plain(config.env.settings)}
     dataset = open_data(config.data, optional=True)
@@ -92,6 +92,12 @@ def _tasks(config: Any, protocol: Any, model: Any) -> Any:
             raise UsageError(
                 "give env=NAME, for tasks that the environment draws; or data.path=PATH, for tasks from trajectories, "
                 "which alone have steps before them for context_steps to replay"
+            )
+        usual = PROTOCOLS.get(protocol.name.split()[0])
+        if protocol.goal_offset != (None if usual is None else usual.goal_offset):
+            raise UsageError(
+                f"goal_offset: tasks that the environment draws have their goals anywhere, got {protocol.goal_offset}; "
+                "give data.path=PATH, for tasks from trajectories"
             )
         with made("env"):
             tasks = RandomTasks(config.env.id, **shared)
