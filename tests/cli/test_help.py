@@ -35,6 +35,7 @@ def test_help_of_a_command_names_its_groups_their_choices_and_every_key(command:
     printed = capsys.readouterr()
     assert printed.err == ""
     said = " ".join(printed.out.split())
+    assert "None" not in said
     for needed in re.findall(r"(\S+)=…", said.partition(" key=value")[0]):
         assert needed in keys_of(command)
     for group in groups_of(command):

@@ -212,6 +212,8 @@ class _Grey(Ball):
         (make_ball, {"goal": [1, 2, 3]}, ("goal", "2", "(3,)")),
         (make_ball, {"goal": "far"}, ("goal", "far")),
         (make_ball, {"success": lambda s, g: 0.5}, ("success", "float64")),
+        (make_ball, {"success": lambda s, g: bool(abs(s[0] - g[0]) < 0.1)}, ("success", "ValueError", "(1, 2)")),
+        (make_ball, {"goal": lambda: 3}, ("goal", "TypeError", "(2,)")),
         (make_ball, {"success": lambda s, g: np.abs(s - g).max(-1)}, ("success", "float64")),
         (make_ball, {"success": lambda s, g: np.array([True, False])}, ("success", "(2,)")),
         (make_ball, {"state": (lambda env: np.zeros((2, 2)), None)}, ("(2, 2)",)),

@@ -139,6 +139,7 @@ def _key(name: str, annotation: ast.expr | None, value: ast.expr | None, told: s
         default = {} if kind is dict else MISSING
     found = re.search(r"[.;,]? [Ff]or example (\S+?)\.?$", told)  # "... For example 10."
     about, example = (told[: found.start()], found[1]) if found else (told.rstrip("."), "")
+    about = re.sub(r"\bNone\b", "null", about)  # as one types it on a command line
     return Key(name, kind, many, optional, default, about, example, choices)
 
 

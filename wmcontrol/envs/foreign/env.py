@@ -107,7 +107,16 @@ class ForeignWorld(World):
                 for _ in range(_HOLD):
                     self._aside.step(action)
             return self._state_of(self._aside)
-        return as_numbers("goal", self._goal(rng, start) if callable(self._goal) else self._goal)
+        if not callable(self._goal):
+            return as_numbers("goal", self._goal)
+        try:
+            drawn = self._goal(rng, start)
+        except Exception as error:  # likewise
+            raise ValueError(
+                f"goal raised {type(error).__name__}: {error}; it is given a generator and the start state "
+                f"{start.shape}, and returns a state"
+            ) from error
+        return as_numbers("goal", drawn)
 
     def set_states(self, rows: Rows, states: Floats) -> None:
         for row, state in zip(rows, states, strict=True):
@@ -126,7 +135,13 @@ class ForeignWorld(World):
 
     def is_success(self, achieved: Floats, desired: Floats) -> Bools:
         assert self._success is not None
-        found = np.asarray(self._success(achieved, desired))
+        try:
+            found = np.asarray(self._success(achieved, desired))
+        except Exception as error:  # what a user's function raises is up to it
+            raise ValueError(
+                f"success raised {type(error).__name__}: {error}; it is given states {achieved.shape} and goal states "
+                f"{desired.shape}, and returns a bool for each"
+            ) from error
         expected = np.broadcast_shapes(achieved.shape, desired.shape)[:-1]
         if found.dtype != bool or found.shape != expected:
             raise ValueError(
