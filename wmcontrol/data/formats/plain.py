@@ -98,11 +98,11 @@ class PlainArrays(ColumnDataset):
             find_named(shapes, REWARDS),
         )
         roles.check(shapes, columns.path)
+        columns.use(join(inner, name) for inner in episodes or [group] for name in roles.names())
         for name in () if episodes else roles.names():
             if not shapes[name]:
                 raise ValueError(f"{columns.path}: {name} must have a row for each step, got a single number")
         ends = None if episodes else _ends(columns, group, shapes[roles.names()[0]][0])
-        columns.use(join(inner, name) for inner in episodes or [group] for name in roles.names())
         found = flat_episodes(columns, roles, *ends) if ends else grouped_episodes(columns, roles, episodes or [group])
         super().__init__(
             "plain arrays",

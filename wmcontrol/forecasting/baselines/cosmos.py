@@ -21,7 +21,7 @@ Frames = NDArray[np.uint8]
 class CosmosFrames:
     """Predict frames by a pipeline of diffusers that goes on with a video.
 
-    It is for :class:`~wmcontrol.forecasting.FrameForecaster`.
+    It is for :class:`~wmcontrol.forecasting.baselines.FrameForecaster`.
 
     Frames are scaled to fit into the pipeline's, with black bands around them, and what is predicted is scaled back
     without the bands. A function of it is the same for the same frames: noise is drawn by the seed anew in every call.
