@@ -93,8 +93,8 @@ def _tasks(config: Any, protocol: Any, model: Any) -> Any:
                 "give env=NAME, for tasks that the environment draws; or data.path=PATH, for tasks from trajectories, "
                 "which alone have steps before them for context_steps to replay"
             )
-        usual = PROTOCOLS.get(protocol.name.split()[0])
-        if protocol.goal_offset != (None if usual is None else usual.goal_offset):
+        usual = PROTOCOLS.get(config.protocol)  # whose goal_offset nobody asked for
+        if usual is not None and protocol.goal_offset != usual.goal_offset:
             raise UsageError(
                 f"goal_offset: tasks that the environment draws have their goals anywhere, got {protocol.goal_offset}; "
                 "give data.path=PATH, for tasks from trajectories"
