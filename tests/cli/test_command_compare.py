@@ -60,7 +60,7 @@ def test_a_metric_is_standardized_where_both_are_given(comparison: Any) -> None:
 
 @pytest.mark.long
 def test_planners_and_protocols_of_the_keys_are_all_there_are(comparison: Any) -> None:
-    names = set(choices_of("planner")) - {CUSTOM}
+    names = set(choices_of("planner")) - {CUSTOM, "auto"}
     found = {type(comparison("envs=[wall]", f"planner={name}").planner) for name in names}
     kinds = {kind for kind in vars(wmcontrol.planners).values() if isinstance(kind, type) and issubclass(kind, Planner)}
     assert found == kinds - {Planner}
@@ -85,6 +85,7 @@ def test_planners_and_protocols_of_the_keys_are_all_there_are(comparison: Any) -
         (["modes=[full,full]"], "modes"),
         (["envs=[wall]", "num_train_trajectories=[1800]"], "num_train_trajectories"),
         (["planner=cen"], "cem"),
+        (["planner=auto"], "CEM"),
         (["planner.num_sample=3"], "num_sample"),
         (["objective.metrics=l2"], "metrics"),
         (["objective=goal_distance"], "objective"),

@@ -18,15 +18,16 @@ from safetensors.torch import load_file, save_file
 from tracked import curves
 
 import wmcontrol
-from wmcontrol import PlanningSettings, WorldModel
+from wmcontrol import PlanningAgent, PlanningSettings, WorldModel
 from wmcontrol.cli.main import main
 from wmcontrol.data import Subset, held_out_split, open_dataset
 from wmcontrol.data.collecting import collect_batches
 from wmcontrol.evaluation import DatasetTasks, Evaluation, RandomTasks, evaluate
+from wmcontrol.evaluation.specs import describe
 from wmcontrol.runs import read_run
 
 PACKAGED = Path(wmcontrol.__file__).parent / "assets"
-SMALL = ["planner.num_samples=20", "planner.num_iterations=2", "num_proposals=0"]
+SMALL = ["planner=cem", "planner.num_samples=20", "planner.num_iterations=2", "num_proposals=0"]
 WALL = ["evaluate", "model=wall", "env=wall", "num_tasks=4", "batch=2", "videos=0", *SMALL]
 
 
@@ -279,6 +280,13 @@ def test_distances_are_standardized_as_the_model_says_unless_a_metric_is_given(
     assert (distance["weights"] is None) == (power == 0)
 
 
+@pytest.mark.parametrize("words", [[], ["planner=auto"]])
+def test_without_a_planner_it_is_the_one_that_suits_the_model(words: list[str], tmp_path: Path) -> None:
+    asked = ["evaluate", "model=wall", "env=wall", "num_tasks=1", "budget=5", "replan_every=5", "videos=0", *words]
+    assert main([*asked, f"out={tmp_path}"]) == 0
+    assert about_of(tmp_path)["agent"]["planner"] == describe(PlanningAgent.from_model(WorldModel.load("wall")).planner)
+
+
 def test_a_model_from_before_deviations_were_saved_is_judged_without(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -407,7 +415,7 @@ def test_what_a_model_computed_in_stands_with_the_results(
     asked: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("wmcontrol.models.checkpoint.fast_dtype", lambda _: torch.bfloat16)
-    words = ["model=wall", "env=wall", "num_tasks=1", "planner.num_samples=10", "planner.num_iterations=1", "videos=0"]
+    words = ["model=wall", "env=wall", "num_tasks=1", "planner=cem", "planner.num_samples=10", "planner.num_iterations=1", "videos=0"]
     assert main(["evaluate", *words, f"model.dtype={asked}", f"out={tmp_path / 'out'}"]) == 0
     assert about_of(tmp_path / "out")["dtype"] == told
 

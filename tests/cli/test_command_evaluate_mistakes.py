@@ -36,8 +36,8 @@ SB3 = ["agent=sb3", "agent.algorithm=PPO"]
         (["agent=sb3", "agent.algorithm=GPT", "agent.path=x.zip", "env=wall"], naming("agent", "A2C")),
         (["agent=noop", "env=pusht", "env.settings={action_mode:absolute}"], "zero"),
         (["model=wall", "env=wall", "planner=icm"], naming("planner", "'icm'", "'icem'")),
-        (["model=wall", "env=wall", "planner.samples=5"], "'num_samples'"),
-        (["model=wall", "env=wall", "planner.num_samples=5"], naming("num_elites", "num_samples", 5)),
+        (["model=wall", "env=wall", "planner=cem", "planner.samples=5"], "'num_samples'"),
+        (["model=wall", "env=wall", "planner=cem", "planner.num_samples=5"], naming("num_elites", "num_samples", 5)),
         (["model=pusht", "env=pusht", "objective=time_to_goal"], naming("TimeToGoal", "fit_steps_to_go")),
         (
             ["model=wall", "env=wall", "objective=temporal_distance"],

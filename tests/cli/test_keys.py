@@ -94,7 +94,7 @@ def test_every_key_of_a_command_is_explained_with_an_example_that_is_accepted(
 
 
 def test_defaults_of_yaml_files_replace_those_of_the_class() -> None:
-    assert keys_of("evaluate")["planner.std"].default == 2.0
+    assert keys_of("evaluate", {"planner": "cem"})["planner.std"].default == 2.0
     assert keys_of("collect")["num_episodes"].default == 2000
 
 

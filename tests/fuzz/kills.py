@@ -64,7 +64,7 @@ COMMANDS = {
     ),
     "evaluate": Command(
         "evaluate model=wall env=wall num_tasks=12 batch=2 videos=1 out={out} "
-        "planner.num_samples=20 planner.num_iterations=2",
+        "planner=cem planner.num_samples=20 planner.num_iterations=2",
         ("report.json", "episodes_1.mp4"),
     ),
     "scenes": Command(

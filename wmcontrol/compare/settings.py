@@ -136,6 +136,11 @@ class Comparison:
         for name, least in (("few_steps", 1), ("num_tasks", 1), ("oracle_tasks", 0), ("seed", 0)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name}: expected a whole number from {least} up, got {getattr(self, name)}")
+        if not isinstance(self.planner, Planner):
+            raise TypeError(
+                f"planner: all models plan with the same one; give a Planner, as CEM(std=2.0) or planner=cem, got "
+                f"{self.planner!r}"
+            )
         if self.prior is not None and any(given.finished for given in self.environments.values()):
             raise ValueError("prior: finished models bring their own; leave one of them out")
         if self.oracle_tasks > self.num_tasks:
