@@ -415,7 +415,15 @@ def test_what_a_model_computed_in_stands_with_the_results(
     asked: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("wmcontrol.models.checkpoint.fast_dtype", lambda _: torch.bfloat16)
-    words = ["model=wall", "env=wall", "num_tasks=1", "planner=cem", "planner.num_samples=10", "planner.num_iterations=1", "videos=0"]
+    words = [
+        "model=wall",
+        "env=wall",
+        "num_tasks=1",
+        "planner=cem",
+        "planner.num_samples=10",
+        "planner.num_iterations=1",
+        "videos=0",
+    ]
     assert main(["evaluate", *words, f"model.dtype={asked}", f"out={tmp_path / 'out'}"]) == 0
     assert about_of(tmp_path / "out")["dtype"] == told
 

@@ -1,5 +1,6 @@
 """What every data set offers: windows, splits by trajectory, statistics; and what a trajectory may not be."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,14 @@ def good() -> Trajectory:
 def test_a_trajectory_that_contradicts_itself_names_its_record(change: dict[str, Any], says: str) -> None:
     with pytest.raises(ValueError, match=rf"nowhere \(memory, walk_0\).*{says}"):
         replace(good(), **change)
+
+
+def test_a_set_and_a_trajectory_show_themselves_in_a_line() -> None:
+    data = Memory()
+    assert re.search(naming("Memory", len(data), data.lengths.sum(), f"{data.control_rate:g}"), repr(data))
+    assert re.search(naming("Subset", 2, data.lengths[[0, 2]].sum()), repr(data[[0, 2]]))
+    assert re.search(naming(7, "states", (7, 2), "actions", (6, 2), "walk_0"), repr(good()))
+    assert "frames" not in repr(replace(good(), frames=None))
 
 
 def test_a_single_frame_is_a_trajectory() -> None:

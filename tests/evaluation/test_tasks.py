@@ -1,5 +1,6 @@
 """Starts and goals."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,11 @@ def test_goals_are_so_many_steps_ahead_in_the_same_trajectory(walks: Walks) -> N
         np.testing.assert_array_equal(task.goal_state, trajectory.states[int(end)])
         np.testing.assert_array_equal(task.variation["wall_position"], [36.0])
         assert task.replay.shape == (0, 2)
+
+
+def test_tasks_show_themselves_in_a_line(walks: Walks) -> None:
+    assert re.search(naming("DatasetTasks", 3, walks.env_id, 25, "seed=7"), repr(DatasetTasks(walks, 3, seed=7)))
+    assert re.search(naming("RandomTasks", 3, "Wall", "seed=7"), repr(RandomTasks("wmcontrol/Wall-v0", 3, seed=7)))
 
 
 def test_goals_of_other_trajectories_are_frames_of_theirs(walks: Walks) -> None:

@@ -76,6 +76,11 @@ class TrajectoryDataset(Protocol):
         found = indexed(index, len(self))
         return self.trajectory(found) if isinstance(found, int) else Subset(self, found)
 
+    def __repr__(self) -> str:
+        rate = "" if self.control_rate is None else f", {self.control_rate:g} actions per second"
+        env = "" if self.env_id is None else f", of {self.env_id!r}"
+        return f"{type(self).__name__}({len(self)} trajectories, {int(self.lengths.sum())} frames{rate}{env})"
+
     def __iter__(self) -> Iterator[Trajectory]:
         return map(self.trajectory, range(len(self)))
 

@@ -28,7 +28,7 @@ class Provenance:
         return f"{self.path} ({self.layout}, {self.record})"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Trajectory:
     """T frames or states, and the T - 1 actions between them: action ``t`` leads from frame ``t`` to ``t + 1``.
 
@@ -81,6 +81,12 @@ class Trajectory:
 
     def __len__(self) -> int:
         return len(self.times)
+
+    def __repr__(self) -> str:
+        arrays = {name: getattr(self, name) for name in ("states", "actions", "rewards")}
+        parts = [f"{name} {array.shape}" for name, array in arrays.items() if array is not None]
+        seen = "times" if self.frames is None else "frames"
+        return f"Trajectory({', '.join([f'{len(self)} {seen}', *parts])}, from {str(self.provenance)!r})"
 
     def _numbers(self, name: str, given: Any, shape: str) -> Floats:
         array = np.asarray(given)

@@ -155,6 +155,12 @@ class DatasetTasks:
             )
         self.tasks = tuple(found)
 
+    def __repr__(self) -> str:
+        return (
+            f"DatasetTasks({len(self.tasks)} tasks in {self.env_id!r}, goal_offset={self.goal_offset}, "
+            f"seed={self._description['seed']})"
+        )
+
     def describe(self) -> dict[str, Any]:
         """Return the settings, and a digest of the starts and goals."""
         return {**self._description, "env_settings": self.env_settings, "digest": _digest(self.tasks)}
@@ -180,6 +186,9 @@ class RandomTasks:
         self.redrawn: Mapping[str, int] = {}  # the environment itself draws no task that is solved at the start
         self._description = {"tasks": "random", "env_id": env_id, "num_tasks": num_tasks, "seed": seed}
         self.tasks = tuple(Task(seed=_seed_of(seed, i), source=f"random task {i}") for i in range(num_tasks))
+
+    def __repr__(self) -> str:
+        return f"RandomTasks({len(self.tasks)} tasks in {self.env_id!r}, seed={self._description['seed']})"
 
     def describe(self) -> dict[str, Any]:
         """Return the settings."""

@@ -50,6 +50,10 @@ class Landmarks(nn.Module):
         self.register_buffer("edges", torch.zeros(num_edges, 2, dtype=torch.int32))
         self.register_buffer("steps", torch.ones(num_edges, dtype=torch.float32))
 
+    def extra_repr(self) -> str:
+        """Return what its ``repr`` says."""
+        return f"{len(self.tokens)} landmarks, {len(self.edges)} edges, reach={self.reach:g}"
+
     @staticmethod
     def connected(tokens: Tensor, steps_to_go: StepsToGo, reach: float) -> "Landmarks":
         """Return landmarks (L, P, D) with edges to others that are at most ``reach`` steps away, to 32 at most each.
