@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import gymnasium as gym
+import imageio.v3 as iio
 import numpy as np
 import pytest
 from foreign_envs import Ball
@@ -33,6 +34,16 @@ def walk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     gym.register(WALK, Walk, max_episode_steps=6)
     yield
     gym.registry.pop(WALK)
+
+
+def test_an_environment_without_goals_is_shown(capsys: Captured) -> None:
+    assert main(["show", f"env.id={WALK}", "out=sheet.png"]) == 0
+    assert capsys.readouterr().out.split() == ["sheet.png"]
+    picture = iio.imread("sheet.png")
+    assert picture.shape[0] == pytest.approx(390 + 155 * 6, abs=2)  # six rows of frames, and a row of figures
+    assert picture.std() > 5
+    assert main(["show", "env.id=test/None-v0", "out=none.png"]) == 2
+    assert "test/None-v0" in capsys.readouterr().err
 
 
 def test_an_environment_without_goals_is_recorded_learned_and_judged(capsys: Captured) -> None:

@@ -3,12 +3,14 @@
 from dataclasses import replace
 from pathlib import Path
 
+import gymnasium as gym
 import imageio.v3 as iio
 import numpy as np
 import pytest
 
+from wmcontrol.actions import ActionLayout
 from wmcontrol.data import ArrayFrames, Provenance, Trajectory, TrajectoryDataset
-from wmcontrol.data.sheet import STEPS, displacements, save_sheet
+from wmcontrol.data.sheet import STEPS, displacements, save_sheet, shares
 
 
 class Walks(TrajectoryDataset):
@@ -74,6 +76,25 @@ def test_a_sheet_is_saved_of_whatever_there_is(settings: dict, tmp_path: Path) -
     assert picture.shape[0] == pytest.approx(390 + 155 * rows, abs=2)
     assert picture.shape[1] == 1300
     assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 10
+
+
+def test_choices_are_shown_as_how_often_each_was_made(tmp_path: Path) -> None:
+    layout = ActionLayout.of(gym.spaces.MultiDiscrete([2, 3], start=[0, 5]))
+    actions = layout.to_vectors(np.array([[0, 5], [0, 7], [0, 7], [1, 6]]))
+    (first, of_first), (second, of_second) = shares(actions, layout)
+    assert (first.tolist(), of_first.tolist()) == ([0, 1], [0.75, 0.25])
+    assert (second.tolist(), of_second.tolist()) == ([5, 6, 7], [0.25, 0.25, 0.5])
+
+    class Chosen(Walks):
+        action_layout = layout
+
+        def trajectory(self, index: int) -> Trajectory:
+            return replace(super().trajectory(index), actions=actions)
+
+    save_sheet(Chosen(lengths=(5,)), tmp_path / "choices.png")
+    save_sheet(Walks(lengths=(5,), actions=5), tmp_path / "numbers.png")
+    drawn, other = (iio.imread(tmp_path / name)[-300:] for name in ("choices.png", "numbers.png"))
+    assert (drawn != other).mean() > 0.02
 
 
 def test_numbers_that_differ_in_their_last_digits_alone_are_drawn(tmp_path: Path) -> None:

@@ -1,13 +1,16 @@
 """A sheet on which to look at a set of trajectories: frames, actions, and how far things get in 25 steps."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
+from ..actions import ActionLayout
 from ..files import atomic_write
 from .dataset import TrajectoryDataset
 from .environment import Environment
@@ -31,12 +34,18 @@ class _Group:
     angle: bool = False
 
 
-def save_sheet(dataset: TrajectoryDataset, path: Path) -> None:
+def save_sheet(dataset: TrajectoryDataset, path: Path, name: str | None = None) -> None:
     """Save a contact sheet of a data set as a PNG file.
 
     It shows frames of six trajectories from first to last, where there are frames; the actions, where there are any
-    (a scatter plot of two numbers, else a histogram of each); how far each part of the state gets in 25 steps; and how
-    long trajectories are. Numbers are those of 2,000 trajectories at most, evenly spread.
+    (how often each choice was made, or a scatter plot of two numbers, else a histogram of each); how far each part of
+    the state gets in 25 steps; and how long trajectories are. Numbers are those of 2,000 trajectories at most, evenly
+    spread.
+
+    Args:
+        dataset: the trajectories.
+        path: the file.
+        name: what the title calls them; by default the environment's id, or the name of the folder.
     """
     sample = [dataset.trajectory(i) for i in _spread(len(dataset), _SAMPLE)]
     shown = [dataset.trajectory(i) for i in _spread(len(dataset), _ROWS)]
@@ -48,8 +57,7 @@ def save_sheet(dataset: TrajectoryDataset, path: Path) -> None:
     figure = Figure((13, height + 3.9), dpi=100, facecolor="white")
     FigureCanvasAgg(figure)
     top = 1 - 0.55 / (height + 3.9)
-    name = _title(dataset)
-    figure.suptitle(name, fontsize=12, y=1 - 0.15 / (height + 3.9), va="top", parse_math=False)
+    figure.suptitle(_title(dataset, name), fontsize=12, y=1 - 0.15 / (height + 3.9), va="top", parse_math=False)
     split = 3.3 / (height + 3.9)
     if rows:
         grid = figure.add_gridspec(len(rows), _COLUMNS, left=0.03, right=0.99, bottom=split, top=top, wspace=0.04)
@@ -61,7 +69,9 @@ def save_sheet(dataset: TrajectoryDataset, path: Path) -> None:
     axes = iter([figure.add_subplot(grid[0, j]) for j in range(plots)])
     actions = [t.actions for t in sample if t.actions is not None]
     if actions:
-        _draw_actions(next(axes), np.concatenate(actions))
+        layout = dataset.action_layout
+        draw = _draw_actions if layout is None or not layout.choices else partial(_draw_choices, layout=layout)
+        draw(next(axes), np.concatenate(actions))
     for group in groups:
         values = np.concatenate([displacements(t, group.numbers, group.angle) for t in sample])
         _draw_histogram(next(axes), values, f"{group.label}: displacement in {STEPS} steps", group.unit)
@@ -76,9 +86,9 @@ def _spread(count: int, most: int) -> list[int]:
     return indices
 
 
-def _title(dataset: TrajectoryDataset) -> str:
+def _title(dataset: TrajectoryDataset, name: str | None) -> str:
     rate = "" if dataset.control_rate is None else f", {dataset.control_rate:g} Hz"
-    name = dataset.env_id or dataset.trajectory(0).provenance.path.name
+    name = name or dataset.env_id or dataset.trajectory(0).provenance.path.name
     shortest, longest = int(dataset.lengths.min()), int(dataset.lengths.max())
     each = f"{longest}" if shortest == longest else f"{shortest} to {longest}"
     return f"{name}: {len(dataset):,} trajectories of {each} frames, {int(dataset.lengths.sum()):,} in all{rate}"
@@ -126,6 +136,26 @@ def _draw_actions(axes: Any, actions: Floats) -> None:
             axes.hist(values, _bins(values), histtype="step", density=True, label=str(number))
         axes.legend(fontsize=7, title="number", title_fontsize=7)
     _plain(axes)
+
+
+def _draw_choices(axes: Any, actions: Floats, layout: ActionLayout) -> None:
+    axes.set_title("actions: how often each was chosen", fontsize=9)
+    axes.set_ylabel("%", fontsize=8)
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    found = shares(actions, layout)
+    for number, (values, share) in enumerate(found):
+        width = 0.8 / len(found)
+        axes.bar(values + (number - (len(found) - 1) / 2) * width, 100 * share, width, label=str(number))
+    if len(found) > 1:
+        axes.legend(fontsize=7, title="number", title_fontsize=7)
+    _plain(axes)
+
+
+def shares(actions: Floats, layout: ActionLayout) -> list[tuple[NDArray[np.int64], Floats]]:
+    """Return, for each number of an action that is a choice, its values (k,) and how often each was taken (k,)."""
+    ends = np.cumsum(layout.choices)[:-1]
+    each = zip(layout.start, np.split(actions.mean(0), ends), strict=True)
+    return [(start + np.arange(len(share)), share) for start, share in each]
 
 
 def displacements(trajectory: Trajectory, numbers: slice, angle: bool = False) -> Floats:
