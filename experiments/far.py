@@ -179,7 +179,7 @@ def make_rows(
         tasks = _tasks(family, world, model, count, out, seed)
         folder = out / "rows" / title.replace(" ", "_").replace(",", "") / f"{agent}_{count}_{seed}"
         if agent == "sac":
-            specs = [_sac(family, world, out / "sac" / f"{family.world}_{family.budget}", sac_seconds)]
+            specs = [_sac(family, world, out / "sac" / f"{family.world}_{family.budget}_{sac_seconds:g}", sac_seconds)]
         else:
             specs = _specs(agent, model, tasks, protocol)
         rows += evaluate_agents(specs, tasks, protocol, folder)

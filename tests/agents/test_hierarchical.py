@@ -151,6 +151,22 @@ def test_without_a_path_it_says_so_and_plans_straight_for_the_goal() -> None:
     assert told.steps_to_go is None
 
 
+def test_a_goal_is_due_once_there_is_a_path() -> None:
+    far, _ = agents(far_model(grid()[grid()[:, 0, 0] > WALL + 12]))  # landmarks in the other room alone
+    env, observation = begin([[10.0, 54.0]], [[14.0, 10.0]])
+    state, told = None, {}
+    for _ in range(50):
+        actions, state = far.predict(observation, state)
+        (found,) = far.explain(state)
+        assert found is not None
+        told[np.isfinite(found.path.steps)] = (found.steps_to_go, found.path.direct)  # type: ignore[union-attr]
+        observation, *_ = env.step(actions)
+    assert told[False][0] is None
+    steps, direct = told[True]  # the goal is near enough at last
+    assert 0 < direct <= 0.8
+    assert steps == 1
+
+
 def test_an_edge_that_fails_is_blocked_until_the_episode_ends() -> None:
     """A map that says that one can go through the wall at its lower end."""
     tokens = torch.cat([grid(), torch.tensor([[[31.0, 54.0]], [[33.0, 54.0]]])])
@@ -267,6 +283,9 @@ def test_the_state_of_another_agent_is_refused() -> None:
                 call(state)
     with pytest.raises(ValueError, match=naming("state", "PlanningAgent")):
         far.predict(observation, flat.start([0]))
+    fewer, _ = agents(far_model(grid()[::2]))
+    with pytest.raises(ValueError, match=naming("state", len(grid()), len(grid()[::2]))):
+        fewer.predict(observation, state)
     replace(far, replan_every=10).predict(observation, state)
 
 
@@ -280,6 +299,12 @@ def test_evaluation_sets_it_beside_the_agent_that_goes_straight() -> None:
     (flat,) = ablations(spec)
     assert type(flat.agent) is PlanningAgent
     assert (flat.agent.model, flat.agent.planner, flat.role) == (model, SEARCH, "baseline")
+
+    class Mine(HierarchicalAgent):
+        """A user's own."""
+
+    mine = planning_spec(model, SEARCH, tasks, "mpc", objective=GoalDistance("l2", "mean"), kind=Mine)
+    assert (type(mine.agent), mine.agent.goal_offset, mine.name) == (Mine, None, spec.name)
     known = planning_spec(model, SEARCH, tasks, "mpc", objective=GoalDistance("l2", "mean"))
     assert known.agent.goal_offset == 50
 

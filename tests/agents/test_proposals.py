@@ -1,6 +1,6 @@
 """An agent's search begins with what its model's action prior proposes, and counts from when a goal is due."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import gymnasium as gym
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from wmcontrol import GoalDistance, PlanningAgent, WorldModel
 from wmcontrol.models import ActionPrior
-from wmcontrol.objectives import ActionPenalty, Guardrail, objective_from
+from wmcontrol.objectives import ActionPenalty, Guardrail, LearnedReward, objective_from
 from wmcontrol.planners import BestProposal, Planner, RandomShooting
 from wmcontrol.planners.search import Search
 
@@ -185,6 +185,10 @@ def test_when_a_goal_is_due_is_estimated_from_proposals_where_no_task_says_it() 
             told.append([each.steps_to_go for each in agent.explain(state) if each])
     assert told[:4] == [[1, 3, 5], [None, 2, 4], [None, 1, 3], [None, None, 2]]
     assert told[5] == [None] * 3  # then the goal was due, and all steps count again
+    paid = GoalDistance("l2", "mean") + LearnedReward(lambda latents: 100 + 0 * latents[..., 0, 0])  # costs below 0
+    begun, _ = env.reset(seed=0, options={"state": starts, "goal_state": goals})
+    _, state = replace(agent, objective=paid).predict(begun)
+    assert [known.due for known in state.envs] == [5, 15, 20]
     without = PlanningAgent(dot_model(), Starts(), GoalDistance("l2", "mean"))
     (first, *_) = without.explain(without.predict(observation)[1])
     assert first is not None

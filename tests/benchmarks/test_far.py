@@ -47,6 +47,8 @@ def test_sac_learns_once_for_a_family(tmp_path: Path, monkeypatch: pytest.Monkey
     assert int(first[0].split(" true states, ")[1].split(" steps")[0].replace(",", "")) > 50
     far.main(words)
     assert capsys.readouterr().out.splitlines()[2:] == first
+    far.main([*words[:-1], "1"])  # longer
+    assert capsys.readouterr().out.splitlines()[2:] != first
 
 
 def test_worlds_of_families_are_there_and_models_of_them_are_made_of_random_walks_or_packaged() -> None:

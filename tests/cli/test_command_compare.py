@@ -60,11 +60,12 @@ def test_a_metric_is_standardized_where_both_are_given(comparison: Any) -> None:
 
 @pytest.mark.long
 def test_planners_and_protocols_of_the_keys_are_all_there_are(comparison: Any) -> None:
-    names = set(choices_of("planner")) - {CUSTOM, "auto"}
+    names = set(choices_of("planner")) - {CUSTOM}
     found = {type(comparison("envs=[wall]", f"planner={name}").planner) for name in names}
     kinds = {kind for kind in vars(wmcontrol.planners).values() if isinstance(kind, type) and issubclass(kind, Planner)}
     assert found == kinds - {Planner}
     assert comparison("envs=[wall]", "planner=fast").planner == wmcontrol.planners.fast()
+    assert comparison("envs=[wall]", "planner=auto").planner == CEM(std=2.0)
     assert set(choices_of("protocol")) == set(PROTOCOLS)
     for name, protocol in PROTOCOLS.items():
         asked = comparison("envs=[wall]", f"protocol={name}")
@@ -85,7 +86,6 @@ def test_planners_and_protocols_of_the_keys_are_all_there_are(comparison: Any) -
         (["modes=[full,full]"], "modes"),
         (["envs=[wall]", "num_train_trajectories=[1800]"], "num_train_trajectories"),
         (["planner=cen"], "cem"),
-        (["planner=auto"], "CEM"),
         (["planner.num_sample=3"], "num_sample"),
         (["objective.metrics=l2"], "metrics"),
         (["objective=goal_distance"], "objective"),

@@ -82,6 +82,13 @@ def test_the_fewest_steps_are_those_after_which_a_goal_is_not_unlikely() -> None
     assert expected.tolist() == pytest.approx((probabilities * torch.arange(5)).sum(1).tolist())
 
 
+def test_numbers_of_steps_that_no_pair_had_are_never_the_fewest() -> None:
+    network = OfProbabilities(1, 1, max_steps=3)
+    network.shares = torch.tensor([0.3, 0.3, 0.0, 0.0, 0.4])  # of trajectories of two model steps
+    network.table = torch.tensor([[1e-6, 1e-6, 1e-6, 1e-6, 1.0], [1e-6, 0.3, 1e-6, 1e-6, 0.4]])
+    assert network(places(2), torch.zeros(1, 1)).tolist() == pytest.approx([4, 1], abs=1e-3)
+
+
 def test_pairs_of_all_are_those_of_each() -> None:
     network = decided(3, 2)
     one, other = torch.randn(5, 2, 3), torch.randn(7, 2, 3)
@@ -229,6 +236,16 @@ def test_a_head_that_computes_nothing_is_refused(name: str, value: float, tmp_pa
     tensors[name].view(-1)[-1] = value
     save_file(tensors, file)
     with pytest.raises(ValueError, match=naming("model.safetensors", name)):
+        WorldModel.load(tmp_path / "model")
+
+
+def test_an_edge_that_is_there_twice_is_refused(tmp_path: Path) -> None:
+    with_map().save(tmp_path / "model")
+    file = tmp_path / "model" / "model.safetensors"
+    tensors = load_file(file)
+    tensors["landmarks.edges"][1] = tensors["landmarks.edges"][0]
+    save_file(tensors, file)
+    with pytest.raises(ValueError, match=naming("model.safetensors", "landmarks.edges")):
         WorldModel.load(tmp_path / "model")
 
 

@@ -124,8 +124,13 @@ def test_what_is_held_out_is_not_trained_on(stores: list[LatentStore], model: Wo
         assert len(pairs.frames) == 40 * len(members)
     assert found.model is not model
     few = replace(stores[0], lengths=stores[0].lengths[:6], tokens=stores[0].tokens[:240])
-    alone = hindsight(few, model, SMALL, "cpu")  # one is held out, which makes no pairs of two
-    assert {*alone.unseen.frames} == {*alone.pairs.frames}
+    two = hindsight(few, model, SMALL, "cpu")  # a tenth is one, which makes no pairs of two
+    assert len(two.unseen.frames) == 80
+    assert {*two.unseen.frames} | {*two.pairs.frames} == {*range(240)}
+    assert not {*two.unseen.frames} & {*two.pairs.frames}
+    three = replace(stores[0], lengths=stores[0].lengths[:3], tokens=stores[0].tokens[:120])
+    with pytest.raises(ValueError, match=naming("learn", "got 1", "split_seed")):
+        hindsight(three, model, SMALL, "cpu")
 
 
 def test_a_killed_run_ends_with_the_same_embedding(

@@ -30,7 +30,8 @@ class HierarchicalAgent(PlanningAgent):
     ``explain`` says the path.
 
     Args:
-        patience: model steps without progress until the edge that is tried is blocked.
+        patience: model steps without progress until the edge that is tried is blocked, while the goal is more than
+            1.5 model steps away.
         leave: model steps beyond the landmarks' ``reach`` until a goal that was headed for is too far again.
 
     Raises:
@@ -54,6 +55,10 @@ class HierarchicalAgent(PlanningAgent):
         check_reads_goal(self.objective)
         if self.goal_offset is not None:
             raise ValueError(f"goal_offset must be None: the model says when a goal is due; got {self.goal_offset}")
+
+    @property
+    def _kind(self) -> str:
+        return f"{super()._kind} over {len(self._map[1].tokens)} landmarks"
 
     @property
     def _map(self) -> tuple[StepsToGo, Landmarks]:
@@ -99,9 +104,9 @@ class HierarchicalAgent(PlanningAgent):
                 route = replace(route, blocked=blocked, distances=distances, following=following, target=-1)
                 route = self._onwards(route, direct, to_landmarks, here)
             route = replace(route, least=route.steps, since=env.step)
-        before, frameskip = _route(env).target, self.model.frameskip
+        before, frameskip = _route(env), self.model.frameskip
         due: int | None = env.step + max(1, round(route.hop)) * frameskip
-        if route.target == goal and before == goal:
+        if route.target == goal and before.target == goal and np.isfinite(before.steps):
             due = env.due  # decided once, so that arriving is not put off
         elif np.isinf(route.steps):
             due = env.step  # nothing tells

@@ -418,7 +418,9 @@ class PlanningAgent:
             cost = LatentCost(self.model, context, goal, objective_from(self.objective, steps))
             costs.append(cost(proposed.clamp(low, high)).amin(1))
         least = torch.stack(costs, 1)  # (B, H)
-        near = least <= (1 + _ABOUT) * least.amin(1, keepdim=True)
+        best = least.amin(1, keepdim=True)
+        # With rewards costs may be negative, and 0 is not being there.
+        near = least <= best + _ABOUT * torch.where(best >= 0, best, least.amax(1, keepdim=True) - best)
         return [int(steps) + 1 for steps in near.int().argmax(1)]
 
     def _proposals(

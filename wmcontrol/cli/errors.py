@@ -1,7 +1,7 @@
 """What a user can do wrong on the command line, told in one line."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
@@ -31,8 +31,16 @@ def did_you_mean(kind: str, word: str, known: Iterable[str]) -> UsageError:
     return UsageError(f"unknown {kind} {shortened(word)!r}; there is {', '.join(names) or 'none here'}")
 
 
-def explain(error: Exception, keys: Mapping[str, "Key"], groups: Mapping[str, Iterable[str]]) -> UsageError:
-    """Put an error of Hydra or OmegaConf into one line that names the key, what was expected and what to do."""
+def explain(
+    error: Exception,
+    keys: Mapping[str, "Key"],
+    groups: Mapping[str, Iterable[str]],
+    having: Callable[[str, str], Iterable[str]] = lambda group, name: (),
+) -> UsageError:
+    """Put an error of Hydra or OmegaConf into one line that names the key, what was expected and what to do.
+
+    ``having(group, name)`` is asked for the choices of a group that have a key.
+    """
     from hydra.errors import MissingConfigException
     from omegaconf.errors import OmegaConfBaseException
 
@@ -53,11 +61,11 @@ def explain(error: Exception, keys: Mapping[str, "Key"], groups: Mapping[str, It
             value = word.partition("=")[2] if word else str(cause.value)
             return UsageError(f"{name}: expected {keys[name].expected}; got {shortened(value) or 'nothing'}")
         if "not in struct" in str(cause) or "not in '" in str(cause):
-            return _unknown_key(name, keys, groups)
+            return _unknown_key(name, keys, groups, having)
         return UsageError(f"{name}: {_first_line(cause)}" if name else _first_line(cause))
     unknown = re.search(r"Key '([^']*)' (?:is )?not in", str(error))
     if unknown:
-        return _unknown_key(unknown[1], keys, groups)
+        return _unknown_key(unknown[1], keys, groups, having)
     if "Ambiguous value" in str(error):
         name, _, value = str(error).partition("'")[2].partition("'\n")[0].partition("=")
         return UsageError(
@@ -77,18 +85,26 @@ def explain(error: Exception, keys: Mapping[str, "Key"], groups: Mapping[str, It
     )
 
 
-def _unknown_key(name: str, keys: Mapping[str, "Key"], groups: Mapping[str, Iterable[str]]) -> UsageError:
+def _unknown_key(
+    name: str,
+    keys: Mapping[str, "Key"],
+    groups: Mapping[str, Iterable[str]],
+    having: Callable[[str, str], Iterable[str]],
+) -> UsageError:
     parts = name.split(".")
+    group = parts[0] if len(parts) > 1 and parts[0] in groups else ""
+    if group and (able := [*having(group, name)]):
+        others = f", or another of {', '.join(able[1:])}" if able[1:] else ""
+        return UsageError(f"{name}: what is chosen of {group} has no such key; choose {group}={able[0]} first{others}")
     for depth in range(len(parts) - 1, 0, -1):
         parent = ".".join(parts[:depth])
         beside = {key.removeprefix(f"{parent}.").partition(".")[0] for key in keys if key.startswith(f"{parent}.")}
         if beside - {parts[depth]}:
             return UsageError(f"{parent}: {did_you_mean('key', parts[depth], beside)}")
-    if parts[0] in groups and len(parts) > 1:
-        group, choices = parts[0], ", ".join(choice for choice in groups[parts[0]] if choice != CUSTOM)
+    if group:
+        choices = ", ".join(choice for choice in groups[group] if choice != CUSTOM)
         return UsageError(
-            f"{name}: what is chosen of {group} has no such key; choose one of {choices}, or "
-            f"{group}._target_=module.Class"
+            f"{name}: no choice of {group} has such a key; choose one of {choices}, or {group}._target_=module.Class"
         )
     return did_you_mean("key", parts[0], {*(key.partition(".")[0] for key in keys), *groups})
 

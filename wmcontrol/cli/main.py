@@ -124,7 +124,12 @@ def _hydra(command: str, words: list[str]) -> None:
         raise UsageError(f"{deepest.partition('=')[0]}: it is nested too deep") from error
     except (HydraException, OmegaConfBaseException, *_ORDINARY) as error:
         groups = {group: tuple(choices_of(group)) for group in groups_of(command)}
-        raise explain(error, keys_of(command, _chosen(command, words)), groups) from error
+        chosen = _chosen(command, words)
+
+        def having(group: str, name: str) -> list[str]:
+            return [choice for choice in groups[group] if name in keys_of(command, {**chosen, group: choice})]
+
+        raise explain(error, keys_of(command, chosen), groups, having) from error
     finally:
         sys.argv = argv
         os.environ.pop(_FULL_ERROR)

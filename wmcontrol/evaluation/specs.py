@@ -169,15 +169,16 @@ def planning_spec(
     imagines: WorldModel | SimulatorModel = model
     if simulator:
         imagines = SimulatorModel(model, tasks.env_id, env_settings=tasks.env_settings, num_workers=num_workers)
+    far = next((words for agent, words in _FAR.items() if issubclass(kind, agent)), "")
     follows = {
         "horizon": protocol.horizon,
         "replan_every": protocol.replan_every,
         # The environment's own tasks do not say it.
-        "goal_offset": None if kind in _FAR else getattr(tasks, "goal_offset", None),
+        "goal_offset": None if far else getattr(tasks, "goal_offset", None),
     }
     agent = kind.from_model(imagines, planner, objective=objective, **{**changes, **follows})
     name = SIMULATOR if simulator else "world model"
-    name += _FAR.get(kind, "")
+    name += far
     if agent.prior is not None:
         name += f" from {agent.num_proposals} proposals"
     return AgentSpec(name, agent, about, "oracle" if simulator else "model")

@@ -93,6 +93,8 @@ class Landmarks(nn.Module):
         """
         if len(self.edges) and (self.edges.min() < 0 or self.edges.max() >= len(self.tokens)):
             raise ValueError(f"landmarks.edges must be numbers of landmarks, from 0 to {len(self.tokens) - 1}")
+        if len((self.edges.long() @ self.edges.new_tensor([len(self.tokens), 1]).long()).unique()) < len(self.edges):
+            raise ValueError("landmarks.edges: one is there twice")
         if (self.steps < 0).any():
             raise ValueError("landmarks.steps must be at least 0")
 

@@ -113,6 +113,7 @@ class StepsToGo(nn.Module):
         """
         odds = self.logits(tokens, goal) - self.shares.clamp_min(1e-9).log()
         credible = ((odds[..., :-1] - odds[..., -1:]).exp() / _CREDIBLE).clamp(max=1)
+        credible = credible * (self.shares[:-1] > 0)  # of what no pair had, nothing was learned
         return (1 - credible.cummax(-1).values).sum(-1)
 
     def expected(self, tokens: Tensor, goal: Tensor) -> Tensor:

@@ -37,18 +37,21 @@ class HindsightPairs:
         members: numbers of trajectories.
         frameskip: environment steps of a model step; what lies between is rounded up.
         max_steps: N.
+        use: what they are for, as errors say it.
 
     Raises:
         ValueError: there are fewer than two trajectories, or none is as long as a model step.
     """
 
-    def __init__(self, store: LatentStore, members: Sequence[int], frameskip: int, max_steps: int):
+    def __init__(
+        self, store: LatentStore, members: Sequence[int], frameskip: int, max_steps: int, use: str = "to learn from"
+    ):
         lengths = store.lengths[list(members)]
         if len(lengths) < 2 or lengths.max() <= frameskip:
             raise ValueError(
-                f"{store.folder}: expected at least two trajectories to learn from, one of them longer than the "
-                f"{frameskip} steps of a model step; got {len(lengths)} once some are held out, of at "
-                f"most {lengths.max(initial=0)} steps"
+                f"{store.folder}: expected at least two trajectories {use}, one of them longer than the {frameskip} "
+                f"steps of a model step; got {len(lengths)}, of at most {max(0, lengths.max(initial=1) - 1)} steps; "
+                "give more or longer ones, or another split_seed, which decides what is held out"
             )
         self._store, self._max_steps, self.folder = store, max_steps, store.folder
         self.frames = np.concatenate([np.arange(n) + store.offsets[m] for m, n in zip(members, lengths, strict=True)])
@@ -64,8 +67,8 @@ class HindsightPairs:
         self.shares = np.append((1 - _FARTHER) * near, _FARTHER)  # of pairs with so many model steps
 
     def later(self, count: int, rng: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return any frames (count,) but the last of trajectories, and later ones (count,), any number of environment
-        steps as often."""
+        """Return any frames (count,) but the last of trajectories, and for each a later one (count,) of its trajectory,
+        any of those up to N model steps later as likely."""
         starts = self._by_rest[rng.integers(self._having[1], size=count)]
         most = np.minimum(self._rest[starts], len(self._having) - 1)
         return starts, starts + 1 + rng.integers(most)
@@ -123,7 +126,8 @@ def hindsight(
     if world.normalizer is None:
         raise ValueError("base: expected a model with actions, whose frameskip says how long a model step is")
     train, held_out = split(data, settings)
+    if len(held_out) < 2:  # as of few trajectories; pairs of two need two
+        train, held_out = train[:-1], [*held_out, *train[-1:]]
     pairs = HindsightPairs(data, train, world.frameskip, settings.max_steps)
-    # Of few trajectories one alone is held out, which gives no pairs of two.
-    unseen = HindsightPairs(data, held_out if len(held_out) > 1 else train, world.frameskip, settings.max_steps)
+    unseen = HindsightPairs(data, held_out, world.frameskip, settings.max_steps, use="to hold out")
     return Hindsight(place, data, world, pairs, unseen)

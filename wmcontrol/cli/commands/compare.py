@@ -54,6 +54,7 @@ def run(config: Any) -> None:
     """Do what is not yet done, and save the report."""
     from ...compare import ENVIRONMENTS, usual_comparison
     from ...engine import run_parallel
+    from ...planners import CEM
 
     if "_target_" in config.objective:
         raise UsageError("objective: a comparison has the distance of each model, objective=saved, with its keys")
@@ -67,7 +68,7 @@ def run(config: Any) -> None:
         asked = usual_comparison(
             given["envs"],
             protocol,
-            make(config.planner, "planner"),
+            make(config.planner, "planner") or CEM(std=2.0),  # auto: models of several kinds have one planner
             data=None if config.data.path is None else paths_of(config.data),
             reader=reader,
             num_steps=config.num_steps,

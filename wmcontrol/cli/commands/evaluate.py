@@ -35,7 +35,7 @@ class Config:
         context_steps: environment steps of data that are replayed before the agent takes over, while it observes;
             context_frames=3 needs two model steps, 10; by default as many as the model was saved with. For example 10.
         num_proposals: sequences of actions that the search begins with, where the model has an action prior; 0 for
-            none; by default as many as the model was saved with. For example 200.
+            none; by default as many as the model was saved with, and 128 of agent=subgoals. For example 200.
         device: where the model works; auto is a GPU if there is one. For example cpu.
         out: the folder for all of it; by default one of these settings, under outputs/evaluate. For example
             results/wall.
