@@ -15,6 +15,7 @@ from naming import naming
 from wmcontrol import WorldModel
 from wmcontrol.cli.main import main
 from wmcontrol.data import open_dataset
+from wmcontrol.planners import RandomShooting
 
 WALK = "test/Walk-v0"
 Captured = pytest.CaptureFixture[str]
@@ -78,6 +79,13 @@ def test_an_environment_without_goals_is_recorded_learned_and_judged(capsys: Cap
     found = json.loads(Path("found/returns.json").read_text())
     assert set(found) == {"random actions", "world model"}
     assert len(found["world model"]["returns"]) == 2
+    with pytest.MonkeyPatch.context() as patch:  # without a planner it is what suits the model, here one of the paper's
+        patch.setattr(
+            "wmcontrol.agents.planning.CEM", lambda **given: asked.append(given) or RandomShooting(num_samples=2)
+        )
+        asked: list[dict] = []
+        assert main([*judged, "horizon=2", "model.path=rewarded/model", "out=usual"]) == 0
+    assert asked == [{"std": 2.0}]
 
 
 @pytest.mark.parametrize(
