@@ -17,7 +17,7 @@ from wmcontrol.cli.main import main
 from wmcontrol.data import open_dataset
 from wmcontrol.planners import RandomShooting
 
-WALK = "test/Walk-v0"
+WALK, ENDLESS, BLIND, DARK = "test/Walk-v0", "test/Endless-v0", "test/Blind-v0", "test/Dark-v0"
 Captured = pytest.CaptureFixture[str]
 
 
@@ -29,12 +29,25 @@ class Walk(Ball):
         return self.place, float(self.place[0]), False, False, {}
 
 
+class Blind(gym.Env):
+    """Draws nothing."""
+
+    observation_space = action_space = gym.spaces.Box(-1, 1, (2,))
+
+    def __init__(self, render_mode: str | None = None):
+        self.render_mode = render_mode
+
+
 @pytest.fixture(autouse=True)
 def walk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.chdir(tmp_path)
     gym.register(WALK, Walk, max_episode_steps=6)
+    gym.register(ENDLESS, Walk)
+    gym.register(BLIND, Blind, max_episode_steps=6)
+    gym.register(DARK, lambda: Walk(), max_episode_steps=6)
     yield
-    gym.registry.pop(WALK)
+    for name in (WALK, ENDLESS, BLIND, DARK):
+        gym.registry.pop(name)
 
 
 def test_an_environment_without_goals_is_shown(capsys: Captured) -> None:
@@ -79,6 +92,10 @@ def test_an_environment_without_goals_is_recorded_learned_and_judged(capsys: Cap
     found = json.loads(Path("found/returns.json").read_text())
     assert set(found) == {"random actions", "world model"}
     assert len(found["world model"]["returns"]) == 2
+    short = ["agent=random", "max_steps=3", "out=short"]
+    assert main([*judged[:-1], *short]) == 0
+    (rewards,) = json.loads(Path("short/returns.json").read_text()).values()
+    assert np.abs(rewards["returns"]).max() <= 3 * 11  # three steps, each within 10 and a step
     with pytest.MonkeyPatch.context() as patch:  # without a planner it is what suits the model, here one of the paper's
         patch.setattr(
             "wmcontrol.agents.planning.CEM", lambda **given: asked.append(given) or RandomShooting(num_samples=2)
@@ -94,6 +111,16 @@ def test_an_environment_without_goals_is_recorded_learned_and_judged(capsys: Cap
         (["record", "env.id=Nothing-v0"], "Nothing-v0"),
         (["record", f"env.id={WALK}", "control_rate=0", "num_frames=1"], "num_frames"),
         (["returns", f"env.id={WALK}", "agent=simulator"], "simulator"),
+        (["returns", f"env.id={ENDLESS}", "agent=random"], "max_steps"),
+        (["returns", f"env.id={WALK}", "agent=random", "max_steps=0"], "max_steps"),
+        (["evaluate", f"env.id={WALK}", "agent=random"], "register_goal_env"),
+        (["collect", f"env.id={WALK}"], "record"),
+        pytest.param(
+            ["show", f"env.id={BLIND}", "out=a.png"],
+            "rgb_array",
+            marks=pytest.mark.filterwarnings("ignore:.*not in the possible render_modes"),  # Gymnasium says it too
+        ),
+        (["show", f"env.id={DARK}", "out=a.png"], "render_mode"),
         (["fit_reward", "store=nowhere", "base=wall"], "nowhere"),
     ],
 )

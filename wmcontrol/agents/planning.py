@@ -75,6 +75,11 @@ class PlanningAgent:
         check_fields(self)
         object.__setattr__(self, "objective", objective_for(self.objective, self._world))
         object.__setattr__(self, "planner", _suited(self.planner, self.action_layout.choices))
+        if isinstance(self.planner, BestProposal) and not (self._world.prior and self.num_proposals):
+            raise ValueError(
+                "BestProposal chooses among what the model's action prior proposes, and there is nothing: it needs a "
+                "model with a prior, which fit_prior gives it, and num_proposals over 0"
+            )
         frameskip = self.model.frameskip
         if self.replan_every % frameskip or self.replan_every > self.horizon * frameskip:
             raise ValueError(

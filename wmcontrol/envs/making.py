@@ -9,6 +9,10 @@ from gymnasium.vector import AutoresetMode
 from ..actions import ActionLayout
 from .registration import bare_id
 
+_NO_GOALS = (
+    "it has no goals that agents could be given; wmcontrol.envs.register_goal_env registers it with goals, and "
+    "wmcontrol returns judges agents by rewards"
+)
 NEEDS = ("get_state", "variation", "control_rate")  # of a vector environment that agents act in
 
 
@@ -27,7 +31,7 @@ def make_one(env_id: str, settings: Mapping[str, Any]) -> Any:
     except (ImportError, gym.error.Error) as error:
         raise _refused(env_id, error) from error
     if spec.vector_entry_point is None:
-        raise ValueError(f"agents cannot act in {env_id}: it was registered without a vector_entry_point")
+        raise ValueError(f"agents cannot act in {env_id}: {_NO_GOALS}")
     try:
         return gym.make(env_id, disable_env_checker=True, **settings).unwrapped
     except Exception as error:  # what others' environments raise is up to them
@@ -55,8 +59,15 @@ def make_vector(env_id: str, num_envs: int, settings: Mapping[str, Any], needs: 
             or it lacks an attribute.
     """
     try:
+        name = bare_id(env_id)
+        goalless = name in gym.registry and gym.spec(name).vector_entry_point is None
+    except (ImportError, ValueError) as error:
+        raise _refused(env_id, error) from error
+    if goalless:
+        raise ValueError(f"agents cannot act in {env_id}: {_NO_GOALS}")
+    try:
         env: Any = gym.make_vec(
-            bare_id(env_id),
+            name,
             num_envs=num_envs,
             vectorization_mode="vector_entry_point",
             max_episode_steps=None,
@@ -73,5 +84,5 @@ def make_vector(env_id: str, num_envs: int, settings: Mapping[str, Any], needs: 
     missing = [name for name in needs if not hasattr(env, name)]
     if missing:
         env.close()
-        raise ValueError(f"agents cannot act in {env_id}: its vector form has no {', '.join(missing)}")
+        raise ValueError(f"agents cannot act in {env_id}: its vector form has no {', '.join(missing)}; {_NO_GOALS}")
     return env

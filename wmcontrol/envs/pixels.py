@@ -20,7 +20,10 @@ def make_env(env_id: str, settings: Mapping[str, Any], **more: Any) -> gym.Env[A
         maker = maker_of(env_id)
         return maker(**settings) if callable(maker) else gym.make(maker, **{**settings, **more})
     except (TypeError, ImportError, gym.error.Error) as error:
-        raise ValueError(f"{env_id} cannot be made with the settings {dict(settings)}: {error}") from error
+        told = str(error).partition(" was raised from the environment creator")[0]
+        if "'render_mode'" in told and "render_mode" not in settings:
+            raise ValueError(f"{env_id} must take render_mode, with which it draws frames: {told}") from error
+        raise ValueError(f"{env_id} cannot be made with the settings {dict(settings)}: {told}") from error
 
 
 def make_with_pixels(env_id: str, settings: Mapping[str, Any], image_size: int = 64) -> "PixelObservation":
@@ -29,7 +32,12 @@ def make_with_pixels(env_id: str, settings: Mapping[str, Any], image_size: int =
     Raises:
         ValueError: there is none of this id, it cannot be made with the settings, or draws no frames.
     """
-    return PixelObservation(make_env(env_id, settings, render_mode="rgb_array"), image_size)
+    env = make_env(env_id, settings, render_mode="rgb_array")
+    modes = env.metadata.get("render_modes") or ()
+    if "rgb_array" not in modes:
+        env.close()
+        raise ValueError(f'{env_id} draws no frames: metadata["render_modes"] must have "rgb_array", got {list(modes)}')
+    return PixelObservation(env, image_size)
 
 
 class PixelObservation(gym.Wrapper[Any, Any, Any, Any]):

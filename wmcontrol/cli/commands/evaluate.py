@@ -74,6 +74,8 @@ def run(config: Any) -> None:
         stack.enter_context(open_run(out, "evaluate", settings))
         if config.device == "auto" and model is not None:
             print(f"device: {model.device}", file=sys.stderr)
+        if plans and make(config.planner, "planner") is None:
+            print(f"planner: {spec.agent.planner}", file=sys.stderr)
         progress = stack.enter_context(progress_bars("tasks"))
         how |= {"imports": plain(config.imports), "tracker": tracker, "progress": progress}
         rows, page = evaluate_and_report(spec, tasks, protocol, out, **how)

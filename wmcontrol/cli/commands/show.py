@@ -61,7 +61,7 @@ def _at_random(config: Any) -> Any:
     with made("env"):
         if not is_goal_env(bare_id(env_id)) and bare_id(env_id) in gym.registry:
             with closing(make_with_pixels(env_id, settings)) as env:
-                return record(env, _EPISODES, num_frames=_FRAMES)
+                return record(env, _EPISODES, num_frames=_FRAMES, control_rate=config.data.control_rate)
         policy = policies.random(env_id)
         for wrong in () if env_id in ENV_IDS else check_goal_env(env_id):
             print(f"{env_id}: {wrong}", file=sys.stderr)

@@ -155,7 +155,10 @@ def _kind(env_id: str, policy: str, only: str | None = None) -> str:
         )
     known = [known for known in ENV_IDS if known.startswith(f"wmcontrol/{only or ''}")]
     more = "" if only else ", and for environments that register_goal_env has registered"
-    raise ValueError(f"{policy} is a policy for {', '.join(known)}{more}; not for {env_id!r}")
+    raise ValueError(
+        f"{policy} is a policy for {', '.join(known)}{more}; not for {env_id!r}; record (wmcontrol record) takes any "
+        "environment"
+    )
 
 
 def _scripted(
