@@ -126,8 +126,9 @@ class PathToGoal:
         """Where the plan goes, in words."""
         if np.isinf(self.steps):
             return "no path: straight for the goal"
-        where = "the goal" if self.subgoal is None else f"landmark {self.subgoal}"
-        return f"headed for {where}, {self.steps:.1f} model steps to go"
+        if self.subgoal is None:
+            return f"next: the goal, in {self.steps:.1f} model steps"
+        return f"next: landmark {self.subgoal}; goal in {self.steps:.1f} steps"  # as wide as a picture
 
 
 @dataclass(frozen=True)

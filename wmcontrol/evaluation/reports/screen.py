@@ -86,7 +86,7 @@ class Screen:
         self._searches = bool(plans)
         self._words(_GAP, 24, literal(title), fontsize=11, fontweight="bold")
         drawn = any(plan.paths.size for plan in plans)
-        self._words(_GAP, _TOP - 8, "what the agent sees" + (", plan, proposals (thin)" if drawn else ""))
+        self._words(_GAP, _TOP - 8, "what the agent sees" + (", plan, thin: proposals" if drawn else ""))
         if self.shows_imagined:
             self._words(_GAP + _MORE, _TOP - 8, "imagined by the plan")
         self._words(_GAP + _MORE + self.shift, _TOP - 8, "goal")
