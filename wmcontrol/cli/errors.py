@@ -93,18 +93,18 @@ def _unknown_key(
 ) -> UsageError:
     parts = name.split(".")
     group = parts[0] if len(parts) > 1 and parts[0] in groups else ""
-    if group and (able := [*having(group, name)]):
-        others = f", or another of {', '.join(able[1:])}" if able[1:] else ""
-        return UsageError(f"{name}: what is chosen of {group} has no such key; choose {group}={able[0]} first{others}")
+    able = [*having(group, name)] if group else []
+    elsewhere = f"; it is a key of {group}={' | '.join(able)}" if able else ""
     for depth in range(len(parts) - 1, 0, -1):
         parent = ".".join(parts[:depth])
         beside = {key.removeprefix(f"{parent}.").partition(".")[0] for key in keys if key.startswith(f"{parent}.")}
         if beside - {parts[depth]}:
-            return UsageError(f"{parent}: {did_you_mean('key', parts[depth], beside)}")
+            return UsageError(f"{parent}: {did_you_mean('key', parts[depth], beside)}{elsewhere}")
     if group:
         choices = ", ".join(choice for choice in groups[group] if choice != CUSTOM)
         return UsageError(
-            f"{name}: no choice of {group} has such a key; choose one of {choices}, or {group}._target_=module.Class"
+            f"{name}: what is chosen of {group} has no such key{elsewhere}; choose one of {choices}, or "
+            f"{group}._target_=module.Class"
         )
     return did_you_mean("key", parts[0], {*(key.partition(".")[0] for key in keys), *groups})
 
