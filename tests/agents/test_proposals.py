@@ -189,6 +189,8 @@ def test_when_a_goal_is_due_is_estimated_from_proposals_where_no_task_says_it() 
     begun, _ = env.reset(seed=0, options={"state": starts, "goal_state": goals})
     _, state = replace(agent, objective=paid).predict(begun)
     assert [known.due for known in state.envs] == [5, 15, 20]
+    with pytest.raises(ValueError, match=naming("BestProposal", "fit_prior")):
+        PlanningAgent(dot_model(), BestProposal(), GoalDistance("l2", "mean"))
     without = PlanningAgent(dot_model(), Starts(), GoalDistance("l2", "mean"))
     (first, *_) = without.explain(without.predict(observation)[1])
     assert first is not None

@@ -38,6 +38,7 @@ SB3 = ["agent=sb3", "agent.algorithm=PPO"]
         (["model=wall", "env=wall", "planner=icm"], naming("planner", "'icm'", "'icem'")),
         (["model=wall", "env=wall", "planner=cem", "planner.samples=5"], "'num_samples'"),
         (["model=wall", "env=wall", "planner=cem", "planner.num_samples=5"], naming("num_elites", "num_samples", 5)),
+        (["model=wall", "env=wall", "planner=best_proposal", "num_proposals=0"], naming("BestProposal", "fit_prior")),
         (["model=pusht", "env=pusht", "objective=time_to_goal"], naming("TimeToGoal", "fit_steps_to_go")),
         (
             ["model=wall", "env=wall", "objective=temporal_distance"],
