@@ -74,7 +74,7 @@ def run(config: Any) -> None:
         stack.enter_context(open_run(out, "evaluate", settings))
         if config.device == "auto" and model is not None:
             print(f"device: {model.device}", file=sys.stderr)
-        if plans and make(config.planner, "planner") is None:
+        if plans and "_target_" not in config.planner:  # auto
             print(f"planner: {spec.agent.planner}", file=sys.stderr)
         progress = stack.enter_context(progress_bars("tasks"))
         how |= {"imports": plain(config.imports), "tracker": tracker, "progress": progress}
