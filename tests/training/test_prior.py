@@ -51,6 +51,22 @@ def test_samples_follow_the_velocity_to_its_end() -> None:
     assert (found[1, :, 2] == 0).all()  # after the goal
 
 
+class Growing(ActionPrior):
+    """A velocity that grows with the place and with time: the exact end is ``noise * exp(1 + 1 / 2)``."""
+
+    def forward(self, noisy: Tensor, time: Tensor, condition: Tensor) -> Tensor:
+        return (1 + time[..., None]) * noisy
+
+
+def test_noise_goes_two_steps_of_the_midpoint_method() -> None:
+    prior, noise = Growing(3, 2, 4, horizon=3), torch.ones(1, 1, 3, 4)
+    found = prior.decode(noise, torch.zeros(1, 512), torch.tensor([3]))
+    first = 1 + 0.5 * 1.25 * (1 + 0.25 * 1.0)
+    expected = first * (1 + 0.5 * 1.75 * (1 + 0.25 * 1.5))
+    torch.testing.assert_close(found, torch.full_like(noise, expected))
+    torch.testing.assert_close(prior.noise(2, generators(3))[1], torch.randn(2, 3, 4, generator=generators(2)[1]))
+
+
 def test_the_loss_of_the_true_velocity_is_0_and_that_of_none_is_known() -> None:
     prior = Known(3, 2, 4, horizon=3)
     prior.target = torch.randn(3, 4, generator=torch.Generator().manual_seed(0))

@@ -189,6 +189,13 @@ class Explanation:
     info: Mapping[str, Any]
     path: PathToGoal | WayToGoal | None = None
 
+    def __repr__(self) -> str:
+        surprise, change = (np.round(values, 4).tolist() for values in (self.surprise, self.change))
+        return (
+            f"Explanation(step={self.step}, cost={self.cost:.4g}, steps_to_go={self.steps_to_go}, {len(self.actions)} "
+            f"actions, {len(self.proposals)} proposals, surprise={surprise}, change={change})"
+        )
+
 
 @torch.no_grad()
 def explain(model: WorldModel | SimulatorModel, last_plan: PlanRecord | None, memory: int) -> Explanation | None:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..actions import ActionLayout
-from ..checks import check_fields, whole
+from ..checks import check_fields, choice, whole
 from ..models import ActionNormalizer, ActionPrior, PlanningSettings, WorldModel
 from ..models.ordinary import ordinary_tensors
+from ..models.planning_settings import SEARCH_SPACES
 from ..objectives import GoalDistance, LearnedReward, Objective, objective_for, objective_from
-from ..planners import CEM, BestProposal, CategoricalCEM, Planner, fast
+from ..planners import CEM, BestProposal, CategoricalCEM, Plan, Planner, fast
 from .imagining import Explanation, LatentCost, context_of, explain, steps_of, tokens_of
 from .observations import read, read_starts
 from .simulator import SimulatorModel
@@ -23,6 +24,7 @@ from .state import Actions, AgentState, EnvState, Observation, Pixels, PlanRecor
 
 _TRIED = 16  # proposals for each number of steps to go, where these are estimated
 _ABOUT = 0.2  # more of the cost is about as near
+_FARTHEST = 4.0  # of a number of noise from 0; of standard normal ones, 1 in 16,000 is
 
 
 @dataclass(frozen=True)
@@ -47,13 +49,17 @@ class PlanningAgent:
             objective then counts distances from that step of a plan on, and the action prior proposes so many. Where it
             is not known, an action prior estimates it: the first plan tries proposals for each number of steps.
         num_proposals: sequences of actions of the model's action prior, where it has one, that the search begins with.
+        search_space: what the planner searches over: actions; or, with a model that has an action prior, the noise that
+            the prior makes actions from. Then every candidate is one that the prior could propose, which the model
+            knows from its training, and the planner should begin with a standard deviation of 1. As reinforcement
+            learning does that steers a diffusion policy (Wagenmaker et al. 2025, arXiv 2506.15799).
         seed: of all randomness.
 
     Raises:
         TypeError, ValueError: a model that takes no actions, or settings that do not fit it.
     """
 
-    model: WorldModel | SimulatorModel
+    model: WorldModel | SimulatorModel = field(repr=False)  # whose layers would fill a page
     planner: Planner
     objective: Objective
     horizon: int = whole(5)
@@ -61,6 +67,7 @@ class PlanningAgent:
     context_frames: int = whole(1)
     goal_offset: int | None = whole(None)
     num_proposals: int = whole(64, least=0)
+    search_space: str = choice("actions", SEARCH_SPACES)
     seed: int = whole(0, least=0)
 
     def __post_init__(self) -> None:
@@ -79,6 +86,11 @@ class PlanningAgent:
             raise ValueError(
                 "BestProposal chooses among what the model's action prior proposes, and there is nothing: it needs a "
                 "model with a prior, which fit_prior gives it, and num_proposals over 0"
+            )
+        if self.search_space == "noise" and (self._world.prior is None or self.action_layout.choices):
+            raise ValueError(
+                "search_space=noise: noise becomes actions by an action prior, which fit_prior gives a model, where "
+                "actions are real numbers; take search_space=actions"
             )
         frameskip = self.model.frameskip
         if self.replan_every % frameskip or self.replan_every > self.horizon * frameskip:
@@ -140,6 +152,8 @@ class PlanningAgent:
             objective = GoalDistance(settings.metric, steps, weights)  # type: ignore[arg-type]
         if planner is None and world.normalizer and world.normalizer.layout.choices:
             planner = CategoricalCEM()
+        # A fine-tuned model keeps how its base plans, and not the prior.
+        asked = "search_space" in changes or world.prior is not None
         return cls(
             model,
             planner or (CEM(std=2.0) if world.prior is None else fast()),
@@ -149,6 +163,7 @@ class PlanningAgent:
             context_frames=settings.context_frames,
             goal_offset=goal_offset,
             num_proposals=settings.num_proposals,
+            search_space=settings.search_space if asked else "actions",
             seed=seed,
             **{name: value for name, value in changes.items() if name in own},
         )
@@ -440,11 +455,19 @@ class PlanningAgent:
         prior = self.prior
         if prior is None:
             return goal.new_zeros(len(chosen), 0, self.horizon, self._normalizer.action_dim)
+        return self._fitted(prior.sample(*self._asked(prior, chosen, goal, steps_to_go), count, generators))
+
+    def _asked(
+        self, prior: ActionPrior, chosen: Sequence[EnvState], goal: Tensor, steps_to_go: int | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return what an action prior is asked for: tokens, goals and steps to go."""
         tokens = tokens_of(chosen, self._memory, self.model.frameskip)
-        steps = torch.full(
-            (len(chosen),), min(steps_to_go or prior.horizon, prior.horizon), dtype=torch.int64, device=goal.device
-        )
-        proposed = prior.sample(tokens, goal, steps, count, generators)[:, :, : self.horizon]
+        most = min(steps_to_go or prior.horizon, prior.horizon)
+        return tokens, goal, torch.full((len(chosen),), most, dtype=torch.int64, device=goal.device)
+
+    def _fitted(self, proposed: Tensor) -> Tensor:
+        """Return proposals (B, K, H', A) as plans (B, K, H, A): cut, or followed by the mean action."""
+        proposed = proposed[:, :, : self.horizon]
         proposed = torch.nn.functional.pad(proposed, (0, 0, 0, self.horizon - proposed.shape[2]))
         return self._chosen(proposed) if self.action_layout.choices else proposed
 
@@ -462,15 +485,16 @@ class PlanningAgent:
         low, high = self._normalizer.bounds()
         context = context_of(self.model, chosen, self._memory)
         generators = [env.generator() for env in chosen]
-        proposals = self._proposals(chosen, goal, steps_to_go, generators, self.num_proposals)
         objective = self.objective if steps_to_go is None else objective_from(self.objective, steps_to_go)
-        plan = self.planner.plan(
-            LatentCost(self.model, context, goal, objective),
-            torch.cat([starts, proposals.to(starts)], 1),
-            low=low,
-            high=high,
-            generators=generators,
-        )
+        cost = LatentCost(self.model, context, goal, objective)
+        prior = self.prior
+        if prior is None or self.search_space == "actions" or isinstance(self.planner, BestProposal):
+            proposals = self._proposals(chosen, goal, steps_to_go, generators, self.num_proposals)
+            begin = torch.cat([starts, proposals.to(starts)], 1)
+            plan = self.planner.plan(cost, begin, low=low, high=high, generators=generators)
+        else:
+            asked = self._asked(prior, chosen, goal, steps_to_go)
+            plan, proposals = self._planned_in_noise(prior, asked, cost, starts.clamp(low, high), generators)
         actions = self._normalizer.to_environment(plan.actions).flatten(1, 2).cpu().numpy().astype(np.float32)
         for k, (i, env) in enumerate(zip(members, chosen, strict=True)):
             envs[i] = replace(
@@ -480,6 +504,45 @@ class PlanningAgent:
                 plans=env.plans + 1,
                 decisions=env.decisions + 1,
             )
+
+    def _planned_in_noise(
+        self,
+        prior: ActionPrior,
+        asked: tuple[Tensor, Tensor, Tensor],
+        cost: LatentCost,
+        starts: Tensor,
+        generators: list[torch.Generator],
+    ) -> tuple[Plan, Tensor]:
+        """Search the noise that becomes the best actions; return the plan and what the search began with (B, K, H, A).
+
+        What is left of the last plan, which no noise need become, is the plan if it is better.
+        """
+        low, high = self._normalizer.bounds()
+        with torch.no_grad():
+            condition = prior.condition(*asked)
+
+        def decode(noise: Tensor) -> Tensor:
+            return self._fitted(prior.decode(noise, condition, asked[2])).clamp(low, high)
+
+        noise = prior.noise(self.num_proposals, generators).to(condition)
+        found = self.planner.plan(
+            lambda candidates: cost(decode(candidates)),
+            torch.cat([torch.zeros_like(noise[:, :1]), noise], 1),
+            low=torch.full_like(low, -_FARTHEST),
+            high=torch.full_like(high, _FARTHEST),
+            generators=generators,
+        )
+        with torch.no_grad():
+            costs = cost(starts)
+            least, index = costs.where(costs.isfinite(), math.inf).to(found.cost).min(1)
+            actions = decode(found.actions[:, None])[:, 0]
+            start = starts.take_along_dim(index[:, None, None, None], 1)[:, 0]
+            actions = start.where((least < found.cost)[:, None, None], actions)
+            info = {**found.info, "evaluations": found.info["evaluations"] + starts.shape[1], **cost.report(actions)}
+            if "elites" in info:
+                info["elites"] = decode(info["elites"])
+            history = torch.minimum(found.history, least)
+            return Plan(actions=actions, cost=history[-1], history=history, info=info), decode(noise)
 
 
 def check_reads_goal(objective: Any) -> None:

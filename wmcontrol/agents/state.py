@@ -95,6 +95,9 @@ class AgentState:
     envs: tuple[EnvState, ...]
     kind: str = ""  # of the agent, which alone can go on with it
 
+    def __repr__(self) -> str:
+        return f"AgentState({self.kind}, at steps {[env.step for env in self.envs]})"
+
     @property
     def decisions(self) -> tuple[int, ...]:
         """How many plans were made for each environment."""

@@ -148,7 +148,9 @@ class SubgoalAgent(PlanningAgent):
             PlanningAgent(**shared)._plan_together(envs, near, begun, steps_to_go)
         if far:
             way = self._way_length([envs[i] for i in far])
-            agent = _FromAfar(**{**shared, "objective": way}, num_subgoals=self.num_subgoals, reach=self.reach)
+            # Its proposals are for many goals, each with its own way from noise to actions.
+            changes = {"objective": way, "search_space": "actions"}
+            agent = _FromAfar(**{**shared, **changes}, num_subgoals=self.num_subgoals, reach=self.reach)
             agent._plan_together(envs, far, starts[[rows[i] for i in far]], steps_to_go)
             if self.doubt:
                 self._doubt(envs, far, way)

@@ -246,7 +246,9 @@ def evaluate_and_report(
             film(spec.agent, tasks, protocol, path, num_episodes=count, seed=seed, title=spec.name)
         solved = ["solved" if success else "not solved" for success in rows[0].evaluation.successes()[:count]]
         films.append(Video(f"{spec.name}, the first tasks: {', '.join(solved)}", path))
-    left_out = {"type", "model", "policy"} | (set() if getattr(spec.agent, "prior", None) else {"num_proposals"})
+    left_out = {"type", "model", "policy"}
+    if not getattr(spec.agent, "prior", None):
+        left_out |= {"num_proposals", "search_space"}
     told = {name: value for name, value in describe(spec.agent).items() if name not in left_out}
     page = report(
         rows,

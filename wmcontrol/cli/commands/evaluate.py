@@ -36,6 +36,9 @@ class Config:
             context_frames=3 needs two model steps, 10; by default as many as the model was saved with. For example 10.
         num_proposals: sequences of actions that the search begins with, where the model has an action prior; 0 for
             none; by default as many as the model was saved with, and 128 of agent=subgoals. For example 200.
+        search_space: what the planner searches over, where the model has an action prior: actions; or noise, which the
+            prior makes actions from, so that every candidate is one that it could propose; by default as the model was
+            saved. For example noise.
         device: where the model works; auto is a GPU if there is one. For example cpu.
         out: the folder for all of it; by default one of these settings, under outputs/evaluate. For example
             results/wall.
@@ -44,6 +47,7 @@ class Config:
     context_frames: int | None = None
     context_steps: int | None = None
     num_proposals: int | None = None
+    search_space: str | None = None
     device: str = "auto"
     out: str | None = None
 
@@ -135,7 +139,8 @@ def _spec(config: Any, tasks: Any, protocol: Any, model: Any) -> Any:
     changes = {} if objective else planning_changes(config.objective)
     with made("objective"):
         replace(model.planning, **changes)
-    changes |= {name: config[name] for name in ("context_frames", "num_proposals") if config[name] is not None}
+    own_keys = ("context_frames", "num_proposals", "search_space")
+    changes |= {name: config[name] for name in own_keys if config[name] is not None}
     with made():
         replace(model.planning, **changes)
     path = config.model.get("path")
