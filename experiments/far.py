@@ -40,6 +40,7 @@ from wmcontrol.evaluation import (
     planning_spec,
 )
 from wmcontrol.models import PlanningSettings
+from wmcontrol.models.planning_settings import SEARCH_SPACES
 from wmcontrol.planners import fast
 from wmcontrol.training import (
     FinetuneSettings,
@@ -166,7 +167,13 @@ def _trained(store: LatentStore, planning: PlanningSettings, out: Path) -> World
 
 
 def make_rows(
-    title: str, agents: Sequence[str], num_tasks: int, out: Path, sac_seconds: float, seed: int = 0
+    title: str,
+    agents: Sequence[str],
+    num_tasks: int,
+    out: Path,
+    sac_seconds: float,
+    seed: int = 0,
+    search_space: str = "actions",
 ) -> list[ResultRow]:
     """Evaluate agents on a family of tasks; what is done already is read. SAC learns for some seconds of one core."""
     family, world = FAMILIES[title], WORLDS[FAMILIES[title].world]
@@ -178,10 +185,12 @@ def make_rows(
         count = min(num_tasks, _SIMULATED) if agent == "simulator" else num_tasks
         tasks = _tasks(family, world, model, count, out, seed)
         folder = out / "rows" / title.replace(" ", "_").replace(",", "") / f"{agent}_{count}_{seed}"
+        if search_space != "actions" and agent not in _WITHOUT_MODEL:
+            folder = folder.with_name(f"{folder.name}_{search_space}")
         if agent == "sac":
             specs = [_sac(family, world, out / "sac" / f"{family.world}_{family.budget}_{sac_seconds:g}", sac_seconds)]
         else:
-            specs = _specs(agent, model, tasks, protocol)
+            specs = _specs(agent, model, tasks, protocol, search_space)
         rows += evaluate_agents(specs, tasks, protocol, folder)
         for row in rows[-1:] if agent != "baselines" else rows[-2:]:
             print(f"| {title} | {row.agent} | {count} | {row.evaluation.success_end} | {row.evaluation.success_any} |")
@@ -204,13 +213,16 @@ def _tasks(family: Family, world: World, model: WorldModel | None, count: int, o
     return DatasetTasks(unseen, count, seed=seed, goal_offset=family.goal_offset, context_steps=steps)
 
 
-def _specs(agent: str, model: WorldModel | None, tasks: Tasks, protocol: Protocol) -> list[AgentSpec]:
+def _specs(
+    agent: str, model: WorldModel | None, tasks: Tasks, protocol: Protocol, search_space: str
+) -> list[AgentSpec]:
     if agent == "baselines" or model is None:
         return baselines(tasks)
+    planner = fast(std=1.0, noise_beta=0.0) if search_space == "noise" else fast()
+    plans = partial(planning_spec, model, planner, tasks, protocol, num_workers=0, search_space=search_space)
     if agent == "prior":
-        return ablations(planning_spec(model, fast(), tasks, protocol))[:1]
-    kind = _KINDS.get(agent, PlanningAgent)
-    return [planning_spec(model, fast(), tasks, protocol, num_workers=0, kind=kind, simulator=agent == "simulator")]
+        return ablations(plans())[:1]
+    return [plans(kind=_KINDS.get(agent, PlanningAgent), simulator=agent == "simulator")]
 
 
 def _sac(family: Family, world: World, folder: Path, seconds: float) -> AgentSpec:
@@ -230,6 +242,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--num-tasks", type=int, default=256, help="of each family; of the true simulator's at most 32")
     parser.add_argument("--sac-seconds", type=float, default=720.0, help="of one core that SAC learns for")
     parser.add_argument("--seed", type=int, default=0, help="of the tasks")
+    parser.add_argument("--search-space", choices=SEARCH_SPACES, default="actions", help="what planners search over")
     parser.add_argument("--out", type=Path, default=Path("outputs/far"), help="a folder")
     given = parser.parse_args(argv)
     numbers = given.families or range(len(FAMILIES))
@@ -252,7 +265,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             )
     print("| tasks | agent | tasks | at the end, % | at any time, % |\n|---|---|---|---|---|")
     for title in titles:
-        make_rows(title, given.agents, given.num_tasks, given.out, given.sac_seconds, given.seed)
+        make_rows(title, given.agents, given.num_tasks, given.out, given.sac_seconds, given.seed, given.search_space)
 
 
 if __name__ == "__main__":

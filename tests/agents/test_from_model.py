@@ -32,7 +32,7 @@ def test_a_packaged_model_recommends_how_it_was_judged(name: str) -> None:
     agent = PlanningAgent.from_model(model)
     weights = model.standardizing_weights(1.0) if name == "pusht" else None
     assert agent.objective == GoalDistance("cosine", steps="last", weights=weights)
-    assert agent.planner == fast()
+    assert agent.planner == fast(std=1.0, noise_beta=0.0)
     model.prior = None
     assert PlanningAgent.from_model(model).planner == CEM(std=2.0)
     assert (agent.horizon, agent.replan_every, agent.seed) == (5, 25, 0)

@@ -62,6 +62,11 @@ def with_prior(kind: type[ActionPrior] = ActionPrior, **settings: int) -> WorldM
     return model
 
 
+def searching(model: WorldModel, planner: Planner, objective: Any, **settings: Any) -> PlanningAgent:
+    """Return an agent that searches over actions; tests of the noise are in test_search_in_noise.py."""
+    return PlanningAgent(model, planner, objective, **{"search_space": "actions", **settings})
+
+
 def begin(count: int) -> tuple[Any, dict[str, np.ndarray]]:
     starts, goals = starts_and_goals(count)
     env = gym.make_vec("wmcontrol/Wall-v0", num_envs=count, terminate_on_success=False)
@@ -71,7 +76,7 @@ def begin(count: int) -> tuple[Any, dict[str, np.ndarray]]:
 
 def test_the_search_begins_with_proposals_of_each_rows_own_generator() -> None:
     planner, model = Starts(), with_prior()
-    agent = PlanningAgent(model, planner, GoalDistance(), num_proposals=7, goal_offset=25)
+    agent = searching(model, planner, GoalDistance(), num_proposals=7, goal_offset=25)
     _, observation = begin(2)
     _, state = agent.predict(observation)
     (found,) = planner.seen
@@ -86,8 +91,8 @@ def test_the_search_begins_with_proposals_of_each_rows_own_generator() -> None:
     assert told.proposals.shape == (7, 25, 2)
     assert told.proposals[3, :5].ravel() == pytest.approx(found[1, 4, 0].numpy(), abs=1e-6)
     for other in (
-        PlanningAgent(dot_model(), Starts(), GoalDistance()),
-        PlanningAgent(model, Starts(), GoalDistance(), num_proposals=0),
+        searching(dot_model(), Starts(), GoalDistance()),
+        searching(model, Starts(), GoalDistance(), num_proposals=0),
     ):
         other.predict(observation)
         assert other.planner.seen[0].shape[1] == 1  # type: ignore[attr-defined]
@@ -95,12 +100,12 @@ def test_the_search_begins_with_proposals_of_each_rows_own_generator() -> None:
 
 def test_the_prior_alone_does_what_it_proposes_in_each_environment_whatever_others_do() -> None:
     model = with_prior()
-    agent = PlanningAgent(model, BestProposal(), GoalDistance(), num_proposals=1, goal_offset=25)
+    agent = searching(model, BestProposal(), GoalDistance(), num_proposals=1, goal_offset=25)
     env, observation = begin(3)
     actions, state = agent.predict(observation)
     assert env.action_space.contains(actions)
     searched = Starts()
-    PlanningAgent(model, searched, GoalDistance(), num_proposals=1, goal_offset=25).predict(observation)
+    searching(model, searched, GoalDistance(), num_proposals=1, goal_offset=25).predict(observation)
     assert model.normalizer is not None
     proposed = model.normalizer.to_environment(searched.seen[0][:, 1, 0])[:, 0]
     torch.testing.assert_close(torch.from_numpy(actions), proposed)
@@ -129,7 +134,7 @@ def test_the_best_proposal_is_the_one_of_least_cost_and_never_the_start() -> Non
 def test_proposals_of_another_length_are_cut_or_followed_by_mean_actions(horizon: int, longest: int) -> None:
     planner, model = Starts(), with_prior(Straight, horizon=longest)
     _, observation = begin(2)
-    agent = PlanningAgent(model, planner, GoalDistance(), horizon=horizon, replan_every=15, goal_offset=25)
+    agent = searching(model, planner, GoalDistance(), horizon=horizon, replan_every=15, goal_offset=25)
     agent.predict(observation)
     (found,) = planner.seen
     assert found.shape == (2, 65, horizon, 10)
@@ -141,7 +146,7 @@ def test_proposals_of_another_length_are_cut_or_followed_by_mean_actions(horizon
 
 def test_replanning_counts_down_to_when_the_goal_is_due() -> None:
     model, objective = with_prior(Straight), Told()
-    agent = PlanningAgent(model, Starts(), objective, replan_every=5, goal_offset=21, context_frames=2)
+    agent = searching(model, Starts(), objective, replan_every=5, goal_offset=21, context_frames=2)
     env, observation = begin(2)
     state = None
     for _ in range(5):  # which another acts: the goal is far from the first plan on
@@ -161,7 +166,7 @@ def test_replanning_counts_down_to_when_the_goal_is_due() -> None:
 
 def test_what_is_overdue_is_due_by_the_end_of_what_is_acted_out() -> None:
     model, objective = with_prior(Straight), Told()
-    agent = PlanningAgent(model, Starts(), objective, replan_every=10, goal_offset=13)
+    agent = searching(model, Starts(), objective, replan_every=10, goal_offset=13)
     env, observation = begin(1)
     state = None
     for _ in range(40):
@@ -176,7 +181,7 @@ def test_when_a_goal_is_due_is_estimated_from_proposals_where_no_task_says_it() 
     goals = starts + [[0, 7], [0, 27], [0, 46]]
     env = gym.make_vec("wmcontrol/Wall-v0", num_envs=3, terminate_on_success=False)
     observation, _ = env.reset(seed=0, options={"state": starts, "goal_state": goals})
-    agent = PlanningAgent(with_prior(Straight), Starts(), GoalDistance("l2", "mean"), replan_every=5)
+    agent = searching(with_prior(Straight), Starts(), GoalDistance("l2", "mean"), replan_every=5)
     told, state = [], None
     for step in range(30):
         actions, state = agent.predict(observation, state)
@@ -190,8 +195,8 @@ def test_when_a_goal_is_due_is_estimated_from_proposals_where_no_task_says_it() 
     _, state = replace(agent, objective=paid).predict(begun)
     assert [known.due for known in state.envs] == [5, 15, 20]
     with pytest.raises(ValueError, match=naming("BestProposal", "fit_prior")):
-        PlanningAgent(dot_model(), BestProposal(), GoalDistance("l2", "mean"))
-    without = PlanningAgent(dot_model(), Starts(), GoalDistance("l2", "mean"))
+        searching(dot_model(), BestProposal(), GoalDistance("l2", "mean"))
+    without = searching(dot_model(), Starts(), GoalDistance("l2", "mean"))
     (first, *_) = without.explain(without.predict(observation)[1])
     assert first is not None
     assert (first.steps_to_go, len(first.proposals)) == (None, 0)
@@ -200,7 +205,7 @@ def test_when_a_goal_is_due_is_estimated_from_proposals_where_no_task_says_it() 
 def test_good_proposals_reach_goals_that_chance_does_not() -> None:
     reached = {}
     for name, model in (("prior", with_prior(Straight)), ("none", dot_model())):
-        agent = PlanningAgent(model, RandomShooting(num_samples=65, num_iterations=1), GoalDistance(), goal_offset=25)
+        agent = searching(model, RandomShooting(num_samples=65, num_iterations=1), GoalDistance(), goal_offset=25)
         env, observation = begin(16)
         state, infos = None, {}
         for _ in range(25):
@@ -235,4 +240,4 @@ def test_a_distance_counts_from_when_the_goal_is_due() -> None:
 @pytest.mark.parametrize(("name", "value"), [("goal_offset", 0), ("goal_offset", 2.5), ("num_proposals", -1)])
 def test_numbers_that_make_no_sense_are_refused(name: str, value: Any) -> None:
     with pytest.raises(ValueError, match=naming(name, value)):
-        PlanningAgent(dot_model(), Starts(), GoalDistance(), **{name: value})
+        searching(dot_model(), Starts(), GoalDistance(), **{name: value})

@@ -15,7 +15,7 @@ from wmcontrol import GoalDistance, PlanningAgent
 from wmcontrol.evaluation import RandomTasks, ablations, planning_spec
 from wmcontrol.models import ActionPrior
 from wmcontrol.objectives import Guardrail, Term
-from wmcontrol.planners import CEM, CMA, ICEM, MPPI, BestProposal, Gradient, Planner
+from wmcontrol.planners import CEM, CMA, ICEM, MPPI, BestProposal, Gradient, Planner, fast
 from wmcontrol.planners.search import Search
 
 WIDE = 0.1  # of Around
@@ -188,8 +188,7 @@ def test_only_a_search_with_a_prior_is_over_noise() -> None:
     without = Starts()
     agent(without, GoalDistance(), num_proposals=0).predict(observation)
     assert without.seen[0].shape == (2, 1, 5, 10)
-    with pytest.raises(ValueError, match=naming("search_space", "fit_prior")):
-        PlanningAgent(dot_model(), Starts(), GoalDistance(), search_space="noise")
+    assert not PlanningAgent(dot_model(), Starts(), GoalDistance()).searches_noise  # which has no prior
     with pytest.raises(ValueError, match=naming("search_space", "latent")):
         agent(Starts(), GoalDistance(), search_space="latent")
 
@@ -202,9 +201,9 @@ def test_a_model_says_what_is_searched_and_results_do() -> None:
         assert spec.agent.search_space == space
         assert spec.name == f"world model {words}"
         assert [row.name for row in ablations(spec)][1].endswith("of 64")
-    model.planning = type(model.planning)(search_space="noise")
-    assert PlanningAgent.from_model(model).search_space == "noise"
-    model.prior = None  # as of a model that was fine-tuned from such a one
-    assert PlanningAgent.from_model(model).search_space == "actions"
-    with pytest.raises(ValueError, match=naming("search_space", "fit_prior")):
-        PlanningAgent.from_model(model, search_space="noise")
+    assert PlanningAgent.from_model(model).planner == fast(std=1.0, noise_beta=0.0)
+    assert PlanningAgent.from_model(model, num_proposals=0).planner == fast()
+    assert PlanningAgent.from_model(model, fast()).planner == fast()
+    model.planning = type(model.planning)(search_space="actions")
+    plain = PlanningAgent.from_model(model)
+    assert (plain.search_space, plain.searches_noise, plain.planner) == ("actions", False, fast())

@@ -250,7 +250,7 @@ def test_the_simulator_stands_in_the_models_place_and_other_planners_search(
     searching = ["planner=random_shooting", "planner.num_samples=10", "objective.metric=squared"]
     assert main([*words, *searching, f"agent={agent}", f"out={tmp_path}"]) == 0
     report = json.loads((tmp_path / "report.json").read_text())
-    assert report["rows"][0]["agent"] == f"{name} from 64 proposals"
+    assert report["rows"][0]["agent"] == f"{name} in the prior's noise"
     found = about_of(tmp_path)["agent"]
     assert found["model"]["type"] == kind
     assert found["planner"]["type"] == "RandomShooting"

@@ -158,7 +158,7 @@ def test_what_the_prior_reaches_without_a_search_is_reported_beside_the_search(t
     search = CEM(num_samples=12, num_elites=3, num_iterations=1)
     spec = planning_spec(model, search, tasks, SHORT, num_proposals=6, path="wall")
     rows, page = evaluate_and_report(spec, tasks, SHORT, tmp_path)
-    names = ["world model from 6 proposals", "prior alone", "best proposal of 6", "no-op", "random actions"]
+    names = ["world model in the prior's noise", "prior alone", "best proposal of 6", "no-op", "random actions"]
     assert [row.agent for row in rows] == names
     assert [row.role for row in rows] == ["model", *["baseline"] * 4]
     told = [row.evaluation.header["about"]["agent"] for row in rows[:3]]
@@ -169,7 +169,7 @@ def test_what_the_prior_reaches_without_a_search_is_reported_beside_the_search(t
     ]
     assert rows[2].evaluation.header["about"]["weights"] == spec.about["weights"]
     text = page.read_text()
-    assert all(words in text for words in (*names, "num_proposals 6"))
+    assert all(words in text.replace("&#39;", "'") for words in (*names, "num_proposals 6", "search_space noise"))
     assert len(json.loads((tmp_path / "report.json").read_text())["differences"]) == 4
     with SimulatorModel(model, WALL, num_workers=0) as simulator:
         agent = PlanningAgent.from_model(simulator, search, num_proposals=6)

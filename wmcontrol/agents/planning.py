@@ -49,10 +49,9 @@ class PlanningAgent:
             objective then counts distances from that step of a plan on, and the action prior proposes so many. Where it
             is not known, an action prior estimates it: the first plan tries proposals for each number of steps.
         num_proposals: sequences of actions of the model's action prior, where it has one, that the search begins with.
-        search_space: what the planner searches over: actions; or, with a model that has an action prior, the noise that
-            the prior makes actions from. Then every candidate is one that the prior could propose, which the model
-            knows from its training, and the planner should begin with a standard deviation of 1. As reinforcement
-            learning does that steers a diffusion policy (Wagenmaker et al. 2025, arXiv 2506.15799).
+        search_space: what the planner searches over: actions; or noise, which the model's action prior makes actions
+            from, where it has one and actions are real numbers. Every candidate then is one that the prior could
+            propose. Reinforcement learning steers diffusion policies so (Wagenmaker et al. 2025, arXiv 2506.15799).
         seed: of all randomness.
 
     Raises:
@@ -67,7 +66,7 @@ class PlanningAgent:
     context_frames: int = whole(1)
     goal_offset: int | None = whole(None)
     num_proposals: int = whole(64, least=0)
-    search_space: str = choice("actions", SEARCH_SPACES)
+    search_space: str = choice("noise", SEARCH_SPACES)
     seed: int = whole(0, least=0)
 
     def __post_init__(self) -> None:
@@ -86,11 +85,6 @@ class PlanningAgent:
             raise ValueError(
                 "BestProposal chooses among what the model's action prior proposes, and there is nothing: it needs a "
                 "model with a prior, which fit_prior gives it, and num_proposals over 0"
-            )
-        if self.search_space == "noise" and (self._world.prior is None or self.action_layout.choices):
-            raise ValueError(
-                "search_space=noise: noise becomes actions by an action prior, which fit_prior gives a model, where "
-                "actions are real numbers; take search_space=actions"
             )
         frameskip = self.model.frameskip
         if self.replan_every % frameskip or self.replan_every > self.horizon * frameskip:
@@ -114,8 +108,9 @@ class PlanningAgent:
 
         Args:
             model: imagines; or the true simulator in its place.
-            planner: by default ``wmcontrol.planners.fast()`` for a model with an action prior; for others
-                ``CEM(std=2.0)``, which takes ten times as long; where actions are choices, ``CategoricalCEM()``.
+            planner: by default ``wmcontrol.planners.fast()`` for a model with an action prior, and
+                ``fast(std=1.0, noise_beta=0.0)`` where the noise of the prior is searched; for others ``CEM(std=2.0)``,
+                which takes ten times as long; where actions are choices, ``CategoricalCEM()``.
             objective: by default the rewards that the model's head predicts, where it has one; else the distance that
                 the settings describe.
             goal_offset: environment steps until a goal is due; see the constructor.
@@ -152,9 +147,7 @@ class PlanningAgent:
             objective = GoalDistance(settings.metric, steps, weights)  # type: ignore[arg-type]
         if planner is None and world.normalizer and world.normalizer.layout.choices:
             planner = CategoricalCEM()
-        # A fine-tuned model keeps how its base plans, and not the prior.
-        asked = "search_space" in changes or world.prior is not None
-        return cls(
+        made = cls(
             model,
             planner or (CEM(std=2.0) if world.prior is None else fast()),
             objective,
@@ -163,10 +156,12 @@ class PlanningAgent:
             context_frames=settings.context_frames,
             goal_offset=goal_offset,
             num_proposals=settings.num_proposals,
-            search_space=settings.search_space if asked else "actions",
+            search_space=settings.search_space,
             seed=seed,
             **{name: value for name, value in changes.items() if name in own},
         )
+        # A prior's noise is standard normal, and no number of it goes before another.
+        return replace(made, planner=fast(std=1.0, noise_beta=0.0)) if planner is None and made.searches_noise else made
 
     @property
     def frame_size(self) -> tuple[int, int]:
@@ -192,6 +187,13 @@ class PlanningAgent:
     def prior(self) -> ActionPrior | None:
         """What proposes the actions that a search begins with; None where the model has none, or none are asked for."""
         return self._world.prior if self.num_proposals and getattr(self.objective, "needs_goal", True) else None
+
+    @property
+    def searches_noise(self) -> bool:
+        """Whether the planner searches over the noise of an action prior; else it does over actions."""
+        if self.search_space == "actions" or isinstance(self.planner, BestProposal):
+            return False
+        return self.prior is not None and not self.action_layout.choices
 
     @property
     def reads_state(self) -> bool:
@@ -455,14 +457,15 @@ class PlanningAgent:
         prior = self.prior
         if prior is None:
             return goal.new_zeros(len(chosen), 0, self.horizon, self._normalizer.action_dim)
-        return self._fitted(prior.sample(*self._asked(prior, chosen, goal, steps_to_go), count, generators))
+        return self._fitted(prior.sample(*self._asked(chosen, goal, steps_to_go), count, generators))
 
     def _asked(
-        self, prior: ActionPrior, chosen: Sequence[EnvState], goal: Tensor, steps_to_go: int | None
+        self, chosen: Sequence[EnvState], goal: Tensor, steps_to_go: int | None
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return what an action prior is asked for: tokens, goals and steps to go."""
+        """Return what the action prior is asked for: tokens, goals and steps to go."""
+        assert self.prior is not None
         tokens = tokens_of(chosen, self._memory, self.model.frameskip)
-        most = min(steps_to_go or prior.horizon, prior.horizon)
+        most = min(steps_to_go or self.prior.horizon, self.prior.horizon)
         return tokens, goal, torch.full((len(chosen),), most, dtype=torch.int64, device=goal.device)
 
     def _fitted(self, proposed: Tensor) -> Tensor:
@@ -487,14 +490,14 @@ class PlanningAgent:
         generators = [env.generator() for env in chosen]
         objective = self.objective if steps_to_go is None else objective_from(self.objective, steps_to_go)
         cost = LatentCost(self.model, context, goal, objective)
-        prior = self.prior
-        if prior is None or self.search_space == "actions" or isinstance(self.planner, BestProposal):
+        if not self.searches_noise:
             proposals = self._proposals(chosen, goal, steps_to_go, generators, self.num_proposals)
             begin = torch.cat([starts, proposals.to(starts)], 1)
             plan = self.planner.plan(cost, begin, low=low, high=high, generators=generators)
         else:
-            asked = self._asked(prior, chosen, goal, steps_to_go)
-            plan, proposals = self._planned_in_noise(prior, asked, cost, starts.clamp(low, high), generators)
+            plan, proposals = self._planned_in_noise(
+                cost, starts.clamp(low, high), generators, self._asked(chosen, goal, steps_to_go)
+            )
         actions = self._normalizer.to_environment(plan.actions).flatten(1, 2).cpu().numpy().astype(np.float32)
         for k, (i, env) in enumerate(zip(members, chosen, strict=True)):
             envs[i] = replace(
@@ -507,16 +510,17 @@ class PlanningAgent:
 
     def _planned_in_noise(
         self,
-        prior: ActionPrior,
-        asked: tuple[Tensor, Tensor, Tensor],
         cost: LatentCost,
         starts: Tensor,
         generators: list[torch.Generator],
+        asked: tuple[Tensor, Tensor, Tensor],
     ) -> tuple[Plan, Tensor]:
         """Search the noise that becomes the best actions; return the plan and what the search began with (B, K, H, A).
 
         What is left of the last plan, which no noise need become, is the plan if it is better.
         """
+        prior = self.prior
+        assert prior is not None
         low, high = self._normalizer.bounds()
         with torch.no_grad():
             condition = prior.condition(*asked)

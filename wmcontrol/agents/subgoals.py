@@ -83,12 +83,14 @@ class SubgoalAgent(PlanningAgent):
         seed: int = 0,
         **changes: Any,
     ) -> "SubgoalAgent":
-        """Return the agent that suits a model, as :meth:`PlanningAgent.from_model` does, but with 128 proposals.
+        """Return the agent that suits a model, as :meth:`PlanningAgent.from_model` does, but searching actions.
+
+        It begins with 128 proposals, since half of them are for subgoals.
 
         Raises:
             TypeError, ValueError: see there.
         """
-        changes = {"num_proposals": 128, **changes}
+        changes = {"num_proposals": 128, "search_space": "actions", **changes}
         made = super().from_model(model, planner, objective=objective, goal_offset=goal_offset, seed=seed, **changes)
         assert isinstance(made, cls)
         return made

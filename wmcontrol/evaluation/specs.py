@@ -180,8 +180,7 @@ def planning_spec(
     name = SIMULATOR if simulator else "world model"
     name += far
     if agent.prior is not None:
-        noise = agent.search_space == "noise" and not isinstance(agent.planner, BestProposal)
-        name += " in the prior's noise" if noise else f" from {agent.num_proposals} proposals"
+        name += " in the prior's noise" if agent.searches_noise else f" from {agent.num_proposals} proposals"
     return AgentSpec(name, agent, about, "oracle" if simulator else "model")
 
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from ..checks import check_whole
-from .ordinary import ordinary_tensors
+from .ordinary import check_differentiable, ordinary_tensors
 
 MOST = {"horizon": 1000, "num_frames": 1000, "width": 2**13, "depth": 100}  # of a network that memory has room for
 _MIDPOINT_STEPS = 2  # with two velocities each; as near to the exact end as ten of Euler's method
@@ -158,7 +158,11 @@ class ActionPrior(nn.Module):
             noise: of any kind; samples of the prior are made from standard normal numbers.
             condition: (B, W), from :meth:`condition`.
             steps_to_go: (B,).
+
+        Raises:
+            ValueError: gradients are on, and the prior was made inside ``torch.inference_mode()``.
         """
+        check_differentiable(self)
         condition, due = condition[:, None], self.due(steps_to_go)[:, None]  # of all samples of a row
         actions, length = noise, 1 / _MIDPOINT_STEPS
         for step in range(_MIDPOINT_STEPS):

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+from torch import nn
 
 
 @contextmanager
@@ -17,3 +18,16 @@ def ordinary_tensors() -> Iterator[None]:
             yield
     else:
         yield
+
+
+def check_differentiable(network: nn.Module) -> None:
+    """Refuse weights that nothing can be differentiated through, where gradients are on.
+
+    Raises:
+        ValueError: the network was made inside ``torch.inference_mode()``.
+    """
+    if torch.is_grad_enabled() and any(parameter.is_inference() for parameter in network.parameters()):
+        raise ValueError(
+            "this model was made inside torch.inference_mode(), so nothing can be differentiated through it; "
+            "make it outside, or load it, or plan without gradients"
+        )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from ..checks import check_choice, check_fields, check_number, choice, number, whole
 
 METRICS = ("l2", "squared", "l1", "cosine")  # those of GoalDistance
-SEARCH_SPACES = ("actions", "noise")
+SEARCH_SPACES = ("noise", "actions")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,8 +31,8 @@ class PlanningSettings:
             as a plan has; for example 5.
         num_proposals: sequences of actions that the search begins with, of a model that has an action prior
             (:func:`~wmcontrol.training.fit_prior`); for example 200.
-        search_space: what a planner searches over, with a model that has an action prior: actions, or the noise that
-            the prior makes actions from, so that every candidate is one that it could propose; for example noise.
+        search_space: what a planner searches over: actions; or noise, which the model's action prior makes actions
+            from, where it has one; for example actions.
 
     Raises:
         ValueError: a setting is out of range; it is named.
@@ -47,7 +47,7 @@ class PlanningSettings:
     horizon: int = whole(5, most=1000)
     replan_every: int | None = whole(None, most=10**6)
     num_proposals: int = whole(64, least=0, most=2**16)
-    search_space: str = choice("actions", SEARCH_SPACES)
+    search_space: str = choice("noise", SEARCH_SPACES)
 
     def __post_init__(self) -> None:
         check_fields(self)

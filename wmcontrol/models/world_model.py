@@ -21,7 +21,7 @@ from .decoder import FrameDecoder
 from .fast import fast_rollouts
 from .landmarks import Landmarks
 from .normalizer import ActionNormalizer
-from .ordinary import ordinary_tensors
+from .ordinary import check_differentiable, ordinary_tensors
 from .planning_settings import PlanningSettings
 from .predictor import Predictor
 from .reward import RewardHead
@@ -262,11 +262,7 @@ class WorldModel(nn.Module):
             imagine = fast_rollouts(self.predictor, context, actions.shape[2], self.step_seconds)
             if imagine is not None:
                 return torch.cat([imagine(part, last_only=last_only) for part in parts], 1)
-        if torch.is_grad_enabled() and any(p.is_inference() for p in self.predictor.parameters()):
-            raise ValueError(
-                "this model was made inside torch.inference_mode(), so nothing can be differentiated through it; "
-                "make it outside, or load it, or plan without gradients"
-            )
+        check_differentiable(self.predictor)
         with self._parameters_fixed():
             return torch.cat([self._rollout(context, part, last_only) for part in parts], 1)
 

@@ -36,9 +36,9 @@ class Config:
             context_frames=3 needs two model steps, 10; by default as many as the model was saved with. For example 10.
         num_proposals: sequences of actions that the search begins with, where the model has an action prior; 0 for
             none; by default as many as the model was saved with, and 128 of agent=subgoals. For example 200.
-        search_space: what the planner searches over, where the model has an action prior: actions; or noise, which the
-            prior makes actions from, so that every candidate is one that it could propose; by default as the model was
-            saved. For example noise.
+        search_space: what the planner searches over: noise, which the model's action prior makes actions from, where it
+            has one, so that every candidate is one that it could propose; or actions; by default as the model was
+            saved, or noise. For example actions.
         device: where the model works; auto is a GPU if there is one. For example cpu.
         out: the folder for all of it; by default one of these settings, under outputs/evaluate. For example
             results/wall.
