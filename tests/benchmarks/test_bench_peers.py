@@ -14,6 +14,7 @@ from torch import Tensor
 from experiments.benchmarks import peers
 from wmcontrol import CEM, WorldModel
 from wmcontrol.data import LatentStore, collect, encode, held_out_split, policies
+from wmcontrol.models import find_folder
 
 WALL = "wmcontrol/Wall-v0"
 
@@ -65,6 +66,18 @@ def test_inverse_dynamics_learn_which_action_led_to_a_goal(store: LatentStore, t
     again, told = peers.fit_inverse(store, model, tmp_path, 60)
     assert told == seconds
     assert all(torch.equal(a, b) for a, b in zip(network.parameters(), again.parameters(), strict=True))
+
+
+def test_seconds_of_training_are_of_all_runs_of_a_model() -> None:
+    stages = {
+        stage["name"]: stage["attempts"]
+        for stage in json.loads((find_folder("pusht") / "card.json").read_text())["stages"]
+    }
+    runs = [
+        stages[name][0]["core_seconds"]
+        for name in ("train base", "train pusht", "train pusht further 1", "train pusht further 2")
+    ]
+    assert peers.trained_seconds("pusht") == (pytest.approx(sum(runs)), stages["fit prior pusht"][0]["seconds"])
 
 
 def test_sac_begins_where_trajectories_were(store: LatentStore) -> None:
