@@ -19,7 +19,6 @@ from wmcontrol.compare import ENVIRONMENTS, CollectSettings
 from wmcontrol.data import collect
 from wmcontrol.evaluation import DatasetTasks, Task, planning_spec
 from wmcontrol.evaluation.reports.paths import true_paths
-from wmcontrol.planners import fast
 
 from . import picture_file
 
@@ -39,7 +38,7 @@ def pictures(name: str, path: str, count: int) -> list[Picture]:
     assert isinstance(data, CollectSettings)
     unseen = collect(data.env_id, data.make_policy(), count, seed=data.unseen_seed)
     tasks = DatasetTasks(unseen, count, seed=0, context_steps=model.planning.context_steps)
-    agent = planning_spec(model, fast(), tasks).agent
+    agent = planning_spec(model, None, tasks).agent
     looks = {"obs_type": "pixels_state", "render_mode": "rgb_array", "render_size": SIDE, "terminate_on_success": False}
     env = gym.make(tasks.env_id, **{**tasks.env_settings, **looks})
     return [_planned(env, agent, tasks, task) for task in tasks.tasks]
