@@ -308,6 +308,14 @@ def test_numbers_that_cannot_be_are_refused_by_field(changes: dict, folder: Path
         WorldModel.load(folder)
 
 
+def test_a_search_space_that_there_is_not_is_refused_by_field(folder: Path) -> None:
+    change(folder, planning={"search_space": "latent"})
+    with pytest.raises(ValueError, match=naming("planning", "search_space", "latent")):
+        WorldModel.load(folder)
+    change(folder, planning={"search_space": "actions"})
+    assert WorldModel.load(folder).planning.search_space == "actions"
+
+
 @pytest.mark.parametrize(
     ("where", "value"),
     [
