@@ -126,6 +126,12 @@ def test_candidates_begin_with_the_noise_of_each_rows_own_generator_and_stay_wha
         assert env.last_plan is not None
         most = (env.last_plan.plan.actions[0] - ways(made, observation)[row]).max()
         assert 3 * WIDE < most <= 4 * WIDE + 1e-6
+        assert env.last_plan.plan.actions.max() < 1
+    far = agent(ICEM(num_samples=64, num_elites=8, num_iterations=9, std=10.0), From(torch.full((5, 10), 9.0)))
+    assert far.model.prior is not None
+    far.model.prior.decode = lambda noise, condition, steps_to_go: noise  # type: ignore[method-assign, union-attr]
+    _, state = far.predict(observation)
+    assert all(float(env.last_plan.plan.actions.max()) == 1 for env in state.envs if env.last_plan)  # the bound
     alone = {name: value[1] for name, value in observation.items()}
     action, _ = greedy.predict(alone, greedy.start([1]))
     actions, _ = greedy.predict(observation)
@@ -152,6 +158,7 @@ def test_what_is_left_of_the_last_plan_is_kept_where_it_is_better() -> None:
     torch.testing.assert_close(second.actions, first.shift(1))
     assert second.history.shape == (1, 1)
     assert second.cost == second.history[-1]
+    assert float(second.cost) == pytest.approx(float((second.actions[0, :4, :1] - target[0]).square().sum()), rel=1e-3)
     assert int(second.info["evaluations"]) == 3  # the noise of 0, that of a proposal, and the start
     # Where the start's cost is no number, as here that of standing still, it is left.
     broken = agent(Starts(), GoalDistance() + Still(), num_proposals=1)
@@ -183,6 +190,7 @@ def test_only_a_search_with_a_prior_is_over_noise() -> None:
     found = {}
     for space in ("noise", "actions"):
         best = agent(BestProposal(), GoalDistance(), search_space=space)
+        assert not best.searches_noise
         found[space] = best.predict(observation)[0]
     np.testing.assert_array_equal(*found.values())
     without = Starts()
