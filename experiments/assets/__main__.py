@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from .make import make_assets
-from .recipe import RECIPE
+from .recipe import RECIPE, with_training_seed
 
 
 def main() -> int:
@@ -19,10 +19,21 @@ def main() -> int:
     )
     parser.add_argument("--only", nargs="+", metavar="MODEL", help="make only these models; by default all")
     parser.add_argument("--out", type=Path, default=Path("outputs/assets"), help="the folder to work in")
-    parser.add_argument("--into", type=Path, help="for finished models; by default models in the folder to work in")
+    parser.add_argument(
+        "--into",
+        type=Path,
+        help="for finished models; by default models, or models_of_seed_N, in the folder to work in",
+    )
+    parser.add_argument(
+        "--training-seed", type=int, default=0, help="of fine-tuning and priors; 0 is the packaged models'"
+    )
     given = parser.parse_args()
+    if given.training_seed < 0:
+        parser.error(f"--training-seed must not be negative, got {given.training_seed}")
+    recipe = with_training_seed(RECIPE, given.training_seed) if given.training_seed else RECIPE
     try:
-        make_assets(RECIPE, given.out, given.into or given.out / "models", given.only)
+        models = f"models_of_seed_{given.training_seed}" if given.training_seed else "models"
+        make_assets(recipe, given.out, given.into or given.out / models, given.only)
     except (ValueError, OSError) as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return 1

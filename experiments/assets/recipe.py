@@ -69,6 +69,21 @@ class Recipe:
     planning: Mapping[str, PlanningSettings] = field(default_factory=dict)
 
 
+def with_training_seed(recipe: Recipe, seed: int) -> Recipe:
+    """Return a recipe whose models and priors are trained with another seed: weights of actions, windows and noise.
+
+    The base, the data and which trajectories are held out stay.
+    """
+    return replace(
+        recipe,
+        models={name: replace(run, seed=seed, split_seed=0) for name, run in recipe.models.items()},
+        further={
+            name: [replace(run, seed=seed, split_seed=0) for run in runs] for name, runs in recipe.further.items()
+        },
+        priors={name: replace(run, seed=seed, split_seed=0) for name, run in recipe.priors.items()},
+    )
+
+
 _STEPS = {name: given.training.num_steps for name, given in ENVIRONMENTS.items()}  # compare's models have as many
 # A plan after one frame sees 6 in all. Larger batches and errors that count as in plans by standardized distances are
 # what the position of Push-T's block asks for.

@@ -21,7 +21,7 @@ from experiments.assets import package
 from experiments.assets.card import card
 from experiments.assets.make import make_assets
 from experiments.assets.package import BUDGET, bytes_of, check_budget, expected_bytes, install, sizes_in
-from experiments.assets.recipe import RECIPE
+from experiments.assets.recipe import RECIPE, with_training_seed
 from experiments.assets.steps import plan
 from wmcontrol import WorldModel
 from wmcontrol.compare import stages as stages_module
@@ -247,6 +247,16 @@ def test_a_changed_recipe_makes_anew_what_depends_on_it_and_nothing_else() -> No
     maze = replace(SMALL.data["pointmaze"], seed=9)
     everything = set(before) - {"collect wall", "collect wall unseen", "collect pointmaze unseen"}
     assert changed(data={**SMALL.data, "pointmaze": maze}) == everything
+
+
+def test_another_training_seed_changes_what_is_trained_and_nothing_before() -> None:
+    first, other = plan(RECIPE), plan(with_training_seed(RECIPE, 3))
+    changed = {name for name in first if first[name].digest != other[name].digest}
+    trained = {f"train {name}" for name in RECIPE.models} | {f"fit prior {name}" for name in RECIPE.priors}
+    trained |= {f"train {name} further {k + 1}" for name, runs in RECIPE.further.items() for k in range(len(runs))}
+    assert changed == trained | {f"fit far {name}" for name in RECIPE.far}
+    for name in trained:
+        assert (other[name].settings["seed"], other[name].settings["split_seed"]) == (3, 0)
 
 
 def test_the_recipe_fits_the_budget_and_has_the_frames_that_were_promised() -> None:
