@@ -21,7 +21,7 @@ ASSETS = Path(wmcontrol.__file__).parent / "assets"
 EXPECTED = {
     "wall": PlanningSettings(),
     "pusht": PlanningSettings(standardize=1.0),
-    "pointmaze": PlanningSettings(context_frames=3, context_steps=10),
+    "pointmaze": PlanningSettings(context_frames=3, context_steps=10, search_space="actions"),
 }
 
 
@@ -32,7 +32,7 @@ def test_a_packaged_model_recommends_how_it_was_judged(name: str) -> None:
     agent = PlanningAgent.from_model(model)
     weights = model.standardizing_weights(1.0) if name == "pusht" else None
     assert agent.objective == GoalDistance("cosine", steps="last", weights=weights)
-    assert agent.planner == fast(std=1.0, noise_beta=0.0)
+    assert agent.planner == (fast() if name == "pointmaze" else fast(std=1.0, noise_beta=0.0))
     model.prior = None
     assert PlanningAgent.from_model(model).planner == CEM(std=2.0)
     assert (agent.horizon, agent.replan_every, agent.seed) == (5, 25, 0)

@@ -28,7 +28,8 @@ ENVIRONMENTS: Mapping[str, EnvironmentSettings] = {
             env_id="wmcontrol/PointMaze_UMaze-v0", policy="random", num_episodes=2_000, num_frames=(100,)
         ),
         training=FinetuneSettings(num_steps=4_000),
-        planning=PlanningSettings(context_frames=3, context_steps=10),  # one frame does not tell the velocity
+        # One frame does not tell the velocity, and a search over the noise of a prior gains nothing (docs/packaged.md).
+        planning=PlanningSettings(context_frames=3, context_steps=10, search_space="actions"),
     ),
 }
 
