@@ -349,7 +349,7 @@ class LearnedReward(Term):
         terminal: latents (B, S, P, D) of the last step to what is still to come after it (B, S), discounted; None: 0.
     """
 
-    head: Callable[[Tensor], Tensor]
+    head: Callable[[Tensor], Tensor] = field(repr=False)  # a network's layers would fill lines
     frameskip: int = 1
     discount: float = 1.0
     terminal: Callable[[Tensor], Tensor] | None = None

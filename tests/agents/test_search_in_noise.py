@@ -197,6 +197,12 @@ def test_only_a_search_with_a_prior_is_over_noise() -> None:
     agent(without, GoalDistance(), num_proposals=0).predict(observation)
     assert without.seen[0].shape == (2, 1, 5, 10)
     assert not PlanningAgent(dot_model(), Starts(), GoalDistance()).searches_noise  # which has no prior
+    short, longer = (agent(Starts(), GoalDistance(), horizon=h, replan_every=10, goal_offset=30) for h in (3, 6))
+    assert short.searches_noise
+    assert not longer.searches_noise  # whose last step the prior does not propose
+    _, state = short.predict(observation)
+    assert state.envs[0].last_plan is not None
+    assert state.envs[0].last_plan.plan.actions.shape == (1, 3, 10)
     with pytest.raises(ValueError, match=naming("search_space", "latent")):
         agent(Starts(), GoalDistance(), search_space="latent")
 
@@ -208,7 +214,9 @@ def test_a_model_says_what_is_searched_and_results_do() -> None:
         spec = planning_spec(model, None, tasks, "paper", search_space=space)
         assert spec.agent.search_space == space
         assert spec.name == f"world model {words}"
-        assert [row.name for row in ablations(spec)][1].endswith("of 64")
+        rows = ablations(spec)
+        assert [row.name for row in rows] == ["prior alone", "best proposal of 64"]
+        assert [row.agent.search_space for row in rows] == ["actions"] * 2  # nothing is searched, so they are the same
     assert PlanningAgent.from_model(model).planner == fast(std=1.0, noise_beta=0.0)
     assert PlanningAgent.from_model(model, num_proposals=0).planner == fast()
     assert PlanningAgent.from_model(model, fast()).planner == fast()

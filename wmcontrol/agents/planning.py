@@ -50,8 +50,9 @@ class PlanningAgent:
             is not known, an action prior estimates it: the first plan tries proposals for each number of steps.
         num_proposals: sequences of actions of the model's action prior, where it has one, that the search begins with.
         search_space: what the planner searches over: actions; or noise, which the model's action prior makes actions
-            from, where it has one and actions are real numbers. Every candidate then is one that the prior could
-            propose. Reinforcement learning steers diffusion policies so (Wagenmaker et al. 2025, arXiv 2506.15799).
+            from, where it has one that proposes whole plans of real numbers. Every candidate then is made by the prior,
+            as are the actions of a diffusion policy that reinforcement learning steers (Wagenmaker et al. 2025, arXiv
+            2506.15799). A planner should begin with a standard deviation of 1, as ``from_model`` has it.
         seed: of all randomness.
 
     Raises:
@@ -190,10 +191,13 @@ class PlanningAgent:
 
     @property
     def searches_noise(self) -> bool:
-        """Whether the planner searches over the noise of an action prior; else it does over actions."""
-        if self.search_space == "actions" or isinstance(self.planner, BestProposal):
+        """Whether the planner searches over the noise of an action prior; else it does over actions.
+
+        Of plans that are longer than the prior's it could not search the end.
+        """
+        if self.search_space == "actions" or isinstance(self.planner, BestProposal) or self.action_layout.choices:
             return False
-        return self.prior is not None and not self.action_layout.choices
+        return self.prior is not None and self.horizon <= self.prior.horizon
 
     @property
     def reads_state(self) -> bool:
@@ -517,7 +521,8 @@ class PlanningAgent:
     ) -> tuple[Plan, Tensor]:
         """Search the noise that becomes the best actions; return the plan and what the search began with (B, K, H, A).
 
-        What is left of the last plan, which no noise need become, is the plan if it is better.
+        What is left of the last plan and its elites, which no noise need become, or the mean action, is the plan where
+        it is better.
         """
         prior = self.prior
         assert prior is not None

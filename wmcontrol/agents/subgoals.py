@@ -83,17 +83,20 @@ class SubgoalAgent(PlanningAgent):
         seed: int = 0,
         **changes: Any,
     ) -> "SubgoalAgent":
-        """Return the agent that suits a model, as :meth:`PlanningAgent.from_model` does, but searching actions.
-
-        It begins with 128 proposals, since half of them are for subgoals.
+        """Return the agent that suits a model, as :meth:`PlanningAgent.from_model` does, but with 128 proposals.
 
         Raises:
             TypeError, ValueError: see there.
         """
-        changes = {"num_proposals": 128, "search_space": "actions", **changes}
+        changes = {"num_proposals": 128, **changes}
         made = super().from_model(model, planner, objective=objective, goal_offset=goal_offset, seed=seed, **changes)
         assert isinstance(made, cls)
         return made
+
+    @property
+    def searches_noise(self) -> bool:
+        """False: proposals are for many goals, each with its own way from noise to actions."""
+        return False
 
     def explain(self, state: AgentState) -> tuple[Explanation | None, ...]:
         """Return for each environment what its last plan imagined, what came of it, and the way to the goal."""
@@ -141,7 +144,7 @@ class SubgoalAgent(PlanningAgent):
     def _plan_together(
         self, envs: list[EnvState], members: Sequence[int], starts: Tensor, steps_to_go: int | None
     ) -> None:
-        shared = {part.name: getattr(self, part.name) for part in fields(PlanningAgent)}
+        shared = {part.name: getattr(self, part.name) for part in fields(PlanningAgent)} | {"search_space": "actions"}
         near = [i for i in members if envs[i].due is not None]
         far = [i for i in members if envs[i].due is None]
         rows = {i: k for k, i in enumerate(members)}
@@ -150,9 +153,7 @@ class SubgoalAgent(PlanningAgent):
             PlanningAgent(**shared)._plan_together(envs, near, begun, steps_to_go)
         if far:
             way = self._way_length([envs[i] for i in far])
-            # Its proposals are for many goals, each with its own way from noise to actions.
-            changes = {"objective": way, "search_space": "actions"}
-            agent = _FromAfar(**{**shared, **changes}, num_subgoals=self.num_subgoals, reach=self.reach)
+            agent = _FromAfar(**{**shared, "objective": way}, num_subgoals=self.num_subgoals, reach=self.reach)
             agent._plan_together(envs, far, starts[[rows[i] for i in far]], steps_to_go)
             if self.doubt:
                 self._doubt(envs, far, way)

@@ -247,8 +247,8 @@ def evaluate_and_report(
         solved = ["solved" if success else "not solved" for success in rows[0].evaluation.successes()[:count]]
         films.append(Video(f"{spec.name}, the first tasks: {', '.join(solved)}", path))
     left_out = {"type", "model", "policy"}
-    if not getattr(spec.agent, "prior", None):
-        left_out |= {"num_proposals", "search_space"}
+    left_out |= set() if getattr(spec.agent, "prior", None) else {"num_proposals"}
+    left_out |= set() if getattr(spec.agent, "searches_noise", False) else {"search_space"}
     told = {name: value for name, value in describe(spec.agent).items() if name not in left_out}
     page = report(
         rows,

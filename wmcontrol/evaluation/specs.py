@@ -112,12 +112,18 @@ def ablations(spec: AgentSpec) -> list[AgentSpec]:
     agent = spec.agent
     if isinstance(agent, HierarchicalAgent | SubgoalAgent):
         shared = {part.name: getattr(agent, part.name) for part in fields(PlanningAgent)}
-        flat = AgentSpec(FLAT, PlanningAgent(**shared), spec.about, "baseline")
+        space = {"search_space": "noise" if agent.searches_noise else "actions"}
+        flat = AgentSpec(FLAT, PlanningAgent(**shared | space), spec.about, "baseline")
         return [flat, *ablations(flat)]
     if not isinstance(agent, PlanningAgent) or agent.prior is None or isinstance(agent.planner, BestProposal):
         return []
     return [
-        AgentSpec(name, replace(agent, planner=BestProposal(), num_proposals=count), spec.about, "baseline")
+        AgentSpec(
+            name,
+            replace(agent, planner=BestProposal(), num_proposals=count, search_space="actions"),
+            spec.about,
+            "baseline",
+        )
         for name, count in ((PRIOR, 1), (f"{BEST} of {agent.num_proposals}", agent.num_proposals))
     ]
 

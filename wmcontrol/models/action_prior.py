@@ -19,7 +19,7 @@ from ..checks import check_whole
 from .ordinary import check_differentiable, ordinary_tensors
 
 MOST = {"horizon": 1000, "num_frames": 1000, "width": 2**13, "depth": 100}  # of a network that memory has room for
-_MIDPOINT_STEPS = 2  # with two velocities each; as near to the exact end as ten of Euler's method
+_MIDPOINT_STEPS = 2  # of two velocities each: with 3 to 5 steps to go about as near to the exact end as ten of Euler's
 _CODE = 512  # numbers that the patches of a frame are brought to, together
 _WAVES = 8  # of the time embedding, in octaves
 
@@ -152,7 +152,7 @@ class ActionPrior(nn.Module):
     def decode(self, noise: Tensor, condition: Tensor, steps_to_go: Tensor) -> Tensor:
         """Return the proposals (B, S, H, A) that noise (B, S, H, A) becomes; see :meth:`sample`.
 
-        The way there is a differentiable map, of each sample by itself, which the noise alone decides.
+        A differentiable map, of each sample by itself.
 
         Args:
             noise: of any kind; samples of the prior are made from standard normal numbers.

@@ -37,8 +37,8 @@ class Config:
         num_proposals: sequences of actions that the search begins with, where the model has an action prior; 0 for
             none; by default as many as the model was saved with, and 128 of agent=subgoals. For example 200.
         search_space: what the planner searches over: noise, which the model's action prior makes actions from, where it
-            has one, so that every candidate is one that it could propose; or actions; by default as the model was
-            saved, or noise. For example actions.
+            has one; or actions, as agent=subgoals does in any case; by default as the model was saved, or noise. For
+            example actions.
         device: where the model works; auto is a GPU if there is one. For example cpu.
         out: the folder for all of it; by default one of these settings, under outputs/evaluate. For example
             results/wall.
