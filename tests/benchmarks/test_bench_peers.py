@@ -107,11 +107,11 @@ def test_all_do_the_same_tasks_and_a_second_run_trains_nothing(
     peers.main(words)
     text = capsys.readouterr().out
     files = sorted((tmp_path / "out" / "agents").glob("*.jsonl"))
-    assert len(files) == 9
+    assert len(files) == 10
     headers = [json.loads(file.read_text().splitlines()[0]) for file in files]
     assert len({json.dumps(header["tasks"], sort_keys=True) for header in headers}) == 1
     table = [line.split(" | ") for line in text.splitlines() if line.startswith("| ") and "%" in line]
-    assert [row[4] for row in table] == ["1", "1", "1", "5", "25", "1", "1", "25", "25"]
+    assert [row[4] for row in table] == ["1", "1", "1", "1", "5", "25", "1", "1", "25", "25"]
     policy = tmp_path / "out" / "sac" / "sac.zip"
     before = policy.stat().st_mtime_ns
     (tmp_path / "out" / "peers.json").unlink()  # killed before it was written
