@@ -246,6 +246,9 @@ def test_a_prior_proposes_in_any_space_what_can_be_done(trained: Any, kind: str)
     planned = model.normalizer.to_environment(state.envs[0].last_plan.plan.actions).numpy()
     if layout.choices:
         np.testing.assert_array_equal(planned, layout.to_vectors(layout.to_actions(planned)))
+    searching = PlanningAgent.from_model(model, planner_for(kind, num_samples=8, num_iterations=2), horizon=2)
+    assert searching.searches_noise == (not layout.choices)
+    evaluate(searching, tasks, Protocol(name="short", goal_offset=4, budget=4, replan_every=4, horizon=2))
 
 
 def test_what_others_act_is_noted_as_what_the_agent_acts(trained: Any, kind: str) -> None:
