@@ -20,7 +20,7 @@ from wmcontrol.evaluation.episodes import StepRecord
 from wmcontrol.evaluation.reports.film import curves_of
 from wmcontrol.models import ActionPrior, TemporalEmbedding
 from wmcontrol.objectives import ActionPenalty, objective_from
-from wmcontrol.planners import BestProposal
+from wmcontrol.planners import CEM, BestProposal
 
 
 class Straight(ActionPrior):
@@ -313,6 +313,16 @@ def test_later_plans_begin_with_what_is_left_of_an_environments_own_whoever_is_n
         np.testing.assert_allclose(act([row])[0], together[row], atol=1e-4)
 
 
+def test_plans_for_goals_near_and_far_search_actions() -> None:
+    model = far_model()
+    model.prior.decode = None  # type: ignore[union-attr, assignment]  # what a search over noise would call
+    made = replace(agent_of(model), planner=CEM(num_samples=30, num_elites=5, num_iterations=2))
+    assert (made.search_space, made.searches_noise) == ("noise", False)
+    _, observation = begin([(16, 12), (16, 12)], [(16, 13), (48, 50)])
+    _, state = made.predict(observation)
+    assert [env.due is None for env in state.envs] == [False, True]
+
+
 def test_from_model_takes_what_this_agent_alone_has() -> None:
     agent = SubgoalAgent.from_model(far_model(), BestProposal(), near=1.0, num_subgoals=4, horizon=3)
     assert (agent.near, agent.num_subgoals, agent.reach, agent.num_proposals) == (1.0, 4, 7.0, 128)
@@ -350,6 +360,7 @@ def test_evaluation_sets_it_beside_the_agent_that_goes_straight() -> None:
     assert spec.agent.objective == GoalDistance("l1", "mean")
     assert spec.name == "world model to subgoals from 128 proposals"
     flat, alone, best = ablations(spec)
+    assert flat.agent.search_space == "actions"  # as the agent beside it
     assert type(flat.agent) is PlanningAgent
     assert flat.agent.objective == spec.agent.objective
     assert (flat.agent.model, flat.agent.planner, flat.role) == (model, spec.agent.planner, "baseline")
