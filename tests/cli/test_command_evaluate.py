@@ -234,6 +234,14 @@ def test_far_tasks_have_goals_of_other_trajectories_that_agents_know_no_due_time
     assert "goals of other trajectories" in (tmp_path / "report.md").read_text()
 
 
+def test_what_is_searched_is_a_key(tmp_path: Path) -> None:
+    words = ["evaluate", "model=wall", "env=wall", "num_tasks=1", "videos=0", *SMALL[:-1], "search_space=actions"]
+    assert main([*words, f"out={tmp_path}"]) == 0
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["rows"][0]["agent"] == "world model from 64 proposals"
+    assert about_of(tmp_path)["agent"]["search_space"] == "actions"
+
+
 @pytest.mark.long
 @pytest.mark.parametrize(
     ("agent", "name", "kind", "jobs"),

@@ -137,7 +137,9 @@ def test_a_saved_model_is_evaluated_beside_baselines_filmed_and_reported(tmp_pat
     assert [row.agent for row in rows] == ["world model", "no-op", "random actions"]
     assert Evaluation.read(tmp_path / "tasks.jsonl").distances.tolist() == rows[0].evaluation.distances.tolist()
     assert (tmp_path / "episodes_1.mp4").stat().st_size > 1000
-    assert "standardize 0" in page.read_text()
+    text = page.read_text()
+    assert "standardize 0" in text
+    assert "search_space noise" not in text  # without proposals it searches actions
     assert len(json.loads((tmp_path / "report.json").read_text())["differences"]) == 2
     assert told.numbers["success_end/Wall/world model/low"] == [(0, rows[0].evaluation.success_end.low)]
     assert [row["agent"] for row in told.tables["success"]] == ["world model", "no-op", "random actions"]
