@@ -41,7 +41,6 @@ from wmcontrol.evaluation import (
 )
 from wmcontrol.models import PlanningSettings
 from wmcontrol.models.planning_settings import SEARCH_SPACES
-from wmcontrol.planners import fast
 from wmcontrol.training import (
     FinetuneSettings,
     PriorSettings,
@@ -218,8 +217,8 @@ def _specs(
 ) -> list[AgentSpec]:
     if agent == "baselines" or model is None:
         return baselines(tasks)
-    planner = fast(std=1.0, noise_beta=0.0) if search_space == "noise" else fast()
-    plans = partial(planning_spec, model, planner, tasks, protocol, num_workers=0, search_space=search_space)
+    # All models have a prior, so that the planner is fast(), as suits what is searched.
+    plans = partial(planning_spec, model, None, tasks, protocol, num_workers=0, search_space=search_space)
     if agent == "prior":
         return ablations(plans())[:1]
     return [plans(kind=_KINDS.get(agent, PlanningAgent), simulator=agent == "simulator")]

@@ -216,7 +216,7 @@ def peers(args: argparse.Namespace) -> Section:
         open_dataset(args.unseen), args.num_tasks, seed=0, goal_offset=AHEAD, context_steps=model.planning.context_steps
     )
     world, prior = trained_seconds(args.model)
-    ours = planning_spec(model, None, tasks)
+    ours = planning_spec(model, None, tasks, search_space="noise")
     over_actions = planning_spec(model, fast(), tasks, search_space="actions")
     alone, best = ablations(ours)
     network, inverse_seconds = fit_inverse(store, model, args.out / "inverse", args.inverse_steps)
